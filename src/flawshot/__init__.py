@@ -1,0 +1,137 @@
+"""flawshot: few-shot classification of defects, from Labelme annotations to accuracy with honest intervals.
+
+What is named here is the public interface; each name loads its module when it is first used, so that importing
+flawshot loads neither torch nor Qt.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
+    from flawshot.classifiers import CLASSIFIERS, make_classifier
+    from flawshot.classifiers.base import FewShotClassifier
+    from flawshot.classifiers.knn import NearestNeighbours
+    from flawshot.classifiers.linear_probe import LinearProbe
+    from flawshot.classifiers.matched_prototype import MatchedPrototype
+    from flawshot.classifiers.prototype import CosinePrototype
+    from flawshot.classifiers.zip_adapter import ZipAdapter
+    from flawshot.classifiers.zip_adapter_f import ZipAdapterF
+    from flawshot.episodes import (
+        Episode,
+        EpisodeSet,
+        find_episode_files,
+        groups_from_csv,
+        groups_from_regex,
+        read_episodes,
+        sample_episodes,
+        verify,
+        write_episodes,
+    )
+    from flawshot.errors import AnnotationError, EpisodeError, FeatureBankError, FlawshotError, Problem
+    from flawshot.evaluation import Results, evaluate
+    from flawshot.features import BankManifest, EncoderRecord, FeatureBank, ViewRecord, write_bank
+    from flawshot.formats.labelme import LabelmeFile, read_labelme, write_labelme
+    from flawshot.formats.mvtec_fs import import_mvtec_fs, read_mvtec_fs
+    from flawshot.instances import Instance
+    from flawshot.mvrec_bank import import_mvrec_features
+    from flawshot.shapes import Region, Shape, rasterise
+    from flawshot.stats import count
+
+    __version__: str
+
+_MODULES = {
+    "catalog": ["Catalog"],
+    "classifiers": ["CLASSIFIERS", "make_classifier"],
+    "classifiers.base": ["FewShotClassifier"],
+    "classifiers.knn": ["NearestNeighbours"],
+    "classifiers.linear_probe": ["LinearProbe"],
+    "classifiers.matched_prototype": ["MatchedPrototype"],
+    "classifiers.prototype": ["CosinePrototype"],
+    "classifiers.zip_adapter": ["ZipAdapter"],
+    "classifiers.zip_adapter_f": ["ZipAdapterF"],
+    "episodes": [
+        "Episode",
+        "EpisodeSet",
+        "find_episode_files",
+        "groups_from_csv",
+        "groups_from_regex",
+        "read_episodes",
+        "sample_episodes",
+        "verify",
+        "write_episodes",
+    ],
+    "errors": ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem"],
+    "evaluation": ["Results", "evaluate"],
+    "features": ["BankManifest", "EncoderRecord", "FeatureBank", "ViewRecord", "write_bank"],
+    "formats.labelme": ["LabelmeFile", "read_labelme", "write_labelme"],
+    "formats.mvtec_fs": ["import_mvtec_fs", "read_mvtec_fs"],
+    "instances": ["Instance"],
+    "mvrec_bank": ["import_mvrec_features"],
+    "shapes": ["Region", "Shape", "rasterise"],
+    "stats": ["count"],
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "CLASSIFIERS",
+    "AnnotationError",
+    "BankManifest",
+    "Catalog",
+    "CosinePrototype",
+    "EncoderRecord",
+    "Episode",
+    "EpisodeError",
+    "EpisodeSet",
+    "FeatureBank",
+    "FeatureBankError",
+    "FewShotClassifier",
+    "FlawshotError",
+    "Instance",
+    "LabelmeFile",
+    "LinearProbe",
+    "MatchedPrototype",
+    "NearestNeighbours",
+    "Problem",
+    "Region",
+    "Results",
+    "Shape",
+    "ViewRecord",
+    "ZipAdapter",
+    "ZipAdapterF",
+    "__version__",
+    "count",
+    "evaluate",
+    "find_episode_files",
+    "groups_from_csv",
+    "groups_from_regex",
+    "import_mvrec_features",
+    "import_mvtec_fs",
+    "make_classifier",
+    "rasterise",
+    "read_episodes",
+    "read_labelme",
+    "read_mvtec_fs",
+    "sample_episodes",
+    "verify",
+    "write_bank",
+    "write_episodes",
+    "write_labelme",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the module that holds a public name."""
+    if name == "__version__":
+        metadata = importlib.import_module("importlib.metadata")
+        return metadata.version("flawshot")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'flawshot' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"flawshot.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

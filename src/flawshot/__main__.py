@@ -1,0 +1,5 @@
+"""``python -m flawshot``: the same as the command ``flawshot``."""
+
+from flawshot.cli import main
+
+main()

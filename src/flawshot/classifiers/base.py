@@ -1,0 +1,93 @@
+"""What all few-shot classifiers share: checked input, labels, probabilities to predictions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["FewShotClassifier"]
+
+
+class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
+    """Base of the classifiers over ``[instances, views, dim]``.
+
+    A matrix ``[instances, dim]`` is taken as instances of one view.
+
+    Attributes:
+        transductive: Whether :meth:`predict` looks at all queries at once; such methods are named so in every table.
+        classes_: The categories in sorted order.
+        n_features_in_: dim.
+        n_views_in_: Views of a support instance.
+    """
+
+    transductive: ClassVar[bool] = False
+    # Whether a query must have just the support's views, in their order.
+    matched_views: ClassVar[bool] = False
+
+    classes_: NDArray[Any]
+    n_features_in_: int
+    n_views_in_: int
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Learn from the support set.
+
+        Args:
+            X: Features ``[instances, views, dim]``; computed with in float32.
+            y: The instances' categories.
+
+        Raises:
+            ValueError: If the input is not such, as scikit-learn words it.
+        """
+        views = self._check(X, y, reset=True)
+        labels = column_or_1d(y, warn=True)
+        check_consistent_length(views, labels)
+        check_classification_targets(labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        self.n_views_in_ = views.shape[1]
+        self._fit(views, numbers)
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Probabilities of the categories, float32 ``[instances, categories]`` in the order of ``classes_``."""
+        check_is_fitted(self)
+        views = self._check(X, None, reset=False)
+        if self.matched_views and views.shape[1] != self.n_views_in_:
+            raise ValueError(f"X has {views.shape[1]} views, but {type(self).__name__} is expecting {self.n_views_in_}")
+        return self._probabilities(views)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable category of each instance."""
+        probabilities = self.predict_proba(X)
+        winners: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return winners
+
+    @abstractmethod
+    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+        """Learn from float32 ``[instances, views, dim]`` and category numbers."""
+
+    @abstractmethod
+    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities for float32 ``[instances, views, dim]``."""
+
+    def _check(self, X: ArrayLike, y: ArrayLike | None, *, reset: bool) -> NDArray[np.float32]:
+        if getattr(X, "ndim", 2) != 3:
+            extra = {} if y is None else {"y": y}
+            checked = validate_data(self, X, **extra, reset=reset, dtype=np.float32)
+            matrix: NDArray[np.float32] = checked if y is None else checked[0]
+            return matrix[:, None, :]
+        views: NDArray[np.float32] = check_array(X, dtype=np.float32, allow_nd=True, estimator=self)
+        instances, per_instance, dim = views.shape
+        if per_instance == 0:
+            raise ValueError(f"Found array with 0 view(s) (shape={views.shape}) while a minimum of 1 is required.")
+        flat = views.reshape(instances * per_instance, dim)
+        validate_data(self, flat, reset=reset, skip_check_array=True)
+        return views

@@ -1,0 +1,43 @@
+"""Nearest neighbours by cosine distance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
+
+from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import normalise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["NearestNeighbours"]
+
+
+class NearestNeighbours(FewShotClassifier):
+    """scikit-learn's k nearest neighbours over mean views, by cosine distance.
+
+    An instance is the mean of its views, scaled to length one.
+
+    Args:
+        n_neighbors: How many support instances vote; no more than there are. With one, a probability is 0 or 1.
+
+    References:
+        Cover, Hart: "Nearest neighbor pattern classification", IEEE Transactions on Information Theory 1967.
+    """
+
+    neighbours_: KNeighborsClassifier
+
+    def __init__(self, n_neighbors: int = 1) -> None:
+        self.n_neighbors = n_neighbors
+
+    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+        # On vectors of length one the Euclidean and the cosine distance order alike.
+        self.neighbours_ = KNeighborsClassifier(min(self.n_neighbors, len(views)))
+        self.neighbours_.fit(normalise(views.mean(axis=1)), labels)
+
+    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        shares: NDArray[np.float32] = self.neighbours_.predict_proba(normalise(views.mean(axis=1))).astype(np.float32)
+        return shares

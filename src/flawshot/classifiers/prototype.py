@@ -1,0 +1,42 @@
+"""Cosine prototypes: the nearest category mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import category_means, normalise, softmax
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["CosinePrototype"]
+
+
+class CosinePrototype(FewShotClassifier):
+    """The category whose prototype is nearest by cosine.
+
+    An instance is the mean of its views, scaled to length one; a prototype is the mean of its category's instances,
+    scaled again. The probabilities are the softmax of the cosines over a temperature.
+
+    Args:
+        temperature: What cosines are divided by, CLIP's own 1/100 unless told; it changes probabilities, never
+            predictions.
+
+    References:
+        Snell, Swersky, Zemel: "Prototypical Networks for Few-shot Learning", NeurIPS 2017, with the cosine in place
+        of the Euclidean distance.
+    """
+
+    prototypes_: NDArray[np.float32]
+
+    def __init__(self, temperature: float = 0.01) -> None:
+        self.temperature = temperature
+
+    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+        instances = normalise(views.mean(axis=1))
+        self.prototypes_ = normalise(category_means(instances, labels, len(self.classes_)))
+
+    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        return softmax(normalise(views.mean(axis=1)) @ self.prototypes_.T / self.temperature)

@@ -1,0 +1,64 @@
+"""Zip-Adapter: MVREC's training-free classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import join_by_certainty, normalise, one_hot, softmax
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ZipAdapter", "zip_probabilities"]
+
+# MVREC's constant divisor of the logits.
+TAU = 0.11
+
+
+class ZipAdapter(FewShotClassifier):
+    """Every query view is compared with every support instance's mean view; the views are joined by certainty.
+
+    A support instance's key is the mean of its view features, not scaled before the mean. A view's logit of a
+    category is the sum over its keys of exp(-beta (1 - cosine)), over 0.11.
+
+    Args:
+        beta: Sharpness: how fast a key's say falls with its distance.
+
+    References:
+        MVREC (AAAI 2025, arXiv 2412.16897); ``EchoClassfier`` in the released code.
+    """
+
+    keys_: NDArray[np.float32]
+    labels_: NDArray[np.intp]
+
+    def __init__(self, beta: float = 32.0) -> None:
+        self.beta = beta
+
+    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+        self.keys_ = views.mean(axis=1)
+        self.labels_ = labels
+
+    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        return zip_probabilities(views, self.keys_, one_hot(self.labels_, len(self.classes_)), self.beta)
+
+
+def zip_probabilities(
+    views: NDArray[np.float32], keys: NDArray[np.float32], membership: NDArray[np.float32], beta: float
+) -> NDArray[np.float32]:
+    """Zip-Adapter's probabilities.
+
+    Args:
+        views: Query features float32 ``[instances, views, dim]``.
+        keys: Support keys float32 ``[support, dim]``.
+        membership: One-hot categories of the keys, float32 ``[support, categories]``.
+        beta: Sharpness.
+
+    Returns:
+        float32 ``[instances, categories]``.
+    """
+    cosines = normalise(views) @ normalise(keys).T
+    logits = np.exp(-beta * (1.0 - cosines)) @ membership / np.float32(TAU)
+    return join_by_certainty(softmax(logits))

@@ -1,0 +1,205 @@
+"""Zip-Adapter-F: MVREC's fine-tuned classifier, its gradient written out."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch.nn import functional
+
+from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import one_hot
+from flawshot.classifiers.zip_adapter import TAU, zip_probabilities
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Adapter", "ZipAdapterF", "adapt", "train_adapter"]
+
+
+class Adapter(NamedTuple):
+    """What is trained: z(x) = SiLU(W x + b) + x, and the support keys.
+
+    Attributes:
+        weight: W, float32 ``[dim, dim]``.
+        bias: b, float32 ``[dim]``.
+        keys: The keys before z, float32 ``[support, dim]``.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    keys: torch.Tensor
+
+
+class ZipAdapterF(FewShotClassifier):
+    """Zip-Adapter with a residual adapter on queries and keys, and the keys trained too.
+
+    z(x) = SiLU(W x + b) + x starts as the identity and the keys as the support instances' mean views. All support
+    views are classified against the keys for a fixed number of full-batch steps of AdamW, with cross-entropy and a
+    cosine schedule; there is no validation set and nothing random. Computed in float32.
+
+    Args:
+        beta: Sharpness: how fast a key's say falls with its distance.
+        steps: Full-batch steps.
+        learning_rate: At the first step.
+        final_learning_rate: Where the cosine schedule ends.
+        weight_decay: AdamW's.
+        epsilon: AdamW's.
+        device: Where torch trains, such as ``cpu`` or ``cuda``.
+
+    References:
+        MVREC (AAAI 2025, arXiv 2412.16897); ``EchoClassfierF`` in the released code.
+    """
+
+    weight_: NDArray[np.float32]
+    bias_: NDArray[np.float32]
+    keys_: NDArray[np.float32]
+    labels_: NDArray[np.intp]
+
+    def __init__(
+        self,
+        *,
+        beta: float = 1.0,
+        steps: int = 500,
+        learning_rate: float = 1e-4,
+        final_learning_rate: float = 1e-5,
+        weight_decay: float = 0.01,
+        epsilon: float = 1e-6,
+        device: str = "cpu",
+    ) -> None:
+        self.beta = beta
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.final_learning_rate = final_learning_rate
+        self.weight_decay = weight_decay
+        self.epsilon = epsilon
+        self.device = device
+
+    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+        adapter = train_adapter(
+            torch.from_numpy(views).to(self.device),
+            torch.from_numpy(labels).to(self.device),
+            len(self.classes_),
+            beta=self.beta,
+            steps=self.steps,
+            learning_rates=(self.learning_rate, self.final_learning_rate),
+            weight_decay=self.weight_decay,
+            epsilon=self.epsilon,
+        )
+        self.weight_, self.bias_, self.keys_ = (part.cpu().numpy() for part in adapter)
+        self.labels_ = labels
+
+    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        weight, bias = torch.from_numpy(self.weight_), torch.from_numpy(self.bias_)
+        adapted_views, adapted_keys = (adapt(torch.from_numpy(x), weight, bias).numpy() for x in (views, self.keys_))
+        return zip_probabilities(adapted_views, adapted_keys, one_hot(self.labels_, len(self.classes_)), self.beta)
+
+
+def adapt(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """The residual adapter SiLU(W x + b) + x along the last axis."""
+    return functional.silu(functional.linear(x, weight, bias)) + x
+
+
+@torch.no_grad()
+def train_adapter(
+    views: torch.Tensor,
+    labels: torch.Tensor,
+    categories: int,
+    *,
+    beta: float,
+    steps: int,
+    learning_rates: tuple[float, float],
+    weight_decay: float,
+    epsilon: float,
+) -> Adapter:
+    """Train the adapter and the keys on all support views.
+
+    Args:
+        views: Support features float32 ``[support, views, dim]``.
+        labels: Their categories' numbers int64 ``[support]``.
+        categories: How many categories there are.
+        beta: Sharpness.
+        steps: Full-batch steps.
+        learning_rates: At the first step, and where the cosine schedule ends.
+        weight_decay: AdamW's.
+        epsilon: AdamW's.
+
+    Returns:
+        The trained parts, on the views' device.
+    """
+    support, per_instance, dim = views.shape
+    # Views and keys pass the adapter together, one a column; the keys, which change with every step, stand last.
+    columns = torch.cat([views.reshape(support * per_instance, dim), views.mean(dim=1)]).T.contiguous()
+    inputs = Inputs(columns, columns.T.contiguous())
+    membership = functional.one_hot(labels, categories).float()
+    targets = membership.repeat_interleave(per_instance, dim=0)
+    adapter = Adapter(
+        weight=torch.zeros(dim, dim, device=views.device),
+        bias=torch.zeros(dim, device=views.device),
+        keys=views.mean(dim=1),
+    )
+    optimiser = torch.optim.AdamW(
+        [part.requires_grad_() for part in adapter], eps=epsilon, weight_decay=weight_decay, fused=True
+    )
+    first, last = learning_rates
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = last + (first - last) * (1 + math.cos(math.pi * step / steps)) / 2
+        inputs.columns[:, support * per_instance :] = adapter.keys.T
+        inputs.rows[support * per_instance :] = adapter.keys
+        gradients = _gradient(inputs, adapter, membership / TAU, targets, beta)
+        for part, gradient in zip(adapter, gradients, strict=True):
+            part.grad = gradient.contiguous()  # the fused step reads memory in the parameter's own order
+        optimiser.step()
+    return Adapter(*(part.detach() for part in adapter))
+
+
+class Inputs(NamedTuple):
+    """What passes the adapter, views and then keys, in both layouts that its two products read without a copy.
+
+    Attributes:
+        columns: float32 ``[dim, views + keys]``, contiguous.
+        rows: float32 ``[views + keys, dim]``, contiguous.
+    """
+
+    columns: torch.Tensor
+    rows: torch.Tensor
+
+
+def _gradient(
+    inputs: Inputs, adapter: Adapter, scaled_membership: torch.Tensor, targets: torch.Tensor, beta: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gradient of the mean cross-entropy by weight, bias and keys.
+
+    Written out, because what autograd records and walks through again costs as much as a matrix product; the two
+    products of ``[dim, dim]`` and ``[dim, views]`` are then most of what is left.
+    """
+    views = len(targets)
+    linear = _product(adapter.weight, inputs.columns).add_(adapter.bias[:, None])
+    unit = torch.addcmul(inputs.columns, linear, torch.sigmoid(linear))
+    lengths = torch.linalg.vector_norm(unit, dim=0).clamp_min_(1e-12)
+    unit /= lengths
+    cosines = unit[:, :views].T @ unit[:, views:]
+    affinities = torch.exp(beta * (cosines - 1))
+    errors = (torch.softmax(affinities @ scaled_membership, dim=1) - targets) / views
+    by_cosine = beta * (errors @ scaled_membership.T) * affinities
+    by_unit = torch.cat([unit[:, views:] @ by_cosine.T, unit[:, :views] @ by_cosine], dim=1)
+    along = by_cosine * cosines
+    radial = torch.cat([along.sum(dim=1), along.sum(dim=0)])
+    by_adapted = by_unit.addcmul_(unit, radial, value=-1).div_(lengths)
+    by_linear = torch.ops.aten.silu_backward(by_adapted, linear)
+    by_keys = by_adapted[:, views:].T + by_linear[:, views:].T @ adapter.weight
+    return _product(by_linear, inputs.rows), by_linear.sum(dim=1), by_keys
+
+
+def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Matrix product ``a @ b`` of contiguous float32 matrices.
+
+    On a CPU as a convolution of width one, which torch gives to oneDNN: the library behind ``@`` runs at half its
+    speed on processors that are not Intel's.
+    """
+    if a.device.type == "cpu":
+        return functional.conv2d(b[None, :, :, None], a[:, :, None, None])[0, :, :, 0]
+    return a @ b

@@ -1,0 +1,5 @@
+"""The commands: thin, they parse options, call the library, and print."""
+
+from flawshot.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,76 @@
+"""The command ``flawshot``: its parts put together, its errors said in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from flawshot.cli.annotations import check, stats
+from flawshot.cli.evaluating import evaluate
+from flawshot.cli.imports import imports
+from flawshot.cli.sampling import sample
+from flawshot.errors import FlawshotError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Few-shot classification of defects: from Labelme annotations to accuracy with honest intervals.",
+)
+app.add_typer(imports, name="import")
+for command in (check, stats, sample, evaluate):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import flawshot
+
+        typer.echo(f"flawshot {flawshot.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line.
+
+    What a user got wrong is said in one line on standard error, with exit status 2; a problem that a command looked
+    for and found is exit status 1.
+    """
+    try:
+        status = app(standalone_mode=False)
+        sys.stdout.flush()
+    except FlawshotError as error:
+        status = _refuse(str(error))
+    except BrokenPipeError:  # the reader of a pipe went away, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except (KeyboardInterrupt, typer.Abort):
+        status = _refuse("interrupted", 130)
+    except Exception as error:
+        # Typer's usage errors, whatever module the installed version keeps them in.
+        if not hasattr(error, "format_message"):
+            raise
+        status = _refuse(error.format_message()) if error.format_message() else 2
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(message: str, status: int = 2) -> int:
+    from flawshot.files import one_line
+
+    typer.echo(f"flawshot: {one_line(message)}", err=True)
+    return status

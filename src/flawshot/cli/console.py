@@ -1,0 +1,102 @@
+"""What commands print: tables on standard output, remarks on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from flawshot.files import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.table import Table
+
+    from flawshot.errors import Problem
+
+__all__ = [
+    "PIPE_WIDTH",
+    "console_width",
+    "new_table",
+    "print_json",
+    "print_table",
+    "progress_bar",
+    "say",
+    "say_problems",
+]
+
+# Columns to write to where standard output is no terminal.
+PIPE_WIDTH = 200
+SHOWN_PER_KIND = 3
+
+
+def say(line: str) -> None:
+    """One line on standard error."""
+    typer.echo(line, err=True)
+
+
+def say_problems(problems: Sequence[Problem], data: Path) -> None:
+    """Sum up what reading the annotations found: the first few of each kind, and how many there are."""
+    shown: Counter[str] = Counter()
+    totals = Counter(problem.kind for problem in problems)
+    for problem in problems:
+        shown[problem.kind] += 1
+        if shown[problem.kind] <= SHOWN_PER_KIND:
+            say(f"{problem.severity}: {problem}")
+        elif shown[problem.kind] == totals[problem.kind]:
+            more = totals[problem.kind] - SHOWN_PER_KIND
+            say(f"{problem.severity}: and {more} more of this kind ({problem.kind}); flawshot check {data} lists all")
+
+
+def console_width() -> int:
+    """Columns that a table may take."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+
+
+def new_table(title: str, *columns: str, left: int = 1) -> Table:
+    """An empty table, its first ``left`` columns aligned left, the others right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), box=box.SIMPLE, title_justify="left", header_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(Text(column), justify="left" if number < left else "right", no_wrap=number >= left)
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Print a table, as wide as the terminal allows."""
+    from rich.console import Console
+
+    Console(width=console_width(), highlight=False).print(table)
+
+
+def print_json(value: Any, place: str, *, overwrite: bool) -> None:
+    """Write JSON to a file, or to standard output where the place is ``-``."""
+    if place == "-":
+        typer.echo(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))
+    else:
+        write_json(Path(place), value, overwrite=overwrite)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal, and none in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,81 @@
+"""``flawshot evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.cli.options import OverwriteOption, ProductOption
+
+if TYPE_CHECKING:
+    from flawshot.episodes import EpisodeSet
+    from flawshot.features import FeatureBank
+
+__all__ = ["evaluate"]
+
+DEFAULT_CLASSIFIERS = "matched-prototype,zip-adapter,prototype,knn,linear-probe"
+
+
+def evaluate(
+    bank: Annotated[Path, typer.Argument(metavar="BANK", help="A feature bank's folder.")],
+    episodes: Annotated[Path, typer.Argument(metavar="EPISODES", help="An episode file, or a folder of them.")],
+    classifiers: Annotated[
+        str,
+        typer.Option("--classifiers", metavar="a,b,…", help="By name; differences are to the first. all: every one."),
+    ] = DEFAULT_CLASSIFIERS,
+    product: ProductOption = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - prints them.")
+    ] = None,
+    per_category: Annotated[
+        bool, typer.Option("--per-category", help="Print every category's accuracy, of several products too.")
+    ] = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Score classifiers on every episode: accuracy per category, with intervals."""
+    from flawshot.classifiers import CLASSIFIERS
+    from flawshot.cli.console import print_json, progress_bar
+    from flawshot.cli.tables import print_results
+    from flawshot.errors import FlawshotError
+    from flawshot.evaluation import evaluate as run
+    from flawshot.features import FeatureBank
+
+    if json not in {None, "-"} and Path(str(json)).exists() and not overwrite:
+        raise FlawshotError(f"{json}: exists; name another file, move it away, or add --overwrite")
+    names = list(CLASSIFIERS) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
+    opened = FeatureBank.open(bank)
+    sets = _shared(opened, episodes, product)
+    with progress_bar("episodes") as progress:
+        results = run(opened, sets, list(dict.fromkeys(names)), progress=progress)
+    if json is not None:
+        print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
+    if json != "-":
+        print_results(results, per_category=per_category)
+
+
+def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
+    """The episodes of products that the bank holds; the others are named on standard error."""
+    from flawshot.cli.console import say
+    from flawshot.episodes import find_episode_files, read_episodes
+    from flawshot.errors import EpisodeError
+
+    sets, absent = [], []
+    for path in find_episode_files(place):
+        product = path.name.rpartition("-")[0]
+        if products and product not in products:
+            continue
+        if product in bank.catalog.products:
+            sets.append(read_episodes(path, bank.catalog))
+        elif product not in absent:
+            absent.append(product)
+    if not sets:
+        held = ", ".join(bank.catalog.products)
+        raise EpisodeError(f"{place}: has no episodes of a product in the bank ({held}); sample some of it")
+    if absent:
+        say(f"left out, not in the bank: {', '.join(absent)}")
+    unasked = sorted(set(bank.catalog.products) - {each.product for each in sets})
+    if unasked and not products:
+        say(f"left out, without episodes: {', '.join(unasked)}")
+    return sorted(sets, key=lambda each: (each.product, each.shots))

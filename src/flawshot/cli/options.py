@@ -1,0 +1,69 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.errors import FlawshotError
+
+if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
+
+__all__ = [
+    "DataArgument",
+    "LayoutOption",
+    "OverwriteOption",
+    "ProductOption",
+    "StrictOption",
+    "open_data",
+    "whole_numbers",
+]
+
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="A folder of Labelme JSON files with their images, or a catalog.parquet.")
+]
+ProductOption = Annotated[
+    list[str] | None, typer.Option("--product", metavar="NAME", help="Only this product; may be given several times.")
+]
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        metavar="PATTERN",
+        help="Where product and split stand in the path, such as {product}/{split}/** or **; recognised unless given.",
+    ),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first annotation that cannot be used, instead of leaving it out.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist with other content.")]
+
+
+def open_data(data: Path, layout: str | None, products: list[str] | None, *, strict: bool) -> Catalog:
+    """The catalog of DATA, its problems summed up on standard error."""
+    from flawshot.catalog import Catalog
+    from flawshot.cli.console import say_problems
+
+    catalog = Catalog.open(data, layout=layout, strict=strict)
+    selected = catalog.select(products) if products else catalog
+    elsewhere = set(catalog.column("annotation")) - set(selected.column("annotation"))
+    say_problems([problem for problem in catalog.problems if problem.file not in elsewhere], data)
+    return selected
+
+
+def whole_numbers(text: str, option: str) -> list[int]:
+    """Whole numbers of at least 1, given with commas.
+
+    Raises:
+        FlawshotError: If the text is anything else.
+
+    >>> whole_numbers("1,3,5", "--shots")
+    [1, 3, 5]
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise FlawshotError(f"{option} {text!r}: must be whole numbers of at least 1, such as 1,3,5")
+    return list(dict.fromkeys(int(part) for part in parts))

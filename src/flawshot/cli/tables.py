@@ -1,0 +1,125 @@
+"""Results as tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from flawshot.cli.console import console_width, new_table, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flawshot.evaluation.results import Estimate, Interval, Results, Run
+
+__all__ = ["print_results"]
+
+# Under this many query instances a category's figure is marked.
+FEW = 10
+Column = tuple[str, int]
+
+
+def print_results(results: Results, *, per_category: bool) -> None:
+    """Print accuracy by product, by category, and the paired differences.
+
+    Args:
+        results: What to print.
+        per_category: Whether categories are printed where there are several products.
+    """
+    columns = list(dict.fromkeys((run.classifier, run.shots) for run in results.runs))
+    columns.sort(key=lambda column: column[1])
+    products = list(dict.fromkeys(run.product for run in results.runs))
+    runs = {(run.product, run.classifier, run.shots): run for run in results.runs}
+    notes = [f"{name} sees all queries at once (transductive)" for name in _transductive(results.runs)]
+
+    rows = {product: [_of(runs.get((product, *column))) for column in columns] for product in products}
+    if results.means:
+        means = {(mean.classifier, mean.shots): _estimate(mean.accuracy) for mean in results.means}
+        rows[f"mean of {len(products)}"] = [means.get(column, "") for column in columns]
+    _print("Accuracy, % [95 % interval]", "product", columns, rows)
+
+    if per_category or len(products) == 1:
+        for product in products:
+            own = [run for run in results.runs if run.product == product]
+            rows = {}
+            few = False
+            for category in own[0].categories:
+                n = max(run.per_category[category].n_query for run in own)
+                few = few or n < FEW
+                label = f"{category} (n={n}{'*' if n < FEW else ''})"
+                rows[label] = [_category(runs.get((product, *column)), category) for column in columns]
+            _print(f"{product}: accuracy by category, %", "category", columns, rows)
+            if few:
+                notes.append(f"* fewer than {FEW} query instances")
+    _print_differences(results)
+    for note in dict.fromkeys(notes):
+        print_line(note)
+
+
+def _print_differences(results: Results) -> None:
+    if not results.comparisons:
+        return
+    overall = [each for each in results.comparisons if each.product is None] or results.comparisons
+    columns = list(dict.fromkeys((each.classifier, each.shots) for each in overall))
+    columns.sort(key=lambda column: column[1])
+    rows: dict[str, list[str]] = {}
+    for product in dict.fromkeys(each.product for each in overall):
+        cells = {
+            (each.classifier, each.shots): _estimate(each.difference, signed=True)
+            for each in overall
+            if each.product == product
+        }
+        rows[product or "mean"] = [cells.get(column, "") for column in columns]
+    _print(f"Difference to {overall[0].reference}, points [95 % interval]", "product", columns, rows)
+
+
+def print_line(line: str) -> None:
+    """One line of plain text on standard output."""
+    from rich.console import Console
+
+    Console(width=console_width(), highlight=False).print(Text(line))
+
+
+def _transductive(runs: Sequence[Run]) -> list[str]:
+    return sorted({run.classifier for run in runs if run.transductive})
+
+
+def _of(run: Run | None) -> str:
+    return "" if run is None else _estimate(run.accuracy)
+
+
+def _category(run: Run | None, category: str) -> str:
+    if run is None:
+        return ""
+    score = run.per_category[category]
+    return "–" if score.mean is None or score.ci95 is None else _interval(score.mean, score.ci95)
+
+
+def _estimate(value: Estimate, *, signed: bool = False) -> str:
+    return _interval(value.mean, value.ci95, signed=signed)
+
+
+def _interval(mean: float, ci95: Interval, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return f"{100 * mean:{sign}.1f} [{100 * ci95[0]:{sign}.1f}, {100 * ci95[1]:{sign}.1f}]"
+
+
+def _print(title: str, first: str, columns: list[Column], rows: dict[str, list[str]]) -> None:
+    """One table, or a table for each K where one would be too wide."""
+    widths = [max(len(cells[number]) for cells in rows.values()) for number in range(len(columns))]
+    total = max(map(len, rows), default=0) + sum(
+        max(width, len(name), 6) + 3 for width, (name, _) in zip(widths, columns, strict=True)
+    )
+    parts = [list(range(len(columns)))]
+    if total + 4 > console_width():
+        shots = list(dict.fromkeys(k for _, k in columns))
+        parts = [[number for number, (_, k) in enumerate(columns) if k == wanted] for wanted in shots]
+    for numbers in parts:
+        several = len({columns[number][1] for number in numbers}) > 1
+        heads = [f"{columns[n][0]}\n{columns[n][1]}-shot" if several else columns[n][0] for n in numbers]
+        caption = title if several else f"{title}: {columns[numbers[0]][1]}-shot"
+        table = new_table(caption, first, *heads)
+        for label, cells in rows.items():
+            table.add_row(Text(label), *(cells[number] for number in numbers))
+        print_table(table)

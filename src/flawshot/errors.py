@@ -1,0 +1,62 @@
+"""What can be wrong with what a user gives, said in one line each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem"]
+
+Severity = Literal["error", "warning"]
+
+
+class FlawshotError(ValueError):
+    """A mistake that a user can mend; its text is one line that names the file, the field and the remedy."""
+
+
+class EpisodeError(FlawshotError):
+    """An episode that cannot be drawn, or an episode file that does not hold what it claims."""
+
+
+class FeatureBankError(FlawshotError):
+    """A feature bank that is damaged, foreign, or does not fit what is asked of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, or odd, in an annotation file.
+
+    Attributes:
+        file: The file's path, as the user gave it or relative to the data root (POSIX).
+        kind: A short code that findings of one sort share, such as ``missing-image``.
+        message: What is wrong and what to do about it, in one line.
+        severity: ``error`` where something had to be left out, ``warning`` where it could be used.
+        shape: Index of the shape in its file, or None where the file as a whole is meant.
+
+    >>> str(Problem("a.json", "too-few-points", "a polygon needs at least 3 points, not 2", shape=4))
+    'a.json: shape 4: a polygon needs at least 3 points, not 2'
+    """
+
+    file: str
+    kind: str
+    message: str
+    severity: Severity = "error"
+    shape: int | None = None
+
+    def __str__(self) -> str:
+        """The problem as one line: file, shape, message."""
+        place = self.file if self.shape is None else f"{self.file}: shape {self.shape}"
+        return f"{place}: {self.message}"
+
+
+class AnnotationError(FlawshotError):
+    """An annotation file that cannot be used.
+
+    Attributes:
+        problem: The same as data: file, shape index, kind.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        """Take the problem's one line as the error's text."""
+        super().__init__(str(problem))
+        self.problem = problem

@@ -1,0 +1,87 @@
+"""Confidence intervals: a bootstrap over seeds and query images together, and Wilson's bound."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["DRAWS", "Draw", "draws", "percentile_interval", "wilson"]
+
+DRAWS = 10_000
+CHUNK_CELLS = 4_000_000
+# Normal quantile of a two-sided interval of 95 %.
+Z95 = 1.959963984540054
+
+
+class Draw(NamedTuple):
+    """Some draws of the bootstrap: how often each seed and each unit was drawn.
+
+    Attributes:
+        seeds: float32 ``[draws, seeds]``; a row adds up to the number of seeds.
+        units: float32 ``[draws, units]``; a row adds up to the number of units.
+    """
+
+    seeds: NDArray[np.float32]
+    units: NDArray[np.float32]
+
+
+def draws(seeds: int, units: int, key: str, count: int = DRAWS) -> Iterator[Draw]:
+    """Draw seeds and units with replacement, both at once.
+
+    The random bits are Python's ``random`` seeded with ``key``, and so the same on every machine.
+
+    Args:
+        seeds: How many seeds there are.
+        units: How many units there are: images, or groups of images; what is of one unit stays together.
+        key: What seeds the draws; the same key gives the same draws.
+        count: How many draws.
+
+    Yields:
+        Chunks of draws, few enough at a time for memory not to grow with the number of units.
+    """
+    rng = random.Random(key)
+    chunk = max(1, CHUNK_CELLS // (seeds + units))
+    for start in range(0, count, chunk):
+        rows = min(chunk, count - start)
+        yield Draw(_resample(rng, rows, seeds), _resample(rng, rows, units))
+
+
+def _resample(rng: random.Random, rows: int, size: int) -> NDArray[np.float32]:
+    numbers = np.frombuffer(rng.randbytes(4 * rows * size), dtype="<u4").astype(np.uint64)
+    picks = ((numbers * size) >> 32).astype(np.intp).reshape(rows, size)
+    picks += np.arange(rows)[:, None] * size
+    counts = np.bincount(picks.ravel(), minlength=rows * size)
+    return counts.reshape(rows, size).astype(np.float32)
+
+
+def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The middle 95 % of bootstrap values; NaN values, of draws that held nothing to measure, do not count."""
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """Wilson's score interval of 95 % for a share.
+
+    Args:
+        right: How many are right.
+        total: Of how many.
+
+    References:
+        Wilson: "Probable inference, the law of succession, and statistical inference", JASA 1927.
+
+    >>> [round(bound, 4) for bound in wilson(21, 21)]
+    [0.8454, 1.0]
+    """
+    share, spread = right / total, Z95**2 / total
+    middle = (share + spread / 2) / (1 + spread)
+    reach = math.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)
+    return max(0.0, middle - reach), min(1.0, middle + reach)

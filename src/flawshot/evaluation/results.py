@@ -1,0 +1,132 @@
+"""Results: what an evaluation found, and the JSON file that holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from flawshot.files import Document, read_document, write_json
+
+__all__ = ["CategoryScore", "Comparison", "EpisodeScore", "Estimate", "MeanScore", "Results", "Run"]
+
+Interval = tuple[float, float]
+
+
+class Estimate(Document):
+    """A mean over episodes.
+
+    Attributes:
+        mean: Over the seeds' episodes.
+        std: Standard deviation over the seeds (ddof 1); None with one seed.
+        ci95: 95 % interval over seeds and query images together.
+    """
+
+    mean: float
+    std: float | None
+    ci95: Interval
+
+
+class CategoryScore(Document):
+    """Accuracy on one category's query instances; None where it has none."""
+
+    mean: float | None
+    ci95: Interval | None
+    n_query: int
+
+
+class EpisodeScore(Document):
+    """One episode; times in seconds."""
+
+    seed: int
+    accuracy: float
+    macro_recall: float
+    fit_seconds: float
+    predict_seconds: float
+
+
+class Run(Document):
+    """One classifier on one product at one K.
+
+    Attributes:
+        product: The product.
+        classifier: The classifier's name; ``chance`` and ``majority`` are yardsticks, not classifiers.
+        transductive: Whether it saw all queries at once.
+        shots: K.
+        views: Views of an instance.
+        n_query: Distinct query instances.
+        categories: Order of the confusion matrix's rows and columns.
+        accuracy: Share of query instances predicted rightly.
+        macro_recall: Mean of the categories' recalls.
+        ece: Expected calibration error, ten bins.
+        per_category: Accuracy by true category.
+        confusion: Counts summed over seeds, rows true; None for ``chance``.
+        episodes: The seeds' own figures.
+    """
+
+    product: str
+    classifier: str
+    transductive: bool
+    shots: int
+    views: int
+    n_query: int
+    categories: tuple[str, ...]
+    accuracy: Estimate
+    macro_recall: Estimate
+    ece: Estimate
+    per_category: dict[str, CategoryScore]
+    confusion: tuple[tuple[int, ...], ...] | None
+    episodes: tuple[EpisodeScore, ...]
+
+
+class Comparison(Document):
+    """A paired difference in accuracy to the reference classifier; product None is the mean over products."""
+
+    product: str | None
+    shots: int
+    classifier: str
+    reference: str
+    difference: Estimate
+
+
+class MeanScore(Document):
+    """The mean accuracy over several products."""
+
+    classifier: str
+    shots: int
+    products: tuple[str, ...]
+    accuracy: Estimate
+
+
+class Results(Document):
+    """All that an evaluation found.
+
+    Attributes:
+        runs: One entry a product, classifier and K.
+        comparisons: Paired differences to the first classifier named, on the same draws.
+        means: Mean accuracies over the products, where there are several.
+        provenance: What was run on: encoder, views, protocol, fingerprints, versions.
+    """
+
+    format: Literal["flawshot-results"] = "flawshot-results"
+    version: Literal[1] = 1
+    runs: tuple[Run, ...]
+    comparisons: tuple[Comparison, ...]
+    means: tuple[MeanScore, ...]
+    provenance: dict[str, Any]
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the results as JSON.
+
+        Raises:
+            FlawshotError: If ``path`` exists with other content and ``overwrite`` is false.
+        """
+        write_json(Path(path), self.model_dump(mode="json"), overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Results:
+        """Read results.
+
+        Raises:
+            FlawshotError: With one line that names the file and the field, if the file is missing, damaged or foreign.
+        """
+        return read_document(Path(path), cls, "make it again with flawshot evaluate --json")

@@ -1,0 +1,116 @@
+"""Scores of one classifier at one product and K: its predictions, and what resampling makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flawshot.evaluation.intervals import draws
+from flawshot.evaluation.metrics import CALIBRATION_BINS, calibration_bins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Predictions", "Resampled", "resample"]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """One classifier's predictions over the episodes of one product and K.
+
+    Rows are seeds, columns the distinct query instances over all seeds.
+
+    Attributes:
+        asked: bool ``[seeds, queries]``: whether the instance is a query of the seed's episode.
+        truth: Category numbers ``[queries]``.
+        predicted: Category numbers ``[seeds, queries]``; -1 where not asked, or where nothing was predicted.
+        right: float64 ``[seeds, queries]``: 1 or 0, or the chance of being right where nothing was predicted.
+        confidence: float64 ``[seeds, queries]``: the probability given to the prediction.
+    """
+
+    asked: NDArray[np.bool_]
+    truth: NDArray[np.intp]
+    predicted: NDArray[np.intp]
+    right: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """Statistics of each bootstrap draw, float64 ``[draws]`` each; NaN where a draw held nothing to measure."""
+
+    accuracy: NDArray[np.float64]
+    macro_recall: NDArray[np.float64]
+    ece: NDArray[np.float64]
+    per_category: NDArray[np.float64]
+
+
+def resample(predictions: Sequence[Predictions], units: NDArray[np.intp], categories: int, key: str) -> list[Resampled]:
+    """Bootstrap several classifiers' statistics on the same draws of seeds and units.
+
+    Each statistic is the mean over the drawn seeds of its value in that seed's episode, over the drawn units.
+
+    Args:
+        predictions: The classifiers' predictions on the same queries.
+        units: The unit (image or group) of each query, numbers from 0, ``[queries]``.
+        categories: How many categories there are.
+        key: What seeds the draws.
+
+    Returns:
+        The statistics, in the classifiers' order; ``per_category`` is ``[draws, categories]``.
+    """
+    seeds = len(predictions[0].asked)
+    tallies = [_tally(each, units, categories) for each in predictions]
+    columns = np.concatenate([tally.reshape(len(tally), -1) for tally in tallies], axis=1).astype(np.float32)
+    seed_weights, sums = [], []
+    for draw in draws(seeds, len(columns), key):
+        seed_weights.append(draw.seeds)
+        sums.append(draw.units @ columns)
+    weights = np.concatenate(seed_weights).astype(np.float64)
+    per_classifier = np.split(np.concatenate(sums).astype(np.float64), len(predictions), axis=1)
+    return [_statistics(each.reshape(len(weights), seeds, -1), weights, categories) for each in per_classifier]
+
+
+def _tally(predictions: Predictions, units: NDArray[np.intp], categories: int) -> NDArray[np.float64]:
+    """Sums by unit, float64 ``[units, seeds, 2 categories + bins]``.
+
+    Along the last axis: queries asked by category, queries right by category, and right minus confidence by bin.
+    """
+    width = 2 * categories + CALIBRATION_BINS
+    tally = np.zeros((int(units.max()) + 1, len(predictions.asked), width))
+    seed, query = np.nonzero(predictions.asked)
+    unit, truth = units[query], predictions.truth[query]
+    right, confidence = predictions.right[seed, query], predictions.confidence[seed, query]
+    np.add.at(tally, (unit, seed, truth), 1.0)
+    np.add.at(tally, (unit, seed, categories + truth), right)
+    np.add.at(tally, (unit, seed, 2 * categories + calibration_bins(confidence)), right - confidence)
+    return tally
+
+
+def _statistics(sums: NDArray[np.float64], weights: NDArray[np.float64], categories: int) -> Resampled:
+    asked, right = sums[..., :categories], sums[..., categories : 2 * categories]
+    total = asked.sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recalls = right / asked
+        occurs = asked > 0
+        macro = np.where(occurs, recalls, 0.0).sum(axis=2) / occurs.sum(axis=2)
+        return Resampled(
+            accuracy=_over_seeds(right.sum(axis=2) / total, weights),
+            macro_recall=_over_seeds(macro, weights),
+            ece=_over_seeds(np.abs(sums[..., 2 * categories :]).sum(axis=2) / total, weights),
+            per_category=np.stack([_over_seeds(recalls[..., c], weights) for c in range(categories)], axis=1),
+        )
+
+
+def _over_seeds(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weighted mean over seeds of the episodes that have a value, ``[draws, seeds]`` to ``[draws]``."""
+    there = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means: NDArray[np.float64] = (np.where(there, values, 0.0) * weights).sum(axis=1) / (there * weights).sum(
+            axis=1
+        )
+    return means

@@ -1,0 +1,285 @@
+"""The feature bank: the encoded views of a catalog, in a folder of safetensors shards with a manifest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from flawshot.catalog import Catalog
+from flawshot.errors import FeatureBankError, FlawshotError
+from flawshot.files import Document, one_line, read_document, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "BankManifest",
+    "EncoderRecord",
+    "FeatureBank",
+    "Shard",
+    "ViewRecord",
+    "library_versions",
+    "write_bank",
+]
+
+REMEDY = "make the bank again"
+SHARD_BYTES = 256 * 2**20
+KEY = "features"
+
+
+class EncoderRecord(Document):
+    """Who computed the features.
+
+    Attributes:
+        name: The encoder, such as ``AlphaCLIP ViT-L/14``.
+        weights: Which weights it had: a tag or a file's name.
+        weights_hash: SHA-256 of the weights, or None where they are not at hand.
+        preprocessing: How a crop became the encoder's input.
+        precision: ``float32``, ``float16``, ``bfloat16``, or ``unknown``.
+        tokens: What the tokens of a view are, in order; the first is the CLS token or what stands for it.
+    """
+
+    name: str
+    weights: str
+    weights_hash: str | None
+    preprocessing: str
+    precision: str
+    tokens: tuple[str, ...]
+
+
+class ViewRecord(Document):
+    """What was cropped.
+
+    Attributes:
+        scheme: The view scheme's name, such as ``mso``.
+        sizes: Its sizes, as ``256px`` or ``1.5x``.
+        border: What lies beyond the image's border: ``zero``, ``reflect``, or ``shift``.
+    """
+
+    scheme: str
+    sizes: tuple[str, ...]
+    border: Literal["zero", "reflect", "shift"]
+
+
+class Shard(Document):
+    """One file of features: ``rows`` instances, in catalog order."""
+
+    file: str
+    rows: int
+
+
+class BankManifest(Document):
+    """All that shaped a bank's numbers; ``manifest.json``."""
+
+    format: Literal["flawshot-bank"]
+    version: Literal[1]
+    encoder: EncoderRecord
+    views: ViewRecord
+    shape: tuple[int, int, int, int]
+    catalog_hash: str
+    libraries: dict[str, str]
+    shards: tuple[Shard, ...]
+
+
+class FeatureBank:
+    """Encoded views of a catalog's instances.
+
+    Attributes:
+        path: The bank's folder.
+        manifest: What shaped the numbers.
+        catalog: The instances, one for each row of features.
+    """
+
+    def __init__(self, path: Path, manifest: BankManifest, catalog: Catalog) -> None:
+        """Take the parts of an opened bank; see :meth:`open`."""
+        self.path = path
+        self.manifest = manifest
+        self.catalog = catalog
+
+    @classmethod
+    def open(cls, path: str | Path) -> FeatureBank:
+        """Open a bank and check that its parts fit each other.
+
+        Raises:
+            FeatureBankError: With one line that names the file and the field, if the bank is missing, damaged,
+                foreign or incomplete.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise FeatureBankError(f"{path}: is not a feature bank's folder")
+        try:
+            manifest = read_document(path / "manifest.json", BankManifest, REMEDY)
+            catalog = Catalog.load(path / "catalog.parquet")
+        except FlawshotError as error:
+            raise FeatureBankError(str(error)) from error
+        rows, place = manifest.shape[0], path / "manifest.json"
+        if len(catalog) != rows or catalog.content_hash != manifest.catalog_hash:
+            raise FeatureBankError(f"{place}: catalog_hash: is not that of catalog.parquet beside it; {REMEDY}")
+        if sum(shard.rows for shard in manifest.shards) != rows:
+            raise FeatureBankError(f"{place}: shards: do not hold as many rows as the catalog; {REMEDY}")
+        for shard in manifest.shards:
+            _check_shard(path, shard, manifest.shape[1:])
+        return cls(path, manifest, catalog)
+
+    def features(self, ids: Sequence[str], *, token: int = 0) -> NDArray[np.float32]:
+        """One token's features of some instances.
+
+        Args:
+            ids: Instance ids, in the order wanted.
+            token: Which of the manifest's tokens; 0 is the CLS token or what stands for it.
+
+        Returns:
+            float32 ``[instances, views, dim]``.
+
+        Raises:
+            FeatureBankError: If an id is not in the bank, or there is no such token.
+        """
+        _, views, tokens, dim = self.manifest.shape
+        if not 0 <= token < tokens:
+            raise FeatureBankError(f"{self.path}: has {tokens} tokens a view, no token {token}")
+        try:
+            rows = np.array([self.catalog.row_of[identifier] for identifier in ids], dtype=np.intp)
+        except KeyError as error:
+            raise FeatureBankError(f"{self.path}: holds no features of {error.args[0]}") from error
+        out = np.empty((len(rows), views, dim), dtype=np.float32)
+        start = 0
+        for shard in self.manifest.shards:
+            here = np.flatnonzero((rows >= start) & (rows < start + shard.rows))
+            if here.size:
+                wanted = rows[here] - start
+                low, high = int(wanted.min()), int(wanted.max()) + 1
+                with safe_open(self.path / shard.file, framework="numpy") as opened:
+                    block = opened.get_slice(KEY)[low:high, :, token : token + 1, :]
+                out[here] = block[wanted - low, :, 0, :]
+            start += shard.rows
+        return out
+
+
+def _check_shard(path: Path, shard: Shard, shape: tuple[int, ...]) -> None:
+    if "/" in shard.file or "\\" in shard.file or shard.file in {"", ".", ".."}:
+        raise FeatureBankError(f"{path / 'manifest.json'}: shards: {shard.file!r} leaves the bank's folder; {REMEDY}")
+    try:
+        with safe_open(path / shard.file, framework="numpy") as opened:
+            piece = opened.get_slice(KEY)
+            found, dtype = piece.get_shape(), piece.get_dtype()
+    except (OSError, SafetensorError) as error:
+        raise FeatureBankError(f"{path / shard.file}: cannot be read ({one_line(error)}); {REMEDY}") from error
+    if tuple(found) != (shard.rows, *shape) or dtype != "F16":
+        raise FeatureBankError(
+            f"{path / shard.file}: {KEY}: is {dtype} {found}, not float16 {[shard.rows, *shape]} as told; {REMEDY}"
+        )
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that features depend on, of those installed."""
+    versions = {}
+    for name in ("flawshot", "torch", "open_clip_torch", "pillow", "numpy"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def write_bank(
+    path: str | Path,
+    catalog: Catalog,
+    features: NDArray[np.float16],
+    encoder: EncoderRecord,
+    views: ViewRecord,
+    *,
+    overwrite: bool = False,
+) -> FeatureBank:
+    """Write a bank of features that are all at hand, to a temporary folder that is then renamed.
+
+    Args:
+        path: The bank's folder.
+        catalog: The instances, one for each row.
+        features: float16 ``[instances, views, tokens, dim]``, finite, in catalog order.
+        encoder: Who computed them.
+        views: What was cropped.
+        overwrite: Whether a bank that is there already may be replaced; anything else there never is.
+
+    Returns:
+        The bank, opened.
+
+    Raises:
+        FeatureBankError: If the features do not fit the catalog, or ``path`` is taken.
+    """
+    path = Path(path)
+    if features.ndim != 4 or len(features) != len(catalog) or features.dtype != np.float16:
+        raise FeatureBankError(
+            f"{path}: features must be float16 [{len(catalog)}, views, tokens, dim], "
+            f"not {features.dtype} {list(features.shape)}"
+        )
+    if features.shape[2] != len(encoder.tokens):
+        raise FeatureBankError(
+            f"{path}: the encoder names {len(encoder.tokens)} tokens, features have {features.shape[2]}"
+        )
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=(1, 2, 3)))
+    if bad.size:
+        raise FeatureBankError(
+            f"{path}: features of {catalog[int(bad[0])].id} are not finite ({bad.size} such instances)"
+        )
+    if path.exists():
+        if not overwrite:
+            raise FeatureBankError(f"{path}: exists; name another folder, move it away, or add --overwrite")
+        if any(path.iterdir()) if path.is_dir() else True:
+            FeatureBank.open(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        shards = _write_shards(temporary, features)
+        manifest = BankManifest(
+            format="flawshot-bank",
+            version=1,
+            encoder=encoder,
+            views=views,
+            shape=features.shape,
+            catalog_hash=catalog.content_hash,
+            libraries=library_versions(),
+            shards=tuple(shards),
+        )
+        catalog.save(temporary / "catalog.parquet")
+        write_json(temporary / "manifest.json", manifest.model_dump(mode="json"))
+        _put_in_place(temporary, path)
+    except (OSError, ValidationError) as error:
+        raise FeatureBankError(f"{path}: cannot be written ({one_line(error)})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return FeatureBank.open(path)
+
+
+def _write_shards(folder: Path, features: NDArray[np.float16]) -> list[Shard]:
+    rows_each = max(1, SHARD_BYTES // max(1, features[:1].nbytes))
+    shards = []
+    for number, start in enumerate(range(0, len(features), rows_each)):
+        rows = np.ascontiguousarray(features[start : start + rows_each])
+        shard = Shard(file=f"features-{number:05}.safetensors", rows=len(rows))
+        save_file({KEY: rows}, folder / shard.file)
+        shards.append(shard)
+    return shards
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    if not path.exists():
+        temporary.rename(path)
+        return
+    old = path.with_name(f".{path.name}.{secrets.token_hex(8)}.old")
+    path.rename(old)
+    try:
+        temporary.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old)

@@ -1,0 +1,100 @@
+"""Files that are never half written and never written over: temporary file, then rename."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flawshot.errors import FlawshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["Document", "one_line", "read_document", "write_bytes", "write_json", "write_with"]
+
+
+class Document(BaseModel):
+    """Base of every JSON format of ours: fields are checked when it is read, and it cannot be changed after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
+
+def one_line(error: object) -> str:
+    r"""An error's text on one line.
+
+    >>> one_line("first\n  second")
+    'first second'
+    """
+    return " ".join(str(error).split())
+
+
+def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool = False) -> None:
+    """Let ``write`` make a temporary file beside ``path``, then rename it to ``path``.
+
+    A file that already holds the same bytes stays as it is.
+
+    Args:
+        path: The file to make; its folder is made too.
+        write: Called once with the temporary file's path.
+        overwrite: Whether a file with other content may be replaced.
+
+    Raises:
+        FlawshotError: If ``path`` exists with other content and ``overwrite`` is false, or cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            if path.exists() and not overwrite:
+                if path.is_file() and path.read_bytes() == temporary.read_bytes():
+                    return
+                raise FlawshotError(
+                    f"{path}: exists with other content; name another place, move it away, or add --overwrite"
+                )
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise FlawshotError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
+    """Write ``data`` to ``path`` as :func:`write_with` does."""
+    write_with(path, lambda temporary: temporary.write_bytes(data), overwrite=overwrite)
+
+
+def write_json(path: Path, value: Any, *, overwrite: bool = False, indent: int | None = 1) -> None:
+    """Write ``value`` as UTF-8 JSON with a final newline, the same bytes on every machine."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    write_bytes(path, (text + "\n").encode(), overwrite=overwrite)
+
+
+def read_document(path: Path, kind: type[AnyDocument], remedy: str) -> AnyDocument:
+    """Read and check one of our own JSON files.
+
+    Args:
+        path: The file.
+        kind: What it must hold.
+        remedy: What a user does about a damaged or foreign file, such as ``make it again with flawshot sample``.
+
+    Raises:
+        FlawshotError: With one line that names the file and the field, if it is missing, damaged or foreign.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise FlawshotError(f"{path}: {field}: {one_line(first['msg'])}; {remedy}") from error

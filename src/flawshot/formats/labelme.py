@@ -1,0 +1,355 @@
+"""Labelme JSON, of labelme 3 to 6, read without labelme: no Qt, no image decoded."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from flawshot.errors import AnnotationError, FlawshotError, Problem
+from flawshot.files import one_line, write_json
+from flawshot.shapes import SHAPE_TYPES, Shape, ShapeType, decode_mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LabelmeFile", "image_size", "labelme_document", "parse_labelme", "read_labelme", "write_labelme"]
+
+# How many points a shape of each type has: (at least, at most).
+POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
+    "polygon": (3, None),
+    "rectangle": (2, 2),
+    "oriented_rectangle": (4, 4),
+    "circle": (2, 2),
+    "line": (2, 2),
+    "linestrip": (2, None),
+    "point": (1, 1),
+    "points": (1, None),
+    "mask": (2, 2),
+}
+# Drawing takes time and memory by a shape's extent, so what no image reaches is refused when it is read.
+MAX_COORDINATE = 1_000_000.0
+MAX_PIXELS = 2**30
+
+WRITTEN_VERSION = "6.0.0"
+SHAPE_KEYS = frozenset({"label", "points", "group_id", "shape_type", "flags", "description", "mask"})
+FILE_KEYS = frozenset({"version", "imageData", "imagePath", "shapes", "flags", "imageHeight", "imageWidth"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelmeFile:
+    """What one Labelme JSON file says of one image.
+
+    Attributes:
+        image_path: The image's path relative to the JSON's folder, with forward slashes.
+        shapes: The shapes in file order.
+        image_height: In px, or None where the file does not say.
+        image_width: In px, or None where the file does not say.
+        image_base64: The embedded image as the file holds it, or None.
+        flags: Labelme's flags of the image.
+        version: The labelme version that wrote the file, or None.
+        other: Keys that Labelme does not know, kept for writing.
+    """
+
+    image_path: str
+    shapes: tuple[Shape, ...]
+    image_height: int | None = None
+    image_width: int | None = None
+    image_base64: str | None = None
+    flags: dict[str, bool] = field(default_factory=dict)
+    version: str | None = None
+    other: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def image_data(self) -> bytes | None:
+        """The embedded image file's bytes, or None where none is embedded.
+
+        Raises:
+            FlawshotError: If what is embedded is not base64.
+        """
+        if self.image_base64 is None:
+            return None
+        try:
+            return base64.b64decode(self.image_base64, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise FlawshotError(f"imageData is not base64 ({one_line(error)})") from error
+
+
+class _ShapeError(Exception):
+    """One shape cannot be used: kind and message of the problem to be."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def read_labelme(path: str | Path) -> LabelmeFile:
+    """Read one Labelme file.
+
+    What is odd but usable (an encoding other than UTF-8) is said by :func:`warnings.warn`.
+
+    Args:
+        path: The JSON file.
+
+    Raises:
+        AnnotationError: With the file's name and the shape's index, if anything in it cannot be used.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise AnnotationError(
+            Problem(str(path), "unreadable", f"cannot be read ({error.strerror or error})")
+        ) from error
+    file, problems = parse_labelme(data, str(path))
+    for problem in problems:
+        if problem.severity == "error":
+            raise AnnotationError(problem)
+        warnings.warn(str(problem), stacklevel=2)
+    return file
+
+
+def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
+    """Parse a Labelme file's bytes.
+
+    Args:
+        data: UTF-8 JSON, with or without a byte order mark; GBK where it is not UTF-8.
+        name: What to call the file in problems.
+
+    Returns:
+        The file with its usable shapes, and what is wrong or odd, shape by shape.
+
+    Raises:
+        AnnotationError: If the file as a whole is not usable.
+    """
+    problems: list[Problem] = []
+    document = _load_json(_decode(data, name, problems), name)
+    if not isinstance(document, dict) or "shapes" not in document or "imagePath" not in document:
+        raise _file_error(name, "not-labelme", "is not a Labelme file: an object with shapes and imagePath is expected")
+    image_path, shapes = document["imagePath"], document["shapes"]
+    if not isinstance(image_path, str) or not image_path or "\0" in image_path:
+        raise _file_error(name, "not-labelme", "imagePath must be the name of an image file")
+    if not isinstance(shapes, list):
+        raise _file_error(name, "not-labelme", "shapes must be a list")
+    image_data = document.get("imageData")
+    if image_data is not None and not isinstance(image_data, str):
+        raise _file_error(name, "not-labelme", "imageData must be base64 text or null")
+    height, width = (_image_size(document, key, name) for key in ("imageHeight", "imageWidth"))
+    if height and width and height * width > MAX_PIXELS:
+        raise _file_error(name, "image-size", f"an image of {width} x {height} px is more than can be handled")
+    version, flags = document.get("version"), document.get("flags")
+    usable = []
+    for index, raw in enumerate(shapes):
+        try:
+            usable.append(_shape(index, raw))
+        except _ShapeError as error:
+            problems.append(Problem(name, error.kind, str(error), shape=index))
+    file = LabelmeFile(
+        image_path=PureWindowsPath(image_path).as_posix(),
+        shapes=tuple(usable),
+        image_height=height,
+        image_width=width,
+        image_base64=image_data,
+        flags=flags if isinstance(flags, dict) else {},
+        version=version if isinstance(version, str) else None,
+        other={key: value for key, value in document.items() if key not in FILE_KEYS},
+    )
+    return file, problems
+
+
+def _file_error(name: str, kind: str, message: str) -> AnnotationError:
+    return AnnotationError(Problem(name, kind, message))
+
+
+def _decode(data: bytes, name: str, problems: list[Problem]) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        text = data.decode("gbk")
+    except UnicodeDecodeError:
+        raise _file_error(name, "encoding", "is neither UTF-8 nor GBK text; save it again as UTF-8") from None
+    problems.append(Problem(name, "encoding", "is not UTF-8 and was read as GBK; save it again as UTF-8", "warning"))
+    return text
+
+
+def _load_json(text: str, name: str) -> Any:
+    try:
+        document = json.loads(text)
+        if "\\ud" in text.lower():  # an escaped half of a surrogate pair is JSON, but no text that can be written
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _file_error(name, "encoding", "holds half a surrogate pair, which is no character") from None
+    except json.JSONDecodeError as error:
+        raise _file_error(
+            name, "not-json", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    except (RecursionError, ValueError) as error:
+        raise _file_error(name, "not-json", f"is not JSON that can be read ({one_line(error)})") from error
+    return document
+
+
+def _image_size(document: dict[str, Any], key: str, name: str) -> int | None:
+    value = document.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_COORDINATE or value % 1:
+        raise _file_error(name, "image-size", f"{key} must be a whole number of px above 0, not {value!r}")
+    return int(value)
+
+
+def _shape(index: int, raw: Any) -> Shape:
+    if not isinstance(raw, dict):
+        raise _ShapeError("not-a-shape", "is not an object")
+    label, shape_type = raw.get("label"), raw.get("shape_type")
+    if not isinstance(label, str):
+        raise _ShapeError("label", "label must be text" if "label" in raw else "label is missing")
+    if shape_type is None:  # labelme 3 knew polygons only
+        shape_type = "polygon"
+    if not isinstance(shape_type, str) or shape_type not in SHAPE_TYPES:
+        known = ", ".join(POINT_COUNTS)
+        raise _ShapeError("shape-type", f"shape_type {shape_type!r} is not known; it must be one of {known}")
+    shape_type = cast("ShapeType", shape_type)
+    group_id = raw.get("group_id")
+    if group_id is not None and (not isinstance(group_id, int) or abs(group_id) >= 2**63):
+        raise _ShapeError("group-id", f"group_id must be a whole number or null, not {group_id!r}")
+    flags, description = raw.get("flags"), raw.get("description")
+    if flags is not None and not (isinstance(flags, dict) and all(isinstance(value, bool) for value in flags.values())):
+        raise _ShapeError("flags", "flags must be an object of true and false")
+    if description is not None and not isinstance(description, str):
+        raise _ShapeError("description", "description must be text")
+    points = _points(raw.get("points"), shape_type)
+    shape = Shape(
+        index=index,
+        label=label,
+        shape_type=shape_type,
+        points=points,
+        group_id=None if group_id is None else int(group_id),
+        flags=flags or {},
+        description=description or "",
+        mask_png=_mask_png(raw.get("mask")),
+        other={key: value for key, value in raw.items() if key not in SHAPE_KEYS},
+    )
+    if shape_type == "mask":
+        _check_mask(shape)
+    return shape
+
+
+def _points(raw: Any, shape_type: ShapeType) -> NDArray[np.float64]:
+    if not isinstance(raw, list) or not raw:
+        raise _ShapeError("points", "points must be a list of [x, y]")
+    try:
+        array = np.array(raw)
+    except ValueError:
+        array = np.array(None)
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iuf":
+        raise _ShapeError("points", "points must be a list of [x, y], two numbers each")
+    points = array.astype(np.float64)
+    if not np.isfinite(points).all():
+        bad = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
+        raise _ShapeError("points", f"point {bad} is not finite: {raw[bad]}")
+    if np.abs(points).max() > MAX_COORDINATE:
+        bad = int(np.abs(points).max(axis=1).argmax())
+        raise _ShapeError("points", f"point {bad} lies further out than any image: {raw[bad]}")
+    least, most = POINT_COUNTS[shape_type]
+    if len(points) < least or (most is not None and len(points) > most):
+        wanted = f"{least} point{'s' if least > 1 else ''}" if most else f"at least {least} points"
+        raise _ShapeError("point-count", f"a {shape_type} has {wanted}, not {len(points)}")
+    return points
+
+
+def _mask_png(raw: Any) -> bytes | None:
+    if raw is None:
+        return None
+    try:
+        return base64.b64decode(raw, validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise _ShapeError("mask", "mask must be a base64-encoded PNG") from None
+
+
+def _check_mask(shape: Shape) -> None:
+    if shape.mask_png is None:
+        raise _ShapeError("mask", "a mask shape needs its mask, a base64-encoded PNG")
+    try:
+        with Image.open(io.BytesIO(shape.mask_png), formats=["PNG"]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise _ShapeError("mask", f"a mask of {image.width} x {image.height} px is more than can be handled")
+        decode_mask(shape)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _ShapeError("mask", f"mask cannot be decoded ({one_line(error)})") from error
+
+
+def image_size(file: LabelmeFile, image: Path | None) -> tuple[int, int] | None:
+    """The image's (height, width) in px, after its EXIF orientation: as the file says, else from the image's header.
+
+    Args:
+        file: The annotation.
+        image: Where the image lies, if it does.
+
+    Returns:
+        None where neither the file nor an embedded nor a separate image tells.
+    """
+    if file.image_height and file.image_width:
+        return file.image_height, file.image_width
+    try:
+        data = file.image_data
+        source = io.BytesIO(data) if data is not None else image
+        if source is None:
+            return None
+        with Image.open(source) as opened:
+            width, height = opened.size
+            # Orientations 5 to 8 lay the image on its side, and points live in the upright frame.
+            on_its_side = opened.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return (width, height) if on_its_side else (height, width)
+
+
+def write_labelme(file: LabelmeFile, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write a file that Labelme opens.
+
+    Args:
+        file: What to write.
+        path: Where to; written to a temporary file beside it, then renamed.
+        overwrite: Whether an existing file with other content may be replaced.
+
+    Raises:
+        FlawshotError: If ``path`` exists with other content and ``overwrite`` is false.
+    """
+    write_json(Path(path), labelme_document(file), overwrite=overwrite)
+
+
+def labelme_document(file: LabelmeFile) -> dict[str, Any]:
+    """The file as the JSON object that Labelme reads."""
+    return {
+        "version": file.version or WRITTEN_VERSION,
+        "flags": file.flags,
+        "shapes": [_shape_document(shape) for shape in file.shapes],
+        "imagePath": file.image_path,
+        "imageData": file.image_base64,
+        "imageHeight": file.image_height,
+        "imageWidth": file.image_width,
+        **file.other,
+    }
+
+
+def _shape_document(shape: Shape) -> dict[str, Any]:
+    return {
+        "label": shape.label,
+        "points": shape.points.tolist(),
+        "group_id": shape.group_id,
+        "description": shape.description,
+        "shape_type": shape.shape_type,
+        "flags": shape.flags,
+        "mask": None if shape.mask_png is None else base64.b64encode(shape.mask_png).decode("ascii"),
+        **shape.other,
+    }

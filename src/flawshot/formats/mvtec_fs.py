@@ -1,0 +1,142 @@
+"""MVTec-FS as it is published: ``CONFIG/<product>_config1/{train,valid}.csv``, one row an instance.
+
+MVTec-FS is the data set of MVREC (AAAI 2025, arXiv 2412.16897), annotated on the images of MVTec AD.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import csv
+
+from flawshot.errors import FlawshotError
+from flawshot.files import one_line, write_with
+from flawshot.formats.labelme import LabelmeFile, parse_labelme, write_labelme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["find_config", "import_mvtec_fs", "read_mvtec_fs"]
+
+COLUMNS = ("img_rel_path", "imageHeight", "imageWidth", "label", "points")
+CONFIG_SUFFIX = "_config1"
+
+
+def find_config(source: Path) -> Path:
+    """The ``CONFIG`` folder of MVTec-FS, given it or the folder that holds it.
+
+    Raises:
+        FlawshotError: If neither is one.
+    """
+    for folder in (source / "CONFIG", source):
+        if any(folder.glob(f"*{CONFIG_SUFFIX}")):
+            return folder
+    raise FlawshotError(
+        f"{source}: is not MVTec-FS: no CONFIG/<product>{CONFIG_SUFFIX} folder; name the folder that holds CONFIG"
+    )
+
+
+def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
+    """Read every image's annotation.
+
+    Args:
+        source: The folder that holds ``CONFIG``, or ``CONFIG`` itself.
+
+    Yields:
+        ``<product>/{training,testing}/<folder>/<name>.json`` and the annotation, its shapes in row order, products
+        and their two tables in order. A shape's label is its row's, never its folder's.
+
+    Raises:
+        FlawshotError: With file and row, if a table is not as it is published.
+    """
+    for folder in sorted(find_config(source).glob(f"*{CONFIG_SUFFIX}")):
+        product = folder.name.removesuffix(CONFIG_SUFFIX)
+        for name in ("train.csv", "valid.csv"):
+            images: dict[str, list[dict[str, str]]] = {}
+            for row in _rows(folder / name):
+                images.setdefault(row["img_rel_path"], []).append(row)
+            for image, rows in images.items():
+                yield f"{product}/{PurePosixPath(image).with_suffix('.json')}", _annotation(image, rows)
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    texts = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), include_columns=list(COLUMNS))
+    try:
+        table = csv.read_csv(path, convert_options=texts)
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise FlawshotError(f"{path}: cannot be read as MVTec-FS's table ({one_line(error)})") from error
+    for number, row in enumerate(table.to_pylist(), start=2):
+        yield row | {"where": f"{path}: row {number}"}
+
+
+def _annotation(image: str, rows: list[dict[str, str]]) -> LabelmeFile:
+    parts = PurePosixPath(image).parts
+    if len(parts) < 2 or parts[0] not in {"training", "testing"} or ".." in parts:
+        raise FlawshotError(f"{rows[0]['where']}: img_rel_path {image!r} must be training/… or testing/…")
+    document = {
+        "imagePath": parts[-1],
+        "imageHeight": _number(rows[0], "imageHeight"),
+        "imageWidth": _number(rows[0], "imageWidth"),
+        "shapes": [{"label": row["label"], "shape_type": "polygon", "points": _points(row)} for row in rows],
+    }
+    # Labelme's own reader is the one place that says what a usable shape is.
+    file, problems = parse_labelme(json.dumps(document).encode(), rows[0]["where"])
+    if problems:
+        first = problems[0]
+        raise FlawshotError(f"{rows[first.shape or 0]['where']}: {first.message}")
+    return file
+
+
+def _number(row: dict[str, str], column: str) -> float:
+    try:
+        value = float(row[column])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise FlawshotError(f"{row['where']}: {column} must be a number, not {row[column]!r}")
+    return value
+
+
+def _points(row: dict[str, str]) -> Any:
+    try:
+        return json.loads(row["points"])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FlawshotError(f"{row['where']}: points is not a list of [x, y] ({one_line(error)})") from error
+
+
+def import_mvtec_fs(source: Path, out: Path, *, overwrite: bool = False) -> tuple[int, int]:
+    """Write MVTec-FS as a folder of Labelme files.
+
+    Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``), they are copied beside their files.
+
+    Args:
+        source: The folder that holds ``CONFIG``.
+        out: Where ``<product>/{training,testing}/<folder>/<name>.json`` goes.
+        overwrite: Whether files there with other content may be replaced.
+
+    Returns:
+        How many annotation files were written and how many images were found.
+
+    Raises:
+        FlawshotError: If the source is not MVTec-FS, or a file there has other content already.
+    """
+    written = found = 0
+    for path, annotation in read_mvtec_fs(source):
+        target = out / path
+        image = PurePosixPath(path).with_name(annotation.image_path)
+        write_labelme(replace(annotation, image_path=image.name), target, overwrite=overwrite)
+        written += 1
+        for folder in (source / "image", source):
+            original = folder / image
+            if original.is_file():
+                write_with(target.with_name(image.name), partial(shutil.copyfile, original), overwrite=overwrite)
+                found += 1
+                break
+    return written, found

@@ -1,0 +1,285 @@
+"""Episodes: MVREC's draws as published, and disjoint ones that never leak."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flawshot import Catalog, EpisodeError, sample_episodes, verify
+from flawshot.episodes import Episode
+from flawshot.formats.labelme import parse_labelme
+from helpers import box_shape, labelme_document
+
+
+def plain_catalog(images):
+    """A catalog of (path without suffix, labels)."""
+    annotations = []
+    for stem, labels in images:
+        shapes = [box_shape(label, at=(9 * (n % 10), 9 * (n // 10))) for n, label in enumerate(labels)]
+        document = labelme_document(shapes, imagePath=f"{stem.rpartition('/')[2]}.png")
+        annotations.append((f"{stem}.json", parse_labelme(json.dumps(document).encode(), stem)[0]))
+    return Catalog.from_annotations(annotations, root_name="part", layout="{product}/{split}/**")
+
+
+def test_mvrec_draws_are_those_of_the_published_rule(mvtec_fs, mvtec_fs_catalog):
+    """All 210 support sets, derived again in plain Python from the published tables."""
+    csv.field_size_limit(10**7)
+    compared = 0
+    for folder in sorted(mvtec_fs.glob("CONFIG/*_config1")):
+        product = folder.name.removesuffix("_config1")
+        if product == "toothbrush":
+            continue
+        with (folder / "train.csv").open(newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        seen: Counter[str] = Counter()
+        ids = []
+        for row in rows:
+            ids.append(f"{product}/{row['img_rel_path'][:-4]}.json#{seen[row['img_rel_path']]}")
+            seen[row["img_rel_path"]] += 1
+        with (folder / "valid.csv").open(newline="") as opened:
+            queries = len(list(csv.DictReader(opened)))
+        for shots in (1, 3, 5):
+            episodes = sample_episodes(mvtec_fs_catalog, product, shots, protocol="mvrec")
+            for seed, episode in enumerate(episodes.episodes):
+                expected = []
+                for category in sorted({row["label"] for row in rows}):
+                    indices = [index for index, row in enumerate(rows) if row["label"] == category]
+                    random.seed(seed)
+                    random.shuffle(indices)
+                    expected += [ids[index] for index in indices[:shots]]
+                assert list(episode.support) == expected
+                assert len(episode.query) == queries
+                compared += 1
+    assert compared == 210
+
+
+def test_mvrec_needs_both_splits_and_knows_no_groups():
+    catalog = plain_catalog([("p/a", ["dent"]), ("p/b", ["scratch"])])
+    with pytest.raises(EpisodeError, match="needs a train and a test split; use --protocol disjoint"):
+        sample_episodes(catalog, "p", 1, protocol="mvrec")
+    with pytest.raises(EpisodeError, match="knows no groups"):
+        sample_episodes(catalog, "p", 1, protocol="mvrec", groups={})
+
+
+# The worst case: few images with many instances each, categories sharing images, and one physical sample in several
+# images. Ten instances of three categories, so a sampler that draws instances has plenty to draw from.
+WORST = [
+    ("p/exposure1/tile1", ["scratch", "scratch", "dent"]),
+    ("p/exposure2/tile1", ["scratch", "scratch", "dent"]),
+    ("p/exposure1/tile2", ["scratch", "dent", "dent", "stain"]),
+    ("p/exposure2/tile2", ["scratch", "stain"]),
+    ("p/exposure1/tile3", ["dent", "stain", "stain"]),
+    ("p/exposure2/tile3", ["scratch", "dent"]),
+    ("p/exposure1/tile4", ["stain"]),
+    ("p/exposure1/tile5", ["scratch", "dent", "stain"]),
+]
+WORST_GROUPS = {f"{stem}.png": stem[-5:] for stem, _ in WORST}
+
+
+def shared_units(catalog, episode, unit_of):
+    image = dict(zip(catalog.column("id"), catalog.column("image"), strict=True))
+    support = {unit_of(image[identifier]) for identifier in episode.support}
+    return support & {unit_of(image[identifier]) for identifier in episode.query}
+
+
+def naive_episode(catalog, shots, seed):
+    """What is usually done: draw K instances a category, query all the others."""
+    rng = random.Random(seed)
+    by_category = {}
+    for identifier, category in zip(catalog.column("id"), catalog.column("category"), strict=True):
+        by_category.setdefault(category, []).append(identifier)
+    support = [identifier for ids in by_category.values() for identifier in rng.sample(ids, shots)]
+    return Episode(seed, tuple(support), tuple(i for i in catalog.column("id") if i not in support))
+
+
+@pytest.mark.parametrize("shots", [1, 2, 3])
+def test_in_the_worst_case_a_naive_sampler_leaks_and_ours_proves_it_does_not(shots):
+    catalog = plain_catalog(WORST)
+    for groups in (None, WORST_GROUPS):
+        episodes = sample_episodes(catalog, "p", shots, seeds=range(20), groups=groups)
+        for episode in episodes.episodes:
+            assert not shared_units(catalog, episode, lambda image: image)
+            if groups:
+                assert not shared_units(catalog, episode, groups.__getitem__)
+        naive = [naive_episode(catalog, shots, seed) for seed in range(20)]
+        leaking = [episode for episode in naive if shared_units(catalog, episode, lambda image: image)]
+        assert len(leaking) > 15
+        for episode in leaking:
+            with pytest.raises(EpisodeError, match="stands in support and query"):
+                verify(replace(episodes, episodes=(episode,)), catalog)
+
+
+def test_grouped_exposures_leak_through_a_sampler_that_keeps_only_images_apart():
+    catalog = plain_catalog(WORST)
+    apart = sample_episodes(catalog, "p", 1, seeds=range(20))
+    assert any(shared_units(catalog, episode, WORST_GROUPS.__getitem__) for episode in apart.episodes)
+
+
+def test_a_support_takes_one_instance_of_an_image_while_there_are_enough_images():
+    images = [(f"p/{n}", ["dent"] * 5) for n in range(5)] + [(f"p/s{n}", ["scratch"]) for n in range(5)]
+    catalog = plain_catalog(images)
+    image = dict(zip(catalog.column("id"), catalog.column("image"), strict=True))
+    for episode in sample_episodes(catalog, "p", 4, seeds=range(30)).episodes:
+        assert len({image[identifier] for identifier in episode.support}) == 8
+    tight = plain_catalog([("p/1", ["dent"] * 5), ("p/2", ["dent"]), *images[5:]])
+    for episode in sample_episodes(tight, "p", 4, seeds=range(5)).episodes:  # one image must give all four
+        dents = [identifier for identifier in episode.support if "p/1" in identifier]
+        assert len(dents) == 4
+
+
+def test_a_smaller_support_is_part_of_a_larger_one_at_the_same_seed(mvtec_fs_catalog):
+    for protocol in ("mvrec", "disjoint"):
+        one, three, five = (
+            sample_episodes(mvtec_fs_catalog, "zipper", shots, protocol=protocol).episodes for shots in (1, 3, 5)
+        )
+        for a, b, c in zip(one, three, five, strict=True):
+            assert set(a.support) < set(b.support) < set(c.support)
+
+
+SPLIT = [(f"p/train/{c}{n}", [c]) for c in ("dent", "scratch") for n in range(4)]
+TEST = [(f"p/test/{c}{n}", [c]) for c in ("dent", "scratch") for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("images", "parameters"),
+    [
+        pytest.param(SPLIT + TEST, {"split": "kept"}, id="a whole split is kept"),
+        pytest.param(
+            [*SPLIT, *TEST, ("p/val/x", ["dent"])], {"split": "kept", "val_left_out": 1}, id="val is left out"
+        ),
+        pytest.param(
+            [(stem.replace("train", "test") + "b", labels) for stem, labels in SPLIT] + TEST,
+            {"split": "ignored", "split_ignored_because": "its train part has no dent, scratch"},
+            id="MVTec AD: no defects in train",
+        ),
+        pytest.param(
+            SPLIT[:4] + TEST + [(f"p/test/s{n}", ["scratch"]) for n in range(2)],
+            {"split": "ignored", "split_ignored_because": "its train part has no scratch"},
+            id="a category is absent from train",
+        ),
+        pytest.param(
+            [*SPLIT, ("p/val/x", ["dent"])],
+            {"split": "ignored", "split_ignored_because": "there is no test part", "val_left_out": 1},
+            id="train and val only",
+        ),
+        pytest.param(
+            [*SPLIT, *TEST, ("p/more/x", ["dent"])],
+            {"split": "ignored", "split_ignored_because": "1 instances lie in no split"},
+            id="some in no split",
+        ),
+        pytest.param(
+            [(stem.replace("train/", ""), labels) for stem, labels in SPLIT], {"split": "none"}, id="no split at all"
+        ),
+    ],
+)
+def test_what_becomes_of_the_data_sets_own_split(images, parameters):
+    catalog = plain_catalog(images)
+    episodes = sample_episodes(catalog, "p", 2)
+    assert episodes.parameters == parameters | {"allow_short": False}
+    split = dict(zip(catalog.column("id"), catalog.column("split"), strict=True))
+    for episode in episodes.episodes:
+        assert "val" not in {split[identifier] for identifier in episode.support + episode.query}
+        if parameters["split"] == "kept":
+            assert {split[identifier] for identifier in episode.support} == {"train"}
+            assert {split[identifier] for identifier in episode.query} == {"test"}
+
+
+def test_groups_that_cross_a_kept_split_leave_the_query_set():
+    catalog = plain_catalog(SPLIT + TEST)
+    images = catalog.column("image")
+    groups = {image: image for image in images} | {"p/train/dent0.png": "same", "p/test/dent0.png": "same"}
+    episodes = sample_episodes(catalog, "p", 3, seeds=range(10), groups=groups)
+    for episode in episodes.episodes:
+        if "p/train/dent0.json#0" in episode.support:
+            assert "p/test/dent0.json#0" not in episode.query
+    assert episodes.shared_query is None
+
+
+@pytest.mark.parametrize(
+    ("images", "shots", "message"),
+    [
+        pytest.param(
+            [("p/a", ["dent"] * 4), ("p/b", ["scratch"])], 3, r"'scratch' has 1 instances .* 3 shots", id="few"
+        ),
+        pytest.param([("p/a", ["dent"] * 4), ("p/b", ["scratch"] * 4)], 1, r"one image or group", id="one image each"),
+        pytest.param([("p/a", ["dent"]), ("p/b", ["dent"])], 1, r"one category \(dent\)", id="one category"),
+        pytest.param([("p/a", [""]), ("p/b", [""])], 1, r"no labelled instance", id="no labels"),
+        pytest.param(
+            [("p/a", ["dent"]), ("p/b", ["dent"]), ("p/c", ["s"]), ("p/d", ["s"])],
+            2,
+            r"no draw of 2",
+            id="none to query",
+        ),
+    ],
+)
+def test_too_little_is_an_error_that_names_the_category_and_its_count(images, shots, message):
+    with pytest.raises(EpisodeError, match=message) as caught:
+        sample_episodes(plain_catalog(images), "p", shots)
+    assert "\n" not in str(caught.value)
+
+
+def test_allow_short_brings_what_there_is_and_says_so_in_the_file():
+    catalog = plain_catalog([*[(f"p/{n}", ["dent"]) for n in range(6)], ("p/s1", ["scratch"]), ("p/s2", ["scratch"])])
+    episodes = sample_episodes(catalog, "p", 3, allow_short=True)
+    assert episodes.parameters["allow_short"] is True
+    for episode in episodes.episodes:
+        counts = Counter("scratch" if "/s" in identifier else "dent" for identifier in episode.support)
+        assert counts == {"dent": 3, "scratch": 1}  # its other one stays to be queried
+    lonely = plain_catalog([*[(f"p/{n}", ["dent"]) for n in range(6)], ("p/s1", ["scratch"])])
+    for episode in sample_episodes(lonely, "p", 3, allow_short=True).episodes:
+        assert "p/s1.json#0" in episode.support
+
+
+@pytest.mark.parametrize(("shots", "seeds"), [(0, range(5)), (1, [])])
+def test_no_shots_or_no_seeds_is_refused(shots, seeds):
+    with pytest.raises(EpisodeError, match="at least 1"):
+        sample_episodes(plain_catalog(WORST), "p", shots, seeds=seeds)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    images=st.lists(
+        st.tuples(
+            st.sampled_from(["", "train/", "test/", "val/"]),
+            st.lists(st.sampled_from(["a", "b", "c"]), max_size=4),
+            st.integers(0, 7),
+        ),
+        min_size=2,
+        max_size=24,
+    ),
+    shots=st.integers(1, 4),
+    grouped=st.booleans(),
+    allow_short=st.booleans(),
+)
+def test_whatever_the_data_a_draw_never_leaks_always_has_k_and_is_reproducible(images, shots, grouped, allow_short):
+    named = [(f"p/{split}{number}", labels) for number, (split, labels, _) in enumerate(images)]
+    groups = {f"{stem}.png": str(group) for (stem, _), (_, _, group) in zip(named, images, strict=True)}
+    if not any(labels for _, labels in named):
+        return
+    catalog = plain_catalog(named)
+    options = {"groups": groups if grouped else None, "allow_short": allow_short, "seeds": range(3)}
+    try:
+        episodes = sample_episodes(catalog, "p", shots, **options)
+    except EpisodeError as error:
+        assert "\n" not in str(error)
+        return
+    assert sample_episodes(catalog, "p", shots, **options) == episodes
+    category = dict(zip(catalog.column("id"), catalog.column("category"), strict=True))
+    split = dict(zip(catalog.column("id"), catalog.column("split"), strict=True))
+    for episode in episodes.episodes:
+        assert not shared_units(catalog, episode, lambda image: image)
+        assert not grouped or not shared_units(catalog, episode, groups.__getitem__)
+        counts = Counter(category[identifier] for identifier in episode.support)
+        assert set(counts) == set(category.values())
+        assert all(count == shots or (allow_short and 0 < count < shots) for count in counts.values())
+        assert len(set(episode.support)) == len(episode.support)
+        assert "val" not in {split[identifier] for identifier in episode.support + episode.query}
+        if not allow_short:
+            assert {category[identifier] for identifier in episode.query} == set(category.values())

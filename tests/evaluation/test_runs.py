@@ -1,0 +1,194 @@
+"""Evaluation: figures that add up, and classifiers that never see a query label."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from flawshot import FlawshotError, Results, evaluate, make_classifier, sample_episodes
+from flawshot.catalog import Catalog
+from flawshot.evaluation.intervals import wilson
+
+IMAGES = [(f"{p}/train/{c}{n}", [c]) for p in "pq" for c in ("dent", "scratch", "stain") for n in range(5)]
+IMAGES += [(f"{p}/test/{c}{n}", [c, c]) for p in "pq" for c in ("dent", "scratch", "stain") for n in range(4)]
+NAMES = ["matched-prototype", "prototype", "knn"]
+
+
+@pytest.fixture
+def bank(catalog_of, bank_of):
+    return bank_of(catalog_of(IMAGES, layout="{product}/{split}/**"), spread=1.5)
+
+
+@pytest.fixture
+def episodes(bank):
+    return [sample_episodes(bank.catalog, product, shots) for product in "pq" for shots in (1, 3)]
+
+
+def test_every_figure_follows_from_the_predictions(bank, episodes):
+    results = evaluate(bank, episodes, NAMES)
+    runs = {(run.product, run.classifier, run.shots): run for run in results.runs}
+    assert set(runs) == {(p, c, k) for p in "pq" for c in [*NAMES, "chance", "majority"] for k in (1, 3)}
+    category = dict(zip(bank.catalog.column("id"), bank.catalog.column("category"), strict=True))
+    for each in episodes:
+        for name in NAMES:
+            run = runs[each.product, name, each.shots]
+            confusion, shares = np.zeros((3, 3), int), []
+            for episode in each.episodes:
+                truth = [category[i] for i in episode.query]
+                fitted = make_classifier(name).fit(
+                    bank.features(episode.support), [category[i] for i in episode.support]
+                )
+                predicted = fitted.predict(bank.features(episode.query))
+                shares.append((predicted == np.array(truth)).mean())
+                for t, p in zip(truth, predicted, strict=True):
+                    confusion[run.categories.index(t), run.categories.index(p)] += 1
+            assert [score.accuracy for score in run.episodes] == pytest.approx(shares)
+            assert run.accuracy.mean == pytest.approx(np.mean(shares))
+            assert run.accuracy.std == pytest.approx(np.std(shares, ddof=1))
+            assert run.confusion == tuple(map(tuple, confusion.tolist()))
+            assert run.accuracy.ci95[0] <= run.accuracy.mean <= run.accuracy.ci95[1]
+            assert (run.n_query, run.views, run.transductive) == (24, 3, False)
+            for number, name_of in enumerate(run.categories):
+                score = run.per_category[name_of]
+                assert score.n_query == 8
+                assert score.mean == pytest.approx(confusion[number, number] / confusion[number].sum())
+
+
+def test_differences_are_paired_and_means_are_over_products(bank, episodes):
+    results = evaluate(bank, episodes, NAMES)
+    runs = {(run.product, run.classifier, run.shots): run for run in results.runs}
+    by = {(each.product, each.classifier, each.shots): each for each in results.comparisons}
+    assert set(by) == {(p, c, k) for p in ("p", "q", None) for c in NAMES[1:] for k in (1, 3)}
+    for (product, name, shots), comparison in by.items():
+        assert comparison.reference == NAMES[0]
+        products = "pq" if product is None else product
+        expected = np.mean(
+            [runs[p, name, shots].accuracy.mean - runs[p, NAMES[0], shots].accuracy.mean for p in products]
+        )
+        assert comparison.difference.mean == pytest.approx(expected)
+        assert comparison.difference.ci95[0] <= expected <= comparison.difference.ci95[1]
+    for mean in results.means:
+        assert mean.products == ("p", "q")
+        both = [runs[p, mean.classifier, mean.shots].accuracy.mean for p in "pq"]
+        assert mean.accuracy.mean == pytest.approx(np.mean(both))
+
+
+def test_the_yardsticks_are_the_blind_guess_and_the_best_constant_answer(bank_of, catalog_of):
+    images = [(f"p/{c}{n}", [c] * (3 if c == "dent" else 1)) for c in ("dent", "scratch") for n in range(6)]
+    bank = bank_of(catalog_of(images, layout="{product}/{split}/**"))
+    episodes = sample_episodes(bank.catalog, "p", 1)
+    runs = {run.classifier: run for run in evaluate(bank, [episodes], ["knn"]).runs}
+    assert runs["chance"].accuracy.mean == 0.5
+    assert runs["chance"].confusion is None
+    assert runs["chance"].ece.mean == 0
+    shares = [np.mean(["dent" in i for i in episode.query]) for episode in episodes.episodes]
+    assert runs["majority"].accuracy.mean == pytest.approx(np.mean(shares))
+    assert runs["majority"].macro_recall.mean == 0.5
+
+
+def test_where_every_query_is_right_the_interval_is_wilsons(bank_of, catalog_of):
+    bank = bank_of(catalog_of(IMAGES, layout="{product}/{split}/**"), spread=0.01)
+    results = evaluate(bank, [sample_episodes(bank.catalog, "p", 3)], NAMES[:2])
+    run = results.runs[0]
+    assert run.accuracy.mean == 1
+    assert run.accuracy.ci95 == wilson(24, 24)
+    assert run.per_category["dent"].ci95 == wilson(8, 8)
+    (comparison,) = results.comparisons
+    reach = 1 - wilson(24, 24)[0]
+    assert comparison.difference.ci95 == (-reach, reach)  # no query decided differently is no proof of equality
+
+
+def test_permuting_the_query_labels_changes_no_prediction(bank, episodes, monkeypatch):
+    """Estimators get support labels only: scrambled query labels change scores, never predictions."""
+    seen = {}
+
+    def recording(name):
+        fitted = make_classifier(name)
+
+        class Recorder(type(fitted)):
+            def predict_proba(self, X):
+                shares = super().predict_proba(X)
+                seen.setdefault(current, []).append(shares)
+                return shares
+
+        return Recorder()
+
+    current = "true"
+    evaluate(bank, [episodes[1]], {name: recording(name) for name in NAMES})
+    rng = np.random.default_rng(0)
+    queries = [bank.catalog.row_of[i] for i in episodes[1].episodes[0].query]
+    labels = bank.catalog.column("category")
+    for row, label in zip(queries, rng.permutation([labels[row] for row in queries]), strict=True):
+        labels[row] = str(label)
+    table = bank.catalog.table
+    scrambled = Catalog(table.set_column(3, table.schema.field(3), [labels]))
+    monkeypatch.setattr(bank, "catalog", scrambled)
+    current = "scrambled"
+    evaluate(bank, [episodes[1]], {name: recording(name) for name in NAMES})
+    for before, after in zip(seen["true"], seen["scrambled"], strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_query_sets_that_differ_by_seed_are_scored_each_on_its_own(bank_of, catalog_of):
+    images = [(f"p/{c}{n}", [c]) for c in ("dent", "scratch") for n in range(6)]
+    bank = bank_of(catalog_of(images, layout="{product}/{split}/**"))
+    episodes = sample_episodes(bank.catalog, "p", 2)
+    assert episodes.shared_query is None
+    run = evaluate(bank, [episodes], ["knn"]).runs[0]
+    assert sum(map(sum, run.confusion)) == 5 * 8
+    assert run.n_query <= 12
+
+
+def test_one_seed_has_no_deviation(bank):
+    episodes = sample_episodes(bank.catalog, "p", 1, seeds=[3])
+    run = evaluate(bank, [episodes], ["knn"]).runs[0]
+    assert run.accuracy.std is None
+    assert [score.seed for score in run.episodes] == [3]
+
+
+def test_intervals_are_the_same_in_every_run(bank, episodes):
+    first, second = (evaluate(bank, episodes, NAMES) for _ in range(2))
+    for a, b in zip(first.runs, second.runs, strict=True):
+        assert (a.accuracy, a.macro_recall, a.ece, a.per_category) == (
+            b.accuracy,
+            b.macro_recall,
+            b.ece,
+            b.per_category,
+        )
+    assert first.comparisons == second.comparisons
+
+
+def test_results_are_read_as_they_were_written_and_nothing_else_is(bank, episodes, tmp_path):
+    results = evaluate(bank, episodes[:1], NAMES)
+    path = tmp_path / "results.json"
+    results.save(path)
+    assert Results.load(path) == results
+    document = json.loads(path.read_text())
+    assert (document["format"], document["version"]) == ("flawshot-results", 1)
+    for change, field in [
+        ({"version": 2}, "version"),
+        ({"format": "x"}, "format"),
+        ({"runs": [{"product": 3}]}, r"runs\.0"),
+        ({"means": None}, "means"),
+    ]:
+        path.write_text(json.dumps(document | change))
+        with pytest.raises(FlawshotError, match=field) as caught:
+            Results.load(path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [([], "at least one"), (["nope"], "'nope' is not known"), (["chance"], "at least one")]
+)
+def test_nothing_to_evaluate_is_said(bank, episodes, names, message):
+    with pytest.raises(FlawshotError, match=message):
+        evaluate(bank, episodes, names)
+
+
+def test_the_same_product_and_k_twice_is_refused(bank, episodes):
+    with pytest.raises(FlawshotError, match="p at 1 shots is given by 2 episode files"):
+        evaluate(bank, [episodes[0], episodes[0]], NAMES)
+    with pytest.raises(FlawshotError, match="nothing to evaluate"):
+        evaluate(bank, [], NAMES)

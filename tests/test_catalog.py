@@ -1,0 +1,191 @@
+"""Catalogs: joined instances, found images, problems, Parquet."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from flawshot import AnnotationError, Catalog, FlawshotError
+from helpers import box_shape, labelme_document
+
+
+def kinds(catalog):
+    return [
+        (problem.kind, problem.file, problem.shape) for problem in catalog.problems if problem.kind != "missing-image"
+    ]
+
+
+def test_an_instance_knows_its_id_box_area_and_category(write_annotations):
+    catalog = Catalog.open(write_annotations({"bolt/test/dent/0.json": [box_shape("dent", at=(20, 30), size=8)]}))
+    (instance,) = catalog
+    assert instance.id == "bolt/test/dent/0.json#0"
+    assert (instance.product, instance.split, instance.category) == ("bolt", "test", "dent")
+    assert instance.box == (20, 30, 29, 39)  # the polygon's border pixels are part of it
+    assert instance.area == 81
+    assert instance.image == "bolt/test/dent/0.png"
+    assert instance.shape_type == "polygon"
+    np.testing.assert_array_equal(instance.region().pixels, np.ones((9, 9), bool))
+    assert catalog[0].id == catalog[-1].id == instance.id
+    with pytest.raises(IndexError):
+        catalog[1]
+
+
+def test_shapes_of_one_group_and_label_are_one_instance_named_by_the_first(write_annotations):
+    shapes = [
+        box_shape("dent", at=(0, 0)),
+        box_shape("scratch", at=(10, 10), group_id=4),
+        box_shape("scratch", at=(60, 10), group_id=5),
+        box_shape("scratch", at=(30, 40), group_id=4, shape_type="rectangle", points=[[30, 40], [35, 44]]),
+    ]
+    catalog = Catalog.open(write_annotations({"a.json": shapes}))
+    assert catalog.column("id") == ["a.json#0", "a.json#1", "a.json#2"]
+    joined = catalog[1]
+    assert [shape.index for shape in joined.shapes] == [1, 3]
+    assert joined.box == (10, 10, 36, 45)
+    assert joined.area == 81 + 6 * 5
+    assert joined.shape_type == "mixed"
+
+
+def test_a_group_with_several_labels_is_not_joined_and_said(write_annotations):
+    shapes = [
+        box_shape("dent", group_id=1),
+        box_shape("scratch", at=(40, 40), group_id=1),
+        box_shape("dent", group_id=1),
+    ]
+    catalog = Catalog.open(write_annotations({"a.json": shapes}))
+    assert catalog.column("category") == ["dent", "scratch", "dent"]
+    assert kinds(catalog) == [("mixed-group", "a.json", 0)]
+    assert "several labels (dent, scratch)" in next(str(p) for p in catalog.problems if p.kind == "mixed-group")
+
+
+def test_what_cannot_be_used_is_collected_and_the_rest_is_read(write_annotations):
+    root = write_annotations({
+        "p/a.json": [box_shape(), box_shape(points=[])],
+        "p/b.json": [box_shape(at=(500, 500))],
+        "p/c.json": [box_shape(at=(115, 5)), box_shape("")],
+    })  # fmt: skip
+    (root / "p/d.json").write_text("{")
+    (root / ".hidden").mkdir()
+    (root / ".hidden/e.json").write_text("{")
+    catalog = Catalog.open(root)
+    assert catalog.column("id") == ["p/a.json#0", "p/c.json#0", "p/c.json#1"]
+    assert sorted(kinds(catalog)) == [
+        ("no-label", "p/c.json", 1),
+        ("no-pixels", "p/b.json", 0),
+        ("not-json", "p/d.json", None),
+        ("points", "p/a.json", 1),
+        ("points-outside", "p/c.json", 0),
+    ]
+    assert catalog[1].box == (115, 5, 120, 14)  # cut at the image's right edge
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", json.dumps(labelme_document([box_shape(points=[])])).encode(), json.dumps(labelme_document([])).encode()],
+    ids=["not JSON", "bad shape", "missing image"],
+)
+def test_strict_stops_at_the_first_error(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(AnnotationError, match=r"^a\.json: "):
+        Catalog.from_folder(tmp_path, strict=True)
+    Catalog.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("image_path", "at", "found"),
+    [
+        ("x.png", "data/p/x.png", "p/x.png"),
+        ("..\\images\\x.png", "data/images/x.png", "images/x.png"),  # a folder beside, written on Windows
+        ("C:\\me\\x.png", "data/p/x.png", "p/x.png"),  # another machine's path: the file beside
+        ("/home/me/x.png", "data/p/x.png", "p/x.png"),
+        ("gone/x.png", "data/p/x.png", "p/x.png"),  # a folder that is no more
+        ("../../x.png", "x.png", None),  # out of the data root: not followed
+        ("../../../../etc/passwd", None, None),
+    ],
+)
+def test_an_image_is_found_within_the_data_root_and_nowhere_else(tmp_path, image_path, at, found):
+    root = tmp_path / "data"
+    (root / "p").mkdir(parents=True)
+    if at is not None:
+        (tmp_path / at).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (120, 100)).save(tmp_path / at)
+    (root / "p/a.json").write_text(json.dumps(labelme_document([box_shape()], imagePath=image_path)))
+    catalog = Catalog.open(root)
+    missing = [str(problem) for problem in catalog.problems if problem.kind == "missing-image"]
+    if found is None:
+        assert len(missing) == 1
+        assert "outside the data folder" in missing[0]
+        assert catalog[0].image.startswith("p/")
+    else:
+        assert (catalog[0].image, missing) == (found, [])
+
+
+def test_without_any_size_a_file_is_left_out(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(labelme_document([box_shape()], imageHeight=None)))
+    (tmp_path / "b.json").write_text(json.dumps(labelme_document([box_shape()])))
+    catalog = Catalog.open(tmp_path)
+    assert catalog.column("id") == ["b.json#0"]
+    assert ("image-size", "a.json", None) in kinds(catalog)
+
+
+def test_parquet_holds_everything(write_annotations, tmp_path):
+    shapes = [box_shape("划痕", flags={"sure": True}, description="long"), box_shape("dent", group_id=3)]
+    catalog = Catalog.open(write_annotations({"p/test/a.json": shapes}))
+    path = tmp_path / "out" / "catalog.parquet"
+    catalog.save(path)
+    loaded = Catalog.open(path)
+    assert loaded.table.equals(catalog.table)
+    assert (loaded[0].category, loaded[0].flags, loaded[0].description) == ("划痕", {"sure": True}, "long")
+    np.testing.assert_array_equal(loaded[1].region().pixels, catalog[1].region().pixels)
+    assert loaded.content_hash == catalog.content_hash
+
+
+def test_a_foreign_or_damaged_parquet_file_is_one_line(tmp_path, write_annotations):
+    catalog = Catalog.open(write_annotations({"a.json": [box_shape()]}))
+    broken, foreign, newer, short = (tmp_path / f"{name}.parquet" for name in ("broken", "foreign", "newer", "short"))
+    broken.write_bytes(b"PAR1 no")
+    parquet.write_table(pa.table({"a": [1]}), foreign)
+    metadata = {"flawshot": json.dumps({"format": "flawshot-catalog", "version": 99})}
+    parquet.write_table(catalog.table.replace_schema_metadata(metadata), newer)
+    parquet.write_table(catalog.table.drop_columns(["area"]), short)
+    for path, message in [
+        (broken, "cannot be read as a catalog"),
+        (foreign, "is not a flawshot catalog"),
+        (newer, "version: 99 is not known"),
+        (short, "area: is not as a catalog has it"),
+        (tmp_path / "none.parquet", "cannot be read"),
+    ]:
+        with pytest.raises(FlawshotError, match=message) as caught:
+            Catalog.open(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_empty_folder_and_a_wrong_name_are_refused(tmp_path):
+    for path, message in [(tmp_path, "holds no usable defect instance"), (tmp_path / "nowhere", "is neither a folder")]:
+        with pytest.raises(FlawshotError, match=message):
+            Catalog.open(path)
+
+
+def test_the_fingerprint_depends_on_ids_and_categories_only(catalog_of):
+    images = [("p/a", ["dent"]), ("p/b", ["scratch"]), ("q/c", ["dent"])]
+    before = catalog_of(images)
+    moved = Catalog(before.table.set_column(5, before.table.schema.field(5), pa.array([7] * 3, pa.int32())))
+    assert moved.fingerprint("p") == before.fingerprint("p")
+    assert catalog_of([("p/a", ["dent"]), ("p/b", ["scratch"])]).fingerprint("p") == before.fingerprint("p")
+    assert catalog_of([("p/a", ["dent"]), ("p/b", ["dent"])]).fingerprint("p") != before.fingerprint("p")
+    with pytest.raises(FlawshotError, match="--product r"):
+        before.select(["r"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else False, reason="root reads every file")
+def test_an_unreadable_file_is_a_problem(write_annotations):
+    root = write_annotations({"a.json": [box_shape()], "b.json": [box_shape()]})
+    (root / "b.json").chmod(0)
+    assert ("unreadable", "b.json", None) in kinds(Catalog.open(root))
