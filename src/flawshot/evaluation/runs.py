@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import itertools
 import time
 from collections import Counter
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-import flawshot
 from flawshot.classifiers import make_classifier
 from flawshot.errors import FlawshotError
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
@@ -273,7 +273,7 @@ def _provenance(
     bank: FeatureBank, episode_sets: Sequence[EpisodeSet], estimators: Mapping[str, FewShotClassifier]
 ) -> dict[str, Any]:
     return {
-        "flawshot": flawshot.__version__,
+        "flawshot": importlib.metadata.version("flawshot"),
         "encoder": bank.manifest.encoder.model_dump(mode="json"),
         "views": bank.manifest.views.model_dump(mode="json"),
         "libraries": bank.manifest.libraries,
