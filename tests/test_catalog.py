@@ -189,3 +189,66 @@ def test_an_unreadable_file_is_a_problem(write_annotations):
     root = write_annotations({"a.json": [box_shape()], "b.json": [box_shape()]})
     (root / "b.json").chmod(0)
     assert ("unreadable", "b.json", None) in kinds(Catalog.open(root))
+
+
+def test_odd_entries_of_a_folder_are_problems_and_the_rest_is_read(write_annotations, tmp_path):
+    root = write_annotations({"p/a.json": [box_shape()]})
+    os.mkfifo(root / "p/pipe.json")
+    (root / os.fsdecode(b"p/\xff\xfe.json")).write_text("{}")
+    long = labelme_document([box_shape()], imagePath="x" * 5000)
+    (root / "p/long.json").write_text(json.dumps(long))
+    elsewhere = write_annotations({"b.json": [box_shape("dent")]}, root=tmp_path / "disk2")
+    (root / "q").symlink_to(elsewhere)
+    (root / "p/loop").symlink_to(root)
+    catalog = Catalog.open(root)
+    assert catalog.column("id") == ["p/a.json#0", "p/long.json#0", "q/b.json#0"]
+    assert min(kinds(catalog)) == ("file-name", "p/\\udcff\\udcfe.json", None)
+    assert ("unreadable", "p/pipe.json", None) in kinds(catalog)
+    with pytest.raises(FlawshotError, match="is not a folder"):
+        Catalog.from_folder(tmp_path / "nowhere")
+
+
+def test_what_is_embedded_must_be_an_image_to_stand_for_a_missing_one(tmp_path):
+    for name, data in (("a", "@@@"), ("b", "aGVsbG8=")):
+        (tmp_path / f"{name}.json").write_text(json.dumps(labelme_document([box_shape()], imageData=data)))
+    catalog = Catalog.open(tmp_path)
+    assert [(p.kind, "imageData is no image" in str(p)) for p in catalog.problems] == [("missing-image", True)] * 2
+
+
+def test_problems_are_one_line_that_a_terminal_only_shows(tmp_path):
+    shape = box_shape(shape_type="\x1b[31m" + "y" * 100_000)
+    document = labelme_document([shape, box_shape()], imagePath="x\nerror: b.json: fake\n.png")
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    lines = [str(problem) for problem in Catalog.open(tmp_path).problems]
+    assert len(lines) == 2
+    for line in lines:
+        assert line.isprintable()
+        assert len(line) <= 500
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("split", "holdout", "split: 'holdout'"),
+        ("flags", "{", "flags: '{'"),
+        ("image", "../../etc/passwd", "image: .* leaves the data folder"),
+        ("annotation", "/etc/passwd", "annotation: .* leaves"),
+    ],
+)
+def test_a_parquet_catalog_of_hostile_values_is_refused(write_annotations, tmp_path, column, value, message):
+    catalog = Catalog.open(write_annotations({"a.json": [box_shape()]}))
+    number = catalog.table.column_names.index(column)
+    table = catalog.table.set_column(number, catalog.table.schema.field(number), pa.array([value]))
+    parquet.write_table(table, tmp_path / "c.parquet")
+    with pytest.raises(FlawshotError, match=message):
+        Catalog.load(tmp_path / "c.parquet")
+    parquet.write_table(pa.concat_tables([catalog.table] * 2), tmp_path / "d.parquet")
+    with pytest.raises(FlawshotError, match="id: an instance stands there twice"):
+        Catalog.load(tmp_path / "d.parquet")
+
+
+def test_many_files_make_one_table(write_annotations, monkeypatch):
+    monkeypatch.setattr("flawshot.catalog.ROWS_AT_ONCE", 3)
+    root = write_annotations({f"{n:02}.json": [box_shape(), box_shape("dent")] for n in range(7)})
+    catalog = Catalog.open(root)
+    assert catalog.column("id") == [f"{n:02}.json#{k}" for n in range(7) for k in (0, 1)]

@@ -46,6 +46,8 @@ def test_what_is_no_pattern_is_refused(pattern):
         (["Training/x/a.json"], "{split}/**"),
         (["bolt/train/a.json", "nut/test/b.json"], "{product}/{split}/**"),
         (["bolt/dent/a.json"], "{product}/{split}/**"),
+        (["train/a.json", "test/b.json", "extra/c.json"], "{split}/**"),  # both parts tell that it is a split
+        (["bolt/a.json", "nut/a.json", "test/c.json"], "{product}/{split}/**"),  # one of them alone does not
     ],
 )
 def test_the_layout_is_recognised(paths, pattern):

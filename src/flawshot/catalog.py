@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from flawshot.data_folder import annotation_files, find_image
 from flawshot.errors import AnnotationError, FlawshotError, Problem
 from flawshot.files import one_line, write_with
-from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
+from flawshot.formats.labelme import image_size, parse_labelme
 from flawshot.instances import Instance, instances_of
-from flawshot.layout import Layout, recognise_layout
+from flawshot.layout import SPLIT_FOLDERS, Layout, recognise_layout
 from flawshot.shapes import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from flawshot.formats.labelme import LabelmeFile
 
 __all__ = ["Catalog"]
 
@@ -61,13 +62,7 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One annotation file on its way into a catalog."""
-
-    path: str
-    file: LabelmeFile
-    problems: list[Problem] = field(default_factory=list)
+ROWS_AT_ONCE = 2000
 
 
 class Catalog:
@@ -98,7 +93,11 @@ class Catalog:
             FlawshotError: If there is no such folder or file, or it holds no instance.
         """
         data = Path(data)
-        if data.is_dir():
+        try:
+            is_folder = data.is_dir()
+        except OSError as error:
+            raise FlawshotError(f"{str(data)[:200]}: cannot be read ({error.strerror or error})") from error
+        if is_folder:
             catalog = cls.from_folder(data, layout=layout, strict=strict)
         elif data.suffix == ".parquet":
             if layout is not None:
@@ -128,27 +127,30 @@ class Catalog:
             FlawshotError: If ``layout`` is no pattern.
         """
         root = Path(root).resolve()
+        if not root.is_dir():
+            raise FlawshotError(f"{root}: is not a folder")
         problems: list[Problem] = []
-        entries = []
-        for path in _json_files(root):
+        paths = annotation_files(root, problems)
+        builder = _Builder(_layout(layout, paths, root.name), root, problems)
+        for path in paths:
+            if strict:
+                _stop(problems)
             try:
                 file, found = parse_labelme((root / path).read_bytes(), path)
-                entries.append(_Entry(path, file, found))
             except AnnotationError as error:
                 problems.append(error.problem)
             except OSError as error:
                 problems.append(Problem(path, "unreadable", f"cannot be read ({error.strerror or error})"))
-            if strict:
-                _stop(problems + (entries[-1].problems if entries else []))
-        return cls._build(entries, root.name, layout, root, problems, strict=strict)
+            else:
+                problems += found
+                builder.add(path, file)
+        if strict:
+            _stop(problems)
+        return cls(builder.table(), root, problems)
 
     @classmethod
     def from_annotations(
-        cls,
-        annotations: Iterable[tuple[str, LabelmeFile]],
-        *,
-        root_name: str = "data",
-        layout: str | None = None,
+        cls, annotations: Iterable[tuple[str, LabelmeFile]], *, root_name: str = "data", layout: str | None = None
     ) -> Catalog:
         """Make a catalog of annotations that are not, or not yet, files; images are not looked for.
 
@@ -157,50 +159,12 @@ class Catalog:
             root_name: The data root's name, which is the product's where the layout has none.
             layout: As for :meth:`from_folder`.
         """
-        entries = sorted((_Entry(path, file) for path, file in annotations), key=lambda entry: entry.path)
-        return cls._build(entries, root_name, layout, None, [], strict=False)
-
-    @classmethod
-    def _build(
-        cls,
-        entries: list[_Entry],
-        root_name: str,
-        pattern: str | None,
-        root: Path | None,
-        problems: list[Problem],
-        *,
-        strict: bool,
-    ) -> Catalog:
-        if pattern is None:
-            layout = recognise_layout((entry.path for entry in entries), root_name)
-        else:
-            layout = Layout(pattern, root_name)
-        rows: list[dict[str, Any]] = []
-        for entry in entries:
-            found = list(entry.problems)
-            place = layout.place(entry.path)
-            if place is None:
-                found.append(Problem(entry.path, "layout", f"does not fit the layout {layout.pattern}"))
-            else:
-                image = _find_image(entry, root, found)
-                size = image_size(entry.file, None if root is None else root / image)
-                if size is None:
-                    found.append(
-                        Problem(
-                            entry.path,
-                            "image-size",
-                            "imageHeight and imageWidth are missing, and no image tells them",
-                        )
-                    )
-                else:
-                    instances = instances_of(
-                        entry.file, entry.path, found, image=image, size=size, product=place[0], split=place[1]
-                    )
-                    rows += [_row(instance) for instance in instances]
-            problems += found
-            if strict:
-                _stop(found)
-        return cls(pa.Table.from_pylist(rows, schema=SCHEMA), root, problems)
+        ordered = sorted(annotations, key=lambda entry: entry[0])
+        problems: list[Problem] = []
+        builder = _Builder(_layout(layout, [path for path, _ in ordered], root_name), None, problems)
+        for path, file in ordered:
+            builder.add(path, file)
+        return cls(builder.table(), None, problems)
 
     @classmethod
     def load(cls, path: str | Path, root: str | Path | None = None) -> Catalog:
@@ -229,6 +193,7 @@ class Catalog:
         if not table.schema.equals(SCHEMA):
             wrong = next((name for name in SCHEMA.names if name not in table.column_names), "columns")
             raise FlawshotError(f"{path}: {wrong}: is not as a catalog has it; make the catalog again")
+        _check_values(path, table)
         return cls(table, path.resolve().parent if root is None else Path(root))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -300,37 +265,64 @@ def _stop(problems: list[Problem]) -> None:
             raise AnnotationError(problem)
 
 
-def _json_files(root: Path) -> list[str]:
-    found = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        at = Path(folder).relative_to(root)
-        found += [
-            (at / name).as_posix() for name in names if name.lower().endswith(".json") and not name.startswith(".")
-        ]
-    return sorted(found)
+def _check_values(path: Path, table: pa.Table) -> None:
+    """Refuse what a catalog of ours cannot hold, for it may come from anywhere."""
+    splits = set(pc.unique(table.column("split")).to_pylist()) - {None, *SPLIT_FOLDERS.values()}
+    if splits:
+        raise FlawshotError(f"{path}: split: {splits.pop()!r} is none of train, test, val")
+    if len(pc.unique(table.column("id"))) < table.num_rows:
+        raise FlawshotError(f"{path}: id: an instance stands there twice; make the catalog again")
+    for text in pc.unique(table.column("flags")).to_pylist():
+        try:
+            flags = json.loads(text)
+        except ValueError:
+            flags = None
+        if not isinstance(flags, dict):
+            raise FlawshotError(f"{path}: flags: {text[:40]!r} is no JSON object; make the catalog again")
+    for name in ("image", "annotation"):
+        for text in pc.unique(table.column(name)).to_pylist():
+            if text.startswith("/") or ".." in text.split("/") or "\\" in text or text[1:2] == ":":
+                raise FlawshotError(f"{path}: {name}: {text[:80]!r} leaves the data folder; make the catalog again")
 
 
-def _find_image(entry: _Entry, root: Path | None, problems: list[Problem]) -> str:
-    """The image's path relative to the root; a problem is added where no image lies there."""
-    beside = entry.path.rpartition("/")[0]
-    given = entry.file.image_path
-    name = given.rpartition("/")[2]
-    by_name = f"{beside}/{name}" if beside else name
-    # An absolute path is another machine's, and a path out of the root is not followed.
-    absolute = given.startswith("/") or given[1:2] == ":"
-    path = os.path.normpath(f"{beside}/{given}" if beside else given).replace(os.sep, "/")
-    outside = absolute or path == ".." or path.startswith("../")
-    candidates = [by_name] if outside else list(dict.fromkeys((path, by_name)))
-    if root is None:
-        return candidates[0]
-    for candidate in candidates:
-        if (root / candidate).is_file():
-            return candidate
-    if entry.file.image_base64 is None:
-        where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
-        problems.append(Problem(entry.path, "missing-image", f"imagePath: the image {given} is {where}"))
-    return candidates[0]
+def _layout(pattern: str | None, paths: list[str], root_name: str) -> Layout:
+    return recognise_layout(paths, root_name) if pattern is None else Layout(pattern, root_name)
+
+
+class _Builder:
+    """Rows of a catalog, made file by file, so that no more than one file's images are in memory."""
+
+    def __init__(self, layout: Layout, root: Path | None, problems: list[Problem]) -> None:
+        self._layout, self._root, self._problems = layout, root, problems
+        self._rows: list[dict[str, Any]] = []
+        self._tables: list[pa.Table] = []
+
+    def add(self, path: str, file: LabelmeFile) -> None:
+        """Add one file's instances."""
+        place = self._layout.place(path)
+        if place is None:
+            self._problems.append(Problem(path, "layout", f"does not fit the layout {self._layout.pattern}"))
+            return
+        image = find_image(path, file, self._root, self._problems)
+        size = image_size(file, None if self._root is None else self._root / image)
+        if size is None:
+            message = "imageHeight and imageWidth are missing, and no image tells them"
+            self._problems.append(Problem(path, "image-size", message))
+            return
+        product, split = place
+        instances = instances_of(file, path, self._problems, image=image, size=size, product=product, split=split)
+        self._rows += [_row(instance) for instance in instances]
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._tables.append(pa.Table.from_pylist(self._rows, schema=SCHEMA))
+        self._rows = []
+
+    def table(self) -> pa.Table:
+        """All rows."""
+        self._flush()
+        return pa.concat_tables(self._tables).combine_chunks()
 
 
 def _row(instance: Instance) -> dict[str, Any]:

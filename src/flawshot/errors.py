@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem"]
+__all__ = ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem", "printable"]
 
 Severity = Literal["error", "warning"]
+LONGEST_LINE = 500
+
+
+def printable(text: str) -> str:
+    r"""Text from a file on one line that a terminal only shows: control characters escaped, very long ones cut.
+
+    >>> printable("a\x1b[31m\nb")
+    'a\\x1b[31m\\nb'
+    """
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return safe if len(safe) <= LONGEST_LINE else f"{safe[: LONGEST_LINE - 1]}…"
 
 
 class FlawshotError(ValueError):
@@ -30,7 +41,7 @@ class Problem:
         file: The file's path, as the user gave it or relative to the data root (POSIX).
         kind: A short code that findings of one sort share, such as ``missing-image``.
         message: What is wrong and what to do about it, in one line.
-        severity: ``error`` where something had to be left out, ``warning`` where it could be used.
+        severity: ``error`` where something is left out or cannot be encoded, ``warning`` where it is odd but used.
         shape: Index of the shape in its file, or None where the file as a whole is meant.
 
     >>> str(Problem("a.json", "too-few-points", "a polygon needs at least 3 points, not 2", shape=4))
@@ -46,7 +57,7 @@ class Problem:
     def __str__(self) -> str:
         """The problem as one line: file, shape, message."""
         place = self.file if self.shape is None else f"{self.file}: shape {self.shape}"
-        return f"{place}: {self.message}"
+        return printable(f"{place}: {self.message}")
 
 
 class AnnotationError(FlawshotError):

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from flawshot.catalog import Catalog
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.files import Document, one_line, read_document, write_json
+from flawshot.files import Document, one_line, read_document, write_bytes, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -78,6 +77,14 @@ class Shard(Document):
     rows: int
 
 
+class LeftOut(Document):
+    """An image that could not be encoded: why, and the ids of its instances."""
+
+    image: str
+    reason: str
+    instances: tuple[str, ...]
+
+
 class BankManifest(Document):
     """All that shaped a bank's numbers; ``manifest.json``."""
 
@@ -89,6 +96,7 @@ class BankManifest(Document):
     catalog_hash: str
     libraries: dict[str, str]
     shards: tuple[Shard, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class FeatureBank:
@@ -144,23 +152,32 @@ class FeatureBank:
         Raises:
             FeatureBankError: If an id is not in the bank, or there is no such token.
         """
-        _, views, tokens, dim = self.manifest.shape
+        tokens = self.manifest.shape[2]
         if not 0 <= token < tokens:
             raise FeatureBankError(f"{self.path}: has {tokens} tokens a view, no token {token}")
         try:
-            rows = np.array([self.catalog.row_of[identifier] for identifier in ids], dtype=np.intp)
+            rows = [self.catalog.row_of[identifier] for identifier in ids]
         except KeyError as error:
             raise FeatureBankError(f"{self.path}: holds no features of {error.args[0]}") from error
-        out = np.empty((len(rows), views, dim), dtype=np.float32)
+        return self._read(rows, slice(token, token + 1))[:, :, 0].astype(np.float32)
+
+    def rows(self, rows: Sequence[int]) -> NDArray[np.float16]:
+        """All tokens of some rows of the catalog, float16 ``[rows, views, tokens, dim]``."""
+        return self._read(rows, slice(0, self.manifest.shape[2]))
+
+    def _read(self, rows: Sequence[int], tokens: slice) -> NDArray[np.float16]:
+        _, views, _, dim = self.manifest.shape
+        wanted = np.array(rows, dtype=np.intp)
+        out = np.empty((len(wanted), views, tokens.stop - tokens.start, dim), dtype=np.float16)
         start = 0
         for shard in self.manifest.shards:
-            here = np.flatnonzero((rows >= start) & (rows < start + shard.rows))
+            here = np.flatnonzero((wanted >= start) & (wanted < start + shard.rows))
             if here.size:
-                wanted = rows[here] - start
-                low, high = int(wanted.min()), int(wanted.max()) + 1
+                places = wanted[here] - start
+                low, high = int(places.min()), int(places.max()) + 1
                 with safe_open(self.path / shard.file, framework="numpy") as opened:
-                    block = opened.get_slice(KEY)[low:high, :, token : token + 1, :]
-                out[here] = block[wanted - low, :, 0, :]
+                    block = opened.get_slice(KEY)[low:high, :, tokens, :]
+                out[here] = block[places - low]
             start += shard.rows
         return out
 
@@ -200,7 +217,7 @@ def write_bank(
     *,
     overwrite: bool = False,
 ) -> FeatureBank:
-    """Write a bank of features that are all at hand, to a temporary folder that is then renamed.
+    """Write a bank of features that are all at hand.
 
     Args:
         path: The bank's folder.
@@ -222,53 +239,95 @@ def write_bank(
             f"{path}: features must be float16 [{len(catalog)}, views, tokens, dim], "
             f"not {features.dtype} {list(features.shape)}"
         )
-    if features.shape[2] != len(encoder.tokens):
-        raise FeatureBankError(
-            f"{path}: the encoder names {len(encoder.tokens)} tokens, features have {features.shape[2]}"
-        )
-    bad = np.flatnonzero(~np.isfinite(features).all(axis=(1, 2, 3)))
-    if bad.size:
-        raise FeatureBankError(
-            f"{path}: features of {catalog[int(bad[0])].id} are not finite ({bad.size} such instances)"
-        )
+    check_free(path, overwrite=overwrite)
+    rows_each = max(1, SHARD_BYTES // max(1, features[:1].nbytes))
+    blocks = (features[start : start + rows_each] for start in range(0, len(features), rows_each))
+    return write_blocks(path, catalog, blocks, encoder, views)
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuse a place that is taken by anything but, if ``overwrite``, a feature bank.
+
+    Raises:
+        FeatureBankError: If it is.
+    """
     if path.exists():
         if not overwrite:
             raise FeatureBankError(f"{path}: exists; name another folder, move it away, or add --overwrite")
         if any(path.iterdir()) if path.is_dir() else True:
             FeatureBank.open(path)
+
+
+def write_blocks(
+    path: Path,
+    catalog: Catalog,
+    blocks: Iterable[NDArray[np.float16]],
+    encoder: EncoderRecord,
+    views: ViewRecord,
+    *,
+    left_out: Sequence[LeftOut] = (),
+    files: Mapping[str, bytes] | None = None,
+) -> FeatureBank:
+    """Write a bank block by block to a temporary folder that then takes the place of what is at ``path``.
+
+    Args:
+        path: The bank's folder; whoever calls has made sure that it may be replaced.
+        catalog: The instances, one for each row.
+        blocks: float16 ``[some instances, views, tokens, dim]`` each, in catalog order; one shard each.
+        encoder: Who computed them.
+        views: What was cropped.
+        left_out: Images whose instances are not in the catalog.
+        files: Further files of the bank, by name.
+
+    Raises:
+        FeatureBankError: If the features are not finite, not as many as the catalog, or cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         temporary.mkdir(parents=True)
-        shards = _write_shards(temporary, features)
+        shards: list[Shard] = []
+        rows, shape = 0, (0, len(encoder.tokens), 0)
+        for block in blocks:
+            shape = (block.shape[1], block.shape[2], block.shape[3])
+            _check_block(path, block, catalog, rows, encoder)
+            shard = Shard(file=f"features-{len(shards):05}.safetensors", rows=len(block))
+            save_file({KEY: np.ascontiguousarray(block)}, temporary / shard.file)
+            shards.append(shard)
+            rows += len(block)
+        if rows != len(catalog):
+            raise FeatureBankError(f"{path}: has features of {rows} instances, but {len(catalog)} instances")
         manifest = BankManifest(
             format="flawshot-bank",
             version=1,
             encoder=encoder,
             views=views,
-            shape=features.shape,
+            shape=(rows, *shape),
             catalog_hash=catalog.content_hash,
             libraries=library_versions(),
             shards=tuple(shards),
+            left_out=tuple(left_out),
         )
         catalog.save(temporary / "catalog.parquet")
+        for name, data in (files or {}).items():
+            write_bytes(temporary / name, data)
         write_json(temporary / "manifest.json", manifest.model_dump(mode="json"))
         _put_in_place(temporary, path)
-    except (OSError, ValidationError) as error:
-        raise FeatureBankError(f"{path}: cannot be written ({one_line(error)})") from error
+    except OSError as error:
+        raise FeatureBankError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return FeatureBank.open(path)
 
 
-def _write_shards(folder: Path, features: NDArray[np.float16]) -> list[Shard]:
-    rows_each = max(1, SHARD_BYTES // max(1, features[:1].nbytes))
-    shards = []
-    for number, start in enumerate(range(0, len(features), rows_each)):
-        rows = np.ascontiguousarray(features[start : start + rows_each])
-        shard = Shard(file=f"features-{number:05}.safetensors", rows=len(rows))
-        save_file({KEY: rows}, folder / shard.file)
-        shards.append(shard)
-    return shards
+def _check_block(path: Path, block: NDArray[np.float16], catalog: Catalog, start: int, encoder: EncoderRecord) -> None:
+    if block.shape[2] != len(encoder.tokens):
+        raise FeatureBankError(
+            f"{path}: the encoder names {len(encoder.tokens)} tokens, features have {block.shape[2]}"
+        )
+    bad = np.flatnonzero(~np.isfinite(block).all(axis=(1, 2, 3)))
+    if bad.size and start + int(bad[0]) < len(catalog):
+        named = catalog[start + int(bad[0])].id
+        raise FeatureBankError(f"{path}: features of {named} are not finite ({bad.size} such instances)")
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Document", "one_line", "read_document", "write_bytes", "write_json", "write_with"]
+__all__ = ["Document", "json_bytes", "one_line", "read_document", "write_bytes", "write_json", "write_with"]
 
 
 class Document(BaseModel):
@@ -48,7 +48,9 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
     Raises:
         FlawshotError: If ``path`` exists with other content and ``overwrite`` is false, or cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    if not path.name:
+        raise FlawshotError(f"{str(path)!r}: is no file's name")
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -73,8 +75,19 @@ def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
 
 def write_json(path: Path, value: Any, *, overwrite: bool = False, indent: int | None = 1) -> None:
     """Write ``value`` as UTF-8 JSON with a final newline, the same bytes on every machine."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    write_bytes(path, (text + "\n").encode(), overwrite=overwrite)
+    write_bytes(path, json_bytes(value, path, indent=indent), overwrite=overwrite)
+
+
+def json_bytes(value: Any, path: Path, *, indent: int | None = 1) -> bytes:
+    """A value as UTF-8 JSON with a final newline.
+
+    Raises:
+        FlawshotError: Naming the file it is for, if it holds what JSON has no form for, such as NaN.
+    """
+    try:
+        return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n").encode()
+    except ValueError as error:  # of NaN, and of half a surrogate pair
+        raise FlawshotError(f"{path}: cannot be written as JSON ({one_line(error)})") from error
 
 
 def read_document(path: Path, kind: type[AnyDocument], remedy: str) -> AnyDocument:

@@ -106,12 +106,13 @@ def recognise_layout(paths: Iterable[str], root_name: str) -> Layout:
         root_name: The root folder's name.
 
     Returns:
-        ``{split}/**`` where the root's own folders are splits (one product: the root), ``**`` where it has no
-        folders (one product without split), else ``{product}/{split}/**``.
+        ``{split}/**`` where the root's own folders are splits, or a train and a test folder are among them (one
+        product: the root), ``**`` where it has no folders (one product without split), else ``{product}/{split}/**``.
     """
     folders = {path.split("/", 1)[0] for path in paths if "/" in path}
     if not folders:
         return Layout("**", root_name)
-    if any(folder.lower() in SPLIT_FOLDERS for folder in folders):
+    splits = {SPLIT_FOLDERS.get(folder.lower()) for folder in folders}
+    if None not in splits or {"train", "test"} <= splits:
         return Layout("{split}/**", root_name)
     return Layout(DEFAULT_PATTERN, root_name)

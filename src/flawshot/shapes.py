@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -191,13 +192,16 @@ def _trim(pixels: NDArray[np.bool_], x0: int, y0: int) -> Region:
 
 def join_regions(regions: Iterable[Region]) -> Region:
     """The union of several regions of one image; empty ones do not count."""
-    parts = [region for region in regions if region.pixels.size]
-    if len(parts) <= 1:
-        return parts[0] if parts else EMPTY
-    boxes = np.array([part.box for part in parts])
-    x0, y0 = (int(value) for value in boxes[:, :2].min(axis=0))
-    x1, y1 = (int(value) for value in boxes[:, 2:].max(axis=0))
-    union = np.zeros((y1 - y0, x1 - x0), dtype=bool)
-    for part, (left, top, right, bottom) in zip(parts, boxes, strict=True):
+    return reduce(_union, regions, EMPTY)  # one after the other, for a group may have any number of large parts
+
+
+def _union(a: Region, b: Region) -> Region:
+    if not a.pixels.size or not b.pixels.size:
+        return a if a.pixels.size else b
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.box, b.box
+    x0, y0 = min(ax0, bx0), min(ay0, by0)
+    union = np.zeros((max(ay1, by1) - y0, max(ax1, bx1) - x0), dtype=bool)
+    for part in (a, b):
+        left, top, right, bottom = part.box
         union[top - y0 : bottom - y0, left - x0 : right - x0] |= part.pixels
     return Region(x0, y0, union)

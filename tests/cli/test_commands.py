@@ -222,11 +222,18 @@ def test_remarks_are_one_line_each(write_annotations, tmp_path):
         (["import", "mvtec-fs", "DATA", "out"], "is not MVTec-FS"),
         (["import", "mvrec-features", "DATA", "out", "--annotations", "DATA"], "holds no <product>_support.pt"),
         (["import", "nothing"], "No such command"),
+        (["stats", "DATA", "--json", ""], "is no file's name"),
+        (["stats", "DATA", "--json", "."], "no file's name"),
+        (["stats", "x" * 5000], "cannot be read"),
+        (["sample", "DATA", "--out", "e", "--shots", "9" * 5000], "must be whole numbers"),
+        (["check", "DATA", "--product", "nope"], "--product nope"),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line_and_status_2(data, tmp_path, arguments, message):
     arguments = [str(data) if argument == "DATA" else argument for argument in arguments]
-    assert message in refuse(*arguments, cwd=tmp_path)
+    line = refuse(*arguments, cwd=tmp_path)
+    assert message in line
+    assert len(line) < 600
     assert not (tmp_path / "e").exists()
 
 
@@ -254,3 +261,15 @@ def test_a_reader_that_goes_away_is_no_traceback(data):
     script = f"{sys.executable} -m flawshot stats {data} --json - | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
+
+
+def test_a_label_that_the_terminal_has_no_letters_for_is_no_reason_to_stop(write_annotations):
+    root = write_annotations({"a.json": [box_shape("\u5212\u75d5")]})
+    done = subprocess.run(
+        [sys.executable, "-m", "flawshot", "stats", str(root)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONIOENCODING": "ascii"},
+    )
+    assert "\\u5212" in done.stdout

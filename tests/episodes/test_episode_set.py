@@ -18,6 +18,7 @@ from flawshot import (
     sample_episodes,
     write_episodes,
 )
+from flawshot.episodes import write_all
 
 IMAGES = [(f"p/train/{c}{n}", [c, c]) for c in ("dent", "scratch", "stain") for n in range(4)]
 IMAGES += [(f"p/test/{c}{n}", [c]) for c in ("dent", "scratch", "stain") for n in range(3)]
@@ -93,7 +94,9 @@ TAMPERED = [
     pytest.param(lambda d: d["categories"].pop(), "categories?", id="a category gone"),
     pytest.param(lambda d: d["episodes"][1]["support"].pop(), "has 1 instances, not 2", id="one short"),
     pytest.param(
-        lambda d: d["episodes"][0]["support"].append("p/x.json#0"), r"p/x\.json#0 is not an instance", id="unknown id"
+        lambda d: d["episodes"][0]["support"].append("p/x.json#0"),
+        r"p/x\.json#0 is not a labelled instance",
+        id="unknown id",
     ),
     pytest.param(swap, "stands in support and query", id="support from query"),
     pytest.param(
@@ -113,6 +116,10 @@ TAMPERED = [
         lambda d: d["episodes"][0].update(query=["x"]), r"episodes\.0\.query: must stand here or once", id="both"
     ),
     pytest.param(lambda d: d.pop("categories"), "categories: ", id="field missing"),
+    pytest.param(lambda d: d["query"].pop(), "query: is not", id="a query less"),
+    pytest.param(lambda d: d["query"].reverse(), "query: is not", id="queries in another order"),
+    pytest.param(lambda d: d["episodes"].append(d["episodes"][0]), "seed 0 stands there twice", id="an episode twice"),
+    pytest.param(lambda d: d.update(groups={}), "groups: .* is missing there", id="no groups where there are some"),
     pytest.param(lambda d: d.update(surplus=1), "surplus: ", id="field too many"),
 ]
 
@@ -133,7 +140,8 @@ def test_an_image_or_group_on_both_sides_is_refused(catalog, tmp_path):
     first = episodes.episodes[0]
     images = catalog.column("image")
     place = catalog.row_of
-    groups = {images[place[first.support[0]]]: "tile", images[place[first.query[0]]]: "tile"}
+    groups = {image: image for image in images}
+    groups |= {images[place[first.support[0]]]: "tile", images[place[first.query[0]]]: "tile"}
     path = write_episodes(replace(episodes, groups=groups), tmp_path)
     with pytest.raises(EpisodeError, match="group tile stands in support and query"):
         read_episodes(path, catalog)
@@ -185,3 +193,55 @@ def test_the_fingerprint_is_a_hash_of_the_sorted_id_and_category_pairs(catalog):
                    zip(catalog.column("id"), catalog.column("category"), strict=True))  # fmt: skip
     expected = hashlib.sha256(json.dumps(pairs, ensure_ascii=False).encode()).hexdigest()
     assert sample_episodes(catalog, "p", 1).fingerprint == expected
+
+
+UNLIKE_ITS_RULE = [
+    pytest.param("mvrec", lambda d: d["episodes"][0]["support"].reverse(), "is not what seed 0 draws", id="order"),
+    pytest.param("mvrec", lambda d: d["episodes"][0].update(seed=77), "is not what seed 77 draws", id="another seed"),
+    pytest.param(
+        "disjoint",
+        lambda d: d["parameters"].update(split="ignored"),
+        r"parameters\.split: is 'kept'",
+        id="split denied",
+    ),
+    pytest.param("disjoint", lambda d: d["parameters"].clear(), r"parameters\.split: is 'kept'", id="no parameters"),
+    pytest.param(
+        "disjoint",
+        lambda d: d["episodes"][0]["support"].__setitem__(0, d["query"].pop(0)),
+        "in no split that support is drawn from",
+        id="support from test",
+    ),
+]
+
+
+@pytest.mark.parametrize(("protocol", "change", "message"), UNLIKE_ITS_RULE)
+def test_a_draw_that_its_protocol_would_not_make_is_refused(catalog, tmp_path, protocol, change, message):
+    path = write_episodes(sample_episodes(catalog, "p", 2, protocol=protocol), tmp_path)
+    edit(path, change)
+    with pytest.raises(EpisodeError, match=message):
+        read_episodes(path, catalog)
+
+
+def test_taking_an_image_out_of_the_groups_hides_no_leak(catalog, tmp_path):
+    groups = {image: image[-5:] for image in catalog.column("image")}
+    episodes = sample_episodes(catalog, "p", 2, groups=groups)
+    path = write_episodes(episodes, tmp_path)
+    left = set(catalog.column("id")) - set(episodes.episodes[0].query) - set(episodes.episodes[0].support)
+    held_back = min(identifier for identifier in left if "/test/" in identifier)
+
+    def leak(document):
+        document["episodes"][0]["query"].append(held_back)
+        del document["groups"][held_back.replace(".json#0", ".png")]
+
+    edit(path, leak)
+    with pytest.raises(EpisodeError, match=r"groups: .* is missing there"):
+        read_episodes(path, catalog)
+
+
+def test_several_sets_are_written_together_or_not_at_all(catalog, tmp_path):
+    write_episodes(sample_episodes(catalog, "p", 2, seeds=[9]), tmp_path)
+    sets = [sample_episodes(catalog, "p", shots) for shots in (1, 2)]
+    with pytest.raises(EpisodeError, match=r"p-2shot\.json: exists with other content"):
+        write_all(sets, tmp_path)
+    assert not (tmp_path / "disjoint/p-1shot.json").exists()
+    assert len(write_all(sets, tmp_path, overwrite=True)) == 2

@@ -21,7 +21,15 @@ def test_a_regular_expression_reads_the_group_off_the_path(pattern, groups):
     assert list(groups_from_regex(pattern, IMAGES).values()) == groups
 
 
-@pytest.mark.parametrize(("pattern", "message"), [("(", "is not a regular expression"), ("crack", "does not match")])
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("(", "is not a regular expression"),
+        ("crack", "does not match"),
+        (r"\d*", "does not"),
+        (r"part(9)?", "does not"),
+    ],
+)
 def test_a_pattern_that_is_none_or_does_not_match_is_refused(pattern, message):
     with pytest.raises(EpisodeError, match=message):
         groups_from_regex(pattern, IMAGES)
@@ -60,6 +68,13 @@ def test_a_table_names_each_images_group(tmp_path, paths):
 def test_a_table_that_leaves_doubt_is_refused(tmp_path, text, message):
     with pytest.raises(EpisodeError, match=message):
         groups_from_csv(write(tmp_path, text), IMAGES)
+
+
+def test_blanks_around_a_group_are_not_part_of_it(tmp_path):
+    rows = [f"{path} , 7{blank}" for path, blank in zip(IMAGES, ("", " ", "\t"), strict=True)]
+    assert set(groups_from_csv(write(tmp_path, "\n".join(["image,group", *rows])), IMAGES).values()) == {"7"}
+    with pytest.raises(EpisodeError, match="needs both columns"):
+        groups_from_csv(write(tmp_path, "image,group\na.png,\u3000\n"), IMAGES)
 
 
 def test_two_images_of_one_name_need_their_paths(tmp_path):

@@ -9,11 +9,11 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from flawshot import Catalog, EpisodeError, sample_episodes, verify
-from flawshot.episodes import Episode
+from flawshot.episodes import PROTOCOLS, Episode
 from flawshot.formats.labelme import parse_labelme
 from helpers import box_shape, labelme_document
 
@@ -171,8 +171,18 @@ TEST = [(f"p/test/{c}{n}", [c]) for c in ("dent", "scratch") for n in range(3)]
         ),
         pytest.param(
             [*SPLIT, *TEST, ("p/more/x", ["dent"])],
-            {"split": "ignored", "split_ignored_because": "1 instances lie in no split"},
-            id="some in no split",
+            {"split": "kept", "no_split_left_out": 1},
+            id="some in no split are left out",
+        ),
+        pytest.param(
+            [*SPLIT, *TEST, *((f"p/train/r{n}", ["rare"]) for n in range(3))],
+            {"split": "kept", "never_queried": ["rare"]},
+            id="test lacks a category",
+        ),
+        pytest.param(
+            [*SPLIT, *TEST, ("p/val/x", ["rare"])],
+            {"split": "kept", "val_left_out": 1},
+            id="a category only in val",
         ),
         pytest.param(
             [(stem.replace("train/", ""), labels) for stem, labels in SPLIT], {"split": "none"}, id="no split at all"
@@ -243,43 +253,62 @@ def test_no_shots_or_no_seeds_is_refused(shots, seeds):
         sample_episodes(plain_catalog(WORST), "p", shots, seeds=seeds)
 
 
-@settings(max_examples=150, deadline=None)
+def test_an_image_is_taken_twice_only_where_there_is_no_other_way():
+    """Categories that share images get in each other's way, and yet there are images enough."""
+    images = [("p/1", ["a", "a", "b"]), ("p/2", ["a", "a", "c"]), *((f"p/{n}", ["a", "a"]) for n in (3, 4, 5))]
+    images += [(f"p/{c}{n}", [c]) for c in "bc" for n in range(6)]
+    catalog = plain_catalog(images)
+    rows = dict(
+        zip(catalog.column("id"), zip(catalog.column("category"), catalog.column("image"), strict=True), strict=True)
+    )
+    for episode in sample_episodes(catalog, "p", 4, seeds=range(100)).episodes:
+        own = [rows[identifier] for identifier in episode.support]
+        assert len(set(own)) == len(own) == 12
+
+
+SPLITS = {"none": [""], "whole": ["train/", "test/"], "mixed": ["", "train/", "test/", "val/"]}
+
+
+@settings(max_examples=200, deadline=None)
 @given(
-    images=st.lists(
-        st.tuples(
-            st.sampled_from(["", "train/", "test/", "val/"]),
-            st.lists(st.sampled_from(["a", "b", "c"]), max_size=4),
-            st.integers(0, 7),
-        ),
-        min_size=2,
-        max_size=24,
-    ),
-    shots=st.integers(1, 4),
-    grouped=st.booleans(),
-    allow_short=st.booleans(),
+    data=st.data(), layout=st.sampled_from(sorted(SPLITS)), shots=st.integers(1, 3), protocol=st.sampled_from(PROTOCOLS)
 )
-def test_whatever_the_data_a_draw_never_leaks_always_has_k_and_is_reproducible(images, shots, grouped, allow_short):
-    named = [(f"p/{split}{number}", labels) for number, (split, labels, _) in enumerate(images)]
-    groups = {f"{stem}.png": str(group) for (stem, _), (_, _, group) in zip(named, images, strict=True)}
-    if not any(labels for _, labels in named):
-        return
+def test_whatever_the_data_a_draw_never_leaks_always_has_k_and_is_reproducible(data, layout, shots, protocol):
+    labels = st.lists(st.sampled_from("abc"), min_size=1, max_size=3)
+    spare = st.lists(st.tuples(st.sampled_from(SPLITS[layout]), labels), max_size=8)
+    # Enough of everything that most draws succeed, and then whatever else.
+    images = [(split, [c]) for c in "ab" for split in SPLITS[layout][:3] for _ in range(shots + 1)] + data.draw(spare)
+    named = [(f"p/{split}{number}", own) for number, (split, own) in enumerate(images)]
+    allow_short = data.draw(st.booleans())
+    grouped = protocol == "disjoint" and data.draw(st.booleans())
+    numbers = data.draw(st.lists(st.integers(0, 14), min_size=len(named), max_size=len(named)))
+    groups = {f"{stem}.png": str(number) for (stem, _), number in zip(named, numbers, strict=True)}
     catalog = plain_catalog(named)
-    options = {"groups": groups if grouped else None, "allow_short": allow_short, "seeds": range(3)}
+    options = {
+        "groups": groups if grouped else None, "allow_short": allow_short, "seeds": range(3), "protocol": protocol
+    }  # fmt: skip
     try:
         episodes = sample_episodes(catalog, "p", shots, **options)
     except EpisodeError as error:
+        event("refused")
         assert "\n" not in str(error)
         return
+    event(f"drawn: {protocol} {episodes.parameters.get('split')}")
     assert sample_episodes(catalog, "p", shots, **options) == episodes
     category = dict(zip(catalog.column("id"), catalog.column("category"), strict=True))
     split = dict(zip(catalog.column("id"), catalog.column("split"), strict=True))
+    usable = {category[identifier] for identifier in category if split[identifier] != "val"}
     for episode in episodes.episodes:
-        assert not shared_units(catalog, episode, lambda image: image)
-        assert not grouped or not shared_units(catalog, episode, groups.__getitem__)
+        if protocol == "disjoint":
+            assert not shared_units(catalog, episode, lambda image: image)
+            assert not grouped or not shared_units(catalog, episode, groups.__getitem__)
+            assert set(episodes.categories) == usable
         counts = Counter(category[identifier] for identifier in episode.support)
-        assert set(counts) == set(category.values())
+        assert set(counts) == set(episodes.categories)
         assert all(count == shots or (allow_short and 0 < count < shots) for count in counts.values())
+        assert not set(episode.support) & set(episode.query)
         assert len(set(episode.support)) == len(episode.support)
         assert "val" not in {split[identifier] for identifier in episode.support + episode.query}
-        if not allow_short:
-            assert {category[identifier] for identifier in episode.query} == set(category.values())
+        asked = {category[identifier] for identifier in episode.query}
+        if protocol == "disjoint" and not allow_short:
+            assert asked == set(episodes.categories) - set(episodes.parameters.get("never_queried", []))

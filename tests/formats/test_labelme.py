@@ -328,3 +328,20 @@ def test_the_size_comes_from_the_embedded_image_where_the_file_does_not_say():
     data = base64.b64encode(png_bytes(size=(7, 5))).decode()
     file, _ = parse(labelme_document([], imageHeight=None, imageWidth=None, imageData=data))
     assert image_size(file, None) == (5, 7)
+
+
+def test_base64_may_have_its_lines_broken():
+    data = base64.encodebytes(png_bytes()).decode()
+    file, problems = parse(labelme_document([mask_shape(np.full((90, 90), 255, np.uint8))], imageData=data))
+    assert not problems
+    assert file.image_data == png_bytes()
+    shape = mask_shape(np.full((90, 90), 255, np.uint8))
+    shape["mask"] = base64.encodebytes(base64.b64decode(shape["mask"])).decode()
+    assert not parse(labelme_document([shape]))[1]
+
+
+def test_what_json_has_no_form_for_is_one_line_when_written(tmp_path):
+    file, _ = parse(labelme_document([box_shape(score=float("nan"))]))
+    with pytest.raises(FlawshotError, match=r"out\.json: cannot be written as JSON"):
+        write_labelme(file, tmp_path / "out.json")
+    assert list(tmp_path.iterdir()) == []

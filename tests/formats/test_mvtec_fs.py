@@ -83,6 +83,10 @@ def test_a_second_import_changes_nothing_and_a_corrected_file_is_never_replaced(
         ([row(height="tall")], "row 2: imageHeight must be a number"),
         ([row(width="nan")], "row 2: imageWidth must be a number"),
         (["just,two"], "cannot be read as MVTec-FS's table"),
+        ([row("testing/x/000.png")], "must be training"),
+        ([row(), row(height="41")], "row 3: imageHeight and imageWidth are not those"),
+        ([row(label="")], "row 2: label is empty"),
+        ([row(), row("training/combined/000.jpg")], "row 3: .* would be one file"),
     ],
 )
 def test_a_bad_row_is_one_line_with_its_number_and_is_never_run(source, rows, message):
@@ -121,3 +125,11 @@ def test_the_written_files_make_the_same_catalog_as_the_tables(mvtec_fs, mvtec_f
     catalog = Catalog.from_folder(tmp_path / "fs")
     assert catalog.table.equals(mvtec_fs_catalog.table)
     assert {problem.kind for problem in catalog.problems} == {"missing-image"}
+
+
+def test_a_folder_without_a_products_name_writes_nothing_anywhere(source, tmp_path):
+    src = source()
+    (src / "CONFIG/nut_config1").rename(src / "CONFIG/_config1")
+    with pytest.raises(FlawshotError, match="names no product"):
+        import_mvtec_fs(src, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.options import DataArgument, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+from flawshot.cli.options import (
+    DataArgument,
+    LayoutOption,
+    OverwriteOption,
+    ProductOption,
+    StrictOption,
+    open_data,
+    problems_of,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -23,6 +31,7 @@ SPLITS = ("train", "test", "val", None)
 
 def check(
     data: DataArgument,
+    product: ProductOption = None,
     layout: LayoutOption = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the findings as JSON; - prints them.")
@@ -37,8 +46,12 @@ def check(
     if not data.is_dir():
         raise FlawshotError(f"{data}: is not a folder of Labelme files")
     catalog = Catalog.from_folder(data, layout=layout)
-    counts = Counter(problem.kind for problem in catalog.problems)
-    findings = sorted(catalog.problems, key=lambda problem: (problem.kind, problem.file, problem.shape or 0))
+    if not len(catalog) and not catalog.problems:
+        raise FlawshotError(f"{data}: holds no Labelme file")
+    own = catalog.select(product) if product else catalog
+    problems = problems_of(own, catalog)
+    counts = Counter(problem.kind for problem in problems)
+    findings = sorted(problems, key=lambda problem: (problem.kind, problem.file, problem.shape or 0))
     if json is not None:
         print_json([asdict(problem) for problem in findings], json, overwrite=overwrite)
     if json != "-":
@@ -48,7 +61,7 @@ def check(
                 kind = problem.kind
                 typer.echo(f"{kind} ({counts[kind]})")
             typer.echo(f"  {problem.severity}: {problem}")
-        typer.echo(f"{len(findings)} findings in the annotations of {len(catalog)} instances")
+        typer.echo(f"{len(findings)} findings in the annotations of {len(own)} instances")
     if findings:
         raise typer.Exit(1)
 
@@ -67,13 +80,15 @@ def stats(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Count images and instances per product, category and split."""
-    from flawshot.cli.console import print_json
+    from flawshot.cli.console import print_json, say
     from flawshot.stats import count
 
     opened = open_data(data, layout, product, strict=strict)
     rows = count(opened)
     if catalog is not None:
         opened.save(catalog, overwrite=overwrite)
+        if opened.root is not None and catalog.resolve().parent != opened.root:
+            say(f"{catalog}: images are looked for beside it; keep it in {opened.root} if they are needed")
     if json is not None:
         print_json(rows, json, overwrite=overwrite)
     if json != "-":
@@ -103,10 +118,12 @@ def _print(rows: list[StatsRow]) -> None:
 
 
 def _plain(text: str) -> Text:
-    """Text that rich takes as it stands: labels are data, not markup."""
+    """Text that rich takes as it stands: labels are data, neither markup nor control characters."""
     from rich.text import Text
 
-    return Text(text)
+    from flawshot.errors import printable
+
+    return Text(printable(text))
 
 
 def _hint(rows: list[StatsRow]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -51,6 +52,9 @@ def main() -> None:
     What a user got wrong is said in one line on standard error, with exit status 2; a problem that a command looked
     for and found is exit status 1.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a label that the terminal has no letters for is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
@@ -70,7 +74,7 @@ def main() -> None:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    from flawshot.files import one_line
+    from flawshot.errors import printable
 
-    typer.echo(f"flawshot: {one_line(message)}", err=True)
+    typer.echo(f"flawshot: {printable(' '.join(message.split()))}", err=True)
     return status

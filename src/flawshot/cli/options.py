@@ -11,6 +11,7 @@ from flawshot.errors import FlawshotError
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
+    from flawshot.errors import Problem
 
 __all__ = [
     "DataArgument",
@@ -19,6 +20,7 @@ __all__ = [
     "ProductOption",
     "StrictOption",
     "open_data",
+    "problems_of",
     "whole_numbers",
 ]
 
@@ -49,9 +51,14 @@ def open_data(data: Path, layout: str | None, products: list[str] | None, *, str
 
     catalog = Catalog.open(data, layout=layout, strict=strict)
     selected = catalog.select(products) if products else catalog
-    elsewhere = set(catalog.column("annotation")) - set(selected.column("annotation"))
-    say_problems([problem for problem in catalog.problems if problem.file not in elsewhere], data)
+    say_problems(problems_of(selected, catalog), data)
     return selected
+
+
+def problems_of(selected: Catalog, catalog: Catalog) -> list[Problem]:
+    """The catalog's problems, without those of files whose instances were not selected."""
+    elsewhere = set(catalog.column("annotation")) - set(selected.column("annotation"))
+    return [problem for problem in catalog.problems if problem.file not in elsewhere]
 
 
 def whole_numbers(text: str, option: str) -> list[int]:
@@ -64,6 +71,6 @@ def whole_numbers(text: str, option: str) -> list[int]:
     [1, 3, 5]
     """
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise FlawshotError(f"{option} {text!r}: must be whole numbers of at least 1, such as 1,3,5")
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 and int(part) > 0 for part in parts):
+        raise FlawshotError(f"{option} {text[:80]!r}: must be whole numbers of at least 1, such as 1,3,5")
     return list(dict.fromkeys(int(part) for part in parts))

@@ -52,15 +52,15 @@ def sample(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Draw support and query sets, one episode a seed, proved to share nothing."""
-    from flawshot.episodes import sample_episodes, write_episodes
+    from flawshot.episodes import sample_episodes, write_all
     from flawshot.errors import EpisodeError
 
     numbers = whole_numbers(shots, "--shots")
     catalog = open_data(data, layout, product, strict=strict)
-    groups = None if group is None else _groups(group, catalog)
     names = catalog.products if product else _several_categories(catalog)
     if not names:
         raise EpisodeError(f"{data}: no product has two categories; if its folders are categories, add --layout '**'")
+    groups = None if group is None else _groups(group, catalog.select(names))
     made = []
     for name in names:
         sets = [
@@ -71,9 +71,7 @@ def sample(
         ]
         _say_parameters(sets[0])
         made += sets
-    # Nothing is written before everything could be drawn.
-    for each in made:
-        write_episodes(each, out, overwrite=overwrite)
+    write_all(made, out, overwrite=overwrite)
     typer.echo(f"{out / protocol}: {len(made)} files ({len(names)} products x {len(numbers)} K), {seeds} episodes each")
 
 
@@ -107,3 +105,8 @@ def _say_parameters(episodes: EpisodeSet) -> None:
         say(f"{episodes.product}: its own split is ignored: {parameters['split_ignored_because']}")
     if "val_left_out" in parameters:
         say(f"{episodes.product}: {parameters['val_left_out']} instances of val are left out of both sides")
+    if "no_split_left_out" in parameters:
+        say(f"{episodes.product}: {parameters['no_split_left_out']} instances that lie in no split are left out")
+    if "never_queried" in parameters:
+        names = ", ".join(parameters["never_queried"])
+        say(f"{episodes.product}: its test part has no {names}, which can be predicted but is never queried")

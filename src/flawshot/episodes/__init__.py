@@ -1,6 +1,6 @@
 """Episodes: how support and query sets are drawn, kept in files, and proved to hold what they claim."""
 
-from flawshot.episodes.episode_files import find_episode_files, read_episodes, write_episodes
+from flawshot.episodes.episode_files import find_episode_files, read_episodes, write_all, write_episodes
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.groups import groups_from_csv, groups_from_regex
 from flawshot.episodes.sampling import PROTOCOLS, sample_episodes
@@ -16,5 +16,6 @@ __all__ = [
     "read_episodes",
     "sample_episodes",
     "verify",
+    "write_all",
     "write_episodes",
 ]

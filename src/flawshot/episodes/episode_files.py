@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.verification import verify
 from flawshot.errors import EpisodeError
-from flawshot.files import Document, read_document, write_json
+from flawshot.files import Document, json_bytes, read_document, write_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flawshot.catalog import Catalog
 
-__all__ = ["find_episode_files", "read_episodes", "write_episodes"]
+__all__ = ["find_episode_files", "read_episodes", "write_all", "write_episodes"]
 
 REMEDY = "make it again with flawshot sample"
 
@@ -52,6 +54,25 @@ def write_episodes(episodes: EpisodeSet, folder: str | Path, *, overwrite: bool 
     Raises:
         FlawshotError: If the file exists with other content and ``overwrite`` is false.
     """
+    path = Path(folder) / episodes.protocol / episodes.file_name
+    write_bytes(path, _document(episodes, path), overwrite=overwrite)
+    return path
+
+
+def write_all(several: Sequence[EpisodeSet], folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+    """Write several sets of episodes, or none of them if a file is in the way.
+
+    Raises:
+        FlawshotError: If a file exists with other content and ``overwrite`` is false.
+    """
+    for episodes in several:
+        path = Path(folder) / episodes.protocol / episodes.file_name
+        if not overwrite and path.is_file() and path.read_bytes() != _document(episodes, path):
+            raise EpisodeError(f"{path}: exists with other content; name another --out, or add --overwrite")
+    return [write_episodes(episodes, folder, overwrite=overwrite) for episodes in several]
+
+
+def _document(episodes: EpisodeSet, path: Path) -> bytes:
     shared = episodes.shared_query
     entries: list[dict[str, Any]] = []
     for episode in episodes.episodes:
@@ -70,9 +91,7 @@ def write_episodes(episodes: EpisodeSet, folder: str | Path, *, overwrite: bool 
         "groups": None if episodes.groups is None else dict(sorted(episodes.groups.items())),
         "episodes": entries,
     }
-    path = Path(folder) / episodes.protocol / episodes.file_name
-    write_json(path, document, overwrite=overwrite)
-    return path
+    return json_bytes(document, path)
 
 
 def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:

@@ -37,9 +37,10 @@ def groups_from_regex(pattern: str, images: Iterable[str]) -> dict[str, str]:
     groups = {}
     for image in dict.fromkeys(images):
         match = compiled.search(image)
-        if match is None:
+        caught = None if match is None else match.groups() or (match.group(),)
+        if caught is None or not all(caught):
             raise EpisodeError(f"--group {pattern!r}: does not match the image {image}; every image needs a group")
-        groups[image] = "/".join(part or "" for part in match.groups()) or match.group()
+        groups[image] = "/".join(caught)
     return groups
 
 
@@ -84,7 +85,7 @@ def _read(path: Path) -> dict[str, str]:
         raise EpisodeError(f"{path}: cannot be read as a CSV file ({error})") from error
     table: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
-        image, group = row.get("image"), row.get("group")
+        image, group = ((row.get(column) or "").strip() for column in ("image", "group"))
         if not image or not group:
             raise EpisodeError(f"{path}: row {number}: needs both columns, image and group")
         image = image.replace("\\", "/")

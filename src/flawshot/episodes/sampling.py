@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, get_args
 
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
+from flawshot.episodes.pools import Item, Pools, draw_mvrec, make_pools
 from flawshot.episodes.verification import verify
 from flawshot.errors import EpisodeError
 
@@ -20,23 +21,8 @@ __all__ = ["PROTOCOLS", "sample_episodes"]
 
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
-# A draw that leaves some category without support or query is made again, this often.
-ATTEMPTS = 200
-
-
-class _Item(NamedTuple):
-    """One instance, as far as drawing goes; ``unit`` is what may not stand on both sides: its group or its image."""
-
-    id: str
-    category: str
-    split: str | None
-    unit: str
-
-
-class _Pools(NamedTuple):
-    support: list[_Item]
-    query: list[_Item]
-    parameters: dict[str, Any]
+# A draw that leaves some category short, or takes an image twice without need, is made again, this often.
+ATTEMPTS = 100
 
 
 def sample_episodes(
@@ -57,8 +43,9 @@ def sample_episodes(
     ``disjoint`` is for one's own data: no image, and where groups are given no group, stands on both sides. A
     category's support takes one instance of an image (or group) only, as long as there are enough images. The data
     set's own split is kept where each category occurs in its train part and there is a test part, and otherwise
-    ignored; every category keeps at least one query instance; ``val`` is left out of both sides. At the same seed
-    the support set of a smaller K is part of that of a larger one, unless a draw had to be made again.
+    ignored; where it is ignored every category keeps at least one query instance; ``val`` is left out of both sides,
+    as is what lies in no split of a kept one. At the same seed the support set of a smaller K is part of that of a
+    larger one, unless a draw had to be made again.
 
     Args:
         catalog: The data set.
@@ -87,77 +74,31 @@ def sample_episodes(
         raise EpisodeError(f"--protocol {protocol}: must be one of {', '.join(PROTOCOLS)}")
     if groups is not None and protocol != "disjoint":
         raise EpisodeError(f"--group: protocol {protocol} knows no groups; use --protocol disjoint")
-    items = _items(catalog.select([product]), groups)
-    categories = tuple(sorted({item.category for item in items}))
-    if len(categories) < 2:
-        named = f"one category ({categories[0]})" if categories else "no labelled instance"
+    own = catalog.select([product])
+    pools = make_pools(own, protocol, groups)
+    if len(pools.categories) < 2:
+        named = f"one category ({pools.categories[0]})" if pools.categories else "no labelled instance outside val"
         raise EpisodeError(f"{product}: has {named}; there is nothing to tell apart")
-    pools = _mvrec_pools(product, items) if protocol == "mvrec" else _disjoint_pools(items, categories)
     if not allow_short:
-        _refuse_short(product, categories, pools, shots)
-    draw = _draw_mvrec if protocol == "mvrec" else _draw_disjoint
-    images = set(catalog.select([product]).column("image"))
+        _refuse_short(product, pools, shots)
+    draw = draw_mvrec if protocol == "mvrec" else _draw_disjoint
     episodes = EpisodeSet(
         protocol=protocol,
         parameters=pools.parameters | {"allow_short": allow_short},
         product=product,
         shots=shots,
         fingerprint=catalog.fingerprint(product),
-        categories=categories,
-        episodes=tuple(draw(product, categories, pools, shots, seed, allow_short=allow_short) for seed in seeds),
-        groups=None if groups is None else {image: groups[image] for image in sorted(images)},
+        categories=pools.categories,
+        episodes=tuple(draw(product, pools, shots, seed, allow_short=allow_short) for seed in seeds),
+        groups=None if groups is None else {image: groups[image] for image in sorted(set(own.column("image")))},
     )
     verify(episodes, catalog)
     return episodes
 
 
-def _items(own: Catalog, groups: Mapping[str, str] | None) -> list[_Item]:
-    items = []
-    columns = (own.column(name) for name in ("id", "category", "split", "image"))
-    for identifier, category, split, image in zip(*columns, strict=True):
-        if groups is not None and image not in groups:
-            raise EpisodeError(f"--group: the image {image} has no group")
-        if category:
-            items.append(_Item(identifier, category, split, image if groups is None else groups[image]))
-    return items
-
-
-def _mvrec_pools(product: str, items: list[_Item]) -> _Pools:
-    pools = _Pools(
-        [item for item in items if item.split == "train"],
-        [item for item in items if item.split == "test"],
-        {},
-    )
-    if not pools.support or not pools.query:
-        raise EpisodeError(f"{product}: protocol mvrec needs a train and a test split; use --protocol disjoint")
-    return pools
-
-
-def _disjoint_pools(items: list[_Item], categories: tuple[str, ...]) -> _Pools:
-    usable = [item for item in items if item.split != "val"]
-    train = [item for item in usable if item.split == "train"]
-    test = [item for item in usable if item.split == "test"]
-    parameters: dict[str, Any] = {}
-    if len(usable) < len(items):
-        parameters["val_left_out"] = len(items) - len(usable)
-    absent = sorted(set(categories) - {item.category for item in train})
-    loose = len(usable) - len(train) - len(test)
-    if not train and not test:
-        return _Pools(usable, usable, parameters | {"split": "none"})
-    if not test:
-        reason = "there is no test part"
-    elif absent:
-        reason = f"its train part has no {', '.join(absent)}"
-    elif loose:
-        reason = f"{loose} instances lie in no split"
-    else:
-        return _Pools(train, test, parameters | {"split": "kept"})
-    return _Pools(usable, usable, parameters | {"split": "ignored", "split_ignored_because": reason})
-
-
-def _refuse_short(product: str, categories: tuple[str, ...], pools: _Pools, shots: int) -> None:
+def _refuse_short(product: str, pools: Pools, shots: int) -> None:
     counts = Counter(item.category for item in pools.support)
-    for category in categories:
+    for category in pools.categories:
         if counts[category] < shots:
             raise EpisodeError(
                 f"{product}: category {category!r} has {counts[category]} instances to draw support from, {shots} "
@@ -165,77 +106,68 @@ def _refuse_short(product: str, categories: tuple[str, ...], pools: _Pools, shot
             )
 
 
-def _draw_mvrec(
-    product: str, categories: tuple[str, ...], pools: _Pools, shots: int, seed: int, *, allow_short: bool
-) -> Episode:
-    support: list[str] = []
-    for category in categories:
-        rows = [item.id for item in pools.support if item.category == category]
-        if len(rows) < (1 if allow_short else shots):
-            raise EpisodeError(f"{product}: category {category!r} has {len(rows)} train instances; annotate some more")
-        random.Random(seed).shuffle(rows)
-        support += rows[:shots]
-    return Episode(seed, tuple(support), tuple(item.id for item in pools.query))
-
-
-def _draw_disjoint(
-    product: str, categories: tuple[str, ...], pools: _Pools, shots: int, seed: int, *, allow_short: bool
-) -> Episode:
-    best: dict[str, list[_Item]] = {}
+def _draw_disjoint(product: str, pools: Pools, shots: int, seed: int, *, allow_short: bool) -> Episode:
+    best: dict[str, list[Item]] = {}
+    best_rank: tuple[int, int, int] | None = None
+    units = {
+        category: len({item.unit for item in pools.support if item.category == category})
+        for category in pools.categories
+    }
+    forced = sum(max(0, shots - count) for count in units.values())
     for attempt in range(ATTEMPTS):
         # A text seeds Random by its SHA-512, the same on every machine and in every Python since 3.2.
         rng = random.Random(json.dumps([product, seed, attempt]))
-        reserved = _reserve(product, categories, pools, rng, allow_short=allow_short)
-        drawn = {category: _spread(pools.support, category, reserved, rng)[:shots] for category in categories}
-        if sum(map(len, drawn.values())) > sum(map(len, best.values())):
-            best = drawn
-        if all(len(items) == shots for items in drawn.values()):
+        # Where nothing else helps, short categories may go without a query instance.
+        reserve = not (allow_short and attempt >= ATTEMPTS // 2)
+        if not reserve and best_rank is not None and best_rank[0] == len(pools.categories):
             break
-    for category in categories:
-        got = len(best.get(category, []))
-        if got < (1 if allow_short else shots):
-            units = {item.unit for item in pools.support if item.category == category}
+        reserved = _reserve(product, pools, rng, allow_short=allow_short) if reserve else set()
+        drawn = {category: _spread(pools.support, category, reserved, rng)[:shots] for category in pools.categories}
+        doubled = sum(len(items) - len({item.unit for item in items}) for items in drawn.values())
+        rank = (sum(1 for items in drawn.values() if items), sum(map(len, drawn.values())), -doubled)
+        if not pools.query_left(drawn):
+            continue
+        if best_rank is None or rank > best_rank:
+            best, best_rank = drawn, rank
+        if best_rank[1] == shots * len(drawn) and -best_rank[2] <= forced:
+            break
+    for category in pools.categories:
+        if len(best.get(category, [])) < (1 if allow_short else shots):
+            advice = "annotate more" if allow_short else "annotate more, lower --shots, or add --allow-short"
             raise EpisodeError(
-                f"{product}: category {category!r} has its instances in {len(units)} images or groups, and no draw of "
-                f"{shots} leaves every category a query instance elsewhere; annotate more, lower --shots, or add "
-                "--allow-short"
+                f"{product}: category {category!r} has its instances in {units[category]} images or groups, and no "
+                f"draw of {shots} leaves every category a query instance elsewhere; {advice}"
             )
-    taken = {item.unit for items in best.values() for item in items}
-    query = [item.id for item in pools.query if item.unit not in taken]
-    if not query:
-        raise EpisodeError(f"{product}: support takes every image or group, none is left to query; annotate more")
-    return Episode(seed, tuple(item.id for category in categories for item in best[category]), tuple(query))
+    support = tuple(item.id for category in pools.categories for item in best[category])
+    return Episode(seed, support, tuple(item.id for item in pools.query_left(best)))
 
 
-def _reserve(
-    product: str, categories: tuple[str, ...], pools: _Pools, rng: random.Random, *, allow_short: bool
-) -> set[str]:
+def _reserve(product: str, pools: Pools, rng: random.Random, *, allow_short: bool) -> set[str]:
     """Units that stay out of the support, so that every category keeps a query instance; rarest category first."""
     drawable = {item.unit for item in pools.support}
     units = {
         category: list(dict.fromkeys(item.unit for item in pools.query if item.category == category))
-        for category in categories
+        for category in pools.categories
     }
     reserved: set[str] = set()
-    for category in sorted(categories, key=lambda name: (len(units[name]), name)):
+    for category in sorted(pools.categories, key=lambda name: (len(units[name]), name)):
         own = units[category]
-        if any(unit in reserved or unit not in drawable for unit in own):
-            continue
+        if not own or any(unit in reserved or unit not in drawable for unit in own):
+            continue  # a category that a kept split has no query instance of is the split's own affair
         elsewhere = {item.unit for item in pools.support if item.category == category} - set(own)
-        if len(own) + len(elsewhere) > 1 and own:
+        if len(own) + len(elsewhere) > 1:
             reserved.add(rng.choice(own))
         elif not allow_short:
-            where = "no instance to query" if not own else f"all its instances in one image or group ({own[0]})"
             raise EpisodeError(
-                f"{product}: category {category!r} has {where}; annotate more, or add --allow-short to leave it out "
-                "of the query set"
+                f"{product}: category {category!r} has all its instances in one image or group ({own[0]}); annotate "
+                "more, or add --allow-short to leave it out of the query set"
             )
     return reserved
 
 
-def _spread(pool: list[_Item], category: str, reserved: set[str], rng: random.Random) -> list[_Item]:
+def _spread(pool: Sequence[Item], category: str, reserved: set[str], rng: random.Random) -> list[Item]:
     """A category's instances in random order, one of each unit first, then the second of each, and so on."""
-    by_unit: dict[str, list[_Item]] = {}
+    by_unit: dict[str, list[Item]] = {}
     for item in pool:
         if item.category == category:
             by_unit.setdefault(item.unit, []).append(item)

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from flawshot.episodes.pools import draw_mvrec, make_pools
 from flawshot.errors import EpisodeError
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
     from flawshot.episodes.episode_set import Episode, EpisodeSet
+    from flawshot.episodes.pools import Pools
 
 __all__ = ["verify"]
-
-
-class _Item(NamedTuple):
-    category: str
-    split: str | None
-    image: str
 
 
 def verify(episodes: EpisodeSet, catalog: Catalog) -> None:
     """Prove a set of episodes against the catalog.
 
-    Every id exists and is of the product; the product's ids and labels are those they were drawn from; no instance
-    stands twice, or in support and query; every category has K support instances (at most K, where short ones were
-    allowed). ``mvrec``: support comes from train, query from test. ``disjoint``: no image, and no group, stands on
-    both sides, and nothing of ``val`` is used.
+    Every id exists, is of the product and has a label; the product's ids and labels are those they were drawn from;
+    no instance stands twice, or in support and query; every category has K support instances (at most K, where short
+    ones were allowed). ``mvrec``: each draw is the one that its seed makes. ``disjoint``: the groups are those of all
+    the product's images, the split is used as the protocol says, no image and no group stands on both sides, and the
+    query set is all that the support set leaves.
 
     Args:
         episodes: What is claimed.
@@ -38,35 +35,52 @@ def verify(episodes: EpisodeSet, catalog: Catalog) -> None:
     if episodes.product not in catalog.products:
         raise EpisodeError(f"product: {episodes.product} is not in the data, which has {', '.join(catalog.products)}")
     own = catalog.select([episodes.product])
-    columns = (own.column(name) for name in ("id", "category", "split", "image"))
-    items = {identifier: _Item(*values) for identifier, *values in zip(*columns, strict=True)}
+    _check_seeds(episodes)
+    category = dict(zip(own.column("id"), own.column("category"), strict=True))
     for number, episode in enumerate(episodes.episodes):
-        place = f"episodes.{number}"
-        _check_ids(place, episode, items)
-        _check_shots(place, episode, items, episodes)
-        _check_split(place, episode, items, episodes)
-        if episodes.protocol == "disjoint":
-            _check_disjoint(place, episode, items, episodes)
-    categories = tuple(sorted({item.category for item in items.values() if item.category}))
-    if episodes.categories != categories:
-        raise EpisodeError(f"categories: are {', '.join(categories)} in the data, not {', '.join(episodes.categories)}")
+        _check_ids(f"episodes.{number}", episode, category)
+        _check_shots(f"episodes.{number}", episode, category, episodes)
+    if episodes.groups is not None and set(episodes.groups) != set(own.column("image")):
+        odd = min(set(episodes.groups) ^ set(own.column("image")))
+        raise EpisodeError(f"groups: {odd} is missing there, or not an image of the product; sample again")
+    pools = make_pools(own, episodes.protocol, episodes.groups)
+    _check_claims(episodes, pools)
+    check = _check_mvrec if episodes.protocol == "mvrec" else _check_disjoint
+    for number, episode in enumerate(episodes.episodes):
+        check(f"episodes.{number}", episode, pools, episodes)
     if catalog.fingerprint(episodes.product) != episodes.fingerprint:
         raise EpisodeError(
-            f"fingerprint: {episodes.product}'s instances or labels have changed since; sample the episodes again"
+            f"fingerprint: {episodes.product}'s instances or labels have changed since; sample the episodes again "
+            "(for a bank whose encoding left images out, from its catalog.parquet)"
         )
+
+
+def _check_seeds(episodes: EpisodeSet) -> None:
     if not episodes.episodes:
         raise EpisodeError("episodes: there is none; sample again")
-    if episodes.shared_query is None and len({episode.seed for episode in episodes.episodes}) < len(episodes.episodes):
-        raise EpisodeError("episodes: a seed stands twice with different query sets; sample again")
+    seed, times = Counter(episode.seed for episode in episodes.episodes).most_common(1)[0]
+    if times > 1:
+        raise EpisodeError(f"episodes: seed {seed} stands there twice; sample again")
 
 
-def _check_ids(place: str, episode: Episode, items: dict[str, _Item]) -> None:
+def _check_claims(episodes: EpisodeSet, pools: Pools) -> None:
+    if episodes.categories != pools.categories:
+        named = ", ".join(pools.categories)
+        raise EpisodeError(f"categories: are {named} in the data, not {', '.join(episodes.categories)}")
+    for key, value in pools.parameters.items():
+        if episodes.parameters.get(key) != value:
+            raise EpisodeError(f"parameters.{key}: is {value!r} by the protocol, not {episodes.parameters.get(key)!r}")
+
+
+def _check_ids(place: str, episode: Episode, category: dict[str, str]) -> None:
     for side, ids in (("support", episode.support), ("query", episode.query)):
         if not ids:
             raise EpisodeError(f"{place}.{side}: is empty")
-        unknown = [identifier for identifier in ids if identifier not in items]
+        unknown = [identifier for identifier in ids if not category.get(identifier)]
         if unknown:
-            raise EpisodeError(f"{place}.{side}: {unknown[0]} is not an instance of the product ({len(unknown)} such)")
+            raise EpisodeError(
+                f"{place}.{side}: {unknown[0]} is not a labelled instance of the product ({len(unknown)} such)"
+            )
         twice = [identifier for identifier, times in Counter(ids).items() if times > 1]
         if twice:
             raise EpisodeError(f"{place}.{side}: {twice[0]} stands there twice")
@@ -75,36 +89,37 @@ def _check_ids(place: str, episode: Episode, items: dict[str, _Item]) -> None:
         raise EpisodeError(f"{place}: {min(both)} stands in support and query ({len(both)} such)")
 
 
-def _check_shots(place: str, episode: Episode, items: dict[str, _Item], episodes: EpisodeSet) -> None:
-    counts = Counter(items[identifier].category for identifier in episode.support)
-    short = bool(episodes.parameters.get("allow_short"))
-    for category in episodes.categories:
-        drawn = counts.pop(category, 0)
+def _check_shots(place: str, episode: Episode, category: dict[str, str], episodes: EpisodeSet) -> None:
+    counts = Counter(category[identifier] for identifier in episode.support)
+    short = episodes.parameters.get("allow_short") is True
+    for name in episodes.categories:
+        drawn = counts.pop(name, 0)
         if drawn > episodes.shots or drawn < (1 if short else episodes.shots):
-            raise EpisodeError(f"{place}.support: category {category!r} has {drawn} instances, not {episodes.shots}")
+            raise EpisodeError(f"{place}.support: category {name!r} has {drawn} instances, not {episodes.shots}")
     if counts:
         raise EpisodeError(f"{place}.support: category {min(counts)!r} is not among the file's categories")
 
 
-def _check_split(place: str, episode: Episode, items: dict[str, _Item], episodes: EpisodeSet) -> None:
-    kept = episodes.protocol == "mvrec" or episodes.parameters.get("split") == "kept"
-    for side, ids, own in (("support", episode.support, "train"), ("query", episode.query, "test")):
-        for identifier in ids:
-            split = items[identifier].split
-            if split != own if kept else split == "val":
-                raise EpisodeError(f"{place}.{side}: {identifier} is of split {split}, which is no {side} here")
+def _check_mvrec(place: str, episode: Episode, pools: Pools, episodes: EpisodeSet) -> None:
+    short = episodes.parameters.get("allow_short") is True
+    expected = draw_mvrec(episodes.product, pools, episodes.shots, episode.seed, allow_short=short)
+    if episode.support != expected.support:
+        raise EpisodeError(f"{place}.support: is not what seed {episode.seed} draws by MVREC's rule")
+    if episode.query != expected.query:
+        raise EpisodeError(f"{place}.query: is not the whole test split, in catalog order")
 
 
-def _check_disjoint(place: str, episode: Episode, items: dict[str, _Item], episodes: EpisodeSet) -> None:
-    groups = episodes.groups or {}
-
-    def units(ids: tuple[str, ...]) -> set[tuple[str, str]]:
-        images = {items[identifier].image for identifier in ids}
-        return {("image", image) for image in images} | {
-            ("group", groups[image]) for image in images if image in groups
-        }
-
-    both = units(episode.support) & units(episode.query)
+def _check_disjoint(place: str, episode: Episode, pools: Pools, episodes: EpisodeSet) -> None:
+    support = {item.id: item for item in pools.support}
+    stray = [identifier for identifier in episode.support if identifier not in support]
+    if stray:
+        raise EpisodeError(f"{place}.support: {stray[0]} is in no split that support is drawn from")
+    taken = {support[identifier].unit for identifier in episode.support}
+    unit = {item.id: item.unit for item in pools.query}
+    both = sorted(unit[identifier] for identifier in episode.query if unit.get(identifier) in taken)
     if both:
-        kind, name = min(both)
-        raise EpisodeError(f"{place}: {kind} {name} stands in support and query ({len(both)} such)")
+        kind = "image" if episodes.groups is None else "group"
+        raise EpisodeError(f"{place}: {kind} {both[0]} stands in support and query ({len(both)} such)")
+    left = tuple(item.id for item in pools.query if item.unit not in taken)
+    if episode.query != left:
+        raise EpisodeError(f"{place}.query: is not all that the support set leaves, in catalog order")

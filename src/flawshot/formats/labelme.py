@@ -21,7 +21,15 @@ from flawshot.shapes import SHAPE_TYPES, Shape, ShapeType, decode_mask
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LabelmeFile", "image_size", "labelme_document", "parse_labelme", "read_labelme", "write_labelme"]
+__all__ = [
+    "LabelmeFile",
+    "embedded_size",
+    "image_size",
+    "labelme_document",
+    "parse_labelme",
+    "read_labelme",
+    "write_labelme",
+]
 
 # How many points a shape of each type has: (at least, at most).
 POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
@@ -36,8 +44,8 @@ POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
     "mask": (2, 2),
 }
 # Drawing takes time and memory by a shape's extent, so what no image reaches is refused when it is read.
-MAX_COORDINATE = 1_000_000.0
-MAX_PIXELS = 2**30
+MAX_COORDINATE = 200_000.0
+MAX_PIXELS = 2**28
 
 WRITTEN_VERSION = "6.0.0"
 SHAPE_KEYS = frozenset({"label", "points", "group_id", "shape_type", "flags", "description", "mask"})
@@ -78,7 +86,7 @@ class LabelmeFile:
         if self.image_base64 is None:
             return None
         try:
-            return base64.b64decode(self.image_base64, validate=True)
+            return _from_base64(self.image_base64)
         except (binascii.Error, ValueError) as error:
             raise FlawshotError(f"imageData is not base64 ({one_line(error)})") from error
 
@@ -267,12 +275,16 @@ def _points(raw: Any, shape_type: ShapeType) -> NDArray[np.float64]:
     return points
 
 
+def _from_base64(text: str) -> bytes:
+    return base64.b64decode("".join(text.split()), validate=True)  # some writers break the lines
+
+
 def _mask_png(raw: Any) -> bytes | None:
     if raw is None:
         return None
     try:
-        return base64.b64decode(raw, validate=True)
-    except (binascii.Error, ValueError, TypeError):
+        return _from_base64(raw)
+    except (binascii.Error, ValueError, AttributeError):
         raise _ShapeError("mask", "mask must be a base64-encoded PNG") from None
 
 
@@ -300,11 +312,22 @@ def image_size(file: LabelmeFile, image: Path | None) -> tuple[int, int] | None:
     """
     if file.image_height and file.image_width:
         return file.image_height, file.image_width
+    return embedded_size(file) or _header_size(image)
+
+
+def embedded_size(file: LabelmeFile) -> tuple[int, int] | None:
+    """The embedded image's (height, width) in px after its EXIF orientation, None where there is none to read."""
     try:
         data = file.image_data
-        source = io.BytesIO(data) if data is not None else image
-        if source is None:
-            return None
+    except FlawshotError:
+        return None
+    return None if data is None else _header_size(io.BytesIO(data))
+
+
+def _header_size(source: Path | io.BytesIO | None) -> tuple[int, int] | None:
+    if source is None:
+        return None
+    try:
         with Image.open(source) as opened:
             width, height = opened.size
             # Orientations 5 to 8 lay the image on its side, and points live in the upright frame.

@@ -27,6 +27,7 @@ __all__ = ["find_config", "import_mvtec_fs", "read_mvtec_fs"]
 
 COLUMNS = ("img_rel_path", "imageHeight", "imageWidth", "label", "points")
 CONFIG_SUFFIX = "_config1"
+TABLES = {"train.csv": "training", "valid.csv": "testing"}
 
 
 def find_config(source: Path) -> Path:
@@ -58,12 +59,20 @@ def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
     """
     for folder in sorted(find_config(source).glob(f"*{CONFIG_SUFFIX}")):
         product = folder.name.removesuffix(CONFIG_SUFFIX)
-        for name in ("train.csv", "valid.csv"):
+        if not product:
+            raise FlawshotError(f"{folder}: names no product; it must be <product>{CONFIG_SUFFIX}")
+        taken: dict[PurePosixPath, str] = {}
+        for name, split in TABLES.items():
             images: dict[str, list[dict[str, str]]] = {}
             for row in _rows(folder / name):
                 images.setdefault(row["img_rel_path"], []).append(row)
             for image, rows in images.items():
-                yield f"{product}/{PurePosixPath(image).with_suffix('.json')}", _annotation(image, rows)
+                annotation = _annotation(image, split, rows)
+                path = PurePosixPath(image).with_suffix(".json")
+                if path in taken:
+                    raise FlawshotError(f"{rows[0]['where']}: {image} and {taken[path]} would be one file {path}")
+                taken[path] = image
+                yield f"{product}/{path}", annotation
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
@@ -76,10 +85,15 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         yield row | {"where": f"{path}: row {number}"}
 
 
-def _annotation(image: str, rows: list[dict[str, str]]) -> LabelmeFile:
-    parts = PurePosixPath(image).parts
-    if len(parts) < 2 or parts[0] not in {"training", "testing"} or ".." in parts:
-        raise FlawshotError(f"{rows[0]['where']}: img_rel_path {image!r} must be training/… or testing/…")
+def _annotation(image: str, split: str, rows: list[dict[str, str]]) -> LabelmeFile:
+    parts = PurePosixPath(image or "").parts
+    if len(parts) < 2 or parts[0] != split or ".." in parts:
+        raise FlawshotError(f"{rows[0]['where']}: img_rel_path {image!r} must be {split}/<folder>/<name>")
+    for row in rows:
+        if not row["label"]:
+            raise FlawshotError(f"{row['where']}: label is empty")
+        if any(row[column] != rows[0][column] for column in ("imageHeight", "imageWidth")):
+            raise FlawshotError(f"{row['where']}: imageHeight and imageWidth are not those of the image's first row")
     document = {
         "imagePath": parts[-1],
         "imageHeight": _number(rows[0], "imageHeight"),

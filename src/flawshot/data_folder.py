@@ -1,0 +1,77 @@
+"""What lies in a data folder: annotation files, and the images they are of."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flawshot.errors import Problem
+from flawshot.formats.labelme import embedded_size
+
+if TYPE_CHECKING:
+    from flawshot.formats.labelme import LabelmeFile
+
+__all__ = ["annotation_files", "find_image"]
+
+
+def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
+    """Annotation files under the root, sorted; folders that are links are followed once each."""
+    found: list[str] = []
+    seen: set[str] = set()
+
+    def unreadable(error: OSError) -> None:
+        place = Path(error.filename or root)
+        name = place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place)
+        problems.append(Problem(name, "unreadable", f"the folder cannot be read ({error.strerror or error})"))
+
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link back up, or a second link to one folder
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        at = Path(folder).relative_to(root)
+        for name in names:
+            if not name.lower().endswith(".json") or name.startswith("."):
+                continue
+            path = (at / name).as_posix()
+            try:
+                path.encode()
+            except UnicodeEncodeError:
+                shown = path.encode(errors="backslashreplace").decode()
+                problems.append(Problem(shown, "file-name", "the file's name is not text; rename it"))
+                continue
+            if (Path(folder) / name).is_file():
+                found.append(path)
+            else:
+                problems.append(Problem(path, "unreadable", "is not an ordinary file"))
+    return sorted(found)
+
+
+def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[Problem]) -> str:
+    """The image's path relative to the root; a problem is added where no image lies there."""
+    beside = path.rpartition("/")[0]
+    given = file.image_path
+    name = given.rpartition("/")[2]
+    by_name = f"{beside}/{name}" if beside else name
+    # An absolute path is another machine's, and a path out of the root is not followed.
+    absolute = given.startswith("/") or given[1:2] == ":"
+    wanted = os.path.normpath(f"{beside}/{given}" if beside else given).replace(os.sep, "/")
+    outside = absolute or wanted == ".." or wanted.startswith("../")
+    candidates = [by_name] if outside else list(dict.fromkeys((wanted, by_name)))
+    if root is None:
+        return candidates[0]
+    for candidate in candidates:
+        try:
+            if (root / candidate).is_file():
+                return candidate
+        except OSError:  # a name that the file system cannot have
+            continue
+    if file.image_base64 is None:
+        where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
+        problems.append(Problem(path, "missing-image", f"imagePath: the image {given} is {where}"))
+    elif embedded_size(file) is None:
+        problems.append(Problem(path, "missing-image", f"imageData is no image, and {given} is missing"))
+    return candidates[0]
