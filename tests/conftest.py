@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import flawshot
 from flawshot.formats.labelme import parse_labelme
-from helpers import box_shape, labelme_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+from helpers import SHARED, box_shape, labelme_document
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with all cores each only get in each other's way
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("FLAWSHOT_SHARED", REPOSITORY.parent / "shared" / "data"))
 
 
 def shared(relative: str) -> Path:

@@ -1,6 +1,12 @@
-"""Made-up Labelme files."""
+"""Made-up Labelme files, and where real data lies."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("FLAWSHOT_SHARED", REPOSITORY.parent / "shared" / "data"))
 
 
 def labelme_document(shapes, **changes):

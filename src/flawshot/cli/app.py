@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flawshot.cli.annotations import check, stats
+from flawshot.cli.encoding import crops, encode
 from flawshot.cli.evaluating import evaluate
 from flawshot.cli.imports import imports
 from flawshot.cli.sampling import sample
@@ -25,7 +26,7 @@ app = typer.Typer(
     help="Few-shot classification of defects: from Labelme annotations to accuracy with honest intervals.",
 )
 app.add_typer(imports, name="import")
-for command in (check, stats, sample, evaluate):
+for command in (check, stats, crops, sample, encode, evaluate):
     app.command()(command)
 
 

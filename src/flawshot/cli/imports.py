@@ -30,6 +30,30 @@ def mvtec_fs(
     typer.echo(f"{out}: {written} Labelme files, {found} images")
 
 
+@imports.command("masks")
+def masks(
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="<category>/…/<name>.jpg with its mask <name>.png beside.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    min_area: Annotated[
+        int, typer.Option("--min-area", metavar="PX", min=1, help="Smaller connected components are left out.")
+    ] = 1,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Images with pixel masks become Labelme files, one instance a connected component, and are copied beside them."""
+    from flawshot.cli.console import say_problems
+    from flawshot.formats.masks import import_masks
+
+    found = import_masks(source, out, min_area=min_area, overwrite=overwrite)
+    say_problems(found.problems, source)
+    names = ", ".join(found.categories)
+    typer.echo(
+        f"{out}: product {found.product}, {len(found.categories)} categories ({names}), {found.images} images, "
+        f"{found.instances} instances; {found.small} components under {min_area} px left out"
+    )
+
+
 @imports.command("mvrec-features")
 def mvrec_features(
     source: Annotated[

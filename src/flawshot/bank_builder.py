@@ -1,0 +1,317 @@
+"""Building a feature bank from images: resumed where it was interrupted, and only what is new is encoded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from flawshot.catalog import Catalog
+from flawshot.encoding import encode_rows
+from flawshot.errors import FeatureBankError, FlawshotError
+from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, write_blocks
+from flawshot.files import Document, read_document, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from flawshot.encoders.base import Encoder
+    from flawshot.views import ViewScheme
+
+__all__ = ["EncodeReport", "encode_catalog"]
+
+CHECKPOINT_SECONDS = 5.0
+STAMPS = "images.json"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeReport:
+    """What :func:`encode_catalog` did.
+
+    Attributes:
+        bank: The bank, opened.
+        encoded: Instances encoded in this call.
+        kept: Instances whose features were there already.
+        left_out: Images that could not be used.
+    """
+
+    bank: FeatureBank
+    encoded: int
+    kept: int
+    left_out: tuple[LeftOut, ...]
+
+
+class _State(Document):
+    """How far an unfinished bank has come; ``state.json`` beside its raw features."""
+
+    format: Literal["flawshot-unfinished-bank"]
+    version: Literal[1]
+    request: str
+    stored: int
+    left_out: tuple[LeftOut, ...]
+
+
+def encode_catalog(
+    catalog: Catalog,
+    encoder: Encoder,
+    scheme: ViewScheme,
+    out: str | Path,
+    *,
+    batch_size: int = 0,
+    workers: int = 0,
+    strict: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> EncodeReport:
+    """Encode a catalog into a feature bank.
+
+    Features go into a folder beside ``out`` first; only a whole bank is ever found at ``out``. A call that was
+    interrupted goes on where it was; of a bank that is there, made by the same encoder of the same views, what has
+    changed neither in annotation nor in image is kept.
+
+    Args:
+        catalog: The data set, its root at hand.
+        encoder: What to encode with.
+        scheme: Which views.
+        out: The bank's folder.
+        batch_size: As for :func:`flawshot.encoding.encode_rows`.
+        workers: Likewise.
+        strict: Stop at the first image that cannot be used, instead of leaving its instances out.
+        overwrite: Whether a bank of another encoder or of other views at ``out`` may be replaced.
+        progress: Called with the crops done and all there are.
+
+    Raises:
+        FlawshotError: If the place is taken, an image cannot be used and ``strict`` is set, or the disk is full.
+    """
+    out = Path(out)
+    views = ViewRecord(scheme=scheme.name, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
+    stamps = _stamps(catalog)
+    old = _old_bank(out, encoder, views, overwrite=overwrite)
+    known, refused = _known(old, catalog, stamps)
+    fresh = [row for row in range(len(catalog)) if row not in known and row not in refused]
+    if old is not None and not fresh and list(known.values()) == list(range(len(old.catalog))):
+        return EncodeReport(old, 0, len(known), old.manifest.left_out)
+
+    request = _request(catalog, encoder, views, stamps, fresh)
+    unfinished = _Unfinished(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
+    ids = catalog.column("id")
+    skipped = {identifier for entry in unfinished.left_out for identifier in entry.instances}
+    todo = [row for row in fresh if ids[row] not in skipped]
+    done_before = unfinished.stored
+    try:
+        for part in encode_rows(
+            catalog, todo[done_before:], encoder, scheme, batch_size=batch_size, workers=workers, progress=progress
+        ):
+            if part.features is not None:
+                unfinished.store(part.features)
+                continue
+            if strict:
+                raise FlawshotError(f"{part.reason} (without --strict its instances are left out)")
+            image = catalog[part.rows[0]].image
+            unfinished.leave_out(
+                LeftOut(image=image, reason=part.reason, instances=tuple(ids[row] for row in part.rows))
+            )
+    finally:
+        unfinished.close()
+    left_out = (*refused.values(), *unfinished.left_out) if refused else unfinished.left_out
+    left_out = tuple({entry.image: entry for entry in left_out}.values())
+    gone = {identifier for entry in left_out for identifier in entry.instances}
+    stored = [row for row in fresh if ids[row] not in gone]
+    if not stored and not known:
+        raise FeatureBankError(f"{out}: none of the {len(catalog)} instances could be encoded; {left_out[0].reason}")
+    keep = [row for row in range(len(catalog)) if ids[row] not in gone]
+    bank = write_blocks(
+        out,
+        Catalog(catalog.table.take(pa.array(keep, pa.int64())), catalog.root),
+        _merged(keep, known, stored, old, unfinished),
+        encoder.record,
+        views,
+        left_out=left_out,
+        files={STAMPS: json.dumps(stamps, ensure_ascii=False, indent=0).encode()},
+    )
+    unfinished.remove()
+    return EncodeReport(bank, len(stored) - done_before, len(known) + done_before, left_out)
+
+
+def _stamps(catalog: Catalog) -> dict[str, list[int] | None]:
+    """Size and modification time of every image's file; of its annotation where the image is embedded there."""
+    stamps: dict[str, list[int] | None] = {}
+    for image, annotation in zip(catalog.column("image"), catalog.column("annotation"), strict=True):
+        if image not in stamps:
+            stamps[image] = None
+            for name in (image, annotation):
+                if catalog.root is not None and (catalog.root / name).is_file():
+                    status = (catalog.root / name).stat()
+                    stamps[image] = [status.st_size, status.st_mtime_ns]
+                    break
+    return stamps
+
+
+def _old_bank(out: Path, encoder: Encoder, views: ViewRecord, *, overwrite: bool) -> FeatureBank | None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    old = FeatureBank.open(out)
+    for name, ours, theirs in (("encoder", encoder.record, old.manifest.encoder), ("views", views, old.manifest.views)):
+        if ours != theirs:
+            if overwrite:
+                return None
+            field = next(key for key, value in ours.model_dump().items() if value != theirs.model_dump()[key])
+            raise FeatureBankError(
+                f"{out}: manifest.json: {name}.{field}: is {getattr(theirs, field)!r}, not {getattr(ours, field)!r}; "
+                "name another --out, or add --overwrite"
+            )
+    return old
+
+
+def _known(
+    old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int] | None]
+) -> tuple[dict[int, int], dict[int, LeftOut]]:
+    """Rows of the catalog whose features the old bank has (and where), and those it left out for their image."""
+    if old is None or not (old.path / STAMPS).is_file():
+        return {}, {}
+    try:
+        before: Any = json.loads((old.path / STAMPS).read_bytes())
+    except ValueError:
+        return {}, {}
+    same = {image for image, stamp in stamps.items() if isinstance(before, dict) and before.get(image) == stamp}
+    hashes = dict(zip(old.catalog.column("id"), old.catalog.column("annotation_hash"), strict=True))
+    gone = {identifier: entry for entry in old.manifest.left_out for identifier in entry.instances}
+    known, refused = {}, {}
+    columns = (catalog.column(name) for name in ("id", "annotation_hash", "image"))
+    for row, (identifier, annotation_hash, image) in enumerate(zip(*columns, strict=True)):
+        if image in same and hashes.get(identifier) == annotation_hash:
+            known[row] = old.catalog.row_of[identifier]
+        elif image in same and identifier in gone:
+            refused[row] = gone[identifier]
+    return known, refused
+
+
+def _request(
+    catalog: Catalog, encoder: Encoder, views: ViewRecord, stamps: dict[str, list[int] | None], fresh: Sequence[int]
+) -> str:
+    """A hash of all that the unfinished features depend on."""
+    parts = [
+        encoder.record.model_dump(mode="json"),
+        views.model_dump(mode="json"),
+        catalog.content_hash,
+        stamps,
+        list(fresh),
+    ]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+class _Unfinished:
+    """Features on their way: a raw file that only grows, and how much of it counts."""
+
+    def __init__(self, out: Path, request: str, shape: tuple[int, int, int]) -> None:
+        self.folder = out.with_name(f".{out.name}.unfinished")
+        self.shape = shape
+        self.request = request
+        self.stored = 0
+        self.left_out: tuple[LeftOut, ...] = ()
+        self._row_bytes = 2 * int(np.prod(shape))
+        state = self.folder / "state.json"
+        if state.is_file():
+            try:
+                before = read_document(state, _State, "")
+            except FlawshotError:
+                before = None
+            if before is not None and before.request == request:
+                self.stored, self.left_out = before.stored, before.left_out
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            raw = self.folder / "features.raw"
+            self._file = raw.open("r+b" if raw.is_file() else "w+b")
+            self.stored = min(self.stored, raw.stat().st_size // self._row_bytes)
+            self._file.truncate(self.stored * self._row_bytes)
+            self._file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise FeatureBankError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
+        self._count = self.stored
+        self._saved = time.monotonic()
+
+    def store(self, features: NDArray[np.float16]) -> None:
+        """Append one instance's features."""
+        try:
+            self._file.write(features.tobytes())
+            self._count += len(features)
+            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+                self._checkpoint()
+        except OSError as error:
+            raise self._full(error) from error
+
+    def leave_out(self, entry: LeftOut) -> None:
+        """Note an image that cannot be used."""
+        merged = {each.image: each for each in self.left_out}
+        if entry.image in merged:
+            entry = entry.model_copy(update={"instances": (*merged[entry.image].instances, *entry.instances)})
+        merged[entry.image] = entry
+        self.left_out = tuple(merged.values())
+
+    def _full(self, error: OSError) -> FeatureBankError:
+        reason = error.strerror or str(error)
+        return FeatureBankError(
+            f"{self.folder}: cannot be written ({reason}); {self.stored} instances are kept for the next call"
+        )
+
+    def _checkpoint(self) -> None:
+        """Make what was written count: to the disk first, then into the state."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.stored = self._count
+        state = _State(
+            format="flawshot-unfinished-bank",
+            version=1,
+            request=self.request,
+            stored=self.stored,
+            left_out=self.left_out,
+        )
+        write_json(self.folder / "state.json", state.model_dump(mode="json"), overwrite=True)
+        self._saved = time.monotonic()
+
+    def close(self) -> None:
+        """Keep what there is, whatever ended the work."""
+        try:
+            self._checkpoint()
+            self._file.close()
+        except OSError as error:
+            raise self._full(error) from error
+
+    def rows(self, first: int, count: int) -> NDArray[np.float16]:
+        """Stored features, float16 ``[count, views, tokens, dim]``."""
+        with (self.folder / "features.raw").open("rb") as opened:
+            opened.seek(first * self._row_bytes)
+            data = np.frombuffer(opened.read(count * self._row_bytes), dtype=np.float16)
+        return data.reshape(-1, *self.shape)
+
+    def remove(self) -> None:
+        """Take the folder away, once the bank is in place."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _merged(
+    keep: Sequence[int], known: dict[int, int], stored: Sequence[int], old: FeatureBank | None, unfinished: _Unfinished
+) -> Iterator[NDArray[np.float16]]:
+    """The bank's blocks: each row from the old bank or from the unfinished features."""
+    place = {row: number for number, row in enumerate(stored)}
+    rows_each = max(1, SHARD_BYTES // (2 * int(np.prod(unfinished.shape))))
+    for start in range(0, len(keep), rows_each):
+        rows = keep[start : start + rows_each]
+        block = np.empty((len(rows), *unfinished.shape), dtype=np.float16)
+        from_old = [number for number, row in enumerate(rows) if row in known]
+        if from_old and old is not None:
+            block[from_old] = old.rows([known[rows[number]] for number in from_old])
+        fresh = [number for number, row in enumerate(rows) if row not in known]
+        if fresh:  # they stand in a row in the raw file, for both are in catalog order
+            block[fresh] = unfinished.rows(place[rows[fresh[0]]], len(fresh))
+        yield block

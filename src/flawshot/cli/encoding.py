@@ -1,0 +1,178 @@
+"""``flawshot encode`` and ``flawshot crops``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from flawshot.cli.options import DataArgument, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+
+if TYPE_CHECKING:
+    from flawshot.encoders.open_clip import OpenClipEncoder
+    from flawshot.views import ViewScheme
+
+__all__ = ["crops", "encode"]
+
+ViewsOption = Annotated[
+    str,
+    typer.Option(
+        "--views", metavar="NAME", help="View scheme: none ms mo mr mf mso msf msr mor mso_bbox centre3 cross15."
+    ),
+]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--view-size", metavar="S,…", help="Crop sizes: px, such as 256,384,512, or times the box, such as 1x,1.5x,2x."
+    ),
+]
+BorderOption = Annotated[
+    Literal["zero", "reflect", "shift"],
+    typer.Option("--border", help="Beyond the image: zero as MVREC, reflect it, or shift the crop inside."),
+]
+
+
+def encode(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="BANK", help="The feature bank's folder.")],
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="A model that open_clip knows, such as ViT-B-32.")
+    ],
+    pretrained: Annotated[
+        str,
+        typer.Option("--pretrained", metavar="TAG|FILE", help="One of its tags (downloaded once), or a local file."),
+    ],
+    region: Annotated[
+        Literal["crop", "masked", "mask-pool", "alpha"],
+        typer.Option(
+            "--region", help="How the mask enters: not at all, background dimmed, tokens inside it, AlphaCLIP."
+        ),
+    ] = "crop",
+    layer: Annotated[
+        Literal["projection", "trunk"], typer.Option("--layer", help="CLIP's shared space, or what stands before it.")
+    ] = "projection",
+    patch_tokens: Annotated[
+        int, typer.Option("--patch-tokens", metavar="N", min=0, help="Patch tokens nearest to the first, beside it.")
+    ] = 0,
+    activation: Annotated[
+        Literal["gelu", "quickgelu"] | None, typer.Option("--activation", help="That of a local file's weights.")
+    ] = None,
+    views: ViewsOption = "mso",
+    view_size: SizeOption = None,
+    border: BorderOption = "zero",
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, ….")] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"],
+        typer.Option("--precision", help="Of the arithmetic; auto: float16 on a GPU, float32 elsewhere."),
+    ] = "auto",
+    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops at once.")] = "auto",
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: as many as cores.")
+    ] = 0,
+    product: ProductOption = None,
+    layout: LayoutOption = None,
+    strict: StrictOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Encode the regions into a feature bank; goes on where it was interrupted, and encodes only what is new."""
+    from flawshot.bank_builder import encode_catalog
+    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.options import whole_numbers
+
+    scheme = _scheme(views, view_size, border)
+    size = 0 if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")[0]
+    catalog = open_data(data, layout, product, strict=strict)
+    encoder = _encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
+    for remark in encoder.remarks:
+        say(remark)
+    with progress_bar("crops") as progress:
+        report = encode_catalog(
+            catalog,
+            encoder,
+            scheme,
+            out,
+            batch_size=size,
+            workers=workers,
+            strict=strict,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for entry in report.left_out:
+        say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
+    instances, number, tokens, dim = report.bank.manifest.shape
+    typer.echo(
+        f"{out}: {instances} instances x {number} views x {tokens} tokens x {dim}; "
+        f"{report.encoded} encoded, {report.kept} kept, {sum(len(e.instances) for e in report.left_out)} left out"
+    )
+
+
+def _encoder(
+    model: str,
+    pretrained: str,
+    region: Literal["crop", "masked", "mask-pool", "alpha"],
+    layer: Literal["projection", "trunk"],
+    patch_tokens: int,
+    activation: Literal["gelu", "quickgelu"] | None,
+    device: str,
+    precision: str,
+) -> OpenClipEncoder:
+    from flawshot.encoders.alpha_clip import AlphaClipEncoder
+    from flawshot.encoders.open_clip import OpenClipEncoder
+    from flawshot.errors import FlawshotError
+
+    if region == "alpha":
+        if activation == "gelu":
+            raise FlawshotError("--activation gelu: AlphaCLIP's weights have QuickGELU; leave the option away")
+        return AlphaClipEncoder(
+            model, pretrained, layer=layer, patch_tokens=patch_tokens, device=device, precision=precision
+        )
+    return OpenClipEncoder(
+        model,
+        pretrained,
+        layer=layer,
+        region=region,
+        patch_tokens=patch_tokens,
+        activation=activation,
+        device=device,
+        precision=precision,
+    )
+
+
+def _scheme(views: str, view_size: str | None, border: Literal["zero", "reflect", "shift"]) -> ViewScheme:
+    from flawshot.views import make_scheme
+
+    return make_scheme(views, None if view_size is None else view_size.split(","), border)
+
+
+def crops(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the pictures go.")],
+    views: ViewsOption = "mso",
+    view_size: SizeOption = None,
+    border: BorderOption = "zero",
+    side: Annotated[
+        int, typer.Option("--side", metavar="PX", min=16, max=1024, help="A view's side on the sheet.")
+    ] = 160,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The defect's crop and its mask as files, and a CSV, instead of sheets.")
+    ] = False,
+    product: ProductOption = None,
+    layout: LayoutOption = None,
+    strict: StrictOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Pictures of the regions: a contact sheet an instance of what an encoder will see, its mask outlined."""
+    from flawshot.cli.console import progress_bar, say
+    from flawshot.crop_pictures import write_plain, write_sheets
+
+    scheme = _scheme(views, view_size, border)
+    catalog = open_data(data, layout, product, strict=strict)
+    with progress_bar("instances") as progress:
+        if plain:
+            written, unusable = write_plain(catalog, out, overwrite=overwrite, progress=progress)
+        else:
+            written, unusable = write_sheets(catalog, scheme, out, side, overwrite=overwrite, progress=progress)
+    for reason in unusable:
+        say(f"left out: {reason}")
+    typer.echo(f"{out}: {written} {'crops with their masks' if plain else 'contact sheets'}")

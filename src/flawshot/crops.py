@@ -1,0 +1,107 @@
+"""Crops: the pixels of an instance's views, and of its mask in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from flawshot.views import crop_box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flawshot.instances import Instance
+    from flawshot.shapes import Region
+    from flawshot.views import Border, Flip, ViewScheme
+
+__all__ = ["Crops", "crop_views"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crops:
+    """An instance's region context.
+
+    Attributes:
+        images: uint8 ``[views, side, side, 3]``.
+        masks: uint8 ``[views, side, side]``: 255 where the instance is, 0 elsewhere, between at its border.
+    """
+
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+
+
+def crop_views(image: Image.Image, instance: Instance, scheme: ViewScheme, side: int) -> Crops:
+    """Cut an instance's views out of its image, each a square resized to ``side`` px (bicubic).
+
+    Args:
+        image: The upright image, mode ``RGB``, as :func:`flawshot.images.read_image` gives it.
+        instance: Which instance.
+        scheme: Which views.
+        side: The encoder's input, px.
+    """
+    region = instance.region()
+    images = np.empty((len(scheme.views), side, side, 3), dtype=np.uint8)
+    masks = np.empty((len(scheme.views), side, side), dtype=np.uint8)
+    cut: dict[tuple[int, int, int], tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+    for number, view in enumerate(scheme.views):
+        place = crop_box(instance, view)
+        if place not in cut:  # views that differ by angle or flip only share their crop
+            cut[place] = _cut(image, region, place, scheme.border, side)
+        pixels, mask = cut[place]
+        images[number] = _turn(pixels, view.angle, view.flip)
+        masks[number] = _turn(mask, view.angle, view.flip)
+    return Crops(images, masks)
+
+
+def _cut(
+    image: Image.Image, region: Region, place: tuple[int, int, int], border: Border, side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    left, top, size = place
+    if border == "shift":
+        left, top = _inside(left, size, image.width), _inside(top, size, image.height)
+    leaves = left < 0 or top < 0 or left + size > image.width or top + size > image.height
+    if border == "reflect" and leaves:
+        rows, columns = _mirrored(top, size, image.height), _mirrored(left, size, image.width)
+        pixels = Image.fromarray(np.asarray(image)[rows[:, None], columns])
+        full = region.full_mask(image.height, image.width)
+        mask = Image.fromarray(full[rows[:, None], columns].astype(np.uint8) * 255)
+    else:
+        pixels = image.crop((left, top, left + size, top + size))
+        mask = Image.new("L", (size, size))
+        if region.pixels.size:
+            mask.paste(Image.fromarray(region.pixels.astype(np.uint8) * 255), (region.x0 - left, region.y0 - top))
+    return _resized(pixels, side), _resized(mask, side)
+
+
+def _resized(crop: Image.Image, side: int) -> NDArray[np.uint8]:
+    return np.asarray(crop if crop.width == side else crop.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _inside(start: int, size: int, length: int) -> int:
+    """The start nearest to ``start`` at which the crop is inside; centred where it is larger than the image."""
+    return min(max(start, 0), length - size) if size <= length else (length - size) // 2
+
+
+def _mirrored(start: int, size: int, length: int) -> NDArray[np.intp]:
+    """Indices of ``size`` px from ``start``, mirrored at the first and last px as often as it takes."""
+    period = max(1, 2 * (length - 1))
+    places = np.arange(start, start + size) % period
+    return np.where(places < length, places, period - places)
+
+
+def _turn(crop: NDArray[np.uint8], angle: int, flip: Flip) -> NDArray[np.uint8]:
+    turned = np.rot90(crop, angle // 90)
+    match flip:
+        case "horizontal":
+            return turned[:, ::-1]
+        case "vertical":
+            return turned[::-1]
+        case "transpose":
+            return turned.swapaxes(0, 1)
+        case "transverse":
+            return turned[::-1, ::-1].swapaxes(0, 1)
+        case _:
+            return turned

@@ -1,0 +1,1 @@
+"""Encoders: crops and masks in, features out; one encoder a file."""

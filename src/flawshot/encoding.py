@@ -1,0 +1,275 @@
+"""Encoding: a catalog's views pass an encoder, decoding and cropping running beside it, constant in memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import torch
+
+from flawshot.crops import Crops, crop_views
+from flawshot.formats.labelme import read_labelme
+from flawshot.images import ImageError, read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from flawshot.catalog import Catalog
+    from flawshot.encoders.base import Encoder
+    from flawshot.instances import Instance
+    from flawshot.views import ViewScheme
+
+__all__ = ["Chunk", "Encoded", "crop_rows", "decode_rows", "encode_rows"]
+
+# Crops of this much memory are cut ahead of the encoder by each worker.
+CHUNK_BYTES = 32 * 2**20
+CHUNKS_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Some rows of a catalog on their way into a bank.
+
+    Attributes:
+        rows: Row numbers.
+        features: float16 ``[rows, views, tokens, dim]``, or None where the image cannot be used.
+        reason: Why it cannot.
+    """
+
+    rows: tuple[int, ...]
+    features: NDArray[np.float16] | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Instances of one image, cropped by a worker."""
+
+    rows: tuple[int, ...]
+    crops: tuple[Crops, ...] = ()
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Crops on their way through the encoder, over the borders of instances, and what came out."""
+
+    images: torch.Tensor
+    masks: torch.Tensor
+    filled: int = 0
+    out: list[torch.Tensor] = field(default_factory=list)
+
+    def free(self) -> int:
+        return len(self.images) - self.filled
+
+
+def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: int, workers: int) -> Iterator[Chunk]:
+    """Cut the views of some rows, in order, ahead of whoever takes them.
+
+    The workers are threads: Pillow decodes and resizes without Python's lock, and what they make needs no copying.
+
+    Args:
+        catalog: The data set, its root at hand.
+        rows: Row numbers, ascending; rows of one image in a row are decoded once.
+        scheme: Which views.
+        side: The encoder's input, px.
+        workers: Threads.
+    """
+    per_instance = len(scheme.views) * side * side * 4
+    most = max(1, CHUNK_BYTES // per_instance)
+    waiting: deque[Future[list[Chunk]]] = deque()
+    images = catalog.column("image")
+    groups = (tuple(group) for _, group in groupby(rows, key=lambda row: images[row]))
+    with ThreadPoolExecutor(workers, thread_name_prefix="flawshot-crop") as pool:
+        try:
+            for group in groups:
+                reader = _Reader(catalog, group)
+                # An image with very many instances is cropped in parts that share its one decoding.
+                for start in range(0, len(group), most):
+                    part = group[start : start + most]
+                    waiting.append(pool.submit(_cut, reader, part, scheme, side))
+                    if len(waiting) > CHUNKS_AHEAD * workers:
+                        yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def decode_rows(catalog: Catalog, rows: Sequence[int]) -> Iterator[tuple[Instance, Image.Image | None, str]]:
+    """Instances with their whole image, upright, mode ``RGB``; or None and the reason why it cannot be used."""
+    images = catalog.column("image")
+    for _, group in groupby(rows, key=lambda row: images[row]):
+        own = list(group)
+        reader = _Reader(catalog, own)
+        for row in own:
+            instance = reader.instance(row)
+            try:
+                yield instance, _fitting(reader.image(), instance), ""
+            except ImageError as error:
+                yield instance, None, str(error)
+
+
+def _fitting(image: Image.Image, instance: Instance) -> Image.Image:
+    """The image, if it has the size that the annotation states."""
+    if image.size != (instance.image_width, instance.image_height):
+        raise ImageError(
+            f"{instance.image}: is {image.width} x {image.height} px, but {instance.annotation} says "
+            f"{instance.image_width} x {instance.image_height}"
+        )
+    return image
+
+
+class _Reader:
+    """One image, decoded when it is first asked for."""
+
+    def __init__(self, catalog: Catalog, rows: Sequence[int]) -> None:
+        self._instances = {row: catalog[row] for row in rows}
+        self._root = catalog.root
+        self._image: Image.Image | ImageError | None = None
+        self._lock = threading.Lock()
+
+    def instance(self, row: int) -> Instance:
+        return self._instances[row]
+
+    def image(self) -> Image.Image:
+        with self._lock:  # another part of the same image may be at it
+            if self._image is None:
+                first = next(iter(self._instances.values()))
+                try:
+                    self._image = read_image(_source(first, self._root), first.image)
+                except ImageError as error:
+                    self._image = error
+        if isinstance(self._image, ImageError):
+            raise self._image
+        return self._image
+
+
+def _source(instance: Instance, root: Path | None) -> Path | bytes:
+    """The image's file, or what its annotation embeds."""
+    if root is None:
+        raise ImageError(f"{instance.image}: there is no data folder to read it from")
+    path = root / instance.image
+    if path.is_file():
+        return path
+    annotation = root / instance.annotation
+    embedded = read_labelme(annotation).image_data if annotation.is_file() else None
+    if embedded is None:
+        raise ImageError(f"{instance.image}: the image is missing")
+    return embedded
+
+
+def _cut(reader: _Reader, rows: tuple[int, ...], scheme: ViewScheme, side: int) -> list[Chunk]:
+    try:
+        image = reader.image()
+    except ImageError as error:
+        return [Chunk(rows, reason=str(error))]
+    chunks = []
+    for row in rows:
+        instance = reader.instance(row)
+        try:
+            chunks.append(Chunk((row,), (crop_views(_fitting(image, instance), instance, scheme, side),)))
+        except ImageError as error:
+            chunks.append(Chunk((row,), reason=str(error)))
+    return chunks
+
+
+def encode_rows(
+    catalog: Catalog,
+    rows: Sequence[int],
+    encoder: Encoder,
+    scheme: ViewScheme,
+    *,
+    batch_size: int = 0,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Encoded]:
+    """Encode the views of some rows, in order.
+
+    Args:
+        catalog: The data set, its root at hand.
+        rows: Row numbers, ascending.
+        encoder: What to encode with.
+        scheme: Which views.
+        batch_size: Crops a batch, over the borders of instances; picked by the device where 0, and halved where the
+            device's memory does not hold it.
+        workers: Threads that decode and crop; as many as there are cores where 0, sixteen at most.
+        progress: Called with the crops done and all there are.
+
+    Yields:
+        Each row with its features, or rows with the reason why their image cannot be used.
+    """
+    views, side = len(scheme.views), encoder.side
+    size = batch_size or (256 if encoder.device.type == "cuda" else 32)
+    batch = _Batch(
+        torch.empty(size, side, side, 3, dtype=torch.uint8), torch.empty(size, side, side, dtype=torch.uint8)
+    )
+    if encoder.device.type == "cuda":
+        batch.images, batch.masks = batch.images.pin_memory(), batch.masks.pin_memory()
+    waiting: deque[int] = deque()
+    done = 0
+    for chunk in crop_rows(catalog, rows, scheme, side, workers or min(16, os.cpu_count() or 1)):
+        if not chunk.crops:
+            done += views * len(chunk.rows)
+            yield Encoded(chunk.rows, None, chunk.reason)
+            continue
+        for row, crops in zip(chunk.rows, chunk.crops, strict=True):
+            waiting.append(row)
+            taken = 0
+            while taken < views:
+                count = min(views - taken, batch.free())
+                place = slice(batch.filled, batch.filled + count)
+                batch.images[place] = torch.from_numpy(crops.images[taken : taken + count])
+                batch.masks[place] = torch.from_numpy(crops.masks[taken : taken + count])
+                batch.filled += count
+                taken += count
+                if not batch.free():
+                    done += _run(encoder, batch)
+                    yield from _whole_rows(batch, waiting, views)
+                    if progress is not None:
+                        progress(done, views * len(rows))
+    if batch.filled:
+        done += _run(encoder, batch)
+        yield from _whole_rows(batch, waiting, views)
+    if progress is not None:
+        progress(views * len(rows), views * len(rows))
+
+
+def _run(encoder: Encoder, batch: _Batch) -> int:
+    """Encode what is in the batch and empty it; the number of crops."""
+    count = batch.filled
+    step = count
+    start = 0
+    while start < count:
+        part = slice(start, min(start + step, count))
+        try:
+            features = encoder.encode(batch.images[part], batch.masks[part])
+        except torch.OutOfMemoryError:
+            if step == 1:
+                raise
+            step = max(1, step // 2)
+            continue
+        batch.out.append(features.to("cpu", torch.float16))
+        start = part.stop
+    batch.filled = 0
+    return count
+
+
+def _whole_rows(batch: _Batch, waiting: deque[int], views: int) -> Iterator[Encoded]:
+    """Rows all of whose views have come out; the rest stays."""
+    features = torch.cat(batch.out)
+    whole = len(features) // views
+    for number in range(whole):
+        yield Encoded((waiting.popleft(),), features[number * views : (number + 1) * views].numpy()[None])
+    batch.out = [features[whole * views :].clone()] if len(features) % views else []
