@@ -23,6 +23,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several workers with all cores each o
 def shared(relative: str) -> Path:
     path = SHARED / relative
     if not path.exists():
+        if os.environ.get("FLAWSHOT_REQUIRE_SHARED"):
+            pytest.fail(f"real data is required, but {path} is not there")
         pytest.skip(f"real data not at hand: {path} (set FLAWSHOT_SHARED)")
     return path
 

@@ -135,6 +135,7 @@ def manifest(change):
         pytest.param(manifest(lambda m: m.update(version=9)), "version", id="newer"),
         pytest.param(manifest(lambda m: m.pop("encoder")), "encoder", id="field gone"),
         pytest.param(manifest(lambda m: m["shards"].clear()), "shards", id="no shards"),
+        pytest.param(manifest(lambda m: m["encoder"].update(tokens=["a"])), "shape", id="tokens that do not fit"),
         pytest.param(
             manifest(lambda m: m["shards"][0].update(file="../../etc/passwd")), "leaves the bank's folder", id="hostile"
         ),
@@ -157,3 +158,44 @@ def test_what_the_bank_does_not_hold_is_said(catalog, tmp_path):
         bank.features(catalog.column("id"), token=2)
     with pytest.raises(FeatureBankError, match="is not a feature bank's folder"):
         FeatureBank.open(tmp_path / "none")
+
+
+def test_a_bank_with_something_of_the_users_in_it_is_not_replaced(catalog, tmp_path):
+    path = tmp_path / "bank"
+    write_bank(path, catalog, numbers(catalog), ENCODER, VIEWS)
+    (path / "my-notes.txt").write_text("x")
+    with pytest.raises(FeatureBankError, match=r"holds my-notes\.txt, which is no part of a bank"):
+        write_bank(path, catalog, numbers(catalog), ENCODER, VIEWS, overwrite=True)
+    assert (path / "my-notes.txt").read_text() == "x"
+
+
+def test_a_linked_bank_is_replaced_where_it_lies(catalog, tmp_path, monkeypatch):
+    write_bank(tmp_path / "bank", catalog, numbers(catalog), ENCODER, VIEWS)
+    (tmp_path / "link").symlink_to("bank")
+    write_bank(tmp_path / "link", catalog, numbers(catalog) + 1, ENCODER, VIEWS, overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert FeatureBank.open(tmp_path / "bank").features(catalog.column("id")[:1])[0, 0, 0] == 1
+    monkeypatch.chdir(tmp_path / "bank")
+    write_bank(".", catalog, numbers(catalog), ENCODER, VIEWS, overwrite=True)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["bank", "link"]
+
+
+def not_a_number(folder):
+    path = folder / "features-00000.safetensors"
+    values = load_file(path)["features"].copy()
+    values[4] = np.nan
+    save_file({"features": values}, path)
+
+
+def test_features_that_are_no_numbers_are_refused_with_their_instance(catalog, tmp_path):
+    bank = write_bank(tmp_path / "bank", catalog, numbers(catalog), ENCODER, VIEWS)
+    not_a_number(bank.path)
+    ids = catalog.column("id")
+    with pytest.raises(FeatureBankError, match=rf"features of {ids[4]} are not finite"):
+        FeatureBank.open(bank.path).features(ids)
+
+
+@pytest.mark.parametrize("shape", [(10, 0, 2, 4), (10, 3, 2, 0)])
+def test_features_of_no_view_or_no_dimension_are_none(catalog, tmp_path, shape):
+    with pytest.raises(FeatureBankError, match="are none"):
+        write_bank(tmp_path / "bank", catalog, np.zeros(shape, np.float16), ENCODER, VIEWS)

@@ -77,6 +77,22 @@ BAD = [
     ),
     pytest.param({"support": replace_entry(y=torch.tensor(0.5))}, "instance 1: y must be", id="y no whole number"),
     pytest.param({"support": replace_entry(y=None)}, "instance 1: y must be", id="y absent"),
+    pytest.param({"support": replace_entry(y=torch.tensor(1 + 2j))}, "instance 1: y must be", id="complex y"),
+    pytest.param(
+        {"support": replace_entry(mvrec=torch.zeros(27, 3, 8, dtype=torch.float16).to_sparse())},
+        "instance 1: mvrec must be",
+        id="sparse",
+    ),
+    pytest.param(
+        {"support": replace_entry(mvrec=torch.zeros(1, dtype=torch.float16).expand(27, 3, 3_000_000))},
+        "instance 1: mvrec must be",
+        id="a few bytes that claim gigabytes",
+    ),
+    pytest.param(
+        {part: entries(labels, views=4) for part, labels in LABELS.items()},
+        "has 4 views an instance, mso has 27",
+        id="views of another scheme",
+    ),
     pytest.param({"support": {"y": 1}}, "must hold a list", id="no list"),
     pytest.param({"support": []}, "must hold a list", id="empty"),
     pytest.param(
@@ -120,3 +136,18 @@ def test_files_that_are_not_there_are_said(catalog, tmp_path):
 def test_the_released_features_fit_the_annotations(transistor_bank):
     assert transistor_bank.manifest.shape == (43, 27, 3, 768)
     assert transistor_bank.catalog.products == ["transistor"]
+
+
+def test_features_saved_with_their_gradient_are_read(catalog, tmp_path):
+    saved = {part: entries(labels) for part, labels in LABELS.items()}
+    for part in saved.values():
+        for entry in part:
+            entry["mvrec"].requires_grad_()
+    save(tmp_path, **saved)
+    assert import_mvrec_features(tmp_path, tmp_path / "bank", catalog).manifest.libraries == {}
+
+
+def test_another_view_scheme_is_named(catalog, tmp_path):
+    save(tmp_path, **{part: entries(labels, views=3) for part, labels in LABELS.items()})
+    bank = import_mvrec_features(tmp_path, tmp_path / "bank", catalog, views="ms")
+    assert (bank.manifest.views.scheme, bank.manifest.shape[1]) == ("ms", 3)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from flawshot.catalog import Catalog
 from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, write_blocks
+from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, check_only_bank, write_blocks
 from flawshot.files import Document, read_document, write_json
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def encode_catalog(
     Raises:
         FlawshotError: If the place is taken, an image cannot be used and ``strict`` is set, or the disk is full.
     """
-    out = Path(out)
+    out = Path(out).resolve()
     views = ViewRecord(scheme=scheme.name, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
     stamps = _stamps(catalog)
     old = _old_bank(out, encoder, views, overwrite=overwrite)
@@ -160,6 +160,7 @@ def _stamps(catalog: Catalog) -> dict[str, list[int] | None]:
 def _old_bank(out: Path, encoder: Encoder, views: ViewRecord, *, overwrite: bool) -> FeatureBank | None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
+    check_only_bank(out)
     old = FeatureBank.open(out)
     for name, ours, theirs in (("encoder", encoder.record, old.manifest.encoder), ("views", views, old.manifest.views)):
         if ours != theirs:

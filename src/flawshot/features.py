@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import secrets
 import shutil
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
 REMEDY = "make the bank again"
 SHARD_BYTES = 256 * 2**20
 KEY = "features"
+BANK_FILES = frozenset({"manifest.json", "catalog.parquet", "images.json"})
 
 
 class EncoderRecord(Document):
@@ -131,6 +133,8 @@ class FeatureBank:
         except FlawshotError as error:
             raise FeatureBankError(str(error)) from error
         rows, place = manifest.shape[0], path / "manifest.json"
+        if min(manifest.shape) < 1 or manifest.shape[2] != len(manifest.encoder.tokens):
+            raise FeatureBankError(f"{place}: shape: {list(manifest.shape)} is none of a bank; {REMEDY}")
         if len(catalog) != rows or catalog.content_hash != manifest.catalog_hash:
             raise FeatureBankError(f"{place}: catalog_hash: is not that of catalog.parquet beside it; {REMEDY}")
         if sum(shard.rows for shard in manifest.shards) != rows:
@@ -175,11 +179,22 @@ class FeatureBank:
             if here.size:
                 places = wanted[here] - start
                 low, high = int(places.min()), int(places.max()) + 1
-                with safe_open(self.path / shard.file, framework="numpy") as opened:
-                    block = opened.get_slice(KEY)[low:high, :, tokens, :]
-                out[here] = block[places - low]
+                out[here] = _read_block(self.path / shard.file, slice(low, high), tokens)[places - low]
             start += shard.rows
+        bad = np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))
+        if bad.size:
+            named = self.catalog[int(wanted[bad[0]])].id
+            raise FeatureBankError(f"{self.path}: features of {named} are not finite; {REMEDY}")
         return out
+
+
+def _read_block(path: Path, rows: slice, tokens: slice) -> NDArray[np.float16]:
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            block: NDArray[np.float16] = opened.get_slice(KEY)[rows, :, tokens, :]
+    except (OSError, SafetensorError) as error:
+        raise FeatureBankError(f"{path}: cannot be read ({one_line(error)}); {REMEDY}") from error
+    return block
 
 
 def _check_shard(path: Path, shard: Shard, shape: tuple[int, ...]) -> None:
@@ -215,6 +230,7 @@ def write_bank(
     encoder: EncoderRecord,
     views: ViewRecord,
     *,
+    libraries: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> FeatureBank:
     """Write a bank of features that are all at hand.
@@ -225,6 +241,7 @@ def write_bank(
         features: float16 ``[instances, views, tokens, dim]``, finite, in catalog order.
         encoder: Who computed them.
         views: What was cropped.
+        libraries: Versions of what computed the features; those installed where None.
         overwrite: Whether a bank that is there already may be replaced; anything else there never is.
 
     Returns:
@@ -233,16 +250,18 @@ def write_bank(
     Raises:
         FeatureBankError: If the features do not fit the catalog, or ``path`` is taken.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     if features.ndim != 4 or len(features) != len(catalog) or features.dtype != np.float16:
         raise FeatureBankError(
             f"{path}: features must be float16 [{len(catalog)}, views, tokens, dim], "
             f"not {features.dtype} {list(features.shape)}"
         )
+    if min(features.shape) < 1:
+        raise FeatureBankError(f"{path}: features of shape {list(features.shape)} are none")
     check_free(path, overwrite=overwrite)
     rows_each = max(1, SHARD_BYTES // max(1, features[:1].nbytes))
     blocks = (features[start : start + rows_each] for start in range(0, len(features), rows_each))
-    return write_blocks(path, catalog, blocks, encoder, views)
+    return write_blocks(path, catalog, blocks, encoder, views, libraries=libraries)
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -254,8 +273,23 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if path.exists():
         if not overwrite:
             raise FeatureBankError(f"{path}: exists; name another folder, move it away, or add --overwrite")
-        if any(path.iterdir()) if path.is_dir() else True:
-            FeatureBank.open(path)
+        if not path.is_dir() or any(path.iterdir()):
+            try:
+                FeatureBank.open(path)
+            except FeatureBankError as error:
+                raise FeatureBankError(f"{error} (what is no whole bank is not replaced: move it away)") from error
+        check_only_bank(path)
+
+
+def check_only_bank(path: Path) -> None:
+    """Refuse a bank's folder that holds anything else, for replacing the bank would take that away.
+
+    Raises:
+        FeatureBankError: If it does.
+    """
+    for entry in sorted(path.iterdir()) if path.is_dir() else []:
+        if entry.name not in BANK_FILES and not re.fullmatch(r"features-\d{5,}\.safetensors", entry.name):
+            raise FeatureBankError(f"{path}: holds {entry.name}, which is no part of a bank; move it away")
 
 
 def write_blocks(
@@ -267,6 +301,7 @@ def write_blocks(
     *,
     left_out: Sequence[LeftOut] = (),
     files: Mapping[str, bytes] | None = None,
+    libraries: Mapping[str, str] | None = None,
 ) -> FeatureBank:
     """Write a bank block by block to a temporary folder that then takes the place of what is at ``path``.
 
@@ -278,10 +313,13 @@ def write_blocks(
         views: What was cropped.
         left_out: Images whose instances are not in the catalog.
         files: Further files of the bank, by name.
+        libraries: Versions of what computed the features; those installed where None.
 
     Raises:
         FeatureBankError: If the features are not finite, not as many as the catalog, or cannot be written.
     """
+    path = path.resolve()
+    check_only_bank(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         temporary.mkdir(parents=True)
@@ -303,7 +341,7 @@ def write_blocks(
             views=views,
             shape=(rows, *shape),
             catalog_hash=catalog.content_hash,
-            libraries=library_versions(),
+            libraries=library_versions() if libraries is None else dict(libraries),
             shards=tuple(shards),
             left_out=tuple(left_out),
         )

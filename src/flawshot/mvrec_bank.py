@@ -12,6 +12,7 @@ from flawshot.catalog import Catalog
 from flawshot.errors import FeatureBankError
 from flawshot.features import EncoderRecord, FeatureBank, ViewRecord, write_bank
 from flawshot.formats.mvrec_features import read_mvrec_features
+from flawshot.views import make_scheme
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +30,7 @@ def import_mvrec_features(
     catalog: Catalog,
     *,
     encoder: str = ALPHA_CLIP,
+    views: str = "mso",
     overwrite: bool = False,
 ) -> FeatureBank:
     """Make a bank of released features, instance by instance beside the annotations they were computed from.
@@ -39,10 +41,12 @@ def import_mvrec_features(
         catalog: The annotations: a product's train rows, in order, are those of its support file, its test rows
             those of its query file. Products without files are left out.
         encoder: Who computed the features.
+        views: The view scheme they were computed of, with its own sizes.
         overwrite: Whether a bank that is there already may be replaced.
 
     Raises:
-        FeatureBankError: If a file is missing or damaged, or its labels are not those of the catalog's rows.
+        FeatureBankError: If a file is missing or damaged, its labels are not those of the catalog's rows, or it has
+            not as many views as the scheme. (Rows of one label that changed places cannot be told.)
     """
     source = Path(source)
     products = [product for product in catalog.products if _file(source, product, "support").is_file()]
@@ -61,7 +65,12 @@ def import_mvrec_features(
     shapes = {block.shape[1:] for block in blocks}
     if len(shapes) > 1:
         raise FeatureBankError(f"{source}: its files have different [views, tokens, dim]: {sorted(shapes)}")
-    _, tokens, _ = shapes.pop()
+    count, tokens, _ = shapes.pop()
+    scheme = make_scheme(views)
+    if count != len(scheme.views):
+        raise FeatureBankError(
+            f"{source}: has {count} views an instance, {views} has {len(scheme.views)}; name --views"
+        )
     record = EncoderRecord(
         name=encoder,
         weights="clip_l14_grit20m_fultune_2xe.pth" if encoder == ALPHA_CLIP else "unknown",
@@ -70,9 +79,9 @@ def import_mvrec_features(
         precision="float16",
         tokens=("cls", *(f"patch-{number}" for number in range(1, tokens))),
     )
-    views = ViewRecord(scheme="mso", sizes=("256px", "384px", "512px"), border="zero")
+    cropped = ViewRecord(scheme=views, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
     merged = Catalog(pa.concat_tables(tables), catalog.root)
-    return write_bank(out, merged, np.concatenate(blocks), record, views, overwrite=overwrite)
+    return write_bank(out, merged, np.concatenate(blocks), record, cropped, libraries={}, overwrite=overwrite)
 
 
 def _file(source: Path, product: str, part: str) -> Path:

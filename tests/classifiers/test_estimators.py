@@ -107,3 +107,26 @@ def test_order_of_the_support_and_scale_of_the_features_do_not_matter(seed, supp
     order = np.random.default_rng(seed).permutation(support)
     np.testing.assert_allclose(make(name).fit(x[order], y[order]).predict_proba(query), before, atol=2e-3)
     np.testing.assert_allclose(make(name).fit(x * scale, y).predict_proba(query * scale), before, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("matched-prototype", {"temperature": 0.0}),
+        ("prototype", {"temperature": -1.0}),
+        ("zip-adapter", {"beta": float("nan")}),
+        ("knn", {"n_neighbors": 0}),
+        ("linear-probe", {"C": "x"}),
+        ("zip-adapter-f", {"learning_rate": 0}),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused_when_fitting(name, parameters):
+    support, labels, _ = features()
+    with pytest.raises(ValueError, match=f"{next(iter(parameters))} must be a number above 0"):
+        make_classifier(name, **parameters).fit(support, labels)
+
+
+def test_lists_serve_as_arrays():
+    support, labels, query = features()
+    fitted = make("knn").fit(support.tolist(), labels.tolist())
+    np.testing.assert_array_equal(fitted.predict(query.tolist()), make("knn").fit(support, labels).predict(query))

@@ -40,7 +40,7 @@ def predictions(right, truth=None, confidence=None):
     right = np.asarray(right, dtype=float)
     truth = np.zeros(right.shape[1], dtype=int) if truth is None else np.asarray(truth)
     confidence = np.full(right.shape, 0.55) if confidence is None else confidence
-    return Predictions(np.ones(right.shape, bool), truth, np.where(right == 1, truth, 1 - truth), right, confidence)
+    return Predictions(np.ones(right.shape, bool), truth, np.where(right == 1, truth, 1 - truth), right, confidence, 2)
 
 
 def test_with_one_seed_and_single_units_it_is_the_ordinary_bootstrap():
@@ -92,7 +92,7 @@ def test_every_statistic_of_the_draw_that_takes_all_once_is_the_plain_one(monkey
     predicted = rng.integers(3, size=(4, 40))
     asked = rng.uniform(size=(4, 40)) < 0.8
     confidence = rng.uniform(size=(4, 40))
-    made = Predictions(asked, truth, predicted, (predicted == truth).astype(float), confidence)
+    made = Predictions(asked, truth, predicted, (predicted == truth).astype(float), confidence, 13)
     once = Draw(np.ones((1, 4), np.float32), np.ones((1, 13), np.float32))
     monkeypatch.setattr(scores, "draws", lambda *_: iter([once]))
     (ours,) = resample([made], np.arange(40) % 13, 3, "key")

@@ -192,3 +192,84 @@ def test_the_same_product_and_k_twice_is_refused(bank, episodes):
         evaluate(bank, [episodes[0], episodes[0]], NAMES)
     with pytest.raises(FlawshotError, match="nothing to evaluate"):
         evaluate(bank, [], NAMES)
+
+
+def test_means_are_those_of_the_rows_above_whatever_the_seeds(bank):
+    """Products with other seeds cannot be paired seed by seed, but their means can be averaged."""
+    sets = [
+        sample_episodes(bank.catalog, "p", 1, seeds=range(5)),
+        sample_episodes(bank.catalog, "q", 1, seeds=[7, 8]),
+    ]
+    results = evaluate(bank, sets, NAMES[:2])
+    for mean in results.means:
+        own = [run.accuracy.mean for run in results.runs if run.classifier == mean.classifier]
+        assert mean.accuracy.mean == pytest.approx(np.mean(own))
+        assert mean.accuracy.std is None
+    by = {each.product: each.difference.mean for each in results.comparisons}
+    assert by[None] == pytest.approx((by["p"] + by["q"]) / 2)
+
+
+def test_a_mean_difference_is_no_surer_than_its_queries_allow(bank_of, catalog_of):
+    bank = bank_of(catalog_of(IMAGES, layout="{product}/{split}/**"), spread=0.01)
+    sets = [sample_episodes(bank.catalog, product, 3) for product in "pq"]
+    (mean,) = [each for each in evaluate(bank, sets, NAMES[:2]).comparisons if each.product is None]
+    reach = 1 - wilson(48, 48)[0]
+    assert mean.difference.ci95 == (-reach, reach)
+
+
+def test_instances_of_an_image_and_of_a_group_are_one_unit(bank_of, catalog_of):
+    """Many instances of few images say little: the interval must be that of the images, or of the groups."""
+    images = [(f"p/train/{c}{n}", [c]) for c in ("dent", "scratch") for n in range(3)]
+    images += [(f"p/test/{c}{n}", [c] * 12) for c in ("dent", "scratch") for n in range(6)]
+    bank = bank_of(catalog_of(images, layout="{product}/{split}/**"), spread=3.0)
+    names = bank.catalog.column("image")
+    groupings = {
+        "instances": None,
+        "images": {image: image for image in names},
+        "groups": {image: image[-5] if "/test/" in image else image for image in names},
+    }
+    widths = {}
+    for name, groups in groupings.items():
+        episodes = sample_episodes(bank.catalog, "p", 1, seeds=[0], groups=groups)
+        (run, *_) = evaluate(bank, [episodes], ["prototype"]).runs
+        widths[name] = run.accuracy.ci95
+    # Each image stands alone unless told, so the first two are the same.
+    assert widths["instances"] == widths["images"]
+    assert widths["groups"] != widths["images"]
+
+
+def test_one_image_and_one_seed_are_no_certainty(bank_of, catalog_of):
+    images = [(f"p/train/{c}{n}", [c]) for c in ("dent", "scratch") for n in range(2)]
+    images += [("p/test/one", ["dent", "scratch"] * 6)]
+    bank = bank_of(catalog_of(images, layout="{product}/{split}/**"), spread=2.0)
+    results = evaluate(bank, [sample_episodes(bank.catalog, "p", 1, seeds=[0])], ["prototype", "knn"])
+    accuracy = results.runs[0].accuracy
+    assert 0 < accuracy.mean < 1
+    assert accuracy.ci95[1] - accuracy.ci95[0] > 0.5
+
+
+def test_an_intervals_ends_lie_around_its_mean(bank, episodes):
+    for run in evaluate(bank, episodes, NAMES).runs:
+        for value in (run.accuracy, run.macro_recall, run.ece):
+            assert value.ci95[0] <= value.mean <= value.ci95[1]
+
+
+def test_the_majoritys_calibration_and_a_transductive_flag_are_told(bank, episodes):
+    class Peeking(type(make_classifier("prototype"))):
+        transductive = True
+
+    runs = {run.classifier: run for run in evaluate(bank, episodes[:1], {"peeking": Peeking()}).runs}
+    assert runs["peeking"].transductive
+    assert not runs["majority"].transductive
+    assert runs["majority"].ece.mean == pytest.approx(1 - runs["majority"].accuracy.mean)
+
+
+def test_what_gives_no_numbers_or_has_a_yardsticks_name_is_refused(bank, episodes):
+    class Broken(type(make_classifier("prototype"))):
+        def predict_proba(self, X):
+            return super().predict_proba(X) * np.nan
+
+    with pytest.raises(FlawshotError, match="not finite"):
+        evaluate(bank, episodes, {"broken": Broken()})
+    with pytest.raises(FlawshotError, match="name of a yardstick"):
+        evaluate(bank, episodes, {"chance": make_classifier("knn")})

@@ -37,7 +37,7 @@ def make_classifier(name: str, **parameters: Any) -> FewShotClassifier:
     ZipAdapter(beta=16.0)
     """
     if name not in CLASSIFIERS:
-        raise FlawshotError(f"--classifiers: {name!r} is not known; there are {', '.join(CLASSIFIERS)}")
+        raise FlawshotError(f"classifier {name!r} is not known; there are {', '.join(CLASSIFIERS)}")
     module, kind = CLASSIFIERS[name]
     made: FewShotClassifier = getattr(importlib.import_module(f"flawshot.classifiers.{module}"), kind)(**parameters)
     return made

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -32,6 +34,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     transductive: ClassVar[bool] = False
     # Whether a query must have just the support's views, in their order.
     matched_views: ClassVar[bool] = False
+    # Parameters that must be numbers above 0.
+    positive: ClassVar[tuple[str, ...]] = ()
 
     classes_: NDArray[Any]
     n_features_in_: int
@@ -47,6 +51,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         Raises:
             ValueError: If the input is not such, as scikit-learn words it.
         """
+        for name in self.positive:
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < float(value) < math.inf:
+                raise ValueError(f"{name} must be a number above 0, not {value!r}")
         views = self._check(X, y, reset=True)
         labels = column_or_1d(y, warn=True)
         check_consistent_length(views, labels)
@@ -79,6 +87,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         """Probabilities for float32 ``[instances, views, dim]``."""
 
     def _check(self, X: ArrayLike, y: ArrayLike | None, *, reset: bool) -> NDArray[np.float32]:
+        if isinstance(X, list | tuple) and np.ndim(X) == 3:
+            X = np.asarray(X)
         if getattr(X, "ndim", 2) != 3:
             extra = {} if y is None else {"y": y}
             checked = validate_data(self, X, **extra, reset=reset, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
@@ -27,6 +27,8 @@ class NearestNeighbours(FewShotClassifier):
     References:
         Cover, Hart: "Nearest neighbor pattern classification", IEEE Transactions on Information Theory 1967.
     """
+
+    positive: ClassVar[tuple[str, ...]] = ("n_neighbors",)
 
     neighbours_: KNeighborsClassifier
 

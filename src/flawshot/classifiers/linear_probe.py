@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +29,8 @@ class LinearProbe(FewShotClassifier):
     References:
         Radford et al.: "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021.
     """
+
+    positive: ClassVar[tuple[str, ...]] = ("C", "max_iter")
 
     regression_: LogisticRegression | None
     n_iter_: int

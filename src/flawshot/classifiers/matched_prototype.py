@@ -29,6 +29,8 @@ class MatchedPrototype(FewShotClassifier):
 
     matched_views: ClassVar[bool] = True
 
+    positive: ClassVar[tuple[str, ...]] = ("temperature",)
+
     centre_: NDArray[np.float32]
     prototypes_: NDArray[np.float32]
 

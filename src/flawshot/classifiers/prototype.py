@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from flawshot.classifiers.base import FewShotClassifier
 from flawshot.classifiers.functional import category_means, normalise, softmax
@@ -28,6 +28,8 @@ class CosinePrototype(FewShotClassifier):
         Snell, Swersky, Zemel: "Prototypical Networks for Few-shot Learning", NeurIPS 2017, with the cosine in place
         of the Euclidean distance.
     """
+
+    positive: ClassVar[tuple[str, ...]] = ("temperature",)
 
     prototypes_: NDArray[np.float32]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class ZipAdapter(FewShotClassifier):
     References:
         MVREC (AAAI 2025, arXiv 2412.16897); ``EchoClassfier`` in the released code.
     """
+
+    positive: ClassVar[tuple[str, ...]] = ("beta",)
 
     keys_: NDArray[np.float32]
     labels_: NDArray[np.intp]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -52,6 +52,8 @@ class ZipAdapterF(FewShotClassifier):
     References:
         MVREC (AAAI 2025, arXiv 2412.16897); ``EchoClassfierF`` in the released code.
     """
+
+    positive: ClassVar[tuple[str, ...]] = ("beta", "learning_rate", "final_learning_rate", "epsilon")
 
     weight_: NDArray[np.float32]
     bias_: NDArray[np.float32]

@@ -49,21 +49,25 @@ def evaluate(
     sets = _shared(opened, episodes, product)
     with progress_bar("episodes") as progress:
         results = run(opened, sets, list(dict.fromkeys(names)), progress=progress)
-    if json is not None:
-        print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
     if json != "-":
         print_results(results, per_category=per_category)
+    if json is not None:
+        print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
 
 
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
     """The episodes of products that the bank holds; the others are named on standard error."""
     from flawshot.cli.console import say
-    from flawshot.episodes import find_episode_files, read_episodes
+    from flawshot.episodes import episode_product, find_episode_files, read_episodes
     from flawshot.errors import EpisodeError
 
+    files = find_episode_files(place)
+    named = {path: episode_product(path) for path in files}
+    for product in products or []:
+        if product not in named.values():
+            raise EpisodeError(f"--product {product}: has no episodes at {place}")
     sets, absent = [], []
-    for path in find_episode_files(place):
-        product = path.name.rpartition("-")[0]
+    for path, product in named.items():
         if products and product not in products:
             continue
         if product in bank.catalog.products:

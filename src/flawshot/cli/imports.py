@@ -71,25 +71,31 @@ def mvrec_features(
     encoder: Annotated[
         str, typer.Option("--encoder", metavar="NAME", help="Who computed the features, for the record.")
     ] = "AlphaCLIP ViT-L/14",
+    views: Annotated[str, typer.Option("--views", metavar="NAME", help="The view scheme they are of.")] = "mso",
     overwrite: OverwriteOption = False,
 ) -> None:
     """The features that MVREC released, or its code wrote, become a feature bank."""
     from flawshot.mvrec_bank import import_mvrec_features
 
-    bank = import_mvrec_features(source, out, _annotations(annotations), encoder=encoder, overwrite=overwrite)
-    instances, views, tokens, dim = bank.manifest.shape
+    bank = import_mvrec_features(
+        source, out, _annotations(annotations), encoder=encoder, views=views, overwrite=overwrite
+    )
+    instances, count, tokens, dim = bank.manifest.shape
     typer.echo(
-        f"{out}: {instances} instances of {', '.join(bank.catalog.products)}: {views} views x {tokens} tokens x {dim}"
+        f"{out}: {instances} instances of {', '.join(bank.catalog.products)}: {count} views x {tokens} tokens x {dim}"
     )
 
 
 def _annotations(place: Path) -> Catalog:
     from flawshot.catalog import Catalog
+    from flawshot.cli.console import say_problems
     from flawshot.errors import FlawshotError
     from flawshot.formats.mvtec_fs import find_config, read_mvtec_fs
 
     try:
         find_config(place)
     except FlawshotError:
-        return Catalog.open(place)
+        catalog = Catalog.open(place)
+        say_problems([problem for problem in catalog.problems if problem.kind != "missing-image"], place)
+        return catalog
     return Catalog.from_annotations(read_mvtec_fs(place))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from flawshot.cli.console import console_width, new_table, print_table
+from flawshot.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +46,10 @@ def print_results(results: Results, *, per_category: bool) -> None:
             rows = {}
             few = False
             for category in own[0].categories:
-                n = max(run.per_category[category].n_query for run in own)
-                few = few or n < FEW
-                label = f"{category} (n={n}{'*' if n < FEW else ''})"
+                counts = sorted({run.per_category[category].n_query for run in own})  # may differ by K
+                few = few or counts[0] < FEW
+                shown = "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+                label = f"{category} (n={shown}{'*' if counts[0] < FEW else ''})"
                 rows[label] = [_category(runs.get((product, *column)), category) for column in columns]
             _print(f"{product}: accuracy by category, %", "category", columns, rows)
             if few:
@@ -102,24 +104,37 @@ def _estimate(value: Estimate, *, signed: bool = False) -> str:
 
 def _interval(mean: float, ci95: Interval, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
-    return f"{100 * mean:{sign}.1f} [{100 * ci95[0]:{sign}.1f}, {100 * ci95[1]:{sign}.1f}]"
+    # Adding nought takes the sign off a rounded -0.0.
+    shown, low, high = (round(100 * value, 1) + 0.0 for value in (mean, *ci95))
+    return f"{shown:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
 def _print(title: str, first: str, columns: list[Column], rows: dict[str, list[str]]) -> None:
-    """One table, or a table for each K where one would be too wide."""
-    widths = [max(len(cells[number]) for cells in rows.values()) for number in range(len(columns))]
-    total = max(map(len, rows), default=0) + sum(
-        max(width, len(name), 6) + 3 for width, (name, _) in zip(widths, columns, strict=True)
-    )
+    """One table, or as many as it takes for each to fit, every one with the rows' labels and of one K."""
+    widths = [
+        max(len(name), 6, *(len(cells[number]) for cells in rows.values())) + 3
+        for number, (name, _) in enumerate(columns)
+    ]
+    room = console_width() - max(len(first), *map(len, rows)) - 4
     parts = [list(range(len(columns)))]
-    if total + 4 > console_width():
-        shots = list(dict.fromkeys(k for _, k in columns))
-        parts = [[number for number, (_, k) in enumerate(columns) if k == wanted] for wanted in shots]
+    if sum(widths) > room:
+        parts = []
+        for number, (_, shots) in enumerate(columns):
+            fits = (
+                parts
+                and columns[parts[-1][0]][1] == shots
+                and sum(widths[n] for n in parts[-1]) + widths[number] <= room
+            )
+            if fits:
+                parts[-1].append(number)
+            else:
+                parts.append([number])
     for numbers in parts:
         several = len({columns[number][1] for number in numbers}) > 1
         heads = [f"{columns[n][0]}\n{columns[n][1]}-shot" if several else columns[n][0] for n in numbers]
         caption = title if several else f"{title}: {columns[numbers[0]][1]}-shot"
         table = new_table(caption, first, *heads)
+        table.columns[0].no_wrap = True
         for label, cells in rows.items():
-            table.add_row(Text(label), *(cells[number] for number in numbers))
+            table.add_row(Text(printable(label)), *(cells[number] for number in numbers))
         print_table(table)

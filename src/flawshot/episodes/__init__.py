@@ -1,6 +1,12 @@
 """Episodes: how support and query sets are drawn, kept in files, and proved to hold what they claim."""
 
-from flawshot.episodes.episode_files import find_episode_files, read_episodes, write_all, write_episodes
+from flawshot.episodes.episode_files import (
+    episode_product,
+    find_episode_files,
+    read_episodes,
+    write_all,
+    write_episodes,
+)
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.groups import groups_from_csv, groups_from_regex
 from flawshot.episodes.sampling import PROTOCOLS, sample_episodes
@@ -10,6 +16,7 @@ __all__ = [
     "PROTOCOLS",
     "Episode",
     "EpisodeSet",
+    "episode_product",
     "find_episode_files",
     "groups_from_csv",
     "groups_from_regex",

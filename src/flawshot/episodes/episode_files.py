@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flawshot.catalog import Catalog
 
-__all__ = ["find_episode_files", "read_episodes", "write_all", "write_episodes"]
+__all__ = ["episode_product", "find_episode_files", "read_episodes", "write_all", "write_episodes"]
 
 REMEDY = "make it again with flawshot sample"
 
@@ -129,6 +129,15 @@ def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:
     except EpisodeError as error:
         raise EpisodeError(f"{path}: {error}") from error
     return loaded
+
+
+def episode_product(path: Path) -> str:
+    """The product that an episode file is of; nothing in it is proved.
+
+    Raises:
+        FlawshotError: If the file is missing, damaged or foreign.
+    """
+    return read_document(path, _EpisodeFile, REMEDY).product
 
 
 def find_episode_files(place: str | Path) -> list[Path]:

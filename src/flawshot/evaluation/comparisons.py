@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.evaluation.estimates import estimate
-from flawshot.evaluation.intervals import wilson
-from flawshot.evaluation.results import Comparison, MeanScore, Run
+from flawshot.evaluation.intervals import percentile_interval, wilson
+from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from flawshot.evaluation.scores import Predictions, Resampled
 
 __all__ = ["Outcome", "Outcomes", "average", "compare"]
@@ -37,22 +34,42 @@ def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:
     for product, shots in dict.fromkeys((product, shots) for product, shots, _ in outcomes):
         base = outcomes[product, shots, reference]
         for name in others:
-            own = outcomes[product, shots, name]
-            per_seed = [
-                mine.accuracy - its.accuracy for mine, its in zip(own.run.episodes, base.run.episodes, strict=True)
-            ]
-            difference = estimate(per_seed, own.resampled.accuracy - base.resampled.accuracy, None)
-            if (own.predictions.right == base.predictions.right).all():
-                # No query is decided differently, which bounds how often one might be.
-                reach = 1.0 - wilson(own.run.n_query, own.run.n_query)[0]
-                difference = difference.model_copy(update={"ci95": (-reach, reach)})
+            difference = _difference([outcomes[product, shots, name]], [base])
             comparisons.append(
                 Comparison(product=product, shots=shots, classifier=name, reference=reference, difference=difference)
             )
-    return comparisons + _mean_comparisons(outcomes, reference, others)
+    for name in others:
+        for shots, several in _by_shots(outcomes, name).items():
+            difference = _difference(several, _by_shots(outcomes, reference)[shots])
+            comparisons.append(
+                Comparison(product=None, shots=shots, classifier=name, reference=reference, difference=difference)
+            )
+    return comparisons
+
+
+def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
+    """The mean over products of the differences in accuracy, on the same draws."""
+    pairs = list(zip(mine, its, strict=True))
+    mean = float(np.mean([a.run.accuracy.mean - b.run.accuracy.mean for a, b in pairs]))
+    low, high = percentile_interval(np.mean([a.resampled.accuracy - b.resampled.accuracy for a, b in pairs], axis=0))
+    if all((a.predictions.right == b.predictions.right).all() for a, b in pairs):
+        # No query is decided differently, which bounds how often one might be.
+        queries = sum(outcome.run.n_query for outcome in mine)
+        reach = 1.0 - wilson(queries, queries)[0]
+        low, high = -reach, reach
+    elif not any(outcome.predictions.varies for outcome in mine):
+        low, high = -1.0, 1.0
+    deviation = _deviation(
+        [
+            {e.seed: e.accuracy - f.accuracy for e, f in zip(a.run.episodes, b.run.episodes, strict=True)}
+            for a, b in pairs
+        ]
+    )
+    return Estimate(mean=mean, std=deviation, ci95=(min(low, mean), max(high, mean)))
 
 
 def _by_shots(outcomes: Outcomes, name: str) -> dict[int, list[Outcome]]:
+    """The outcomes of one classifier by K, of the K that several products have."""
     found: dict[int, list[Outcome]] = {}
     for (_, shots, own), outcome in outcomes.items():
         if own == name:
@@ -60,11 +77,12 @@ def _by_shots(outcomes: Outcomes, name: str) -> dict[int, list[Outcome]]:
     return {shots: several for shots, several in found.items() if len(several) > 1}
 
 
-def _mean_accuracies(outcomes: list[Outcome]) -> tuple[list[float], NDArray[np.float64]]:
-    """Accuracy averaged over products: by seed (as far as all products have it), and by draw."""
-    seeds = min(len(outcome.run.episodes) for outcome in outcomes)
-    per_seed = [float(np.mean([outcome.run.episodes[seed].accuracy for outcome in outcomes])) for seed in range(seeds)]
-    return per_seed, np.mean([outcome.resampled.accuracy for outcome in outcomes], axis=0)
+def _deviation(by_product: list[dict[int, float]]) -> float | None:
+    """Standard deviation over seeds of the mean over products; None where products have other seeds, or only one."""
+    seeds = by_product[0].keys()
+    if len(seeds) < 2 or any(values.keys() != seeds for values in by_product):
+        return None
+    return float(np.std([np.mean([values[seed] for values in by_product]) for seed in seeds], ddof=1))
 
 
 def average(outcomes: Outcomes) -> list[MeanScore]:
@@ -72,22 +90,13 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
     means = []
     for name in dict.fromkeys(name for _, _, name in outcomes):
         for shots, several in _by_shots(outcomes, name).items():
-            per_seed, by_draw = _mean_accuracies(several)
-            accuracy = estimate(per_seed, by_draw, sum(outcome.run.n_query for outcome in several))
+            mean = float(np.mean([outcome.run.accuracy.mean for outcome in several]))
+            low, high = percentile_interval(np.mean([outcome.resampled.accuracy for outcome in several], axis=0))
+            if mean in {0.0, 1.0}:
+                queries = sum(outcome.run.n_query for outcome in several)
+                low, high = wilson(queries * mean, queries)
+            std = _deviation([{e.seed: e.accuracy for e in outcome.run.episodes} for outcome in several])
+            accuracy = Estimate(mean=mean, std=std, ci95=(min(low, mean), max(high, mean)))
             products = tuple(outcome.run.product for outcome in several)
             means.append(MeanScore(classifier=name, shots=shots, products=products, accuracy=accuracy))
     return means
-
-
-def _mean_comparisons(outcomes: Outcomes, reference: str, others: list[str]) -> list[Comparison]:
-    comparisons = []
-    for name in others:
-        for shots, several in _by_shots(outcomes, name).items():
-            mine, my_draws = _mean_accuracies(several)
-            its, its_draws = _mean_accuracies(_by_shots(outcomes, reference)[shots])
-            per_seed = [a - b for a, b in zip(mine, its, strict=True)]
-            difference = estimate(per_seed, my_draws - its_draws, None)
-            comparisons.append(
-                Comparison(product=None, shots=shots, classifier=name, reference=reference, difference=difference)
-            )
-    return comparisons

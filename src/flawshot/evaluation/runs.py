@@ -15,7 +15,7 @@ from sklearn.base import clone
 from flawshot.classifiers import make_classifier
 from flawshot.errors import FlawshotError
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
-from flawshot.evaluation.estimates import estimate
+from flawshot.evaluation.estimates import estimate_error, estimate_share
 from flawshot.evaluation.intervals import DRAWS
 from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall
 from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
@@ -109,6 +109,9 @@ def _estimators(classifiers: Sequence[str] | Mapping[str, FewShotClassifier]) ->
         estimators = dict(classifiers)
     else:
         estimators = {name: make_classifier(name) for name in classifiers if name not in YARDSTICKS}
+    for name in YARDSTICKS:
+        if name in estimators:
+            raise FlawshotError(f"classifiers: {name!r} is the name of a yardstick; name the estimator otherwise")
     if not estimators:
         raise FlawshotError("--classifiers: name at least one")
     return estimators
@@ -154,7 +157,8 @@ def _task(bank: FeatureBank, episodes: EpisodeSet) -> _Task:
 
 def _blank(task: _Task) -> Predictions:
     shape = task.asked.shape
-    return Predictions(task.asked, task.truth, np.full(shape, -1), np.zeros(shape), np.zeros(shape))
+    units = len(np.unique(task.units))
+    return Predictions(task.asked, task.truth, np.full(shape, -1), np.zeros(shape), np.zeros(shape), units)
 
 
 def _sets(bank: FeatureBank, task: _Task, seed: int) -> _Sets:
@@ -177,6 +181,8 @@ def _run_episode(
     fitted = time.perf_counter()
     probabilities = fresh.predict_proba(sets.query)
     predicted_at = time.perf_counter()
+    if not np.isfinite(probabilities).all():
+        raise FlawshotError(f"{fresh}: gives probabilities that are not finite")
     winners = probabilities.argmax(axis=1)
     numbers = np.array([task.episodes.categories.index(category) for category in fresh.classes_])
     into.predicted[seed, sets.columns] = numbers[winners]
@@ -229,14 +235,17 @@ def _run(
     views: int,
 ) -> Run:
     categories = task.episodes.categories
-    queries = len(task.query)
+    queries, units = len(task.query), predictions.units
     errors = [
         expected_calibration_error(predictions.confidence[seed, asked], predictions.right[seed, asked])
         for seed, asked in enumerate(task.asked)
     ]
     per_category = {}
     for number, category in enumerate(categories):
-        per_category[category] = _category_score(predictions, task.truth == number, resampled.per_category[:, number])
+        own = task.truth == number
+        per_category[category] = _category_score(
+            predictions, own, resampled.per_category[:, number], len(np.unique(task.units[own]))
+        )
     confusion = None
     if (predictions.predicted[task.asked] >= 0).all():
         truth = np.broadcast_to(task.truth, task.asked.shape)[task.asked]
@@ -250,22 +259,24 @@ def _run(
         views=views,
         n_query=queries,
         categories=categories,
-        accuracy=estimate([score.accuracy for score in scores], resampled.accuracy, queries),
-        macro_recall=estimate([score.macro_recall for score in scores], resampled.macro_recall, queries),
-        ece=estimate(errors, resampled.ece, None),
+        accuracy=estimate_share([score.accuracy for score in scores], resampled.accuracy, queries, units),
+        macro_recall=estimate_share([score.macro_recall for score in scores], resampled.macro_recall, queries, units),
+        ece=estimate_error(errors, resampled.ece),
         per_category=per_category,
         confusion=confusion,
         episodes=tuple(scores),
     )
 
 
-def _category_score(predictions: Predictions, own: NDArray[np.bool_], resampled: NDArray[np.float64]) -> CategoryScore:
+def _category_score(
+    predictions: Predictions, own: NDArray[np.bool_], resampled: NDArray[np.float64], units: int
+) -> CategoryScore:
     asked = predictions.asked & own
     per_seed = [float(predictions.right[seed, row].mean()) for seed, row in enumerate(asked) if row.any()]
     if not per_seed:
         return CategoryScore(mean=None, ci95=None, n_query=0)
     queries = int(asked.any(axis=0).sum())
-    share = estimate(per_seed, resampled, queries)
+    share = estimate_share(per_seed, resampled, queries, units)
     return CategoryScore(mean=share.mean, ci95=share.ci95, n_query=queries)
 
 
@@ -280,6 +291,9 @@ def _provenance(
         "protocols": sorted({each.protocol for each in episode_sets}),
         "seeds": sorted({episode.seed for each in episode_sets for episode in each.episodes}),
         "fingerprints": {each.product: each.fingerprint for each in episode_sets},
-        "classifiers": {name: repr(estimator) for name, estimator in estimators.items()},
+        "classifiers": {
+            name: {"class": type(estimator).__name__, "parameters": estimator.get_params()}
+            for name, estimator in estimators.items()
+        },
         "interval": f"bootstrap over seeds and query images together, {DRAWS} draws, percentiles 2.5 and 97.5",
     }

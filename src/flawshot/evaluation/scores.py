@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictions", "Resampled", "resample"]
 
+DRAWS_AT_ONCE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -30,6 +32,7 @@ class Predictions:
         predicted: Category numbers ``[seeds, queries]``; -1 where not asked, or where nothing was predicted.
         right: float64 ``[seeds, queries]``: 1 or 0, or the chance of being right where nothing was predicted.
         confidence: float64 ``[seeds, queries]``: the probability given to the prediction.
+        units: How many units (images or groups) the queries come from.
     """
 
     asked: NDArray[np.bool_]
@@ -37,6 +40,12 @@ class Predictions:
     predicted: NDArray[np.intp]
     right: NDArray[np.float64]
     confidence: NDArray[np.float64]
+    units: int
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is anything to resample: several seeds, or several units."""
+        return len(self.asked) > 1 or self.units > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +75,25 @@ def resample(predictions: Sequence[Predictions], units: NDArray[np.intp], catego
     seeds = len(predictions[0].asked)
     tallies = [_tally(each, units, categories) for each in predictions]
     columns = np.concatenate([tally.reshape(len(tally), -1) for tally in tallies], axis=1).astype(np.float32)
-    seed_weights, sums = [], []
+    chunks: list[list[Resampled]] = [[] for _ in predictions]
     for draw in draws(seeds, len(columns), key):
-        seed_weights.append(draw.seeds)
-        sums.append(draw.units @ columns)
-    weights = np.concatenate(seed_weights).astype(np.float64)
-    per_classifier = np.split(np.concatenate(sums).astype(np.float64), len(predictions), axis=1)
-    return [_statistics(each.reshape(len(weights), seeds, -1), weights, categories) for each in per_classifier]
+        # A few draws at a time, for their sums grow with seeds, categories and classifiers.
+        for start in range(0, len(draw.units), DRAWS_AT_ONCE):
+            part = slice(start, start + DRAWS_AT_ONCE)
+            sums = (draw.units[part] @ columns).astype(np.float64)
+            weights = draw.seeds[part].astype(np.float64)
+            for own, each in zip(chunks, np.split(sums, len(predictions), axis=1), strict=True):
+                own.append(_statistics(each.reshape(len(weights), seeds, -1), weights, categories))
+    return [_joined(own) for own in chunks]
+
+
+def _joined(chunks: list[Resampled]) -> Resampled:
+    return Resampled(
+        accuracy=np.concatenate([chunk.accuracy for chunk in chunks]),
+        macro_recall=np.concatenate([chunk.macro_recall for chunk in chunks]),
+        ece=np.concatenate([chunk.ece for chunk in chunks]),
+        per_category=np.concatenate([chunk.per_category for chunk in chunks]),
+    )
 
 
 def _tally(predictions: Predictions, units: NDArray[np.intp], categories: int) -> NDArray[np.float64]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from flawshot.errors import FeatureBankError
-from flawshot.files import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     from numpy.typing import NDArray
 
 __all__ = ["read_mvrec_features"]
@@ -32,23 +33,39 @@ def read_mvrec_features(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float
     import torch  # noqa: PLC0415 - takes seconds, and only this format needs it
 
     try:
-        entries: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on foreign pickles before it refuses them
+            entries: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file makes torch.load raise anything at all
-        raise FeatureBankError(f"{path}: cannot be read as saved tensors ({one_line(error)[:200]})") from error
+        # What torch advises here, loading without its guard, is just what must not be done.
+        reason = type(error).__name__
+        raise FeatureBankError(f"{path}: cannot be read as saved tensors ({reason}); is it MVREC's?") from error
     if not isinstance(entries, list) or not entries:
         raise FeatureBankError(f"{path}: must hold a list of instances, as MVREC's released features do")
     labels: list[int] = []
     features: list[torch.Tensor] = []
     for number, entry in enumerate(entries):
         label, views = (entry.get("y"), entry.get("mvrec")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(label, torch.Tensor) or label.numel() != 1 or label.is_floating_point():
+        if not _is_plain(label) or label.numel() != 1 or label.dtype not in {torch.int64, torch.int32}:
             raise FeatureBankError(f"{path}: instance {number}: y must be one whole number")
-        if not isinstance(views, torch.Tensor) or views.dtype != torch.float16 or views.ndim != 3:
+        if not _is_plain(views) or views.dtype != torch.float16 or views.ndim != 3 or not views.numel():
             raise FeatureBankError(f"{path}: instance {number}: mvrec must be float16 [views, tokens, dim]")
         if features and views.shape != features[0].shape:
             raise FeatureBankError(
                 f"{path}: instance {number}: mvrec is {list(views.shape)}, not {list(features[0].shape)} as the first"
             )
         labels.append(int(label))
-        features.append(views)
+        features.append(views.detach())
     return np.array(labels, dtype=np.int64), torch.stack(features).numpy()
+
+
+def _is_plain(value: Any) -> TypeGuard[torch.Tensor]:
+    """Whether a value is a dense tensor on the CPU that holds as many numbers as it claims."""
+    import torch  # noqa: PLC0415 - as above
+
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    )
