@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 REMEDY = "make the bank again"
-SHARD_BYTES = 256 * 2**20
+SHARD_BYTES = 32 * 2**20
 KEY = "features"
 BANK_FILES = frozenset({"manifest.json", "catalog.parquet", "images.json"})
 
