@@ -7,8 +7,7 @@ images apart puts one tile's exposures on both sides of an episode; ``groups.csv
 both figures are printed. The data (abin24/Magnetic-tile-defect-datasets. on GitHub, with a ``groups.csv`` of the
 columns image and group) is looked for in ``magnetic-tile`` of FLAWSHOT_SHARED, by default ``../shared/data``.
 
-Without ``--pretrained`` the encoder has random weights: its figures say nothing of CLIP, and show the leak all the
-more.
+Without ``--pretrained`` the encoder has random weights, and its figures say nothing of CLIP.
 """
 
 from __future__ import annotations

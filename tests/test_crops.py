@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
-from flawshot import Catalog
+from flawshot import Catalog, import_masks
 from flawshot.crops import crop_views
 from flawshot.images import read_image
 from flawshot.views import SCHEMES, make_scheme
+from helpers import SHARED
 
 TURNS = {
     "none": lambda x: x,
@@ -43,8 +48,8 @@ def plain(image, mask, centre, view, size, side, border):
 
 
 @pytest.fixture(scope="module")
-def real(pytestconfig, tmp_path_factory):
-    """A drawn photograph with real annotations: the small data set that comes with the project."""
+def drawn(pytestconfig, tmp_path_factory):
+    """The small data set that comes with the project."""
     from flawshot import import_mvtec_fs
 
     root = tmp_path_factory.mktemp("bracket")
@@ -54,11 +59,11 @@ def real(pytestconfig, tmp_path_factory):
 
 @pytest.mark.parametrize("border", ["zero", "reflect", "shift"])
 @pytest.mark.parametrize("name", sorted(SCHEMES))
-def test_every_view_is_the_plain_one(real, name, border):
+def test_every_view_is_the_plain_one(drawn, name, border):
     scheme = make_scheme(name, border=border)
     for row in (0, 7, 23):
-        instance = real[row]
-        image = read_image(real.root / instance.image, instance.image)
+        instance = drawn[row]
+        image = read_image(drawn.root / instance.image, instance.image)
         points = instance.shapes[0].points
         centre = [int((points[:, axis].min() + points[:, axis].max()) // 2) for axis in (0, 1)]
         mask = instance.region().full_mask(image.height, image.width)
@@ -77,3 +82,28 @@ def test_a_crop_much_larger_than_the_image_is_still_square(catalog_of):
         crops = crop_views(image, instance, make_scheme("none", ["900px"], border), 90)
         assert crops.images.shape == (1, 90, 90, 3)
         assert crops.masks.max() > 0
+
+
+def test_mso_on_real_photographs_is_the_plain_one(tmp_path):
+    """Photographs of magnetic tiles, their masks as shapes; the middle is that of the mask's extreme pixels."""
+    source = SHARED / "magnetic-tile"
+    if not source.is_dir():
+        pytest.skip(f"real data not at hand: {source} (set FLAWSHOT_SHARED)")
+    for category in ("MT_Crack", "MT_Break"):
+        for path in sorted((source / category / "Imgs").glob("*"))[:6]:
+            (tmp_path / "tiles" / category).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, tmp_path / "tiles" / category / path.name)
+    import_masks(tmp_path / "tiles", tmp_path / "out")
+    catalog, scheme = Catalog.open(tmp_path / "out"), make_scheme("mso")
+    for instance in catalog:
+        image = read_image(catalog.root / instance.image, instance.image)
+        x0, y0, x1, y1 = instance.box
+        mask = np.asarray(Image.open(source / instance.category / "Imgs" / f"{Path(instance.image).stem}.png")) > 127
+        labels, _ = ndimage.label(mask, np.ones((3, 3)))
+        own = labels == labels[y0:y1, x0:x1][instance.region().pixels][0]
+        crops = crop_views(image, instance, scheme, 224)
+        for number, view in enumerate(scheme.views):
+            centre = ((x0 + x1 - 1) // 2, (y0 + y1 - 1) // 2)
+            pixels, expected = plain(image, own, centre, view, view.size.pixels(instance.box), 224, "zero")
+            np.testing.assert_array_equal(crops.images[number], pixels)
+            np.testing.assert_array_equal(crops.masks[number], expected)

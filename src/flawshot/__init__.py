@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flawshot.bank_builder import EncodeReport, encode_catalog
     from flawshot.catalog import Catalog
     from flawshot.classifiers import CLASSIFIERS, make_classifier
     from flawshot.classifiers.base import FewShotClassifier
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from flawshot.classifiers.prototype import CosinePrototype
     from flawshot.classifiers.zip_adapter import ZipAdapter
     from flawshot.classifiers.zip_adapter_f import ZipAdapterF
+    from flawshot.crops import Crops, crop_views
+    from flawshot.encoders.alpha_clip import AlphaClipEncoder
+    from flawshot.encoders.base import Encoder
+    from flawshot.encoders.open_clip import OpenClipEncoder
     from flawshot.episodes import (
         Episode,
         EpisodeSet,
@@ -34,15 +39,19 @@ if TYPE_CHECKING:
     from flawshot.evaluation import Results, evaluate
     from flawshot.features import BankManifest, EncoderRecord, FeatureBank, ViewRecord, write_bank
     from flawshot.formats.labelme import LabelmeFile, read_labelme, write_labelme
+    from flawshot.formats.masks import import_masks
     from flawshot.formats.mvtec_fs import import_mvtec_fs, read_mvtec_fs
+    from flawshot.images import read_image
     from flawshot.instances import Instance
     from flawshot.mvrec_bank import import_mvrec_features
     from flawshot.shapes import Region, Shape, rasterise
     from flawshot.stats import count
+    from flawshot.views import View, ViewScheme, make_scheme
 
     __version__: str
 
 _MODULES = {
+    "bank_builder": ["EncodeReport", "encode_catalog"],
     "catalog": ["Catalog"],
     "classifiers": ["CLASSIFIERS", "make_classifier"],
     "classifiers.base": ["FewShotClassifier"],
@@ -52,6 +61,10 @@ _MODULES = {
     "classifiers.prototype": ["CosinePrototype"],
     "classifiers.zip_adapter": ["ZipAdapter"],
     "classifiers.zip_adapter_f": ["ZipAdapterF"],
+    "crops": ["Crops", "crop_views"],
+    "encoders.alpha_clip": ["AlphaClipEncoder"],
+    "encoders.base": ["Encoder"],
+    "encoders.open_clip": ["OpenClipEncoder"],
     "episodes": [
         "Episode",
         "EpisodeSet",
@@ -67,20 +80,27 @@ _MODULES = {
     "evaluation": ["Results", "evaluate"],
     "features": ["BankManifest", "EncoderRecord", "FeatureBank", "ViewRecord", "write_bank"],
     "formats.labelme": ["LabelmeFile", "read_labelme", "write_labelme"],
+    "formats.masks": ["import_masks"],
     "formats.mvtec_fs": ["import_mvtec_fs", "read_mvtec_fs"],
+    "images": ["read_image"],
     "instances": ["Instance"],
     "mvrec_bank": ["import_mvrec_features"],
     "shapes": ["Region", "Shape", "rasterise"],
     "stats": ["count"],
+    "views": ["View", "ViewScheme", "make_scheme"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "CLASSIFIERS",
+    "AlphaClipEncoder",
     "AnnotationError",
     "BankManifest",
     "Catalog",
     "CosinePrototype",
+    "Crops",
+    "EncodeReport",
+    "Encoder",
     "EncoderRecord",
     "Episode",
     "EpisodeError",
@@ -94,24 +114,32 @@ __all__ = [
     "LinearProbe",
     "MatchedPrototype",
     "NearestNeighbours",
+    "OpenClipEncoder",
     "Problem",
     "Region",
     "Results",
     "Shape",
+    "View",
     "ViewRecord",
+    "ViewScheme",
     "ZipAdapter",
     "ZipAdapterF",
     "__version__",
     "count",
+    "crop_views",
+    "encode_catalog",
     "evaluate",
     "find_episode_files",
     "groups_from_csv",
     "groups_from_regex",
+    "import_masks",
     "import_mvrec_features",
     "import_mvtec_fs",
     "make_classifier",
+    "make_scheme",
     "rasterise",
     "read_episodes",
+    "read_image",
     "read_labelme",
     "read_mvtec_fs",
     "sample_episodes",

@@ -1,0 +1,129 @@
+"""``import masks``, ``crops`` and ``encode``, as a user runs them."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import tiny_clip
+from flawshot import Catalog, FeatureBank, FlawshotError
+from flawshot.cli import app
+from helpers import box_shape
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run a command in this process, where the tiny models are known."""
+    tiny_clip.register(tmp_path)
+    torch.save(tiny_clip.make("tiny-vit").state_dict(), tmp_path / "tiny.pt")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=True)
+
+    return call
+
+
+@pytest.fixture
+def data(write_annotations):
+    labels = ["dent", "../../x", "<b>", "dent"]
+    root = write_annotations({f"p/{n}.json": [box_shape(label, at=(20, 30))] for n, label in enumerate(labels)})
+    rng = np.random.default_rng(0)
+    for n in range(4):
+        Image.fromarray(rng.integers(0, 256, (100, 120, 3), dtype=np.uint8)).save(root / f"p/{n}.png")
+    return root
+
+
+def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
+    options = (
+        "--out",
+        "bank",
+        "--model",
+        "tiny-vit",
+        "--pretrained",
+        "tiny.pt",
+        "--views",
+        "cross15",
+        "--patch-tokens",
+        1,
+    )
+    first = run("encode", data, *options, "--batch-size", 7, "--workers", 1)
+    assert first.exit_code == 0, first.output
+    assert "tiny.pt: a file does not say its activation; took gelu of tiny-vit" in first.output
+    assert "bank: 4 instances x 15 views x 2 tokens x 16; 4 encoded, 0 kept, 0 left out" in first.output
+    assert "0 encoded, 4 kept" in run("encode", data, *options, "--activation", "gelu").output
+    (data / "p/3.png").write_bytes(b"")
+    again = run("encode", data, *options)
+    assert "left out: p/3.png: the image cannot be decoded" in again.output
+    assert "0 encoded, 3 kept, 1 left out" in again.output
+    manifest = FeatureBank.open(tmp_path / "bank").manifest
+    assert manifest.left_out[0].instances == ("p/3.json#0",)
+    strict = run("encode", data, *options, "--strict", "--overwrite", "--view-size", "64")
+    assert isinstance(strict.exception, FlawshotError)
+    assert "p/3.png" in str(strict.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "tiny-vi", "--pretrained", "tiny.pt"], "--model 'tiny-vi'"),
+        (["--model", "tiny-vit", "--pretrained", "none.pt"], "none.pt: there is no such file"),
+        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--views", "x"], "--views 'x'"),
+        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--view-size", "1,big"], "--view-size 'big'"),
+        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--batch-size", "0"], "--batch-size '0'"),
+        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--region", "alpha", "--activation", "gelu"], "QuickGELU"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line(run, data, options, message):
+    done = run("encode", data, "--out", "bank", *options)
+    assert isinstance(done.exception, FlawshotError), done.output
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_crops_writes_a_sheet_an_instance_and_never_leaves_its_folder(run, data, tmp_path):
+    done = run("crops", data, "--out", "sheets", "--views", "mso", "--side", 32)
+    assert done.exit_code == 0, done.output
+    sheets = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*_23_0.png"))
+    assert len(sheets) == 4
+    assert all(path.startswith("sheets/p/") for path in sheets)
+    with Image.open(tmp_path / sheets[0]) as sheet:
+        assert sheet.size == (9 * 36 + 4, 3 * 36 + 4)
+        assert (np.asarray(sheet) == (255, 60, 0)).all(axis=2).any()  # the outline
+    assert run("crops", data, "--out", "sheets", "--side", 32).exit_code == 0  # the same content is no harm
+    other = run("crops", data, "--out", "sheets", "--side", 40)
+    assert "exists with other content" in str(other.exception)
+
+
+def test_plain_crops_are_the_box_and_its_mask_with_a_table(run, data, tmp_path):
+    assert run("crops", data, "--out", "plain", "--plain").exit_code == 0
+    with (tmp_path / "plain/crops.csv").open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["category"] for row in rows] == Catalog.open(data).column("category")
+    for row in rows:
+        box = tuple(int(row[key]) for key in ("x0", "y0", "x1", "y1"))
+        assert box == (20, 30, 29, 39)
+        with Image.open(data / f"{row['id'][:-7]}.png") as image:
+            expected = np.asarray(image.crop(box))
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "plain" / row["crop"])), expected)
+        assert np.asarray(Image.open(tmp_path / "plain" / row["mask"])).min() == 255
+
+
+def test_import_masks_reads_a_tree_and_sums_up(run, tmp_path):
+    folder = tmp_path / "parts/dent"
+    folder.mkdir(parents=True)
+    mask = np.zeros((9, 9), np.uint8)
+    mask[2:5, 2:5] = 255
+    Image.fromarray(mask).save(folder / "a.png")
+    Image.new("L", (9, 9)).save(folder / "a.jpg")
+    Image.new("L", (9, 9)).save(folder / "b.jpg")
+    done = run("import", "masks", "parts", "labelme", "--min-area", 4)
+    assert "product parts, 1 categories (dent), 1 images, 1 instances; 0 components under 4 px" in done.output
+    assert "dent/b.jpg: has no mask b.png beside it" in done.output
+    assert json.loads((tmp_path / "labelme/parts/dent/a.json").read_text())["shapes"][0]["shape_type"] == "mask"
