@@ -248,3 +248,34 @@ def test_what_is_no_bank_is_never_replaced(data, encoder, tmp_path):
         with pytest.raises(FeatureBankError, match=r"only\.jpg"):
             encode_catalog(Catalog.open(data), encoder, SCHEME, photos, overwrite=overwrite)
     assert (photos / "only.jpg").read_bytes() == b"x"
+
+
+def test_a_left_out_image_that_gains_a_shape_or_is_mended_brings_no_wrong_features(data, encoder, tmp_path):
+    out, broken = tmp_path / "bank", data / "bracket/training/dent/000.jpg"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"junk")
+    assert encode_catalog(Catalog.open(data), encoder, SCHEME, out).left_out[0].instances == (
+        "bracket/training/dent/000.json#0",
+    )
+    for name in ("crack/000", "dent/000"):
+        path = data / f"bracket/training/{name}.json"
+        document = json.loads(path.read_text())
+        document["shapes"].append(document["shapes"][0])
+        path.write_text(json.dumps(document))
+    report = encode_catalog(Catalog.open(data), encoder, SCHEME, out)
+    assert (report.encoded, len(report.bank.catalog)) == (1, 48)
+    assert len(report.left_out[0].instances) == 2
+    with pytest.raises(FlawshotError, match="dent/000"):
+        encode_catalog(Catalog.open(data), encoder, SCHEME, out, strict=True)
+    broken.write_bytes(whole)
+    mended = encode_catalog(Catalog.open(data), encoder, SCHEME, out)
+    assert (mended.encoded, mended.left_out, len(mended.bank.catalog)) == (2, (), 50)
+    anew = encode_catalog(Catalog.open(data), encoder, SCHEME, tmp_path / "anew").bank
+    np.testing.assert_allclose(mended.bank.rows(range(50)), anew.rows(range(50)), atol=4e-3)
+
+
+def test_the_activation_is_part_of_what_a_bank_is(data, weights, tmp_path):
+    gelu, quick = (OpenClipEncoder("tiny-vit", str(weights), activation=a, device="cpu") for a in ("gelu", "quickgelu"))
+    encode_catalog(Catalog.open(data), gelu, SCHEME, tmp_path / "bank")
+    with pytest.raises(FeatureBankError, match=r"encoder\.preprocessing"):
+        encode_catalog(Catalog.open(data), quick, SCHEME, tmp_path / "bank")

@@ -9,7 +9,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -97,14 +97,17 @@ def encode_catalog(
     views = ViewRecord(scheme=scheme.name, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
     stamps = _stamps(catalog)
     old = _old_bank(out, encoder, views, overwrite=overwrite)
-    known, refused = _known(old, catalog, stamps)
-    fresh = [row for row in range(len(catalog)) if row not in known and row not in refused]
-    if old is not None and not fresh and list(known.values()) == list(range(len(old.catalog))):
-        return EncodeReport(old, 0, len(known), old.manifest.left_out)
+    known = _known(old, catalog, stamps)
+    fresh = [row for row in range(len(catalog)) if row not in known]
+    if old is not None and not fresh and not old.manifest.left_out and len(known) == len(old.catalog):
+        return EncodeReport(old, 0, len(known), ())
 
     request = _request(catalog, encoder, views, stamps, fresh)
     unfinished = _Unfinished(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
     ids = catalog.column("id")
+    if strict and unfinished.left_out:
+        unfinished.close()
+        raise FlawshotError(f"{unfinished.left_out[0].reason} (without --strict its instances are left out)")
     skipped = {identifier for entry in unfinished.left_out for identifier in entry.instances}
     todo = [row for row in fresh if ids[row] not in skipped]
     done_before = unfinished.stored
@@ -123,8 +126,7 @@ def encode_catalog(
             )
     finally:
         unfinished.close()
-    left_out = (*refused.values(), *unfinished.left_out) if refused else unfinished.left_out
-    left_out = tuple({entry.image: entry for entry in left_out}.values())
+    left_out = unfinished.left_out
     gone = {identifier for entry in left_out for identifier in entry.instances}
     stored = [row for row in fresh if ids[row] not in gone]
     if not stored and not known:
@@ -174,27 +176,22 @@ def _old_bank(out: Path, encoder: Encoder, views: ViewRecord, *, overwrite: bool
     return old
 
 
-def _known(
-    old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int] | None]
-) -> tuple[dict[int, int], dict[int, LeftOut]]:
-    """Rows of the catalog whose features the old bank has (and where), and those it left out for their image."""
+def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int] | None]) -> dict[int, int]:
+    """Rows of the catalog whose features the old bank has, and where. What it left out is tried again."""
     if old is None or not (old.path / STAMPS).is_file():
-        return {}, {}
+        return {}
     try:
         before: Any = json.loads((old.path / STAMPS).read_bytes())
     except ValueError:
-        return {}, {}
+        return {}
     same = {image for image, stamp in stamps.items() if isinstance(before, dict) and before.get(image) == stamp}
     hashes = dict(zip(old.catalog.column("id"), old.catalog.column("annotation_hash"), strict=True))
-    gone = {identifier: entry for entry in old.manifest.left_out for identifier in entry.instances}
-    known, refused = {}, {}
+    known = {}
     columns = (catalog.column(name) for name in ("id", "annotation_hash", "image"))
     for row, (identifier, annotation_hash, image) in enumerate(zip(*columns, strict=True)):
         if image in same and hashes.get(identifier) == annotation_hash:
             known[row] = old.catalog.row_of[identifier]
-        elif image in same and identifier in gone:
-            refused[row] = gone[identifier]
-    return known, refused
+    return known
 
 
 def _request(
@@ -209,6 +206,18 @@ def _request(
         list(fresh),
     ]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def _lock(file: BinaryIO, folder: Path) -> None:
+    """Keep a second call away from the same unfinished bank; the system lets go when the process ends."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise FeatureBankError(f"{folder}: another flawshot encode is at work there; wait for it") from error
 
 
 class _Unfinished:
@@ -233,6 +242,7 @@ class _Unfinished:
             self.folder.mkdir(parents=True, exist_ok=True)
             raw = self.folder / "features.raw"
             self._file = raw.open("r+b" if raw.is_file() else "w+b")
+            _lock(self._file, self.folder)
             self.stored = min(self.stored, raw.stat().st_size // self._row_bytes)
             self._file.truncate(self.stored * self._row_bytes)
             self._file.seek(0, os.SEEK_END)
@@ -314,5 +324,8 @@ def _merged(
             block[from_old] = old.rows([known[rows[number]] for number in from_old])
         fresh = [number for number, row in enumerate(rows) if row not in known]
         if fresh:  # they stand in a row in the raw file, for both are in catalog order
-            block[fresh] = unfinished.rows(place[rows[fresh[0]]], len(fresh))
+            read = unfinished.rows(place[rows[fresh[0]]], len(fresh))
+            if len(read) != len(fresh):
+                raise FeatureBankError(f"{unfinished.folder}: holds too few features; remove it and encode again")
+            block[fresh] = read
         yield block

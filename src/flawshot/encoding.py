@@ -211,7 +211,7 @@ def encode_rows(
         Each row with its features, or rows with the reason why their image cannot be used.
     """
     views, side = len(scheme.views), encoder.side
-    size = batch_size or (256 if encoder.device.type == "cuda" else 32)
+    size = min(batch_size or (256 if encoder.device.type == "cuda" else 32), max(1, views * len(rows)))
     batch = _Batch(
         torch.empty(size, side, side, 3, dtype=torch.uint8), torch.empty(size, side, side, dtype=torch.uint8)
     )

@@ -25,7 +25,8 @@ PIXEL_SIZES = ("256px", "384px", "512px")
 RELATIVE_SIZES = ("1x", "1.5x", "2x")
 # A relative size never falls below this, in px: smaller crops show an encoder nothing.
 FLOOR = 32
-LARGEST = 100_000
+# Crops of more px are what Pillow takes for an attack.
+LARGEST = 9_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Size:
         if not self.relative:
             return int(self.value)
         x0, y0, x1, y1 = box
-        return max(FLOOR, round(self.value * max(x1 - x0, y1 - y0)))
+        return min(LARGEST, max(FLOOR, round(self.value * max(x1 - x0, y1 - y0))))
 
     def __str__(self) -> str:
         """As it is parsed."""

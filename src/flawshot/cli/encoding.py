@@ -79,9 +79,12 @@ def encode(
     from flawshot.bank_builder import encode_catalog
     from flawshot.cli.console import progress_bar, say
     from flawshot.cli.options import whole_numbers
+    from flawshot.errors import FlawshotError
 
     scheme = _scheme(views, view_size, border)
-    size = 0 if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")[0]
+    sizes = [0] if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")
+    if len(sizes) > 1:
+        raise FlawshotError(f"--batch-size {batch_size!r}: must be one number, or auto")
     catalog = open_data(data, layout, product, strict=strict)
     encoder = _encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
     for remark in encoder.remarks:
@@ -92,7 +95,7 @@ def encode(
             encoder,
             scheme,
             out,
-            batch_size=size,
+            batch_size=sizes[0],
             workers=workers,
             strict=strict,
             overwrite=overwrite,

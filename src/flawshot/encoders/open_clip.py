@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import logging
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import open_clip
 import torch
 from open_clip.convert import convert_state_dict
-from open_clip.transformer import VisionTransformer
+from open_clip.transformer import QuickGELU, VisionTransformer
 
 from flawshot.encoders.base import hash_weights, mask_shares, normalised, pick_device, pick_precision
 from flawshot.encoders.weights import read_weights
@@ -100,13 +101,17 @@ class OpenClipEncoder:
         self._mean = torch.tensor(config["mean"], device=self.device)
         self._std = torch.tensor(config["std"], device=self.device)
         self._tower = _tower(visual, layer, tokens=patch_tokens > 0 or region == "mask-pool", model=model)
+        if patch_tokens and patch_tokens > math.prod(_grid(visual)):
+            raise FlawshotError(f"--patch-tokens {patch_tokens}: {model} has {math.prod(_grid(visual))} of them")
+        quick = any(isinstance(module, QuickGELU) for module in visual.modules())
         first = "mask-pool" if region == "mask-pool" else "cls"
         self.record = EncoderRecord(
             name=f"open_clip {model}",
             weights=Path(pretrained).name,
             weights_hash=weights_hash,
             preprocessing=(
-                f"{self.side} px, bicubic, mean {config['mean']}, std {config['std']}, region {region}, layer {layer}"
+                f"{self.side} px, bicubic, mean {config['mean']}, std {config['std']}, region {region}, layer {layer}, "
+                f"{'quickgelu' if quick else 'gelu'}"
             ),
             precision=self._precision,
             tokens=(first, *(f"patch-{number}" for number in range(1, patch_tokens + 1))),
