@@ -151,3 +151,13 @@ def test_another_view_scheme_is_named(catalog, tmp_path):
     save(tmp_path, **{part: entries(labels, views=3) for part, labels in LABELS.items()})
     bank = import_mvrec_features(tmp_path, tmp_path / "bank", catalog, views="ms")
     assert (bank.manifest.views.scheme, bank.manifest.shape[1]) == ("ms", 3)
+
+
+def test_released_features_have_no_text_and_say_so(catalog, tmp_path):
+    save(tmp_path)
+    bank = import_mvrec_features(tmp_path, tmp_path / "bank", catalog)
+    assert not bank.has_text
+    expected = r"bank: has no text features of the categories \(AlphaCLIP ViT-L/14: no text tower was at hand\); encode"
+    with pytest.raises(FeatureBankError, match=expected) as caught:
+        bank.text_features("p", ["dent"])
+    assert "\n" not in str(caught.value)

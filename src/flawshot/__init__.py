@@ -14,10 +14,18 @@ if TYPE_CHECKING:
     from flawshot.catalog import Catalog
     from flawshot.classifiers import CLASSIFIERS, make_classifier
     from flawshot.classifiers.base import FewShotClassifier
+    from flawshot.classifiers.clip_adapter import ClipAdapter
+    from flawshot.classifiers.gda import GaussianDiscriminant
     from flawshot.classifiers.knn import NearestNeighbours
     from flawshot.classifiers.linear_probe import LinearProbe
     from flawshot.classifiers.matched_prototype import MatchedPrototype
     from flawshot.classifiers.prototype import CosinePrototype
+    from flawshot.classifiers.soft_kmeans import SoftKMeans
+    from flawshot.classifiers.tip_adapter import TipAdapter
+    from flawshot.classifiers.tip_adapter_f import TipAdapterF
+    from flawshot.classifiers.transductive_ridge import TransductiveRidge
+    from flawshot.classifiers.whitened_ridge import WhitenedRidge
+    from flawshot.classifiers.zero_shot import ZeroShot
     from flawshot.classifiers.zip_adapter import ZipAdapter
     from flawshot.classifiers.zip_adapter_f import ZipAdapterF
     from flawshot.crops import Crops, crop_views
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
     from flawshot.images import read_image
     from flawshot.instances import Instance
     from flawshot.mvrec_bank import import_mvrec_features
+    from flawshot.prompts import Prompts, read_prompts
     from flawshot.shapes import Region, Shape, rasterise
     from flawshot.stats import count
     from flawshot.views import View, ViewScheme, make_scheme
@@ -55,10 +64,18 @@ _MODULES = {
     "catalog": ["Catalog"],
     "classifiers": ["CLASSIFIERS", "make_classifier"],
     "classifiers.base": ["FewShotClassifier"],
+    "classifiers.clip_adapter": ["ClipAdapter"],
+    "classifiers.gda": ["GaussianDiscriminant"],
     "classifiers.knn": ["NearestNeighbours"],
     "classifiers.linear_probe": ["LinearProbe"],
     "classifiers.matched_prototype": ["MatchedPrototype"],
     "classifiers.prototype": ["CosinePrototype"],
+    "classifiers.soft_kmeans": ["SoftKMeans"],
+    "classifiers.tip_adapter": ["TipAdapter"],
+    "classifiers.tip_adapter_f": ["TipAdapterF"],
+    "classifiers.zero_shot": ["ZeroShot"],
+    "classifiers.transductive_ridge": ["TransductiveRidge"],
+    "classifiers.whitened_ridge": ["WhitenedRidge"],
     "classifiers.zip_adapter": ["ZipAdapter"],
     "classifiers.zip_adapter_f": ["ZipAdapterF"],
     "crops": ["Crops", "crop_views"],
@@ -85,6 +102,7 @@ _MODULES = {
     "images": ["read_image"],
     "instances": ["Instance"],
     "mvrec_bank": ["import_mvrec_features"],
+    "prompts": ["Prompts", "read_prompts"],
     "shapes": ["Region", "Shape", "rasterise"],
     "stats": ["count"],
     "views": ["View", "ViewScheme", "make_scheme"],
@@ -97,6 +115,7 @@ __all__ = [
     "AnnotationError",
     "BankManifest",
     "Catalog",
+    "ClipAdapter",
     "CosinePrototype",
     "Crops",
     "EncodeReport",
@@ -109,6 +128,7 @@ __all__ = [
     "FeatureBankError",
     "FewShotClassifier",
     "FlawshotError",
+    "GaussianDiscriminant",
     "Instance",
     "LabelmeFile",
     "LinearProbe",
@@ -116,12 +136,19 @@ __all__ = [
     "NearestNeighbours",
     "OpenClipEncoder",
     "Problem",
+    "Prompts",
     "Region",
     "Results",
     "Shape",
+    "SoftKMeans",
+    "TipAdapter",
+    "TipAdapterF",
+    "TransductiveRidge",
     "View",
     "ViewRecord",
     "ViewScheme",
+    "WhitenedRidge",
+    "ZeroShot",
     "ZipAdapter",
     "ZipAdapterF",
     "__version__",
@@ -142,6 +169,7 @@ __all__ = [
     "read_image",
     "read_labelme",
     "read_mvtec_fs",
+    "read_prompts",
     "sample_episodes",
     "verify",
     "write_bank",

@@ -19,6 +19,7 @@ from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, check_only_bank, write_blocks
 from flawshot.files import Document, read_document, write_json
+from flawshot.text_bank import encode_categories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flawshot.encoders.base import Encoder
+    from flawshot.prompts import Prompts
     from flawshot.views import ViewScheme
 
 __all__ = ["EncodeReport", "encode_catalog"]
@@ -67,6 +69,7 @@ def encode_catalog(
     scheme: ViewScheme,
     out: str | Path,
     *,
+    prompts: Prompts | None = None,
     batch_size: int = 0,
     workers: int = 0,
     strict: bool = False,
@@ -77,13 +80,15 @@ def encode_catalog(
 
     Features go into a folder beside ``out`` first; only a whole bank is ever found at ``out``. A call that was
     interrupted goes on where it was; of a bank that is there, made by the same encoder of the same views, what has
-    changed neither in annotation nor in image is kept.
+    changed neither in annotation nor in image is kept. Where the encoder has a text tower in the space of the features,
+    text features of the categories come with them.
 
     Args:
         catalog: The data set, its root at hand.
         encoder: What to encode with.
         scheme: Which views.
         out: The bank's folder.
+        prompts: What the text tower reads of the categories; the built-in prompts where None.
         batch_size: As for :func:`flawshot.encoding.encode_rows`.
         workers: Likewise.
         strict: Stop at the first image that cannot be used, instead of leaving its instances out.
@@ -91,7 +96,8 @@ def encode_catalog(
         progress: Called with the crops done and all there are.
 
     Raises:
-        FlawshotError: If the place is taken, an image cannot be used and ``strict`` is set, or the disk is full.
+        FlawshotError: If the place is taken, an image cannot be used and ``strict`` is set, the disk is full, or
+            prompts are given to an encoder without a text tower.
     """
     out = Path(out).resolve()
     views = ViewRecord(scheme=scheme.name, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
@@ -99,7 +105,9 @@ def encode_catalog(
     old = _old_bank(out, encoder, views, overwrite=overwrite)
     known = _known(old, catalog, stamps)
     fresh = [row for row in range(len(catalog)) if row not in known]
-    if old is not None and not fresh and not old.manifest.left_out and len(known) == len(old.catalog):
+    text = encode_categories(encoder, prompts, catalog, None if old is None else old.text)
+    whole = old is not None and not fresh and not old.manifest.left_out and len(known) == len(old.catalog)
+    if old is not None and whole and text is old.text:
         return EncodeReport(old, 0, len(known), ())
 
     request = _request(catalog, encoder, views, stamps, fresh)
@@ -140,6 +148,7 @@ def encode_catalog(
         views,
         left_out=left_out,
         files={STAMPS: json.dumps(stamps, ensure_ascii=False, indent=0).encode()},
+        text=text,
     )
     unfinished.remove()
     return EncodeReport(bank, len(stored) - done_before, len(known) + done_before, left_out)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from flawshot.catalog import Catalog
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.files import Document, one_line, read_document, write_bytes, write_json
+from flawshot.tensors import REMEDY, check_tensor, opened_tensors
+from flawshot.text_bank import TEXT_FILE, TextFeatures, TextRecord, read_text, save_text, why_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,10 +33,9 @@ __all__ = [
     "write_bank",
 ]
 
-REMEDY = "make the bank again"
 SHARD_BYTES = 32 * 2**20
 KEY = "features"
-BANK_FILES = frozenset({"manifest.json", "catalog.parquet", "images.json"})
+BANK_FILES = frozenset({"manifest.json", "catalog.parquet", "images.json", TEXT_FILE})
 
 
 class EncoderRecord(Document):
@@ -99,6 +99,7 @@ class BankManifest(Document):
     libraries: dict[str, str]
     shards: tuple[Shard, ...]
     left_out: tuple[LeftOut, ...] = ()
+    text: TextRecord | None = None
 
 
 class FeatureBank:
@@ -108,13 +109,15 @@ class FeatureBank:
         path: The bank's folder.
         manifest: What shaped the numbers.
         catalog: The instances, one for each row of features.
+        text: Text features of the categories, or None.
     """
 
-    def __init__(self, path: Path, manifest: BankManifest, catalog: Catalog) -> None:
+    def __init__(self, path: Path, manifest: BankManifest, catalog: Catalog, text: TextFeatures | None = None) -> None:
         """Take the parts of an opened bank; see :meth:`open`."""
         self.path = path
         self.manifest = manifest
         self.catalog = catalog
+        self.text = text
 
     @classmethod
     def open(cls, path: str | Path) -> FeatureBank:
@@ -141,7 +144,8 @@ class FeatureBank:
             raise FeatureBankError(f"{place}: shards: do not hold as many rows as the catalog; {REMEDY}")
         for shard in manifest.shards:
             _check_shard(path, shard, manifest.shape[1:])
-        return cls(path, manifest, catalog)
+        text = None if manifest.text is None else read_text(path, manifest.text, manifest.shape[3], catalog)
+        return cls(path, manifest, catalog, text)
 
     def features(self, ids: Sequence[str], *, token: int = 0) -> NDArray[np.float32]:
         """One token's features of some instances.
@@ -164,6 +168,21 @@ class FeatureBank:
         except KeyError as error:
             raise FeatureBankError(f"{self.path}: holds no features of {error.args[0]}") from error
         return self._read(rows, slice(token, token + 1))[:, :, 0].astype(np.float32)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there are text features of the categories."""
+        return self.text is not None
+
+    def text_features(self, product: str, categories: Sequence[str]) -> NDArray[np.float32]:
+        """Text features of some categories of a product, float32 ``[categories, dim]`` of length one.
+
+        Raises:
+            FeatureBankError: If the bank has none, or none of a category.
+        """
+        if self.text is None:
+            raise FeatureBankError(f"{self.path}: {why_none(self.manifest.encoder)}")
+        return self.text.of(product, categories, self.path)
 
     def rows(self, rows: Sequence[int]) -> NDArray[np.float16]:
         """All tokens of some rows of the catalog, float16 ``[rows, views, tokens, dim]``."""
@@ -189,27 +208,15 @@ class FeatureBank:
 
 
 def _read_block(path: Path, rows: slice, tokens: slice) -> NDArray[np.float16]:
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            block: NDArray[np.float16] = opened.get_slice(KEY)[rows, :, tokens, :]
-    except (OSError, SafetensorError) as error:
-        raise FeatureBankError(f"{path}: cannot be read ({one_line(error)}); {REMEDY}") from error
+    with opened_tensors(path) as opened:
+        block: NDArray[np.float16] = opened.get_slice(KEY)[rows, :, tokens, :]
     return block
 
 
 def _check_shard(path: Path, shard: Shard, shape: tuple[int, ...]) -> None:
     if "/" in shard.file or "\\" in shard.file or shard.file in {"", ".", ".."}:
         raise FeatureBankError(f"{path / 'manifest.json'}: shards: {shard.file!r} leaves the bank's folder; {REMEDY}")
-    try:
-        with safe_open(path / shard.file, framework="numpy") as opened:
-            piece = opened.get_slice(KEY)
-            found, dtype = piece.get_shape(), piece.get_dtype()
-    except (OSError, SafetensorError) as error:
-        raise FeatureBankError(f"{path / shard.file}: cannot be read ({one_line(error)}); {REMEDY}") from error
-    if tuple(found) != (shard.rows, *shape) or dtype != "F16":
-        raise FeatureBankError(
-            f"{path / shard.file}: {KEY}: is {dtype} {found}, not float16 {[shard.rows, *shape]} as told; {REMEDY}"
-        )
+    check_tensor(path / shard.file, KEY, "float16", (shard.rows, *shape))
 
 
 def library_versions() -> dict[str, str]:
@@ -301,6 +308,7 @@ def write_blocks(
     *,
     left_out: Sequence[LeftOut] = (),
     files: Mapping[str, bytes] | None = None,
+    text: TextFeatures | None = None,
     libraries: Mapping[str, str] | None = None,
 ) -> FeatureBank:
     """Write a bank block by block to a temporary folder that then takes the place of what is at ``path``.
@@ -313,6 +321,7 @@ def write_blocks(
         views: What was cropped.
         left_out: Images whose instances are not in the catalog.
         files: Further files of the bank, by name.
+        text: Text features of the categories.
         libraries: Versions of what computed the features; those installed where None.
 
     Raises:
@@ -344,7 +353,10 @@ def write_blocks(
             libraries=library_versions() if libraries is None else dict(libraries),
             shards=tuple(shards),
             left_out=tuple(left_out),
+            text=None if text is None else text.record,
         )
+        if text is not None:
+            save_text(temporary, text)
         catalog.save(temporary / "catalog.parquet")
         for name, data in (files or {}).items():
             write_bytes(temporary / name, data)

@@ -148,12 +148,12 @@ def test_zip_adapter_fs_gradient_is_autograds():
     cosines = functional.normalize(queries, dim=-1) @ functional.normalize(keys, dim=-1).T
     functional.cross_entropy(torch.exp(-beta * (1 - cosines)) @ membership, targets).backward()
     with torch.no_grad():
-        rows = torch.cat([inputs, parts.keys])
-        ours = _gradient(
-            Inputs(rows.T.contiguous(), rows), parts, membership, functional.one_hot(targets, categories).float(), beta
-        )
+        rows = torch.cat([inputs, parts.keys])[None]
+        episode = Adapter(*(part[None] for part in parts))
+        one_hot = functional.one_hot(targets, categories).float()
+        ours = _gradient(Inputs(rows.mT.contiguous(), rows), episode, membership[None], one_hot[None], beta)
     for mine, part, name in zip(ours, parts, Adapter._fields, strict=True):
-        torch.testing.assert_close(mine, part.grad, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(mine[0], part.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_zip_adapter_f_without_a_step_is_zip_adapter(task):

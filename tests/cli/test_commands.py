@@ -108,14 +108,23 @@ def test_the_way_from_annotations_to_a_table(data, released, tmp_path):
     done = succeed(
         "evaluate", tmp_path / "bank", tmp_path / "episodes", "--json", tmp_path / "r.json", "--classifiers", "all"
     )
-    for word in ("bracket", "zip-adapter-f", "chance", "majority", "3-shot", "[b]old (n=4*)", "fewer than 10"):
+    for word in (
+        "bracket",
+        "zip-adapter-f",
+        "chance",
+        "majority",
+        "3-shot",
+        "[b]old (n=4*)",
+        "fewer than 10",
+        "slowest",
+    ):
         assert word in done.stdout, word
     results = json.loads((tmp_path / "r.json").read_text())
     assert {(r["classifier"], r["shots"]) for r in results["runs"]} >= {("matched-prototype", 1), ("knn", 3)}
     first = results["runs"][0]
     assert f"{100 * first['accuracy']['mean']:.1f} [" in done.stdout
     assert results["provenance"]["encoder"]["name"] == "made up"
-    assert results["comparisons"][0]["reference"] == "matched-prototype"
+    assert results["comparisons"][0]["reference"] == "default"
 
     printed = json.loads(
         succeed("evaluate", tmp_path / "bank", tmp_path / "episodes", "--json", "-", "--classifiers", "knn").stdout

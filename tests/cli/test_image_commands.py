@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import tiny_clip
-from flawshot import Catalog, FeatureBank, FlawshotError
+from flawshot import CLASSIFIERS, Catalog, FeatureBank, FlawshotError, sample_episodes, write_episodes
 from flawshot.cli import app
 from helpers import box_shape
 
@@ -78,9 +78,15 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--view-size", "1,big"], "--view-size 'big'"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--batch-size", "0"], "--batch-size '0'"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--region", "alpha", "--activation", "gelu"], "QuickGELU"),
+        (["--model", "none", "--pretrained", "none", "--prompts", "none.json"], "none.json: cannot be read"),
+        (
+            ["--model", "tiny-vit", "--pretrained", "tiny.pt", "--prompts", "prompts.json", "--layer", "trunk"],
+            "--prompts: are of no use here; --layer trunk: its features cannot be compared with text",
+        ),
     ],
 )
-def test_what_a_user_gets_wrong_is_one_line(run, data, options, message):
+def test_what_a_user_gets_wrong_is_one_line(run, data, tmp_path, options, message):
+    (tmp_path / "prompts.json").write_text('{"format": "flawshot-prompts", "version": 1}')
     done = run("encode", data, "--out", "bank", *options)
     assert isinstance(done.exception, FlawshotError), done.output
     assert message in str(done.exception)
@@ -127,3 +133,45 @@ def test_import_masks_reads_a_tree_and_sums_up(run, tmp_path):
     assert "product parts, 1 categories (dent), 1 images, 1 instances; 0 components under 4 px" in done.output
     assert "dent/b.jpg: has no mask b.png beside it" in done.output
     assert json.loads((tmp_path / "labelme/parts/dent/a.json").read_text())["shapes"][0]["shape_type"] == "mask"
+
+
+def test_prompts_shape_the_text_features_that_classifiers_by_text_need(run, tmp_path, write_annotations):
+    files = {f"p/{label}{n}.json": [box_shape(label, at=(20, 30))] for label in ("dent", "stain") for n in range(4)}
+    data = write_annotations(files)
+    rng = np.random.default_rng(0)
+    for name in files:
+        Image.fromarray(rng.integers(0, 256, (100, 120, 3), dtype=np.uint8)).save(data / name.replace("json", "png"))
+    document = {"format": "flawshot-prompts", "version": 1, "categories": {"dent": ["a hollow"], "Stain": ["a spot"]}}
+    (tmp_path / "prompts.json").write_text(json.dumps(document))
+    assert run("sample", data, "--out", "episodes", "--shots", 1, "--seeds", 2).exit_code == 0
+    encode = ("encode", data, "--model", "tiny-vit", "--pretrained", "tiny.pt", "--views", "none")
+
+    done = run(*encode, "--out", "bank", "--prompts", "prompts.json")
+    assert done.exit_code == 0, done.output
+    assert "8 encoded, 0 kept, 0 left out; text features of 2 categories" in done.stdout
+    assert "prompts.json: categories.Stain: no instance has this label" in done.stderr
+    assert FeatureBank.open(tmp_path / "bank").manifest.text.categories["dent"] == ("a hollow",)
+    assert "0 encoded, 8 kept" in run(*encode, "--out", "bank").stdout  # the built-in ones again
+    assert FeatureBank.open(tmp_path / "bank").manifest.text.categories == {}
+    done = run("evaluate", "bank", "episodes", "--classifiers", "zero-shot,knn")
+    assert done.exit_code == 0, done.output
+    assert "zero-shot" in done.stdout
+
+    done = run(*encode, "--out", "trunk", "--layer", "trunk")
+    assert "no text features of the categories: --layer trunk: its features cannot be compared" in done.stderr
+    assert "text features" not in done.stdout
+    named = run("evaluate", "trunk", "episodes", "--classifiers", "knn,zero-shot")
+    assert isinstance(named.exception, FlawshotError)
+    assert "--classifiers zero-shot: trunk: has no text features of the categories" in str(named.exception)
+
+
+def test_all_leaves_out_what_needs_text_where_there_is_none_and_says_so(run, catalog_of, bank_of, monkeypatch):
+    bank = bank_of(catalog_of([(f"p/{c}{n}", [c]) for c in ("dent", "stain") for n in range(3)]))
+    kept = {name: CLASSIFIERS[name] for name in ("knn", "zero-shot", "tip-adapter")}
+    monkeypatch.setattr("flawshot.classifiers.CLASSIFIERS", kept)
+    write_episodes(sample_episodes(bank.catalog, "p", 1), "episodes")
+    done = run("evaluate", bank.path, "episodes", "--classifiers", "all", "--json", "-")
+    assert done.exit_code == 0, done.output
+    expected = "left out, for the bank has no text features of the categories: zero-shot, tip-adapter"
+    assert expected in done.stderr.splitlines()
+    assert {each["classifier"] for each in json.loads(done.stdout)["runs"]} == {"knn", "chance", "majority"}

@@ -138,12 +138,16 @@ def test_weights_that_do_not_fit_are_refused(checkpoint, model, change, message)
 
 
 def test_texts_need_a_text_tower_in_the_file(checkpoint):
+    image_only = AlphaClipEncoder("tiny-vit", checkpoint()[2], device="cpu")
+    assert not image_only.text_space
     with pytest.raises(FlawshotError, match="image tower only"):
-        AlphaClipEncoder("tiny-vit", checkpoint()[2], device="cpu").encode_text(["a"])
+        image_only.encode_text(["a"])
     model, _, path = checkpoint(whole=True)
     import open_clip
 
     encoder = AlphaClipEncoder("tiny-vit", path, device="cpu")
+    assert encoder.text_space
+    assert not AlphaClipEncoder("tiny-vit", path, layer="trunk", device="cpu").text_space
     with torch.no_grad():
         expected = model.encode_text(open_clip.tokenize(["a"]))
     torch.testing.assert_close(encoder.encode_text(["a"]), expected, atol=1e-5, rtol=0)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 import tiny_clip
 from flawshot import FlawshotError
-from flawshot.encoders.base import Encoder, mask_shares
+from flawshot.encoders.base import Encoder, hash_weights, mask_shares
 from flawshot.encoders.open_clip import OpenClipEncoder
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])
@@ -138,8 +138,35 @@ def test_texts_are_open_clips(weights):
     with torch.no_grad():
         expected = model.encode_text(open_clip.tokenize(prompts))
     torch.testing.assert_close(encoder.encode_text(prompts), expected, atol=1e-5, rtol=0)
+    rest = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("visual.")}
+    assert (encoder.text_space, encoder.text_weights_hash) == (True, hash_weights(rest))
+    trunk = OpenClipEncoder("tiny-vit", path, layer="trunk", device="cpu")
+    assert not trunk.text_space
     with pytest.raises(FlawshotError, match="--layer trunk: its features cannot be compared with text"):
-        OpenClipEncoder("tiny-vit", path, layer="trunk", device="cpu").encode_text(prompts)
+        trunk.encode_text(prompts)
+
+
+def test_a_tokenizer_that_is_not_at_hand_is_no_text_tower_and_no_harm_to_images(weights, crops, monkeypatch):
+    """Such as SigLIP's, which lies on Hugging Face's hub; with a local file of weights it is not downloaded."""
+    asked = []
+
+    def absent(name, **options):
+        asked.append(options)
+        raise OSError(f"no tokenizer\nof {name}")
+
+    path = weights("tiny-vit")[1]
+    config = open_clip.get_model_config("tiny-vit")
+    config["text_cfg"]["hf_tokenizer_name"] = "some/where"
+    monkeypatch.setattr(open_clip, "get_model_config", lambda _: config)
+    monkeypatch.setattr(open_clip, "get_tokenizer", absent)
+    encoder = OpenClipEncoder("tiny-vit", path, device="cpu")
+    assert encoder.encode(*crops(48)).shape == (5, 1, 16)
+    assert not encoder.text_space
+    expected = "--model tiny-vit: its tokenizer some/where is not at hand (no tokenizer of tiny-vit)"
+    with pytest.raises(FlawshotError) as caught:
+        encoder.encode_text(["a"])
+    assert (encoder.no_text, str(caught.value)) == (expected, expected)
+    assert asked == [{"local_files_only": True}]
 
 
 def test_half_precision_is_near(weights, crops):

@@ -7,9 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from flawshot import FlawshotError, Results, evaluate, make_classifier, sample_episodes
+from flawshot import CLASSIFIERS, FlawshotError, Results, evaluate, make_classifier, sample_episodes
 from flawshot.catalog import Catalog
 from flawshot.evaluation.intervals import wilson
+from flawshot.features import write_blocks
+from flawshot.prompts import TEMPLATES
+from flawshot.text_bank import TextFeatures, TextRecord
 
 IMAGES = [(f"{p}/train/{c}{n}", [c]) for p in "pq" for c in ("dent", "scratch", "stain") for n in range(5)]
 IMAGES += [(f"{p}/test/{c}{n}", [c, c]) for p in "pq" for c in ("dent", "scratch", "stain") for n in range(4)]
@@ -100,9 +103,11 @@ def test_where_every_query_is_right_the_interval_is_wilsons(bank_of, catalog_of)
     assert comparison.difference.ci95 == (-reach, reach)  # no query decided differently is no proof of equality
 
 
-def test_permuting_the_query_labels_changes_no_prediction(bank, episodes, monkeypatch):
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_permuting_the_query_labels_changes_no_prediction(with_text, monkeypatch, name):
     """Estimators get support labels only: scrambled query labels change scores, never predictions."""
-    seen = {}
+    bank, seen = with_text, {}
+    episodes = sample_episodes(bank.catalog, "p", 3)
 
     def recording(name):
         fitted = make_classifier(name)
@@ -116,9 +121,9 @@ def test_permuting_the_query_labels_changes_no_prediction(bank, episodes, monkey
         return Recorder()
 
     current = "true"
-    evaluate(bank, [episodes[1]], {name: recording(name) for name in NAMES})
+    before = evaluate(bank, [episodes], {name: recording(name)})
     rng = np.random.default_rng(0)
-    queries = [bank.catalog.row_of[i] for i in episodes[1].episodes[0].query]
+    queries = [bank.catalog.row_of[i] for i in episodes.episodes[0].query]
     labels = bank.catalog.column("category")
     for row, label in zip(queries, rng.permutation([labels[row] for row in queries]), strict=True):
         labels[row] = str(label)
@@ -126,9 +131,10 @@ def test_permuting_the_query_labels_changes_no_prediction(bank, episodes, monkey
     scrambled = Catalog(table.set_column(3, table.schema.field(3), [labels]))
     monkeypatch.setattr(bank, "catalog", scrambled)
     current = "scrambled"
-    evaluate(bank, [episodes[1]], {name: recording(name) for name in NAMES})
-    for before, after in zip(seen["true"], seen["scrambled"], strict=True):
-        np.testing.assert_array_equal(before, after)
+    after = evaluate(bank, [episodes], {name: recording(name)})
+    assert before.runs[0].accuracy != after.runs[0].accuracy
+    for true, scrambled_too in zip(seen["true"], seen["scrambled"], strict=True):
+        np.testing.assert_array_equal(true, scrambled_too)
 
 
 def test_query_sets_that_differ_by_seed_are_scored_each_on_its_own(bank_of, catalog_of):
@@ -273,3 +279,78 @@ def test_what_gives_no_numbers_or_has_a_yardsticks_name_is_refused(bank, episode
         evaluate(bank, episodes, {"broken": Broken()})
     with pytest.raises(FlawshotError, match="name of a yardstick"):
         evaluate(bank, episodes, {"chance": make_classifier("knn")})
+
+
+@pytest.fixture
+def with_text(bank, tmp_path):
+    """The same bank with a text feature a category: the mean of its own features, so that text alone nearly tells."""
+    rows = sorted(set(zip(bank.catalog.column("product"), bank.catalog.column("category"), strict=True)))
+    ids, labels = bank.catalog.column("id"), bank.catalog.column("category")
+    means = [bank.features([i for i, c in zip(ids, labels, strict=True) if c == row[1]]).mean((0, 1)) for row in rows]
+    matrix = np.stack([mean / np.linalg.norm(mean) for mean in means]).astype(np.float32)
+    record = TextRecord(
+        file="text.safetensors", templates=TEMPLATES, categories={}, rows=tuple(rows), weights_hash=None
+    )
+    blocks, manifest = [bank.rows(range(len(ids)))], bank.manifest
+    return write_blocks(
+        tmp_path / "with-text",
+        bank.catalog,
+        blocks,
+        manifest.encoder,
+        manifest.views,
+        text=TextFeatures(record, matrix),
+    )
+
+
+def test_an_estimator_that_needs_text_gets_its_categories_in_sorted_order(with_text):
+    seen = []
+
+    class ByText(type(make_classifier("prototype"))):
+        needs_text = True
+
+        def fit(self, X, y, *, text=None):
+            seen.append((sorted(set(y)), text))
+            return super().fit(X, y, text=text)
+
+    class Plain(type(make_classifier("prototype"))):
+        def fit(self, X, y):
+            return super().fit(X, y)
+
+    sets = [sample_episodes(with_text.catalog, product, 1) for product in "pq"]
+    results = evaluate(with_text, sets, {"by-text": ByText(), "plain": Plain()})
+    assert len(seen) == 10
+    for number, (categories, text) in enumerate(seen):
+        assert categories == ["dent", "scratch", "stain"]
+        np.testing.assert_array_equal(text, with_text.text_features("pq"[number // 5], categories))
+    assert results.provenance["text"] == {"templates": list(TEMPLATES), "categories": {}, "weights_hash": None}
+    assert Results.model_validate_json(results.model_dump_json()) == results
+
+
+def test_zero_shot_is_scored_like_any_other(with_text):
+    episodes = sample_episodes(with_text.catalog, "p", 1)
+    runs = {run.classifier: run for run in evaluate(with_text, [episodes], ["zero-shot", "prototype"]).runs}
+    text = with_text.text_features("p", ["dent", "scratch", "stain"])
+    labels = dict(zip(with_text.catalog.column("id"), with_text.catalog.column("category"), strict=True))
+    query = list(episodes.episodes[0].query)
+    views = with_text.features(query).mean(axis=1)
+    winners = np.array(["dent", "scratch", "stain"])[(views @ text.T).argmax(axis=1)]
+    expected = np.mean(winners == [labels[identifier] for identifier in query])
+    assert expected > 0.6
+    assert runs["zero-shot"].episodes[0].accuracy == pytest.approx(expected)
+
+
+def test_text_that_is_needed_but_not_there_is_one_line_before_any_computing(bank, episodes):
+    class ByText(type(make_classifier("prototype"))):
+        needs_text = True
+
+    class Computing(type(make_classifier("prototype"))):
+        def fit(self, *_, **__):
+            raise AssertionError("nothing is computed")
+
+    with pytest.raises(FlawshotError) as caught:
+        evaluate(bank, episodes, {"first": Computing(), "by-text": ByText(), "too": ByText()})
+    assert str(caught.value) == (
+        f"--classifiers by-text,too: {bank.path}: has no text features of the categories (made up: no text tower was "
+        "at hand); encode with a CLIP whose text tower is there, and --layer projection"
+    )
+    assert evaluate(bank, episodes[:1], ["knn"]).provenance["text"] is None

@@ -14,12 +14,20 @@ __all__ = ["CLASSIFIERS", "make_classifier"]
 
 # Name -> module and class; a module is loaded when its classifier is made, for some need torch.
 CLASSIFIERS = {
+    "default": ("whitened_ridge", "WhitenedRidge"),
+    "default-transductive": ("transductive_ridge", "TransductiveRidge"),
     "matched-prototype": ("matched_prototype", "MatchedPrototype"),
     "zip-adapter": ("zip_adapter", "ZipAdapter"),
     "zip-adapter-f": ("zip_adapter_f", "ZipAdapterF"),
     "prototype": ("prototype", "CosinePrototype"),
     "knn": ("knn", "NearestNeighbours"),
     "linear-probe": ("linear_probe", "LinearProbe"),
+    "zero-shot": ("zero_shot", "ZeroShot"),
+    "tip-adapter": ("tip_adapter", "TipAdapter"),
+    "tip-adapter-f": ("tip_adapter_f", "TipAdapterF"),
+    "clip-adapter": ("clip_adapter", "ClipAdapter"),
+    "gda": ("gda", "GaussianDiscriminant"),
+    "soft-kmeans": ("soft_kmeans", "SoftKMeans"),
 }
 
 

@@ -5,18 +5,34 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FewShotClassifier"]
+__all__ = ["FewShotClassifier", "Support"]
+
+
+class Support(NamedTuple):
+    """One support set.
+
+    Attributes:
+        features: ``[instances, views, dim]``.
+        labels: The instances' categories.
+        text: Text features of the categories in sorted order, ``[categories, dim]``, or None.
+    """
+
+    features: ArrayLike
+    labels: ArrayLike
+    text: ArrayLike | None = None
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
@@ -29,9 +45,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         classes_: The categories in sorted order.
         n_features_in_: dim.
         n_views_in_: Views of a support instance.
+        text_: Text features of the categories, float32 ``[categories, dim]``, where the classifier needs them.
     """
 
     transductive: ClassVar[bool] = False
+    # Whether it needs features of the categories' names in the encoder's shared space of images and texts.
+    needs_text: ClassVar[bool] = False
     # Whether a query must have just the support's views, in their order.
     matched_views: ClassVar[bool] = False
     # Parameters that must be numbers above 0.
@@ -40,17 +59,39 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     classes_: NDArray[Any]
     n_features_in_: int
     n_views_in_: int
+    text_: NDArray[np.float32]
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, *, text: ArrayLike | None = None) -> Self:
         """Learn from the support set.
 
         Args:
             X: Features ``[instances, views, dim]``; computed with in float32.
             y: The instances' categories.
+            text: Text features of the categories in sorted order, ``[categories, dim]``; only for classifiers that
+                need them.
 
         Raises:
-            ValueError: If the input is not such, as scikit-learn words it.
+            ValueError: If the input is not such, as scikit-learn words it, or text features are wanting.
         """
+        self._fit(*self.checked_support(X, y, text))
+        return self
+
+    def fit_many(self, supports: Sequence[Support]) -> list[Self]:
+        """Fit a copy of this estimator to each of several support sets, together where that is faster.
+
+        Returns:
+            Fitted estimators in the order of the support sets; each gives what a fit on its own would, to 1e-4.
+        """
+        fitted = []
+        for features, labels, text in supports:
+            named = {} if text is None else {"text": text}
+            fitted.append(clone(self).fit(features, labels, **named))
+        return fitted
+
+    def checked_support(
+        self, X: ArrayLike, y: ArrayLike, text: ArrayLike | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """Check parameters and support set, and note what it has; float32 views, and category numbers."""
         for name in self.positive:
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 < float(value) < math.inf:
@@ -61,8 +102,19 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         self.n_views_in_ = views.shape[1]
-        self._fit(views, numbers)
-        return self
+        if self.needs_text:
+            self.text_ = self._checked_text(text)
+        return views, numbers
+
+    def _checked_text(self, text: ArrayLike | None) -> NDArray[np.float32]:
+        if text is None:
+            raise ValueError(f"{type(self).__name__} needs text features of the categories: fit(X, y, text=…)")
+        matrix: NDArray[np.float32] = check_array(text, dtype=np.float32)
+        if matrix.shape != (len(self.classes_), self.n_features_in_):
+            raise ValueError(
+                f"text has shape {matrix.shape}, not (categories, dim) = {(len(self.classes_), self.n_features_in_)}"
+            )
+        return matrix
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
         """Probabilities of the categories, float32 ``[instances, categories]`` in the order of ``classes_``."""
@@ -80,7 +132,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
 
     @abstractmethod
     def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        """Learn from float32 ``[instances, views, dim]`` and category numbers."""
+        """Learn from float32 ``[instances, views, dim]`` and category numbers; ``text_`` is there if needed."""
 
     @abstractmethod
     def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:

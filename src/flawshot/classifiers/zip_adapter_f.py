@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import torch
 from torch.nn import functional
 
-from flawshot.classifiers.base import FewShotClassifier
 from flawshot.classifiers.functional import one_hot
+from flawshot.classifiers.trained import Batch, TrainedClassifier
 from flawshot.classifiers.zip_adapter import TAU, zip_probabilities
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ class Adapter(NamedTuple):
     """What is trained: z(x) = SiLU(W x + b) + x, and the support keys.
 
     Attributes:
-        weight: W, float32 ``[dim, dim]``.
-        bias: b, float32 ``[dim]``.
-        keys: The keys before z, float32 ``[support, dim]``.
+        weight: W, float32 ``[episodes, dim, dim]``.
+        bias: b, float32 ``[episodes, dim]``.
+        keys: The keys before z, float32 ``[episodes, support, dim]``.
     """
 
     weight: torch.Tensor
@@ -33,7 +33,7 @@ class Adapter(NamedTuple):
     keys: torch.Tensor
 
 
-class ZipAdapterF(FewShotClassifier):
+class ZipAdapterF(TrainedClassifier):
     """Zip-Adapter with a residual adapter on queries and keys, and the keys trained too.
 
     z(x) = SiLU(W x + b) + x starts as the identity and the keys as the support instances' mean views. All support
@@ -79,19 +79,17 @@ class ZipAdapterF(FewShotClassifier):
         self.epsilon = epsilon
         self.device = device
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+    def train(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Train on a batch, as :class:`flawshot.classifiers.trained.TrainedClassifier` says."""
         adapter = train_adapter(
-            torch.from_numpy(views).to(self.device),
-            torch.from_numpy(labels).to(self.device),
-            len(self.classes_),
+            batch,
             beta=self.beta,
             steps=self.steps,
             learning_rates=(self.learning_rate, self.final_learning_rate),
             weight_decay=self.weight_decay,
             epsilon=self.epsilon,
         )
-        self.weight_, self.bias_, self.keys_ = (part.cpu().numpy() for part in adapter)
-        self.labels_ = labels
+        return adapter._asdict()
 
     def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
         weight, bias = torch.from_numpy(self.weight_), torch.from_numpy(self.bias_)
@@ -106,9 +104,7 @@ def adapt(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Te
 
 @torch.no_grad()
 def train_adapter(
-    views: torch.Tensor,
-    labels: torch.Tensor,
-    categories: int,
+    batch: Batch,
     *,
     beta: float,
     steps: int,
@@ -116,12 +112,10 @@ def train_adapter(
     weight_decay: float,
     epsilon: float,
 ) -> Adapter:
-    """Train the adapter and the keys on all support views.
+    """Train the adapter and the keys on all support views, for several episodes at once.
 
     Args:
-        views: Support features float32 ``[support, views, dim]``.
-        labels: Their categories' numbers int64 ``[support]``.
-        categories: How many categories there are.
+        batch: The support sets.
         beta: Sharpness.
         steps: Full-batch steps.
         learning_rates: At the first step, and where the cosine schedule ends.
@@ -129,18 +123,20 @@ def train_adapter(
         epsilon: AdamW's.
 
     Returns:
-        The trained parts, on the views' device.
+        The trained parts, on the batch's device.
     """
-    support, per_instance, dim = views.shape
+    views = batch.views
+    episodes, _, per_instance, dim = views.shape
+    samples = views.flatten(1, 2)
     # Views and keys pass the adapter together, one a column; the keys, which change with every step, stand last.
-    columns = torch.cat([views.reshape(support * per_instance, dim), views.mean(dim=1)]).T.contiguous()
-    inputs = Inputs(columns, columns.T.contiguous())
-    membership = functional.one_hot(labels, categories).float()
-    targets = membership.repeat_interleave(per_instance, dim=0)
+    rows = torch.cat([samples, views.mean(dim=2)], dim=1)
+    inputs = Inputs(rows.mT.contiguous(), rows)
+    membership = functional.one_hot(batch.labels, batch.categories).float()
+    targets = membership.repeat_interleave(per_instance, dim=1)
     adapter = Adapter(
-        weight=torch.zeros(dim, dim, device=views.device),
-        bias=torch.zeros(dim, device=views.device),
-        keys=views.mean(dim=1),
+        weight=torch.zeros(episodes, dim, dim, device=views.device),
+        bias=torch.zeros(episodes, dim, device=views.device),
+        keys=views.mean(dim=2),
     )
     optimiser = torch.optim.AdamW(
         [part.requires_grad_() for part in adapter], eps=epsilon, weight_decay=weight_decay, fused=True
@@ -149,8 +145,8 @@ def train_adapter(
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = last + (first - last) * (1 + math.cos(math.pi * step / steps)) / 2
-        inputs.columns[:, support * per_instance :] = adapter.keys.T
-        inputs.rows[support * per_instance :] = adapter.keys
+        inputs.columns[:, :, samples.shape[1] :] = adapter.keys.mT
+        inputs.rows[:, samples.shape[1] :] = adapter.keys
         gradients = _gradient(inputs, adapter, membership / TAU, targets, beta)
         for part, gradient in zip(adapter, gradients, strict=True):
             part.grad = gradient.contiguous()  # the fused step reads memory in the parameter's own order
@@ -162,8 +158,8 @@ class Inputs(NamedTuple):
     """What passes the adapter, views and then keys, in both layouts that its two products read without a copy.
 
     Attributes:
-        columns: float32 ``[dim, views + keys]``, contiguous.
-        rows: float32 ``[views + keys, dim]``, contiguous.
+        columns: float32 ``[episodes, dim, views + keys]``, contiguous.
+        rows: float32 ``[episodes, views + keys, dim]``, contiguous.
     """
 
     columns: torch.Tensor
@@ -173,35 +169,37 @@ class Inputs(NamedTuple):
 def _gradient(
     inputs: Inputs, adapter: Adapter, scaled_membership: torch.Tensor, targets: torch.Tensor, beta: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradient of the mean cross-entropy by weight, bias and keys.
+    """Gradient of each episode's mean cross-entropy by weight, bias and keys.
 
     Written out, because what autograd records and walks through again costs as much as a matrix product; the two
     products of ``[dim, dim]`` and ``[dim, views]`` are then most of what is left.
     """
-    views = len(targets)
-    linear = _product(adapter.weight, inputs.columns).add_(adapter.bias[:, None])
+    views = targets.shape[1]
+    linear = _product(adapter.weight, inputs.columns).add_(adapter.bias[..., None])
     unit = torch.addcmul(inputs.columns, linear, torch.sigmoid(linear))
-    lengths = torch.linalg.vector_norm(unit, dim=0).clamp_min_(1e-12)
+    lengths = torch.linalg.vector_norm(unit, dim=1, keepdim=True).clamp_min_(1e-12)
     unit /= lengths
-    cosines = unit[:, :views].T @ unit[:, views:]
+    cosines = unit[..., :views].mT @ unit[..., views:]
     affinities = torch.exp(beta * (cosines - 1))
-    errors = (torch.softmax(affinities @ scaled_membership, dim=1) - targets) / views
-    by_cosine = beta * (errors @ scaled_membership.T) * affinities
-    by_unit = torch.cat([unit[:, views:] @ by_cosine.T, unit[:, :views] @ by_cosine], dim=1)
+    errors = (torch.softmax(affinities @ scaled_membership, dim=2) - targets) / views
+    by_cosine = beta * (errors @ scaled_membership.mT) * affinities
+    by_unit = torch.cat([unit[..., views:] @ by_cosine.mT, unit[..., :views] @ by_cosine], dim=2)
     along = by_cosine * cosines
-    radial = torch.cat([along.sum(dim=1), along.sum(dim=0)])
+    radial = torch.cat([along.sum(dim=2), along.sum(dim=1)], dim=1)[:, None]
     by_adapted = by_unit.addcmul_(unit, radial, value=-1).div_(lengths)
     by_linear = torch.ops.aten.silu_backward(by_adapted, linear)
-    by_keys = by_adapted[:, views:].T + by_linear[:, views:].T @ adapter.weight
-    return _product(by_linear, inputs.rows), by_linear.sum(dim=1), by_keys
+    by_keys = by_adapted[..., views:].mT + by_linear[..., views:].mT @ adapter.weight
+    return _product(by_linear, inputs.rows), by_linear.sum(dim=2), by_keys
 
 
 def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Matrix product ``a @ b`` of contiguous float32 matrices.
+    """Matrix products ``a @ b`` of contiguous float32 ``[episodes, …, …]``.
 
-    On a CPU as a convolution of width one, which torch gives to oneDNN: the library behind ``@`` runs at half its
-    speed on processors that are not Intel's.
+    On a CPU each as a convolution of width one, which torch gives to oneDNN: the library behind ``@`` runs at half
+    its speed on processors that are not Intel's.
     """
     if a.device.type == "cpu":
-        return functional.conv2d(b[None, :, :, None], a[:, :, None, None])[0, :, :, 0]
+        return torch.cat(
+            [functional.conv2d(y[None, :, :, None], x[:, :, None, None])[..., 0] for x, y in zip(a, b, strict=True)]
+        )
     return a @ b

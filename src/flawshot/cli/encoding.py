@@ -58,6 +58,10 @@ def encode(
     activation: Annotated[
         Literal["gelu", "quickgelu"] | None, typer.Option("--activation", help="That of a local file's weights.")
     ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option("--prompts", metavar="FILE", help="What the text tower reads of the categories, as JSON."),
+    ] = None,
     views: ViewsOption = "mso",
     view_size: SizeOption = None,
     border: BorderOption = "zero",
@@ -79,8 +83,10 @@ def encode(
     from flawshot.bank_builder import encode_catalog
     from flawshot.cli.console import progress_bar, say
     from flawshot.cli.options import whole_numbers
-    from flawshot.errors import FlawshotError
+    from flawshot.errors import FlawshotError, printable
+    from flawshot.prompts import read_prompts
 
+    read = None if prompts is None else read_prompts(prompts)
     scheme = _scheme(views, view_size, border)
     sizes = [0] if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")
     if len(sizes) > 1:
@@ -89,12 +95,15 @@ def encode(
     encoder = _encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
     for remark in encoder.remarks:
         say(remark)
+    for category in sorted(set(read.categories if read else ()) - set(catalog.column("category"))):
+        say(printable(f"{prompts}: categories.{category}: no instance has this label"))
     with progress_bar("crops") as progress:
         report = encode_catalog(
             catalog,
             encoder,
             scheme,
             out,
+            prompts=read,
             batch_size=sizes[0],
             workers=workers,
             strict=strict,
@@ -103,10 +112,14 @@ def encode(
         )
     for entry in report.left_out:
         say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
+    text = report.bank.manifest.text
+    if text is None:
+        say(f"no text features of the categories: {encoder.no_text}")
     instances, number, tokens, dim = report.bank.manifest.shape
     typer.echo(
         f"{out}: {instances} instances x {number} views x {tokens} tokens x {dim}; "
         f"{report.encoded} encoded, {report.kept} kept, {sum(len(e.instances) for e in report.left_out)} left out"
+        + ("" if text is None else f"; text features of {len(text.rows)} categories")
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-DEFAULT_CLASSIFIERS = "matched-prototype,zip-adapter,prototype,knn,linear-probe"
+DEFAULT_CLASSIFIERS = "default,matched-prototype,zip-adapter,prototype,knn,linear-probe"
 
 
 def evaluate(
@@ -32,10 +32,12 @@ def evaluate(
     per_category: Annotated[
         bool, typer.Option("--per-category", help="Print every category's accuracy, of several products too.")
     ] = False,
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="Where trained classifiers train: auto, cpu, cuda, ….")
+    ] = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
-    from flawshot.classifiers import CLASSIFIERS
     from flawshot.cli.console import print_json, progress_bar
     from flawshot.cli.tables import print_results
     from flawshot.errors import FlawshotError
@@ -44,15 +46,37 @@ def evaluate(
 
     if json not in {None, "-"} and Path(str(json)).exists() and not overwrite:
         raise FlawshotError(f"{json}: exists; name another file, move it away, or add --overwrite")
-    names = list(CLASSIFIERS) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     opened = FeatureBank.open(bank)
+    names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     sets = _shared(opened, episodes, product)
     with progress_bar("episodes") as progress:
-        results = run(opened, sets, list(dict.fromkeys(names)), progress=progress)
+        results = run(opened, sets, list(dict.fromkeys(names)), device=_device(device, names), progress=progress)
     if json != "-":
         print_results(results, per_category=per_category)
     if json is not None:
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
+
+
+def _device(wanted: str, names: list[str]) -> str:
+    """The device to train on; torch is loaded only if a classifier named is trained."""
+    from flawshot.classifiers import CLASSIFIERS, make_classifier
+
+    if not any("device" in make_classifier(name).get_params() for name in names if name in CLASSIFIERS):
+        return "cpu"
+    from flawshot.encoders.base import pick_device
+
+    return str(pick_device(wanted))
+
+
+def _every(bank: FeatureBank) -> list[str]:
+    """All classifiers that the bank has the features for; the others are named on standard error."""
+    from flawshot.classifiers import CLASSIFIERS, make_classifier
+    from flawshot.cli.console import say
+
+    by_text = [] if bank.has_text else [name for name in CLASSIFIERS if make_classifier(name).needs_text]
+    if by_text:
+        say(f"left out, for the bank has no text features of the categories: {', '.join(by_text)}")
+    return [name for name in CLASSIFIERS if name not in by_text]
 
 
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:

@@ -18,6 +18,8 @@ __all__ = ["print_results"]
 
 # Under this many query instances a category's figure is marked.
 FEW = 10
+# Stands behind the name of a transductive classifier.
+MARK = "†"
 Column = tuple[str, int]
 
 
@@ -30,15 +32,16 @@ def print_results(results: Results, *, per_category: bool) -> None:
     """
     columns = list(dict.fromkeys((run.classifier, run.shots) for run in results.runs))
     columns.sort(key=lambda column: column[1])
+    transductive = _transductive(results.runs)
     products = list(dict.fromkeys(run.product for run in results.runs))
     runs = {(run.product, run.classifier, run.shots): run for run in results.runs}
-    notes = [f"{name} sees all queries at once (transductive)" for name in _transductive(results.runs)]
+    notes = [f"{MARK} sees all queries at once (transductive): {', '.join(transductive)}"] if transductive else []
 
     rows = {product: [_of(runs.get((product, *column))) for column in columns] for product in products}
     if results.means:
         means = {(mean.classifier, mean.shots): _estimate(mean.accuracy) for mean in results.means}
         rows[f"mean of {len(products)}"] = [means.get(column, "") for column in columns]
-    _print("Accuracy, % [95 % interval]", "product", columns, rows)
+    _print("Accuracy, % [95 % interval]", "product", columns, rows, transductive)
 
     if per_category or len(products) == 1:
         for product in products:
@@ -51,15 +54,16 @@ def print_results(results: Results, *, per_category: bool) -> None:
                 shown = "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
                 label = f"{category} (n={shown}{'*' if counts[0] < FEW else ''})"
                 rows[label] = [_category(runs.get((product, *column)), category) for column in columns]
-            _print(f"{product}: accuracy by category, %", "category", columns, rows)
+            _print(f"{product}: accuracy by category, %", "category", columns, rows, transductive)
             if few:
                 notes.append(f"* fewer than {FEW} query instances")
-    _print_differences(results)
+    _print_differences(results, transductive)
+    notes.append(_times(results.runs))
     for note in dict.fromkeys(notes):
         print_line(note)
 
 
-def _print_differences(results: Results) -> None:
+def _print_differences(results: Results, transductive: list[str]) -> None:
     if not results.comparisons:
         return
     overall = [each for each in results.comparisons if each.product is None] or results.comparisons
@@ -73,7 +77,7 @@ def _print_differences(results: Results) -> None:
             if each.product == product
         }
         rows[product or "mean"] = [cells.get(column, "") for column in columns]
-    _print(f"Difference to {overall[0].reference}, points [95 % interval]", "product", columns, rows)
+    _print(f"Difference to {overall[0].reference}, points [95 % interval]", "product", columns, rows, transductive)
 
 
 def print_line(line: str) -> None:
@@ -109,8 +113,23 @@ def _interval(mean: float, ci95: Interval, *, signed: bool = False) -> str:
     return f"{shown:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
-def _print(title: str, first: str, columns: list[Column], rows: dict[str, list[str]]) -> None:
+def _times(runs: Sequence[Run]) -> str:
+    """How long fitting and predicting took over all episodes, the slowest first."""
+    seconds: dict[str, float] = {}
+    for run in runs:
+        if run.confusion is not None and run.classifier != "majority":
+            spent = sum(episode.fit_seconds + episode.predict_seconds for episode in run.episodes)
+            seconds[run.classifier] = seconds.get(run.classifier, 0.0) + spent
+    slowest, *others = sorted(seconds, key=seconds.__getitem__, reverse=True)
+    shown = ", ".join(f"{name} {seconds[name]:.1f} s" for name in others)
+    return f"fit and predict, all episodes: slowest {slowest} {seconds[slowest]:.1f} s" + (
+        f"; {shown}" if shown else ""
+    )
+
+
+def _print(title: str, first: str, columns: list[Column], rows: dict[str, list[str]], transductive: list[str]) -> None:
     """One table, or as many as it takes for each to fit, every one with the rows' labels and of one K."""
+    columns = [(f"{name} {MARK}" if name in transductive else name, shots) for name, shots in columns]
     widths = [
         max(len(name), 6, *(len(cells[number]) for cells in rows.values())) + 3
         for number, (name, _) in enumerate(columns)

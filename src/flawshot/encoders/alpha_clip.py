@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import open_clip
 import torch
@@ -14,9 +13,6 @@ from flawshot.encoders.base import normalised
 from flawshot.encoders.open_clip import Layer, OpenClipEncoder, empty_model
 from flawshot.encoders.weights import read_weights
 from flawshot.errors import FlawshotError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["AlphaClipEncoder"]
 
@@ -85,11 +81,10 @@ class AlphaClipEncoder(OpenClipEncoder):
         alpha = (masks[:, None].float() / 255 - ALPHA_MEAN) / ALPHA_STD
         return torch.cat([normalised(images, self._mean, self._std), alpha], dim=1)
 
-    def encode_text(self, prompts: Sequence[str]) -> torch.Tensor:
-        """Encode texts, where the checkpoint brought a text tower."""
-        if not self._has_text:
-            raise FlawshotError(f"{self.record.weights}: holds an image tower only, no text tower")
-        return super().encode_text(prompts)
+    @property
+    def no_text(self) -> str:
+        """Why there are no texts; empty where the checkpoint brought a text tower."""
+        return super().no_text if self._has_text else f"{self.record.weights}: holds an image tower only, no text tower"
 
 
 def _load(built: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> tuple[bool, list[str]]:

@@ -29,6 +29,10 @@ class Encoder(Protocol):
         side: The input's side in px.
         dim: Length of a feature vector.
         device: Where it computes.
+
+    An encoder may also have ``text_space``, whether :meth:`encode_text` gives features comparable with those of
+    :meth:`encode` (no where it is absent); ``no_text``, why not, in one line; and ``text_weights_hash``, SHA-256 of the
+    text tower's weights.
     """
 
     record: EncoderRecord

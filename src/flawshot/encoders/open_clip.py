@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -94,6 +95,7 @@ class OpenClipEncoder:
         weights_hash = hash_weights(built.visual.state_dict())
         self._model = built.eval().requires_grad_(requires_grad=False).to(self.device)
         self._model_name, self._layer, self._region, self._patch_tokens = model, layer, region, patch_tokens
+        self._by_tag = bool(open_clip.get_pretrained_cfg(model, pretrained))
         self.remarks = remarks
         visual = self._model.visual
         self.side = _side(visual, model)
@@ -141,13 +143,34 @@ class OpenClipEncoder:
             return normalised(images.float() * kept, self._mean, self._std)
         return normalised(images, self._mean, self._std)
 
+    @property
+    def no_text(self) -> str:
+        """Why :meth:`encode_text` has no features comparable with those of :meth:`encode`; empty where it has."""
+        if self._layer != "projection":
+            return f"--layer {self._layer}: its features cannot be compared with text; use projection"
+        return self._tokenizer[1]
+
+    @property
+    def text_space(self) -> bool:
+        """Whether :meth:`encode_text` gives features comparable with those of :meth:`encode`."""
+        return not self.no_text
+
+    @cached_property
+    def text_weights_hash(self) -> str:
+        """SHA-256 of all weights that are not the image tower's."""
+        state = self._model.state_dict()
+        return hash_weights({name: tensor for name, tensor in state.items() if not name.startswith("visual.")})
+
+    @cached_property
+    def _tokenizer(self) -> tuple[Any, str]:
+        return _tokenizer(self._model_name, download=self._by_tag)
+
     @torch.inference_mode()
     def encode_text(self, prompts: Sequence[str]) -> torch.Tensor:
         """Encode texts, as :meth:`flawshot.encoders.base.Encoder.encode_text` says."""
-        if self._layer != "projection":
-            raise FlawshotError(f"--layer {self._layer}: its features cannot be compared with text; use projection")
-        tokenizer = open_clip.get_tokenizer(self._model_name)
-        features: torch.Tensor = self._model.encode_text(tokenizer(list(prompts)).to(self.device))
+        if self.no_text:
+            raise FlawshotError(self.no_text)
+        features: torch.Tensor = self._model.encode_text(self._tokenizer[0](list(prompts)).to(self.device))
         return features.float()
 
 
@@ -227,6 +250,16 @@ def _from_tag(model: str, pretrained: str, own: str, expected: str) -> Any:
         raise FlawshotError(
             f"--pretrained {pretrained}: cannot be downloaded ({one_line(error)[:200]}); offline, give a local file"
         ) from error
+
+
+def _tokenizer(model: str, *, download: bool) -> tuple[Any, str]:
+    """A model's tokenizer, and why there is none. CLIP's own comes with open_clip, others lie on Hugging Face's hub."""
+    name = (open_clip.get_model_config(model) or {}).get("text_cfg", {}).get("hf_tokenizer_name")
+    options = {"local_files_only": True} if name and not download else {}
+    try:
+        return open_clip.get_tokenizer(model, **options), ""
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        return None, f"--model {model}: its tokenizer {name} is not at hand ({one_line(error)[:200]})"
 
 
 def _side(visual: Any, model: str) -> int:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sklearn.base import clone
 
 from flawshot.classifiers import make_classifier
-from flawshot.errors import FlawshotError
+from flawshot.classifiers.base import Support
+from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
 from flawshot.evaluation.estimates import estimate_error, estimate_share
 from flawshot.evaluation.intervals import DRAWS
@@ -34,6 +34,8 @@ __all__ = ["YARDSTICKS", "evaluate"]
 
 # What stands in every table beside the classifiers: the blind guess, and the best answer that never looks.
 YARDSTICKS = ("chance", "majority")
+# Trained classifiers train so many episodes together; more would only take memory.
+EPISODES_AT_ONCE = 8
 
 
 class _Task(NamedTuple):
@@ -46,44 +48,45 @@ class _Task(NamedTuple):
     asked: NDArray[np.bool_]
 
 
-class _Sets(NamedTuple):
-    """One episode's features; ``columns`` are the places of its queries among the task's."""
-
-    support: NDArray[np.float32]
-    labels: NDArray[np.str_]
-    query: NDArray[np.float32]
-    columns: NDArray[np.intp]
-
-
 def evaluate(
     bank: FeatureBank,
     episode_sets: Sequence[EpisodeSet],
     classifiers: Sequence[str] | Mapping[str, FewShotClassifier],
     *,
+    device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Results:
     """Fit and score classifiers on every episode.
 
-    An estimator gets the support set's features and labels and the query set's features, and nothing else. Intervals
-    are percentiles of 10,000 bootstrap draws over seeds and query images together (the instances of an image, or of
-    a group, stay together); where every query is right, or every one wrong, Wilson's bound on their number.
+    An estimator gets the support set's features and labels, if it needs them text features of the categories' names,
+    and the query set's features, and nothing else. Intervals are percentiles of 10,000 bootstrap draws over seeds and
+    query images together (the instances of an image, or of a group, stay together); where every query is right, or
+    every one wrong, Wilson's bound on their number.
 
     Args:
         bank: The features; its catalog gives the labels.
         episode_sets: Episodes verified against the bank's catalog, as :func:`flawshot.read_episodes` gives them.
         classifiers: Names, or estimators by name. The first one is the reference of the paired differences.
+        device: Where classifiers that are named, and trained, are trained: ``cpu``, ``cuda``, ….
         progress: Called with the episodes done and all there are, after each.
 
     Raises:
-        FlawshotError: If there is nothing to evaluate, a name is not known, or the bank lacks an instance.
+        FlawshotError: If there is nothing to evaluate, a name is not known, or the bank lacks an instance, or text
+            features that an estimator needs.
     """
-    estimators = _estimators(classifiers)
+    estimators = _estimators(classifiers, device)
     pairs = Counter((each.product, each.shots) for each in episode_sets)
     if not episode_sets:
         raise FlawshotError("nothing to evaluate: name at least one episode file")
     (product, shots), times = pairs.most_common(1)[0]
     if times > 1:
         raise FlawshotError(f"{product} at {shots} shots is given by {times} episode files; give one protocol's only")
+    by_text = [name for name, estimator in estimators.items() if estimator.needs_text]
+    for each in episode_sets if by_text else ():
+        try:
+            bank.text_features(each.product, each.categories)
+        except FeatureBankError as error:
+            raise FlawshotError(f"--classifiers {','.join(by_text)}: {error}") from error
     total = len(estimators) * sum(len(each.episodes) for each in episode_sets)
     done = itertools.count(1)
 
@@ -104,11 +107,16 @@ def evaluate(
     )
 
 
-def _estimators(classifiers: Sequence[str] | Mapping[str, FewShotClassifier]) -> dict[str, FewShotClassifier]:
+def _estimators(
+    classifiers: Sequence[str] | Mapping[str, FewShotClassifier], device: str
+) -> dict[str, FewShotClassifier]:
     if isinstance(classifiers, Mapping):
         estimators = dict(classifiers)
     else:
         estimators = {name: make_classifier(name) for name in classifiers if name not in YARDSTICKS}
+        for estimator in estimators.values():
+            if "device" in estimator.get_params():
+                estimator.set_params(device=device)
     for name in YARDSTICKS:
         if name in estimators:
             raise FlawshotError(f"classifiers: {name!r} is the name of a yardstick; name the estimator otherwise")
@@ -123,11 +131,19 @@ def _outcomes(
     """Every classifier, then every yardstick, on one product at one K."""
     made = {name: _blank(task) for name in estimators}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in estimators}
-    for seed in range(len(task.episodes.episodes)):
-        sets = _sets(bank, task, seed)
-        for name, estimator in estimators.items():
-            times[name].append(_run_episode(task, seed, sets, clone(estimator), made[name]))
-            tick()
+    total = len(task.episodes.episodes)
+    for first in range(0, total, EPISODES_AT_ONCE):
+        seeds = range(first, min(first + EPISODES_AT_ONCE, total))
+        supports = [_support(bank, task, seed) for seed in seeds]
+        fitted = {name: _fit(estimator, supports) for name, estimator in estimators.items()}
+        for number, seed in enumerate(seeds):
+            query = bank.features([task.query[column] for column in np.flatnonzero(task.asked[seed])])
+            for name, (several, seconds) in fitted.items():
+                start = time.perf_counter()
+                probabilities = several[number].predict_proba(query)
+                times[name].append((seconds, time.perf_counter() - start))
+                _note(task, seed, several[number], probabilities, made[name])
+                tick()
     for name in YARDSTICKS:
         made[name] = _yardstick(name, task)
         times[name] = [(0.0, 0.0)] * len(task.episodes.episodes)
@@ -161,34 +177,33 @@ def _blank(task: _Task) -> Predictions:
     return Predictions(task.asked, task.truth, np.full(shape, -1), np.zeros(shape), np.zeros(shape), units)
 
 
-def _sets(bank: FeatureBank, task: _Task, seed: int) -> _Sets:
+def _support(bank: FeatureBank, task: _Task, seed: int) -> Support:
     episode, labels, rows = task.episodes.episodes[seed], bank.catalog.column("category"), bank.catalog.row_of
-    columns = np.flatnonzero(task.asked[seed])
-    return _Sets(
-        support=bank.features(episode.support),
-        labels=np.array([labels[rows[identifier]] for identifier in episode.support]),
-        query=bank.features([task.query[column] for column in columns]),
-        columns=columns,
-    )
+    named = [labels[rows[identifier]] for identifier in episode.support]
+    text = bank.text_features(task.episodes.product, sorted(set(named))) if bank.has_text else None
+    return Support(bank.features(episode.support), np.array(named), text)
 
 
-def _run_episode(
-    task: _Task, seed: int, sets: _Sets, fresh: FewShotClassifier, into: Predictions
-) -> tuple[float, float]:
-    """Fit and predict one episode, and give the seconds that each took."""
+def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[list[FewShotClassifier], float]:
+    """The estimator fitted to each support set, and the seconds that each took on average."""
+    if not estimator.needs_text:
+        supports = [support._replace(text=None) for support in supports]
     start = time.perf_counter()
-    fresh.fit(sets.support, sets.labels)
-    fitted = time.perf_counter()
-    probabilities = fresh.predict_proba(sets.query)
-    predicted_at = time.perf_counter()
+    several = estimator.fit_many(supports)
+    return several, (time.perf_counter() - start) / len(supports)
+
+
+def _note(
+    task: _Task, seed: int, fitted: FewShotClassifier, probabilities: NDArray[np.float32], into: Predictions
+) -> None:
+    """Note what one episode's queries were given."""
     if not np.isfinite(probabilities).all():
-        raise FlawshotError(f"{fresh}: gives probabilities that are not finite")
-    winners = probabilities.argmax(axis=1)
-    numbers = np.array([task.episodes.categories.index(category) for category in fresh.classes_])
-    into.predicted[seed, sets.columns] = numbers[winners]
-    into.right[seed, sets.columns] = numbers[winners] == task.truth[sets.columns]
-    into.confidence[seed, sets.columns] = probabilities[np.arange(len(winners)), winners]
-    return fitted - start, predicted_at - fitted
+        raise FlawshotError(f"{fitted}: gives probabilities that are not finite")
+    columns, winners = np.flatnonzero(task.asked[seed]), probabilities.argmax(axis=1)
+    numbers = np.array([task.episodes.categories.index(category) for category in fitted.classes_])
+    into.predicted[seed, columns] = numbers[winners]
+    into.right[seed, columns] = numbers[winners] == task.truth[columns]
+    into.confidence[seed, columns] = probabilities[np.arange(len(winners)), winners]
 
 
 def _yardstick(name: str, task: _Task) -> Predictions:
@@ -283,9 +298,11 @@ def _category_score(
 def _provenance(
     bank: FeatureBank, episode_sets: Sequence[EpisodeSet], estimators: Mapping[str, FewShotClassifier]
 ) -> dict[str, Any]:
+    text = bank.manifest.text
     return {
         "flawshot": importlib.metadata.version("flawshot"),
         "encoder": bank.manifest.encoder.model_dump(mode="json"),
+        "text": None if text is None else text.model_dump(mode="json", exclude={"file", "rows"}),
         "views": bank.manifest.views.model_dump(mode="json"),
         "libraries": bank.manifest.libraries,
         "protocols": sorted({each.protocol for each in episode_sets}),

@@ -1,0 +1,71 @@
+"""Soft k-means: prototypes that the queries refine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.preprocessing import normalize
+
+from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import one_hot
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SoftKMeans"]
+
+
+class SoftKMeans(FewShotClassifier):
+    """Prototypes of the support set, refined by all queries at once: transductive.
+
+    An instance is the mean of its views, centred by the support set's mean and scaled to length one; a prototype is
+    the mean of its category's instances, scaled again. Then, several times over: every query is shared out among the
+    categories, by the softmax of its cosines over a temperature, and a prototype becomes the mean of its support
+    instances, of weight 1, and of all queries, each of the weight of its share. The last shares are the probabilities.
+
+    What an instance gets depends on the queries asked with it. Computed in float64, so that their order does not
+    matter.
+
+    Args:
+        temperature: What cosines are divided by. The authors learn an embedding in which squared distances need none;
+            on vectors of length one a cosine over 0.1 is the squared distance times -5. Ours, and not tuned.
+        iterations: How many times the prototypes are refined. The authors do so once, in training and testing; frozen
+            features are refined till the shares hardly change. With none, these are centred prototypes.
+
+    References:
+        Ren et al.: "Meta-Learning for Semi-Supervised Few-Shot Classification", ICLR 2018, without the meta-learning,
+        and with the queries as what has no labels.
+    """
+
+    transductive: ClassVar[bool] = True
+
+    positive: ClassVar[tuple[str, ...]] = ("temperature",)
+
+    centre_: NDArray[np.float64]
+    sums_: NDArray[np.float64]
+
+    def __init__(self, temperature: float = 0.1, iterations: int = 10) -> None:
+        self.temperature = temperature
+        self.iterations = iterations
+
+    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+        self.centre_ = views.mean(axis=(0, 1), dtype=np.float64)
+        self.sums_ = one_hot(labels, len(self.classes_)).T @ self._instances(views)
+
+    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        queries = self._instances(views)
+        shares = self._shares(queries, self.sums_)
+        for _ in range(self.iterations):
+            # Sums serve as means: prototypes are scaled to length one.
+            shares = self._shares(queries, self.sums_ + shares.T @ queries)
+        return shares.astype(np.float32)
+
+    def _instances(self, views: NDArray[np.float32]) -> NDArray[np.float64]:
+        scaled: NDArray[np.float64] = normalize(views.mean(axis=1, dtype=np.float64) - self.centre_)
+        return scaled
+
+    def _shares(self, queries: NDArray[np.float64], sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        shares: NDArray[np.float64] = softmax(queries @ normalize(sums).T / self.temperature, axis=1)
+        return shares

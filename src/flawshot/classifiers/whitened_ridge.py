@@ -1,0 +1,203 @@
+"""Whitened ridge: what the views of one instance differ by says nothing of its category, and counts for little."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.optimize import minimize_scalar
+
+from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import category_means, normalise, one_hot, softmax
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "WhitenedRidge",
+    "balance",
+    "fit_temperature",
+    "leave_one_out",
+    "ridge_regression",
+    "view_whitener",
+    "whiten",
+]
+
+# Where instances' views differ by less than this, there is nothing to learn from their differences.
+SMALLEST_SCATTER = 1e-10
+# The prior of a temperature: log-normal, with this spread of its logarithm. See docs/adr/0008.
+PRIOR_TEMPERATURE, PRIOR_SPREAD = 0.09, 0.35
+TEMPERATURES = (0.005, 5.0)
+
+
+class WhitenedRidge(FewShotClassifier):
+    """Ridge regression on whitened mean views; ``default``.
+
+    The views of an instance show one flaw in several crops. What they differ by is how a crop is cut, not what the
+    flaw is; with one to five examples a category it is the only measure of noise that is well known, and it needs no
+    labels. So features are whitened by the scatter of views around their instance's mean, shrunk towards the identity
+    (with one view an instance there is no scatter, and nothing is whitened). Then: an instance is the mean of its
+    views of length one, centred by the mean of the category means, whitened, scaled to length one; categories are
+    separated by ridge regression on their indicators, each category weighing alike.
+
+    The probabilities are the softmax of the scores over a temperature, fitted on the support set by leaving one out
+    (in closed form, with whitening and centre kept), under a log-normal prior around 0.09; at one shot it is 0.09.
+
+    Training-free and inductive. Ours; no paper. Nothing is chosen on queries: ``docs/adr/0008`` tells where the
+    defaults are from, and what else was tried.
+
+    Args:
+        ridge: The ridge penalty, beside whitened instances of length one.
+        shrinkage: How much of the mean variance of a feature is added to the scatter of views.
+
+    Attributes:
+        whitener_: Lower factor of the shrunk scatter, float32 ``[dim, dim]``, or None.
+        centre_: float32 ``[dim]``.
+        weights_: float32 ``[categories, dim]``.
+        temperature_: What scores are divided by.
+    """
+
+    positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage")
+
+    whitener_: NDArray[np.float32] | None
+    centre_: NDArray[np.float32]
+    weights_: NDArray[np.float32]
+    temperature_: float
+
+    def __init__(self, ridge: float = 0.5, shrinkage: float = 2.0) -> None:
+        self.ridge = ridge
+        self.shrinkage = shrinkage
+
+    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+        categories = len(self.classes_)
+        unit = normalise(views)
+        instances = unit.mean(axis=1)
+        self.whitener_ = view_whitener(unit - instances[:, None], self.shrinkage)
+        self.centre_ = category_means(instances, labels, categories).mean(axis=0)
+        support = whiten(instances - self.centre_, self.whitener_)
+        targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
+        self.weights_ = ridge_regression(support, targets, weights, self.ridge)
+        self.temperature_ = PRIOR_TEMPERATURE
+        several = np.bincount(labels)[labels] > 1
+        if several.any():
+            scores = leave_one_out(support, targets, weights, self.ridge)
+            self.temperature_ = fit_temperature(scores[several], labels[several])
+
+    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        queries = whiten(normalise(views).mean(axis=1) - self.centre_, self.whitener_)
+        return softmax(queries @ self.weights_.T / np.float32(self.temperature_))
+
+
+def view_whitener(residuals: NDArray[np.float32], shrinkage: float) -> NDArray[np.float32] | None:
+    """The factor that whitens by the scatter of views.
+
+    Args:
+        residuals: Views less their instance's mean, float32 ``[instances, views, dim]``.
+        shrinkage: How much of the mean variance of a feature is added to every feature's.
+
+    Returns:
+        Lower triangular float32 ``[dim, dim]``, the Cholesky factor of scatter / (shrinkage * mean variance) +
+        identity; None where the views do not differ.
+    """
+    rows = residuals.reshape(-1, residuals.shape[-1])
+    scatter = rows.T @ rows / np.float32(len(rows))
+    added = shrinkage * float(np.trace(scatter)) / len(scatter)
+    if added < SMALLEST_SCATTER * shrinkage / len(scatter):
+        return None
+    scatter /= np.float32(added)
+    scatter[np.diag_indices_from(scatter)] += 1
+    factor: NDArray[np.float32] = cholesky(scatter, lower=True, overwrite_a=True, check_finite=False)
+    return factor
+
+
+def whiten(centred: NDArray[np.float32], whitener: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Whiten centred instances ``[instances, dim]``, and scale them to length one."""
+    if whitener is None:
+        return normalise(centred)
+    return normalise(solve_triangular(whitener, centred.T, lower=True, check_finite=False).T)
+
+
+def balance(labels: NDArray[np.intp], categories: int) -> NDArray[np.float32]:
+    """Weights of instances with which each category weighs alike; their mean is one.
+
+    >>> [round(float(weight), 3) for weight in balance(np.array([0, 0, 0, 1]), 2)]
+    [0.667, 0.667, 0.667, 2.0]
+    """
+    counts = np.bincount(labels, minlength=categories)
+    return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
+
+
+def ridge_regression(
+    x: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32], ridge: float
+) -> NDArray[np.float32]:
+    """Weighted ridge regression without intercept, through the smaller of its two normal equations.
+
+    Args:
+        x: float32 ``[instances, dim]``.
+        targets: float32 ``[instances, categories]``.
+        weights: Of the instances, above 0, ``[instances]``.
+        ridge: Penalty of the squared coefficients.
+
+    Returns:
+        float32 ``[categories, dim]``.
+    """
+    x64, weight = x.astype(np.float64), weights.astype(np.float64)
+    if len(x) <= x.shape[1]:
+        solved = x64.T @ cho_solve(cho_factor(x64 @ x64.T + np.diag(ridge / weight)), targets)
+    else:
+        moments = (x64.T * weight) @ x64 + ridge * np.eye(x.shape[1])
+        solved = cho_solve(cho_factor(moments), (x64.T * weight) @ targets)
+    coefficients: NDArray[np.float32] = solved.T.astype(np.float32)
+    return coefficients
+
+
+def leave_one_out(
+    x: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32], ridge: float
+) -> NDArray[np.float32]:
+    """What :func:`ridge_regression` gives each instance when fitted on the others, in closed form.
+
+    Args:
+        x: float32 ``[instances, dim]``.
+        targets: float32 ``[instances, categories]``.
+        weights: Of the instances, above 0, ``[instances]``.
+        ridge: Penalty of the squared coefficients.
+
+    Returns:
+        float32 ``[instances, categories]``.
+
+    References:
+        Allen: "The relationship between variable selection and data augmentation and a method for prediction" (PRESS),
+        Technometrics 1974.
+    """
+    x64, weight = x.astype(np.float64), weights.astype(np.float64)
+    if len(x) <= x.shape[1]:
+        inverse = np.linalg.inv(x64 @ x64.T + np.diag(ridge / weight))
+        scores = targets - (inverse @ targets) / np.diag(inverse)[:, None]
+    else:
+        moments = cho_factor((x64.T * weight) @ x64 + ridge * np.eye(x.shape[1]))
+        leverage = weight * np.einsum("nd,dn->n", x64, cho_solve(moments, x64.T))
+        fitted = x64 @ cho_solve(moments, (x64.T * weight) @ targets)
+        scores = targets - (targets - fitted) / (1 - leverage)[:, None]
+    return scores.astype(np.float32)
+
+
+def fit_temperature(scores: NDArray[np.float32], labels: NDArray[np.intp]) -> float:
+    """The temperature of the greatest posterior: likelihood of the labels, log-normal prior.
+
+    Args:
+        scores: Of instances that were left out, float32 ``[instances, categories]``.
+        labels: Their category numbers.
+
+    References:
+        Guo et al.: "On Calibration of Modern Neural Networks", ICML 2017, for the temperature; the prior is ours.
+    """
+    own = np.arange(len(labels))
+
+    def loss(logarithm: float) -> float:
+        logits = scores.astype(np.float64) / np.exp(logarithm)
+        logits -= logits.max(axis=1, keepdims=True)
+        likelihood = (logits[own, labels] - np.log(np.exp(logits).sum(axis=1))).sum()
+        return float(((logarithm - np.log(PRIOR_TEMPERATURE)) / PRIOR_SPREAD) ** 2 / 2 - likelihood)
+
+    return float(np.exp(minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded").x))

@@ -1,0 +1,61 @@
+"""Zero-shot: CLIP's classifier by text alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import normalise, softmax
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["LOGIT_SCALE", "ZeroShot", "text_logits"]
+
+# Where CLIP's learnt logit scale ended, clipped at 100 in training.
+LOGIT_SCALE = 100.0
+
+
+class ZeroShot(FewShotClassifier):
+    """The category whose text feature is nearest by cosine.
+
+    An instance is the mean of its views, scaled to length one. From the support set it takes the categories, nothing
+    else. The text features are taken as they come: an ensemble of prompts is averaged before.
+
+    Args:
+        scale: What cosines are multiplied by, CLIP's own 100 unless told; it changes probabilities, never predictions.
+
+    References:
+        Radford et al.: "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021.
+    """
+
+    needs_text: ClassVar[bool] = True
+
+    positive: ClassVar[tuple[str, ...]] = ("scale",)
+
+    def __init__(self, scale: float = LOGIT_SCALE) -> None:
+        self.scale = scale
+
+    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+        """Nothing is learnt."""
+
+    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        return softmax(text_logits(normalise(views.mean(axis=1)), self.text_, self.scale))
+
+
+def text_logits(
+    instances: NDArray[np.float32], text: NDArray[np.float32], scale: float = LOGIT_SCALE
+) -> NDArray[np.float32]:
+    """CLIP's logits: scaled cosines to the text features.
+
+    Args:
+        instances: float32 ``[instances, dim]`` of length one.
+        text: Text features of any length, float32 ``[categories, dim]``.
+        scale: What cosines are multiplied by.
+
+    Returns:
+        float32 ``[instances, categories]``.
+    """
+    logits: NDArray[np.float32] = scale * (instances @ normalise(text).T)
+    return logits

@@ -1,0 +1,47 @@
+"""Tensors in a feature bank's safetensors files: opened with one-line errors, checked before they are read."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from safetensors import SafetensorError, safe_open
+
+from flawshot.errors import FeatureBankError
+from flawshot.files import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["REMEDY", "check_tensor", "opened_tensors"]
+
+REMEDY = "make the bank again"
+NAMES = {"float16": "F16", "float32": "F32"}
+
+
+@contextmanager
+def opened_tensors(path: Path) -> Iterator[Any]:
+    """Open a safetensors file.
+
+    Raises:
+        FeatureBankError: If it, or what is read of it meanwhile, cannot be read.
+    """
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            yield opened
+    except (OSError, SafetensorError) as error:
+        raise FeatureBankError(f"{path}: cannot be read ({one_line(error)}); {REMEDY}") from error
+
+
+def check_tensor(path: Path, key: str, dtype: Literal["float16", "float32"], shape: tuple[int, ...]) -> None:
+    """Check a tensor's type and shape without reading it.
+
+    Raises:
+        FeatureBankError: If it is not as told.
+    """
+    with opened_tensors(path) as opened:
+        piece = opened.get_slice(key)
+        found, kind = piece.get_shape(), piece.get_dtype()
+    if tuple(found) != shape or kind != NAMES[dtype]:
+        raise FeatureBankError(f"{path}: {key}: is {kind} {found}, not {dtype} {list(shape)} as told; {REMEDY}")

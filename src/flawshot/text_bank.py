@@ -1,0 +1,181 @@
+"""Text features of the categories' names, beside a feature bank's features of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from flawshot.errors import FeatureBankError, FlawshotError, printable
+from flawshot.files import Document
+from flawshot.prompts import Prompts, prompts_of
+from flawshot.tensors import REMEDY, check_tensor, opened_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from flawshot.catalog import Catalog
+    from flawshot.encoders.base import Encoder
+    from flawshot.features import EncoderRecord
+
+__all__ = ["TEXT_FILE", "TextFeatures", "TextRecord", "encode_categories", "read_text", "save_text", "why_none"]
+
+TEXT_FILE: Final = "text.safetensors"
+KEY = "text"
+# Prompts that pass the text tower at once.
+BATCH = 64
+
+
+class TextRecord(Document):
+    """What shaped a bank's text features.
+
+    Attributes:
+        file: Their file in the bank's folder.
+        templates: Prompts of every category that has none of its own.
+        categories: The own prompts of the others, by label.
+        rows: (product, category) of each row.
+        weights_hash: SHA-256 of the text tower's weights, or None where they are not at hand.
+    """
+
+    file: Literal["text.safetensors"]
+    templates: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
+    rows: tuple[tuple[str, str], ...]
+    weights_hash: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class TextFeatures:
+    """Text features with what shaped them.
+
+    Attributes:
+        record: What shaped them, and which category each row is of.
+        matrix: float32 ``[rows, dim]`` of length one.
+    """
+
+    record: TextRecord
+    matrix: NDArray[np.float32]
+
+    def of(self, product: str, categories: Sequence[str], bank: Path) -> NDArray[np.float32]:
+        """Those of some categories of a product, float32 ``[categories, dim]``.
+
+        Raises:
+            FeatureBankError: Naming the bank, if it has none of a category.
+        """
+        place = {row: number for number, row in enumerate(self.record.rows)}
+        absent = [category for category in categories if (product, category) not in place]
+        if absent:
+            raise FeatureBankError(f"{bank}: holds no text features of {printable(f'{product}/{absent[0]}')}")
+        return self.matrix[[place[product, category] for category in categories]]
+
+
+def encode_categories(
+    encoder: Encoder, prompts: Prompts | None, catalog: Catalog, old: TextFeatures | None
+) -> TextFeatures | None:
+    """Text features of every category of every product of a catalog.
+
+    Each is the mean over the category's prompts of their features, scaled to length one before and after.
+
+    Args:
+        encoder: Its ``text_space`` says whether it can tell texts and images together.
+        prompts: The prompts; the built-in ones where None.
+        catalog: The instances.
+        old: Text features that are there already; they are given back if nothing that shaped them differs.
+
+    Returns:
+        None where the encoder has no such space.
+
+    Raises:
+        FlawshotError: If it has none but prompts are given, or its features are not such.
+    """
+    if not getattr(encoder, "text_space", False):
+        if prompts is not None:
+            reason = getattr(encoder, "no_text", "") or f"{encoder.record.name} has no text tower"
+            raise FlawshotError(f"--prompts: are of no use here; {reason}")
+        return None
+    prompts = prompts or Prompts()
+    rows = _pairs(catalog)
+    record = TextRecord(
+        file=TEXT_FILE,
+        templates=prompts.templates,
+        categories=dict(prompts.categories),
+        rows=rows,
+        weights_hash=getattr(encoder, "text_weights_hash", None),
+    )
+    if old is not None and old.record == record:
+        return old
+    texts = [prompts_of(prompts, *row) for row in rows]
+    distinct = list(dict.fromkeys(text for own in texts for text in own))
+    place = {text: number for number, text in enumerate(distinct)}
+    parts = [
+        encoder.encode_text(distinct[start : start + BATCH]).cpu().numpy() for start in range(0, len(distinct), BATCH)
+    ]
+    features = _scaled(np.concatenate(parts).astype(np.float32)) if parts else np.empty((0, encoder.dim), np.float32)
+    matrix = np.empty((len(rows), encoder.dim), dtype=np.float32)
+    if features.shape[1:] != matrix.shape[1:]:
+        raise FlawshotError(
+            f"{encoder.record.name}: its text features have shape {list(features.shape)}, its images' dim is "
+            f"{encoder.dim}, so they are not comparable"
+        )
+    for number, own in enumerate(texts):
+        matrix[number] = _scaled(features[[place[text] for text in own]].mean(axis=0))
+        if not np.isfinite(matrix[number]).all():
+            named = printable("/".join(rows[number]))
+            raise FlawshotError(f"{encoder.record.name}: text features of {named} are not finite; use other prompts")
+    return TextFeatures(record, matrix)
+
+
+def save_text(folder: Path, text: TextFeatures) -> None:
+    """Write text features into a bank's folder."""
+    save_file({KEY: np.ascontiguousarray(text.matrix)}, folder / text.record.file)
+
+
+def read_text(folder: Path, record: TextRecord, dim: int, catalog: Catalog) -> TextFeatures:
+    """Read and check a bank's text features.
+
+    Raises:
+        FeatureBankError: With one line that names the file and the field, if they are damaged or do not fit the rest.
+    """
+    path, manifest = folder / record.file, folder / "manifest.json"
+    if len(set(record.rows)) != len(record.rows):
+        raise FeatureBankError(f"{manifest}: text.rows: names a category twice; {REMEDY}")
+    absent = set(_pairs(catalog)).difference(record.rows)
+    if absent:
+        named = printable("/".join(min(absent)))
+        raise FeatureBankError(f"{manifest}: text.rows: lacks {named} of catalog.parquet; {REMEDY}")
+    check_tensor(path, KEY, "float32", (len(record.rows), dim))
+    with opened_tensors(path) as opened:
+        matrix: NDArray[np.float32] = opened.get_tensor(KEY)
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if bad.size:
+        named = printable("/".join(record.rows[bad[0]]))
+        raise FeatureBankError(f"{path}: {KEY}: features of {named} are not finite; {REMEDY}")
+    return TextFeatures(record, matrix)
+
+
+def why_none(encoder: EncoderRecord) -> str:
+    """Why a bank of this encoder's has no text features, and what helps."""
+    trunk = "layer trunk" in encoder.preprocessing
+    return (
+        f"has no text features of the categories ({encoder.name}: "
+        f"{'features of the trunk' if trunk else 'no text tower was at hand'}); "
+        "encode with a CLIP whose text tower is there, and --layer projection"
+    )
+
+
+def _pairs(catalog: Catalog) -> tuple[tuple[str, str], ...]:
+    """(product, category) of all instances that have a label, sorted."""
+    pairs = set(zip(catalog.column("product"), catalog.column("category"), strict=True))
+    return tuple(sorted(pair for pair in pairs if pair[1]))
+
+
+def _scaled(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scaled to length one; not finite where there is no length."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return scaled
