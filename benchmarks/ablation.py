@@ -3,8 +3,8 @@
     python -m pip install -e ".[benchmarks]"
     python benchmarks/ablation.py [--work DIR]
 
-Prints mean accuracies in per cent, a row a variant. The variants are written out here, plainly; ``docs/adr/0008`` has the
-table and draws the conclusions. To transistor's 21 queries it adds *pooled*: all 43 transistor instances, K of each
+Prints mean accuracies in per cent, a row a variant. The variants are written out here, plainly; ``docs/adr/0008`` has
+the table and draws the conclusions. To transistor's 21 queries it adds *pooled*: all 43 transistor instances, K of each
 category as support and the rest (other images) as queries, 30 times. ``banks.py`` says what else is run on.
 """
 

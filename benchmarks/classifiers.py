@@ -1,10 +1,11 @@
 """How fast the trained, the training-free, and the reader are, each against the plain way, timed in one run.
 
-    python benchmarks/classifiers.py [--seeds 5] [--shots 5]
+    python benchmarks/classifiers.py [--seeds 5] [--shots 5] [--device cpu]
 
-Zip-Adapter-F and matched-prototype on the AlphaCLIP features that MVREC released (folder ``mvrec`` of FLAWSHOT_SHARED,
-by default ``../shared/data``; random numbers of the same shape where they are not at hand), and Labelme files a second
-against ``labelme.LabelFile``. Ratios count, not seconds: both sides are timed in turns on the same machine.
+Zip-Adapter-F, default and matched-prototype on the AlphaCLIP features that MVREC released (folder ``mvrec`` of
+FLAWSHOT_SHARED, by default ``../shared/data``; random numbers of the same shape where they are not at hand); trained
+classifiers with the seeds' episodes trained together against one after another; and Labelme files a second against
+``labelme.LabelFile``. Ratios count, not seconds: both sides are timed in turns on the same machine.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from PIL import Image, ImageFilter
 
 import flawshot
+from flawshot.classifiers.base import Support
 from flawshot.classifiers.zip_adapter_f import _product
 from plain_zip_adapter_f import fit_and_predict
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHARED = Path(os.environ.get("FLAWSHOT_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
+TRAINING_FREE = ("default", "matched-prototype")
 
 
 class Task:
@@ -74,13 +77,14 @@ def seconds(work: Callable[[], object], repeats: int = 1) -> float:
 
 
 def trained(shots: int, seeds: int) -> None:
-    """Zip-Adapter-F and matched-prototype against the plain loop."""
+    """Zip-Adapter-F and the training-free against the plain loop."""
     source, made = tasks(shots, seeds)
     print(f"{source}; {shots} shots, {seeds} seeds, {torch.get_num_threads()} threads")
-    plain_seconds, our_seconds, free_seconds = [], [], []
-    plain_shares, our_shares, free_shares = [], [], []
-    matched = flawshot.make_classifier("matched-prototype")
-    matched.fit(made[0].support, made[0].labels).predict(made[0].query)  # first calls load what later ones have
+    plain_seconds, our_seconds, plain_shares, our_shares = [], [], [], []
+    free_seconds: dict[str, list[float]] = {name: [] for name in TRAINING_FREE}
+    free_shares: dict[str, list[float]] = {name: [] for name in TRAINING_FREE}
+    for name in TRAINING_FREE:  # first calls load what later ones have
+        flawshot.make_classifier(name).fit(made[0].support, made[0].labels).predict(made[0].query)
     for task in made:
         x, y, q = torch.from_numpy(task.support), torch.from_numpy(task.labels), torch.from_numpy(task.query)
         start = time.perf_counter()
@@ -90,19 +94,41 @@ def trained(shots: int, seeds: int) -> None:
         ours = flawshot.make_classifier("zip-adapter-f").fit(task.support, task.labels).predict(task.query)
         our_seconds.append(time.perf_counter() - start)
 
-        def free(task: Task = task) -> np.ndarray:
-            return flawshot.make_classifier("matched-prototype").fit(task.support, task.labels).predict(task.query)
-
-        free_seconds.append(seconds(free, repeats=20))
         plain_shares.append(float((plain == task.truth).mean()))
         our_shares.append(float((ours == task.truth).mean()))
-        free_shares.append(float((free() == task.truth).mean()))
+        for name in TRAINING_FREE:
+
+            def free(task: Task = task, name: str = name) -> np.ndarray:
+                return flawshot.make_classifier(name).fit(task.support, task.labels).predict(task.query)
+
+            free_seconds[name].append(seconds(free, repeats=20))
+            free_shares[name].append(float((free() == task.truth).mean()))
     print(f"  plain autograd loop   {sum(plain_seconds):8.2f} s   accuracies {rounded(plain_shares)}")
     print(f"  zip-adapter-f         {sum(our_seconds):8.2f} s   accuracies {rounded(our_shares)}")
-    print(f"  matched-prototype     {sum(free_seconds):8.4f} s   accuracies {rounded(free_shares)}")
+    for name in TRAINING_FREE:
+        print(f"  {name:20}  {sum(free_seconds[name]):8.4f} s   accuracies {rounded(free_shares[name])}")
     print(f"  zip-adapter-f takes {sum(our_seconds) / sum(plain_seconds):.2f} of the plain loop's time")
-    print(f"  matched-prototype's fit and predict are {sum(plain_seconds) / sum(free_seconds):.0f} times faster")
+    for name in TRAINING_FREE:
+        print(f"  {name}'s fit and predict are {sum(plain_seconds) / sum(free_seconds[name]):.0f} times faster")
     limits(made[0], sum(our_seconds) / seeds)
+
+
+def together(shots: int, seeds: int, device: str) -> None:
+    """Trained classifiers, the seeds' episodes together against one after another."""
+    _, made = tasks(shots, seeds)
+    rng = np.random.default_rng(0)
+    text = rng.normal(size=(len(np.unique(made[0].labels)), made[0].support.shape[2])).astype(np.float32)
+    supports = [Support(task.support, task.labels, text) for task in made]
+    print(f"{seeds} episodes of {shots} shots trained together on {device}, against one after another (random text)")
+    for name in ("zip-adapter-f", "tip-adapter-f", "clip-adapter"):
+        estimator = flawshot.make_classifier(name, device=device)
+        type(estimator).together_on_cpu = True  # here both ways are wanted, whichever the class would take
+        estimator.fit_many(supports[:1])
+        times = [seconds(lambda e=estimator: e.fit_many(supports))]
+        times.append(seconds(lambda e=estimator: [e.fit_many([support]) for support in supports]))
+        print(
+            f"  {name:14} together {times[0]:6.2f} s, apart {times[1]:6.2f} s: {times[1] / times[0]:.2f} times as fast"
+        )
 
 
 def limits(task: Task, per_seed: float) -> None:
@@ -190,8 +216,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shots", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     trained(options.shots, options.seeds)
+    together(options.shots, options.seeds, options.device)
     reading()
 
 
