@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import flawshot
-from banks import SHARED, DataSet, data_sets
+from banks import SHARED, DataSet, held_out, magnetic_tile, transistor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,9 @@ def main() -> None:
     if options.classifiers:
         names = options.classifiers.split(",")
     sections = []
-    for data in data_sets(options.work):
+    options.work.mkdir(parents=True, exist_ok=True)
+    made = [transistor, magnetic_tile] if SHARED.is_dir() else []
+    for data in (make(options.work) for make in (*made, held_out)):
         sections.append(section(data, names))
         print(sections[-1], flush=True)
     if options.write:
