@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 import flawshot
 from banks import SHARED, DataSet, held_out, magnetic_tile, transistor
 
@@ -99,7 +101,7 @@ def section(data: DataSet, names: list[str]) -> str:
     if data.name == "transistor":
         rows = sorted([*rows, *published()], key=lambda row: row[1])
     spent = time.perf_counter() - start
-    about = f"{data.about}. All of it took {spent:.0f} s."
+    about = f"{data.about}. All of it took {spent:.0f} s with {torch.get_num_threads()} thread(s)."
     return f"### {data.name}\n\n{about}\n\n{markdown(rows)}\n"
 
 

@@ -76,7 +76,7 @@ def transistor(folder: Path) -> DataSet:
     return DataSet("transistor", about, bank, episodes)
 
 
-def magnetic_tile(folder: Path, seeds: int = 20) -> DataSet:
+def magnetic_tile(folder: Path, seeds: int = 10) -> DataSet:
     """Magnetic tile, whole tiles apart."""
     source, labelme = SHARED / "magnetic-tile", folder / "magnetic-tile-labelme"
     _once(labelme, lambda place: import_masks(source, place, min_area=MIN_AREA))
