@@ -1,11 +1,12 @@
 """Where ``default`` comes from: its steps, and what else was tried, on three data sets.
 
     python -m pip install -e ".[benchmarks]"
-    python benchmarks/ablation.py [--work DIR]
+    python benchmarks/ablation.py [--work DIR] [--write]
 
-Prints mean accuracies in per cent, a row a variant. The variants are written out here, plainly; ``docs/adr/0008`` has
-the table and draws the conclusions. To transistor's 21 queries it adds *pooled*: all 43 transistor instances, K of each
-category as support and the rest (other images) as queries, 30 times. ``banks.py`` says what else is run on.
+Prints mean accuracies in per cent, a row a variant, and calibration errors. The variants are written out here, plainly;
+``docs/adr/0008`` has the tables (``--write`` puts them there) and draws the conclusions. To transistor's 21 queries it
+adds *pooled*: all 43 transistor instances, K of each category as support and the rest (other images) as queries, 30
+times. ``banks.py`` says what else is run on.
 """
 
 from __future__ import annotations
@@ -18,9 +19,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 import flawshot
+from accuracy import DOCS, put
 from banks import SHOTS, DataSet, data_sets
-from flawshot.classifiers.functional import category_means, normalise, one_hot
-from flawshot.classifiers.whitened_ridge import ridge_regression, view_whitener, whiten
+from flawshot.classifiers.functional import category_means, join_by_certainty, normalise, one_hot, softmax
+from flawshot.classifiers.whitened_ridge import (
+    balance,
+    fit_temperature,
+    leave_one_out,
+    ridge_regression,
+    view_whitener,
+    whiten,
+)
+from flawshot.evaluation.metrics import expected_calibration_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     # Support and query features [tokens, instances, views, dim], support labels -> scores [queries, categories].
     Variant = Callable[[Array, Array, NDArray[np.intp]], Array]
 
+ADR = DOCS.with_name("adr") / "0008-the-default-whitens-by-views.md"
 CENTRES = [4, 13, 22]
 CROSS = [9 * size + view for size in range(3) for view in (1, 3, 4, 5, 7)]
 
@@ -78,6 +89,7 @@ def whitened(
     shrinkage: float = 2.0,
     scatter: str = "views",
     matching: bool = False,
+    centred: bool = True,
 ) -> tuple[Array, Array]:
     """Views' scatter taken out; ``scatter`` says around what."""
     unit, asked = normalise(support), normalise(query)
@@ -91,13 +103,16 @@ def whitened(
         # As much weight to the spread of instances as to that of views.
         more = within * np.sqrt(np.float32(len(labels) * unit.shape[1] / freedom))
         residuals = np.sqrt(np.float32(2)) * np.concatenate([residuals.reshape(-1, unit.shape[2]), more])
-    whitener = view_whitener(residuals.reshape(1, -1, unit.shape[2]), shrinkage)
+    rows = residuals.reshape(-1, unit.shape[2])
+    whitener = view_whitener(rows.T @ rows / np.float32(len(rows)), shrinkage)
+    if not centred:
+        return whiten(unit.mean(axis=1), whitener), whiten(asked.mean(axis=1), whitener)
     if matching:
         centre = unit.mean(axis=0)
         parts = []
         for views in (unit, asked):
-            rows = whiten((views - centre).reshape(-1, unit.shape[2]), whitener)
-            parts.append(rows.reshape(len(views), -1) / np.sqrt(np.float32(unit.shape[1])))
+            flat = whiten((views - centre).reshape(-1, unit.shape[2]), whitener)
+            parts.append(flat.reshape(len(views), -1) / np.sqrt(np.float32(unit.shape[1])))
         return parts[0], parts[1]
     centre = unit.mean(axis=(0, 1))
     return whiten(unit.mean(axis=1) - centre, whitener), whiten(asked.mean(axis=1) - centre, whitener)
@@ -109,18 +124,44 @@ def by_token(support: Array, query: Array, labels: NDArray[np.intp], tokens: int
     return ridge(np.concatenate([s for s, _ in parts], axis=1), np.concatenate([q for _, q in parts], axis=1), labels)
 
 
+def by_view(support: Array, query: Array, labels: NDArray[np.intp]) -> Array:
+    """Cosines to the prototypes of each view, float32 ``[queries, views, categories]``; nothing is joined yet."""
+    centre = support.mean(axis=0)
+    made, asked = normalise(support - centre), normalise(query - centre)
+    means = normalise(category_means(made, labels, int(labels.max()) + 1))
+    return np.einsum("qvd,cvd->qvc", asked, means)
+
+
+def by_certainty(support: Array, query: Array, labels: NDArray[np.intp]) -> Array:
+    """Matched views, joined by how certain each is."""
+    return join_by_certainty(softmax(by_view(support, query, labels) / np.float32(0.1)))
+
+
+def by_reliability(support: Array, query: Array, labels: NDArray[np.intp]) -> Array:
+    """Matched views, each weighed by how far it sets the support's categories apart beside how far it spreads them."""
+    made = normalise(support - support.mean(axis=0))
+    means = category_means(made, labels, int(labels.max()) + 1)
+    within = ((made - means[labels]) ** 2).sum(axis=2).mean(axis=0)
+    between = (means**2).sum(axis=2).mean(axis=0)
+    weights = between / within if within.min() > 1e-6 else np.ones(support.shape[1], dtype=np.float32)
+    return (by_view(support, query, labels) * (weights / weights.sum())[:, None]).sum(axis=1)
+
+
 def variants() -> dict[str, Variant]:
     """Every variant by its name."""
 
     def on(views: list[int], **options: float) -> Variant:
         return lambda s, q, y: ridge(*whitened(s[0][:, views], q[0][:, views], y, **options), y)  # type: ignore[arg-type]
 
-    def classifier(name: str) -> Variant:
-        return lambda s, q, y: flawshot.make_classifier(name).fit(s[0], y).predict_proba(q[0])
+    def classifier(name: str, **parameters: float) -> Variant:
+        return lambda s, q, y: flawshot.make_classifier(name, **parameters).fit(s[0], y).predict_proba(q[0])
 
     every = list(range(27))
     found: dict[str, Variant] = {
         "matched views, prototypes (matched-prototype)": lambda s, q, y: prototypes(*matched(s[0], q[0]), y),
+        "zip-adapter: every view against mean views, joined by certainty": classifier("zip-adapter"),
+        "matched views, joined by certainty": lambda s, q, y: by_certainty(s[0], q[0], y),
+        "matched views, weighed by reliability": lambda s, q, y: by_reliability(s[0], q[0], y),
         "matched views, ridge 0.5": lambda s, q, y: ridge(*matched(s[0], q[0]), y),
         "mean view, not centred, prototypes": lambda s, q, y: prototypes(*averaged(s[0], q[0], centred=False), y),
         "mean view, prototypes": lambda s, q, y: prototypes(*averaged(s[0], q[0]), y),
@@ -144,13 +185,41 @@ def variants() -> dict[str, Variant]:
         found[f"default, scatter of {scatter}"] = lambda s, q, y, k=scatter: ridge(  # type: ignore[misc]
             *whitened(s[0], q[0], y, scatter=k), y
         )
+    found["default, not centred"] = lambda s, q, y: ridge(*whitened(s[0], q[0], y, centred=False), y)
     found["default, second token in place of the first"] = lambda s, q, y: by_token(s[1:], q[1:], y, 1)
     found["default, second token beside the first"] = lambda s, q, y: by_token(s, q, y, 2)
     found["default, cross15"] = on(CROSS)
     found["default, centre3"] = on(CENTRES)
     found["default, one view"] = on([13])
     found["default-transductive †"] = classifier("default-transductive")
+    for parameters in ({"query_weight": 0.1}, {"query_weight": 1.0}, {"iterations": 1}, {"iterations": 30}):
+        ((key, value),) = parameters.items()
+        found[f"default-transductive †, {key.replace('_', ' ')} {value:g}"] = classifier(
+            "default-transductive", **parameters
+        )
     found["soft-kmeans †"] = classifier("soft-kmeans")
+    return found
+
+
+def calibration(task: Task) -> dict[str, float]:
+    """Calibration error of ``default`` under other priors of the temperature."""
+    fitted = flawshot.make_classifier("default").fit(task.support[0], task.labels)
+    categories = len(fitted.classes_)
+    support = whiten(normalise(task.support[0]).mean(axis=1) - fitted.centre_, fitted.whitener_)
+    query = whiten(normalise(task.query[0]).mean(axis=1) - fitted.centre_, fitted.whitener_)
+    targets = one_hot(task.labels, categories) - np.float32(1 / categories)
+    left = leave_one_out(support, targets, balance(task.labels, categories), fitted.ridge)
+    several = np.bincount(task.labels)[task.labels] > 1
+    found = {}
+    for prior in (0.05, 0.07, 0.09, 0.12):
+        for spread in (0.15, 0.35, 1.0, 100.0):
+            temperature = prior
+            if several.any():
+                temperature = fit_temperature(left[several], task.labels[several], prior=prior, spread=spread)
+            shares = softmax(query @ fitted.weights_.T / np.float32(temperature))
+            right = (shares.argmax(axis=1) == task.truth).astype(np.float64)
+            error = expected_calibration_error(shares.max(axis=1).astype(np.float64), right)
+            found[f"prior {prior:g}, spread {spread:g}"] = error
     return found
 
 
@@ -184,9 +253,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("flawshot-benchmarks"), help="where banks are kept")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/adr/0008")
     options = parser.parse_args()
     found = variants()
     sums: dict[str, dict[tuple[str, int], list[float]]] = {name: {} for name in found}
+    errors: dict[str, dict[tuple[str, int], list[float]]] = {}
     columns: list[tuple[str, int]] = []
     for data in data_sets(options.work):
         sources = [(data.name, each.shots, tasks(data, each)) for each in data.episodes]
@@ -198,12 +269,30 @@ def main() -> None:
                 for name, variant in found.items():
                     right = variant(task.support, task.query, task.labels).argmax(axis=1) == task.truth
                     sums[name].setdefault((place, shots), []).append(float(right.mean()))
+                for name, error in calibration(task).items():
+                    errors.setdefault(name, {}).setdefault((place, shots), []).append(error)
     places = list(dict.fromkeys(place for place, _ in columns))
-    print("| variant | " + " | ".join(f"{place} {'/'.join(map(str, SHOTS))}" for place in places) + " |")
-    print("|" + "---|" * (1 + len(places)))
-    for name, own in sums.items():
-        cells = [" / ".join(f"{100 * np.mean(own[place, shots]):.1f}" for shots in SHOTS) for place in places]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    accuracy = markdown("variant", sums, places, lambda value: f"{100 * value:.1f}")
+    calibrated = markdown("calibration error, by the prior", errors, places, lambda value: f"{value:.3f}")
+    print(f"{accuracy}\n\n{calibrated}")
+    if options.write:
+        put(accuracy, "ablation", ADR)
+        put(calibrated, "calibration", ADR)
+
+
+def markdown(
+    title: str,
+    values: dict[str, dict[tuple[str, int], list[float]]],
+    places: list[str],
+    word: Callable[[float], str],
+) -> str:
+    """Means as a Markdown table, a row a variant."""
+    lines = [f"| {title} | " + " | ".join(f"{place} {'/'.join(map(str, SHOTS))}" for place in places) + " |"]
+    lines.append("|" + "---|" * (1 + len(places)))
+    for name, own in values.items():
+        cells = [" / ".join(word(float(np.mean(own[place, shots]))) for shots in SHOTS) for place in places]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

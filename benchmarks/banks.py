@@ -4,6 +4,7 @@
 - **magnetic tile**: 392 photographs, five categories, EfficientNet-Lite0, 27 views (``mso`` of 1.5, 2 and 3 times the
   box); protocol ``disjoint``, whole tiles apart.
 - **drawn**: four drawn products of six categories (``drawn.py``), encoded likewise; protocol ``disjoint``.
+- **held out**: four other drawn products, on which nothing was ever chosen; the others served to find ``default``.
 
 Real data is looked for in FLAWSHOT_SHARED (by default ``../shared/data``); what is not there is left out, and said.
 Encoding takes some minutes the first time; the banks are kept in the folder that is given.
@@ -12,8 +13,9 @@ Encoding takes some minutes the first time; the banks are kept in the folder tha
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import flawshot
 from drawn import draw_products
@@ -22,7 +24,10 @@ from flawshot.formats.masks import import_masks
 from flawshot.views import make_scheme
 from lite0 import Lite0Encoder
 
-__all__ = ["SHOTS", "DataSet", "data_sets"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["SHOTS", "DataSet", "data_sets", "held_out"]
 
 SHARED = Path(os.environ.get("FLAWSHOT_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
 SHOTS = (1, 3, 5)
@@ -47,13 +52,13 @@ class DataSet(NamedTuple):
 
 
 def data_sets(folder: Path) -> list[DataSet]:
-    """All data sets that are at hand.
+    """The data sets at hand that served to find ``default``.
 
     Args:
         folder: Where banks are kept between calls.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made = [drawn(folder)]
+    made = [drawn(folder, "drawn", seed=0)]
     for name, make in (("magnetic-tile", magnetic_tile), ("mvrec", transistor)):
         if (SHARED / name).is_dir():
             made.insert(0, make(folder))
@@ -71,11 +76,10 @@ def transistor(folder: Path) -> DataSet:
     return DataSet("transistor", about, bank, episodes)
 
 
-def magnetic_tile(folder: Path, seeds: int = 20) -> DataSet:
+def magnetic_tile(folder: Path, seeds: int = 10) -> DataSet:
     """Magnetic tile, whole tiles apart."""
     source, labelme = SHARED / "magnetic-tile", folder / "magnetic-tile-labelme"
-    if not labelme.is_dir():
-        import_masks(source, labelme, min_area=MIN_AREA)
+    _once(labelme, lambda place: import_masks(source, place, min_area=MIN_AREA))
     bank = _encoded(flawshot.Catalog.open(labelme), folder / "magnetic-tile")
     tiles = flawshot.groups_from_csv(source / "groups.csv", bank.catalog.column("image"))
     (product,) = bank.catalog.products
@@ -84,20 +88,32 @@ def magnetic_tile(folder: Path, seeds: int = 20) -> DataSet:
     return DataSet("magnetic tile", about, bank, episodes)
 
 
-def drawn(folder: Path, seeds: int = 5) -> DataSet:
+def held_out(folder: Path) -> DataSet:
+    """Four drawn products that nothing was chosen on."""
+    return drawn(folder, "held out", seed=1, seeds=3)
+
+
+def drawn(folder: Path, name: str, *, seed: int, seeds: int = 5) -> DataSet:
     """Four drawn products."""
-    data = folder / "drawn-images"
-    if not data.is_dir():
-        draw_products(data)
-    bank = _encoded(flawshot.Catalog.open(data, layout="{product}/**"), folder / "drawn")
+    data = folder / f"{name.replace(' ', '-')}-images"
+    _once(data, lambda place: draw_products(place, seed=seed))
+    bank = _encoded(flawshot.Catalog.open(data, layout="{product}/**"), folder / name.replace(" ", "-"))
     episodes = [
         flawshot.sample_episodes(bank.catalog, product, k, seeds=range(seeds))
         for product in bank.catalog.products
         for k in SHOTS
     ]
-    encoded = "mean of 4 products; EfficientNet-Lite0 (ImageNet; no CLIP), 27 views"
-    about = f"{encoded}; protocol disjoint, seeds 0 to {seeds - 1}"
-    return DataSet("drawn", about, bank, episodes)
+    encoded = f"mean of 4 drawn products (seed {seed}); EfficientNet-Lite0 (ImageNet; no CLIP), 27 views"
+    return DataSet(name, f"{encoded}; protocol disjoint, seeds 0 to {seeds - 1}", bank, episodes)
+
+
+def _once(place: Path, make: Callable[[Path], object]) -> None:
+    """Make a folder, unless it is there; a call that was cut short leaves none."""
+    if not place.is_dir():
+        unfinished = place.with_name(f".{place.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        make(unfinished)
+        unfinished.rename(place)
 
 
 def _encoded(catalog: flawshot.Catalog, out: Path) -> flawshot.FeatureBank:

@@ -1,8 +1,8 @@
 """Drawn products with drawn flaws, as Labelme files: a data set that anyone can make again.
 
 Each product has a surface (grain, weave, brushed, blotched) and six categories of flaws, two of which are alike on
-purpose (scratch and crack, stain and dent). They are no photographs; they serve where a third data set is wanted that
-nothing was tuned on.
+purpose (scratch and crack, stain and dent). They are no photographs; they serve where a third data set is wanted.
+Another seed gives other products.
 """
 
 from __future__ import annotations

@@ -45,12 +45,14 @@ class EncodeReport:
         encoded: Instances encoded in this call.
         kept: Instances whose features were there already.
         left_out: Images that could not be used.
+        remarks: What there is to say of the text features, a line each.
     """
 
     bank: FeatureBank
     encoded: int
     kept: int
     left_out: tuple[LeftOut, ...]
+    remarks: tuple[str, ...] = ()
 
 
 class _State(Document):
@@ -81,23 +83,25 @@ def encode_catalog(
     Features go into a folder beside ``out`` first; only a whole bank is ever found at ``out``. A call that was
     interrupted goes on where it was; of a bank that is there, made by the same encoder of the same views, what has
     changed neither in annotation nor in image is kept. Where the encoder has a text tower in the space of the features,
-    text features of the categories come with them.
+    text features of the categories come with them; where it has none now, those of the bank that is there stay.
 
     Args:
         catalog: The data set, its root at hand.
         encoder: What to encode with.
         scheme: Which views.
         out: The bank's folder.
-        prompts: What the text tower reads of the categories; the built-in prompts where None.
+        prompts: What the text tower reads of the categories. Where None those that the bank at ``out`` has already, and
+            without one the built-in prompts, which are also ``Prompts()``.
         batch_size: As for :func:`flawshot.encoding.encode_rows`.
         workers: Likewise.
         strict: Stop at the first image that cannot be used, instead of leaving its instances out.
-        overwrite: Whether a bank of another encoder or of other views at ``out`` may be replaced.
+        overwrite: Whether a bank of another encoder or of other views at ``out`` may be replaced, and the prompts and
+            text features of one of the same dropped.
         progress: Called with the crops done and all there are.
 
     Raises:
         FlawshotError: If the place is taken, an image cannot be used and ``strict`` is set, the disk is full, or
-            prompts are given to an encoder without a text tower.
+            an encoder without a text tower is given prompts, or a category that the bank's text features lack.
     """
     out = Path(out).resolve()
     views = ViewRecord(scheme=scheme.name, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
@@ -105,10 +109,10 @@ def encode_catalog(
     old = _old_bank(out, encoder, views, overwrite=overwrite)
     known = _known(old, catalog, stamps)
     fresh = [row for row in range(len(catalog)) if row not in known]
-    text = encode_categories(encoder, prompts, catalog, None if old is None else old.text)
+    text, remarks = encode_categories(encoder, prompts, catalog, old, overwrite=overwrite)
     whole = old is not None and not fresh and not old.manifest.left_out and len(known) == len(old.catalog)
     if old is not None and whole and text is old.text:
-        return EncodeReport(old, 0, len(known), ())
+        return EncodeReport(old, 0, len(known), (), remarks)
 
     request = _request(catalog, encoder, views, stamps, fresh)
     unfinished = _Unfinished(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
@@ -149,9 +153,10 @@ def encode_catalog(
         left_out=left_out,
         files={STAMPS: json.dumps(stamps, ensure_ascii=False, indent=0).encode()},
         text=text,
+        libraries=None if old is None or stored else old.manifest.libraries,
     )
     unfinished.remove()
-    return EncodeReport(bank, len(stored) - done_before, len(known) + done_before, left_out)
+    return EncodeReport(bank, len(stored) - done_before, len(known) + done_before, left_out, remarks)
 
 
 def _stamps(catalog: Catalog) -> dict[str, list[int] | None]:

@@ -159,6 +159,8 @@ def test_order_of_the_support_and_scale_of_the_features_do_not_matter(seed, supp
         ("tip-adapter-f", {"alpha": 0.0}),
         ("clip-adapter", {"ratio": 0.0}),
         ("soft-kmeans", {"temperature": 0}),
+        ("default", {"shrinkage": 0}),
+        ("default-transductive", {"query_weight": -0.5}),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused_when_fitting(name, parameters):
@@ -180,3 +182,19 @@ def test_lists_serve_as_arrays():
     support, labels, query = features()
     fitted = make("knn").fit(support.tolist(), labels.tolist())
     np.testing.assert_array_equal(fitted.predict(query.tolist()), make("knn").fit(support, labels).predict(query))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("soft-kmeans", {"iterations": -3}),
+        ("default-transductive", {"iterations": 0.5}),
+        ("tip-adapter-f", {"steps": 2.5}),
+        ("zip-adapter-f", {"steps": -1}),
+        ("clip-adapter", {"random_state": None}),
+    ],
+)
+def test_counts_that_are_no_counts_are_refused_when_fitting(name, parameters):
+    support, labels, _ = features()
+    with pytest.raises(ValueError, match=f"{next(iter(parameters))} must be a whole number of at least 0"):
+        make_classifier(name, **parameters).fit(support, labels)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from flawshot import CLASSIFIERS, make_classifier
 from flawshot.classifiers.base import Support
 from flawshot.classifiers.trained import TrainedClassifier
 
 VIEWS, DIM = 4, 24
+TRAINED = ["zip-adapter-f", "tip-adapter-f", "clip-adapter"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_together_is_as_alone(episodes, name, all_together):
         np.testing.assert_allclose(fitted.predict_proba(query), alone.predict_proba(query), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["zip-adapter-f", "tip-adapter-f", "clip-adapter"])
+@pytest.mark.parametrize("name", TRAINED)
 def test_episodes_trained_together_are_not_alike(episodes, name, all_together):
     """Else a mixing of episodes would go unseen."""
     first, _, third, *_ = make_classifier(name).fit_many([support for support, _ in episodes])
@@ -55,3 +57,12 @@ def test_episodes_trained_together_are_not_alike(episodes, name, all_together):
 def test_no_support_sets_give_no_classifiers():
     assert make_classifier("prototype").fit_many([]) == []
     assert make_classifier("clip-adapter").fit_many([]) == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_gpu_gives_the_same_numbers(episodes, name):
+    supports = [support for support, _ in episodes]
+    on_gpu, on_cpu = (make_classifier(name, device=device).fit_many(supports) for device in ("cuda", "cpu"))
+    for ours, theirs, (_, query) in zip(on_gpu, on_cpu, episodes, strict=True):
+        np.testing.assert_allclose(ours.predict_proba(query), theirs.predict_proba(query), atol=1e-4)

@@ -11,6 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import normalize
 
 from flawshot import make_classifier
+from flawshot.classifiers import whitened_ridge
 from flawshot.classifiers.functional import normalise
 from flawshot.classifiers.whitened_ridge import fit_temperature, leave_one_out, ridge_regression, view_whitener, whiten
 
@@ -126,14 +127,24 @@ def test_both_normal_equations_give_scikit_learns_ridge_and_its_refits(instances
 
 
 def test_the_whitener_is_a_root_of_the_shrunk_scatter():
-    residuals = np.random.default_rng(0).normal(size=(4, 6, 5)).astype(np.float32)
-    rows = residuals.reshape(-1, 5).astype(np.float64)
+    rows = np.random.default_rng(0).normal(size=(24, 5))
     scatter = rows.T @ rows / len(rows)
     shrunk = scatter / (0.5 * np.trace(scatter) / 5) + np.eye(5)
-    factor = view_whitener(residuals, 0.5)
+    factor = view_whitener(scatter.astype(np.float32), 0.5)
     np.testing.assert_allclose(factor @ factor.T, shrunk, rtol=1e-4)
     x = np.eye(5, dtype=np.float32)
     np.testing.assert_allclose(whiten(x, factor), normalise(np.linalg.inv(factor).T), atol=1e-5)
+
+
+def test_statistics_of_many_views_are_those_of_all_at_once(task, monkeypatch):
+    views = task[1]
+    unit, instances = unit_views(views)
+    rows = (unit - instances[:, None]).reshape(-1, 12)
+    monkeypatch.setattr(whitened_ridge, "BLOCK", 7)
+    found = whitened_ridge.view_statistics(views)
+    np.testing.assert_allclose(found.instances, instances, atol=1e-6)
+    np.testing.assert_allclose(found.scatter, rows.T @ rows / len(rows), atol=1e-6)
+    np.testing.assert_array_equal(whitened_ridge.instance_means(views), found.instances)
 
 
 def test_a_temperature_says_how_sure_the_left_out_scores_may_be():

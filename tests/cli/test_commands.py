@@ -117,7 +117,9 @@ def test_the_way_from_annotations_to_a_table(data, released, tmp_path):
         "3-shot",
         "[b]old (n=4*)",
         "fewer than 10",
-        "slowest",
+        "s (the slowest), ",
+        "default-transductive †",
+        "† sees all queries at once (transductive): default-transductive, soft-kmeans",
     ):
         assert word in done.stdout, word
     results = json.loads((tmp_path / "r.json").read_text())

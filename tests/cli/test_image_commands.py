@@ -155,7 +155,13 @@ def test_prompts_shape_the_text_features_that_classifiers_by_text_need(run, tmp_
     assert "8 encoded, 0 kept, 0 left out; text features of 2 categories" in done.stdout
     assert "prompts.json: categories.Stain: no instance has this label" in done.stderr
     assert FeatureBank.open(tmp_path / "bank").manifest.text.categories["dent"] == ("a hollow",)
-    assert "0 encoded, 8 kept" in run(*encode, "--out", "bank").stdout  # the built-in ones again
+    again = run(*encode, "--out", "bank")
+    assert "0 encoded, 8 kept" in again.stdout
+    assert "bank: kept its own prompts; a file of --prompts that holds none, or --overwrite, brings" in again.stderr
+    assert FeatureBank.open(tmp_path / "bank").manifest.text.categories["dent"] == ("a hollow",)
+    (tmp_path / "none.json").write_text('{"format": "flawshot-prompts", "version": 1}')
+    back = run(*encode, "--out", "bank", "--prompts", "none.json")
+    assert "own prompts" not in back.stderr
     assert FeatureBank.open(tmp_path / "bank").manifest.text.categories == {}
     done = run("evaluate", "bank", "episodes", "--classifiers", "zero-shot,knn")
     assert done.exit_code == 0, done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from flawshot import CLASSIFIERS, FlawshotError, Results, evaluate, make_classifier, sample_episodes
 from flawshot.catalog import Catalog
+from flawshot.evaluation import runs
 from flawshot.evaluation.intervals import wilson
 from flawshot.features import write_blocks
 from flawshot.prompts import TEMPLATES
@@ -354,3 +356,38 @@ def test_text_that_is_needed_but_not_there_is_one_line_before_any_computing(bank
         "at hand); encode with a CLIP whose text tower is there, and --layer projection"
     )
     assert evaluate(bank, episodes[:1], ["knn"]).provenance["text"] is None
+
+
+def test_many_episodes_are_fitted_some_at_a_time(bank, monkeypatch):
+    episodes = sample_episodes(bank.catalog, "p", 1, seeds=range(7))
+    monkeypatch.setattr(runs, "EPISODES_AT_ONCE", 3)
+    several = evaluate(bank, [episodes], ["knn", "default"])
+    for number, episode in enumerate(episodes.episodes):
+        alone = evaluate(bank, [dataclasses.replace(episodes, episodes=(episode,))], ["knn", "default"])
+        for ours, own in zip(several.runs, alone.runs, strict=True):
+            assert ours.episodes[number].accuracy == own.episodes[0].accuracy, ours.classifier
+
+
+def test_the_device_reaches_those_that_train(bank):
+    episodes = sample_episodes(bank.catalog, "p", 1, seeds=[0])
+    results = evaluate(bank, [episodes], ["knn", "zip-adapter-f"], device="cpu:0")
+    used = {name: each["parameters"].get("device") for name, each in results.provenance["classifiers"].items()}
+    assert used == {"knn": None, "zip-adapter-f": "cpu:0"}
+
+
+def test_an_estimator_cannot_change_what_the_next_one_gets(bank):
+    class Spoiler(type(make_classifier("knn"))):
+        def fit(self, X, y):
+            X *= 0
+            return super().fit(X, y)
+
+    with pytest.raises(ValueError, match="read-only"):
+        evaluate(bank, [sample_episodes(bank.catalog, "p", 1)], {"spoiler": Spoiler(), "knn": make_classifier("knn")})
+
+
+def test_labels_that_end_in_nul_stay_apart(bank_of, catalog_of):
+    images = [(f"p/{n}", [label]) for n, label in enumerate(["a", "a\0", "b"] * 4)]
+    bank = bank_of(catalog_of(images, layout="{product}/**"), spread=0.01)
+    run = evaluate(bank, [sample_episodes(bank.catalog, "p", 1)], ["knn"]).runs[0]
+    assert run.categories == ("a", "a\0", "b")
+    assert run.accuracy.mean == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -55,6 +55,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     matched_views: ClassVar[bool] = False
     # Parameters that must be numbers above 0.
     positive: ClassVar[tuple[str, ...]] = ()
+    # Parameters that must be whole numbers of at least 0.
+    whole: ClassVar[tuple[str, ...]] = ()
 
     classes_: NDArray[Any]
     n_features_in_: int
@@ -96,6 +98,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 < float(value) < math.inf:
                 raise ValueError(f"{name} must be a number above 0, not {value!r}")
+        for name in self.whole:
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or int(value) < 0:
+                raise ValueError(f"{name} must be a whole number of at least 0, not {value!r}")
         views = self._check(X, y, reset=True)
         labels = column_or_1d(y, warn=True)
         check_consistent_length(views, labels)

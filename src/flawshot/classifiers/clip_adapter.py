@@ -48,6 +48,7 @@ class ClipAdapter(TrainedClassifier):
     needs_text: ClassVar[bool] = True
 
     positive: ClassVar[tuple[str, ...]] = ("ratio", "learning_rate")
+    whole: ClassVar[tuple[str, ...]] = ("steps", "random_state")
 
     down_: NDArray[np.float32]
     up_: NDArray[np.float32]

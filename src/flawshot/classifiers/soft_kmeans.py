@@ -42,6 +42,7 @@ class SoftKMeans(FewShotClassifier):
     transductive: ClassVar[bool] = True
 
     positive: ClassVar[tuple[str, ...]] = ("temperature",)
+    whole: ClassVar[tuple[str, ...]] = ("iterations",)
 
     centre_: NDArray[np.float64]
     sums_: NDArray[np.float64]

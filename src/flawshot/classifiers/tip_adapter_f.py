@@ -47,6 +47,7 @@ class TipAdapterF(TrainedClassifier):
     together_on_cpu: ClassVar[bool] = True
 
     positive: ClassVar[tuple[str, ...]] = ("alpha", "beta", "learning_rate", "epsilon")
+    whole: ClassVar[tuple[str, ...]] = ("steps",)
 
     keys_: NDArray[np.float32]
     labels_: NDArray[np.intp]

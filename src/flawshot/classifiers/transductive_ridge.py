@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from flawshot.classifiers.functional import normalise, one_hot, softmax
-from flawshot.classifiers.whitened_ridge import WhitenedRidge, balance, ridge_regression, view_whitener, whiten
+from flawshot.classifiers.functional import one_hot, softmax
+from flawshot.classifiers.whitened_ridge import (
+    ViewStatistics,
+    WhitenedRidge,
+    balance,
+    ridge_regression,
+    view_statistics,
+    view_whitener,
+    whiten,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +32,8 @@ class TransductiveRidge(WhitenedRidge):
     As :class:`flawshot.classifiers.whitened_ridge.WhitenedRidge`, but the scatter of views and the centre are those of
     support and query instances together, and the queries' probabilities go into the regression as soft labels, several
     times over. It sees all queries at once: what a query gets depends on the others asked with it, so its figures stand
-    apart from those of inductive classifiers, and it wants a query set like the one it will meet.
+    apart from those of inductive classifiers. It needs many queries in which every category has its part: where one
+    category outnumbers the others by far, or few are asked, it can be much worse than the inductive one, and surer.
 
     Ours; no paper.
 
@@ -36,11 +45,12 @@ class TransductiveRidge(WhitenedRidge):
     """
 
     transductive: ClassVar[bool] = True
-    positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage", "query_weight", "iterations")
+    positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage", "query_weight")
+    whole: ClassVar[tuple[str, ...]] = ("iterations",)
 
-    support_: NDArray[np.float32]
+    support_: ViewStatistics
+    support_views_: int
     labels_: NDArray[np.intp]
-    residuals_: NDArray[np.float32]
 
     def __init__(
         self, ridge: float = 0.5, shrinkage: float = 2.0, query_weight: float = 0.5, iterations: int = 10
@@ -51,26 +61,28 @@ class TransductiveRidge(WhitenedRidge):
 
     def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
         super()._fit(views, labels)
-        unit = normalise(views)
-        self.support_, self.labels_ = unit.mean(axis=1), labels
-        self.residuals_ = (unit - self.support_[:, None]).reshape(-1, views.shape[2])
+        self.support_, self.support_views_, self.labels_ = (
+            view_statistics(views),
+            views.shape[0] * views.shape[1],
+            labels,
+        )
 
     def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        categories, support = len(self.classes_), len(self.support_)
+        categories, support = len(self.classes_), len(self.labels_)
         # In an order of their own, so that not even rounding depends on the order in which queries are asked.
         order = np.lexsort(views.mean(axis=1)[:, :ORDERING_FEATURES].T)
-        unit = normalise(views[order])
-        queries = unit.mean(axis=1)
-        residuals = np.concatenate([self.residuals_, (unit - queries[:, None]).reshape(-1, views.shape[2])])
-        instances = np.concatenate([self.support_, queries])
-        x = whiten(instances - instances.mean(axis=0), view_whitener(residuals, self.shrinkage))
+        asked = view_statistics(views[order])
+        share = np.float32(self.support_views_ / (self.support_views_ + views.shape[0] * views.shape[1]))
+        scatter = share * self.support_.scatter + (1 - share) * asked.scatter
+        instances = np.concatenate([self.support_.instances, asked.instances])
+        x = whiten(instances - instances.mean(axis=0), view_whitener(scatter, self.shrinkage))
         known, own = one_hot(self.labels_, categories), balance(self.labels_, categories)
-        weights = np.concatenate([own, np.full(len(queries), self.query_weight, dtype=np.float32)])
+        weights = np.concatenate([own, np.full(len(views), self.query_weight, dtype=np.float32)])
         offset = np.float32(1 / categories)
         solved = ridge_regression(x[:support], known - offset, own, self.ridge)
-        for _ in range(int(self.iterations)):
+        for _ in range(self.iterations):
             shares = softmax(x[support:] @ solved.T / np.float32(self.temperature_))
             solved = ridge_regression(x, np.concatenate([known, shares]) - offset, weights, self.ridge)
-        out = np.empty((len(queries), categories), dtype=np.float32)
+        out = np.empty((len(views), categories), dtype=np.float32)
         out[order] = softmax(x[support:] @ solved.T / np.float32(self.temperature_))
         return out

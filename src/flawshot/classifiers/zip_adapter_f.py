@@ -54,6 +54,7 @@ class ZipAdapterF(TrainedClassifier):
     """
 
     positive: ClassVar[tuple[str, ...]] = ("beta", "learning_rate", "final_learning_rate", "epsilon")
+    whole: ClassVar[tuple[str, ...]] = ("steps",)
 
     weight_: NDArray[np.float32]
     bias_: NDArray[np.float32]
@@ -93,7 +94,7 @@ class ZipAdapterF(TrainedClassifier):
 
     def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
         weight, bias = torch.from_numpy(self.weight_), torch.from_numpy(self.bias_)
-        adapted_views, adapted_keys = (adapt(torch.from_numpy(x), weight, bias).numpy() for x in (views, self.keys_))
+        adapted_views, adapted_keys = (adapt(torch.tensor(x), weight, bias).numpy() for x in (views, self.keys_))
         return zip_probabilities(adapted_views, adapted_keys, one_hot(self.labels_, len(self.classes_)), self.beta)
 
 

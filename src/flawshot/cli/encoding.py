@@ -60,7 +60,9 @@ def encode(
     ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option("--prompts", metavar="FILE", help="What the text tower reads of the categories, as JSON."),
+        typer.Option(
+            "--prompts", metavar="FILE", help="What the text tower reads of the categories, as JSON; else as before."
+        ),
     ] = None,
     views: ViewsOption = "mso",
     view_size: SizeOption = None,
@@ -112,6 +114,8 @@ def encode(
         )
     for entry in report.left_out:
         say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
+    for remark in report.remarks:
+        say(remark)
     text = report.bank.manifest.text
     if text is None:
         say(f"no text features of the categories: {encoder.no_text}")

@@ -58,10 +58,11 @@ def evaluate(
 
 
 def _device(wanted: str, names: list[str]) -> str:
-    """The device to train on; torch is loaded only if a classifier named is trained."""
+    """The device to train on; torch is loaded only if one is named, or a classifier named is trained."""
     from flawshot.classifiers import CLASSIFIERS, make_classifier
 
-    if not any("device" in make_classifier(name).get_params() for name in names if name in CLASSIFIERS):
+    trained = any("device" in make_classifier(name).get_params() for name in names if name in CLASSIFIERS)
+    if wanted == "auto" and not trained:
         return "cpu"
     from flawshot.encoders.base import pick_device
 

@@ -121,10 +121,8 @@ def _times(runs: Sequence[Run]) -> str:
             spent = sum(episode.fit_seconds + episode.predict_seconds for episode in run.episodes)
             seconds[run.classifier] = seconds.get(run.classifier, 0.0) + spent
     slowest, *others = sorted(seconds, key=seconds.__getitem__, reverse=True)
-    shown = ", ".join(f"{name} {seconds[name]:.1f} s" for name in others)
-    return f"fit and predict, all episodes: slowest {slowest} {seconds[slowest]:.1f} s" + (
-        f"; {shown}" if shown else ""
-    )
+    shown = "".join(f", {name} {seconds[name]:.1f} s" for name in others)
+    return f"fit and predict, all episodes: {slowest} {seconds[slowest]:.1f} s (the slowest){shown}"
 
 
 def _print(title: str, first: str, columns: list[Column], rows: dict[str, list[str]], transductive: list[str]) -> None:

@@ -76,7 +76,7 @@ def pick_device(wanted: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.empty(1, device=device)
+        torch.ones(1, device=device).item()  # a device that holds no numbers, such as meta, is none to compute on
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise FlawshotError(f"--device {wanted!r}: is not there; use auto, cpu, or cuda") from error
     return device

@@ -35,7 +35,15 @@ class CategoryScore(Document):
 
 
 class EpisodeScore(Document):
-    """One episode; times in seconds."""
+    """One episode.
+
+    Attributes:
+        seed: The episode's seed.
+        accuracy: Share of its query instances predicted rightly.
+        macro_recall: Mean of the categories' recalls.
+        fit_seconds: Seconds a fit took; the mean over the episodes that were fitted in one go, up to eight.
+        predict_seconds: Seconds the prediction took.
+    """
 
     seed: int
     accuracy: float

@@ -139,6 +139,7 @@ def _outcomes(
         fitted = {name: _fit(estimator, supports) for name, estimator in estimators.items()}
         for number, seed in enumerate(seeds):
             query = bank.features([task.query[column] for column in np.flatnonzero(task.asked[seed])])
+            query.setflags(write=False)
             for name, (several, seconds) in fitted.items():
                 start = time.perf_counter()
                 probabilities = several[number].predict_proba(query)
@@ -183,7 +184,10 @@ def _support(bank: FeatureBank, task: _Task, seed: int) -> Support:
     episode, labels, rows = task.episodes.episodes[seed], bank.catalog.column("category"), bank.catalog.row_of
     named = [labels[rows[identifier]] for identifier in episode.support]
     text = bank.text_features(task.episodes.product, sorted(set(named))) if bank.has_text else None
-    return Support(bank.features(episode.support), np.array(named), text)
+    features = bank.features(episode.support)
+    features.setflags(write=False)  # every classifier gets the same array
+    # As objects: numpy's own texts lose what ends in NUL.
+    return Support(features, np.array(named, dtype=object), text)
 
 
 def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[list[FewShotClassifier], float]:
