@@ -20,10 +20,11 @@ __all__ = ["component_shape", "components", "merge_near", "outline"]
 
 EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 # An outline runs this far inside the pixels' edges, so that it neither touches nor crosses itself, however thin the
-# component; drawing cuts coordinates to whole pixels, so it is drawn through the border pixels all the same.
-INSET = 0.25
-# From a corner where two pixels touch, the outline stays this far along their edges.
-BRIDGE = 0.375
+# component; from a corner where two pixels touch, it stays BRIDGE along their edges. Coordinates then begin at the
+# pixels' own numbers and end under a half above: cut or rounded to whole pixels, as drawing does, they are the border
+# pixels, and their middle is that of the mask's extreme pixels.
+INSET = 5 / 16
+BRIDGE = 13 / 32
 # (x, y) of east, south, west, north: the next one is the turn to the right.
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
@@ -122,7 +123,7 @@ def outline(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
         pixels: The component, bool ``[height, width]``; at least one is set.
 
     >>> outline(np.ones((1, 2), dtype=bool)).tolist()
-    [[1.75, 0.25], [1.75, 0.75], [0.25, 0.75], [0.25, 0.25]]
+    [[1.375, 0.0], [1.375, 0.375], [0.0, 0.375], [0.0, 0.0]]
     """
     inside, width = np.pad(pixels, 1).tobytes(), pixels.shape[1] + 2
     # Pixels left and right ahead of a corner of pixels, as places in ``inside`` relative to the pixel that it is the
@@ -150,4 +151,4 @@ def outline(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
             points.append((column - 1 - INSET * (dx + dy), row - 1 + INSET * (dx - dy)))
             direction = (direction + 1) % 4
         if place == start and direction == 0:
-            return np.array(points)
+            return np.array(points) - INSET
