@@ -248,7 +248,33 @@ def test_a_parquet_catalog_of_hostile_values_is_refused(write_annotations, tmp_p
 
 
 def test_many_files_make_one_table(write_annotations, monkeypatch):
-    monkeypatch.setattr("flawshot.catalog.ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("flawshot.catalog_builder.ROWS_AT_ONCE", 3)
     root = write_annotations({f"{n:02}.json": [box_shape(), box_shape("dent")] for n in range(7)})
     catalog = Catalog.open(root)
     assert catalog.column("id") == [f"{n:02}.json#{k}" for n in range(7) for k in (0, 1)]
+
+
+def test_many_workers_make_the_table_that_one_makes(write_annotations, monkeypatch):
+    monkeypatch.setattr("flawshot.catalog_builder.FILES_AT_ONCE", 5)
+    root = write_annotations({f"p{n % 3}/{n:02}.json": [box_shape(), box_shape(points=[])] for n in range(33)})
+    (root / "p1/x.json").write_text("{")
+    seen = []
+    several = Catalog.from_folder(root, workers=2, progress=lambda done, total: seen.append((done, total)))
+    alone = Catalog.from_folder(root, workers=1)
+    assert several.table.equals(alone.table)
+    assert several.problems == alone.problems
+    assert len(several) == 33
+    assert seen[-1] == (34, 34)
+    with pytest.raises(AnnotationError) as first:
+        Catalog.from_folder(root, workers=2, strict=True)
+    with pytest.raises(AnnotationError) as expected:
+        Catalog.from_folder(root, workers=1, strict=True)
+    assert str(first.value) == str(expected.value)
+
+
+def test_a_catalog_read_without_geometry_is_the_same_but_for_it(write_annotations, tmp_path):
+    catalog = Catalog.open(write_annotations({"p/a.json": [box_shape(), box_shape("dent")]}))
+    catalog.save(tmp_path / "c.parquet")
+    light = Catalog.open(tmp_path / "c.parquet", geometry=False)
+    assert light.table.equals(catalog.table.drop_columns(["geometry"]))
+    assert light.fingerprint("p") == catalog.fingerprint("p")

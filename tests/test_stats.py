@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import csv
 
-from flawshot import count
+import numpy as np
+import pytest
+
+from flawshot import Catalog, FlawshotError, count, measure
+from flawshot.stats_plot import write_plot
+from helpers import box_shape
 
 
 def table(catalog, product):
@@ -81,3 +86,64 @@ def test_mvtec_fs_has_its_published_totals(mvtec_fs_catalog):
     assert len(mvtec_fs_catalog.products) == 15
     toothbrush = table(mvtec_fs_catalog, "toothbrush")
     assert len({category for _, category in toothbrush if category}) == 1
+
+
+def test_sizes_are_numpys_quantiles(write_annotations):
+    sizes = {"train": [3, 8, 20], "test": [5, 30], "loose": [11]}
+    files = {
+        f"p/{split}/{n}.json": [box_shape("dent" if n else "scratch", size=size), box_shape("dent", size=size)]
+        for split, own in sizes.items()
+        for n, size in enumerate(own)
+    }
+    catalog = Catalog.open(write_annotations(files | {"q/a.json": [box_shape(size=4)]}))
+    rows = {(row["product"], row["split"], row["category"], row["every_split"]): row for row in measure(catalog)}
+    assert len(rows) == len(measure(catalog))
+    assert set(rows) == {(r["product"], r["split"], r["category"], False) for r in count(catalog)} | {
+        ("p", None, None, True),
+        ("q", None, None, True),
+    }
+    for (product, split, category, every), row in rows.items():
+        own = [
+            instance
+            for instance in catalog
+            if instance.product == product
+            and (every or instance.split == split)
+            and category in {None, instance.category}
+        ]
+        widths = [instance.box[2] - instance.box[0] for instance in own]
+        for name, values in (("area", [i.area for i in own]), ("width", widths), ("height", widths)):
+            np.testing.assert_allclose(list(row[name].values()), np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
+        by_image = np.unique([instance.image for instance in own], return_counts=True)[1]
+        assert row["instances_an_image"] == {"mean": by_image.mean(), "max": by_image.max()}
+
+
+HOSTILE_LABELS = ["$x^2$", "$\\frac{", "<b>&", "[b]old", "\x1b[31m", "划痕", "x" * 500, ""]
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf", "SVG"])
+def test_a_plot_shows_labels_as_they_are(catalog_of, tmp_path, suffix):
+    catalog = catalog_of([("p/a", HOSTILE_LABELS), ("q/b", ["dent"] * 30)])
+    path = tmp_path / f"plot.{suffix}"
+    remarks = write_plot(catalog, path)
+    assert bool(remarks) == (suffix in {"png", "pdf"})
+    write_plot(catalog, path)  # the same bytes again, so nothing is in the way
+    if suffix == "svg":
+        text = path.read_text(encoding="utf-8")
+        for label in ("$x^2$", "$\\frac{", "&lt;b&gt;&amp;", "[b]old", "\\x1b[31m", "划痕", "(no label)"):
+            assert f"p / {label}</text>" in text.replace("</tspan>", ""), label
+
+
+def test_of_very_many_categories_the_rarest_are_one_bar(catalog_of, tmp_path):
+    write_plot(catalog_of([("p/a", [f"c{n:03}" for n in range(100)] + ["c005"])]), tmp_path / "plot.svg")
+    text = (tmp_path / "plot.svg").read_text()
+    assert "41 others" in text
+    assert "c005" in text
+
+
+def test_a_plot_of_another_format_is_refused(catalog_of, tmp_path):
+    catalog = catalog_of([("p/a", ["dent"])])
+    with pytest.raises(FlawshotError, match=r"must end in \.svg, \.png, \.pdf"):
+        write_plot(catalog, tmp_path / "plot.exe")
+    (tmp_path / "plot.svg").write_text("mine")
+    with pytest.raises(FlawshotError, match="exists with other content"):
+        write_plot(catalog, tmp_path / "plot.svg")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flawshot.bank_builder import EncodeReport, encode_catalog
     from flawshot.catalog import Catalog
+    from flawshot.catalog_labelme import labelme_files
+    from flawshot.checks import check_data
     from flawshot.classifiers import CLASSIFIERS, make_classifier
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.classifiers.clip_adapter import ClipAdapter
@@ -40,21 +42,29 @@ if TYPE_CHECKING:
         groups_from_regex,
         read_episodes,
         sample_episodes,
+        sample_tasks,
         verify,
         write_episodes,
     )
     from flawshot.errors import AnnotationError, EpisodeError, FeatureBankError, FlawshotError, Problem
     from flawshot.evaluation import Results, evaluate
     from flawshot.features import BankManifest, EncoderRecord, FeatureBank, ViewRecord, write_bank
+    from flawshot.formats.coco import import_coco
+    from flawshot.formats.detailed import write_detailed
     from flawshot.formats.labelme import LabelmeFile, read_labelme, write_labelme
     from flawshot.formats.masks import import_masks
+    from flawshot.formats.mpdd import import_mpdd
     from flawshot.formats.mvtec_fs import import_mvtec_fs, read_mvtec_fs
+    from flawshot.formats.voc import import_voc
     from flawshot.images import read_image
     from flawshot.instances import Instance
+    from flawshot.mask_export import export_masks
     from flawshot.mvrec_bank import import_mvrec_features
     from flawshot.prompts import Prompts, read_prompts
+    from flawshot.query import query_catalog
+    from flawshot.same_sample import SameSamples, SampleGroup, find_same_samples
     from flawshot.shapes import Region, Shape, rasterise
-    from flawshot.stats import count
+    from flawshot.stats import count, measure
     from flawshot.views import View, ViewScheme, make_scheme
 
     __version__: str
@@ -62,6 +72,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "bank_builder": ["EncodeReport", "encode_catalog"],
     "catalog": ["Catalog"],
+    "checks": ["check_data"],
+    "catalog_labelme": ["labelme_files"],
     "classifiers": ["CLASSIFIERS", "make_classifier"],
     "classifiers.base": ["FewShotClassifier"],
     "classifiers.clip_adapter": ["ClipAdapter"],
@@ -90,21 +102,29 @@ _MODULES = {
         "groups_from_regex",
         "read_episodes",
         "sample_episodes",
+        "sample_tasks",
         "verify",
         "write_episodes",
     ],
     "errors": ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem"],
     "evaluation": ["Results", "evaluate"],
     "features": ["BankManifest", "EncoderRecord", "FeatureBank", "ViewRecord", "write_bank"],
+    "formats.coco": ["import_coco"],
+    "formats.detailed": ["write_detailed"],
     "formats.labelme": ["LabelmeFile", "read_labelme", "write_labelme"],
     "formats.masks": ["import_masks"],
+    "formats.mpdd": ["import_mpdd"],
     "formats.mvtec_fs": ["import_mvtec_fs", "read_mvtec_fs"],
+    "formats.voc": ["import_voc"],
     "images": ["read_image"],
     "instances": ["Instance"],
+    "mask_export": ["export_masks"],
     "mvrec_bank": ["import_mvrec_features"],
     "prompts": ["Prompts", "read_prompts"],
     "shapes": ["Region", "Shape", "rasterise"],
-    "stats": ["count"],
+    "query": ["query_catalog"],
+    "same_sample": ["SameSamples", "SampleGroup", "find_same_samples"],
+    "stats": ["count", "measure"],
     "views": ["View", "ViewScheme", "make_scheme"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -139,6 +159,8 @@ __all__ = [
     "Prompts",
     "Region",
     "Results",
+    "SameSamples",
+    "SampleGroup",
     "Shape",
     "SoftKMeans",
     "TipAdapter",
@@ -152,18 +174,27 @@ __all__ = [
     "ZipAdapter",
     "ZipAdapterF",
     "__version__",
+    "check_data",
     "count",
     "crop_views",
     "encode_catalog",
     "evaluate",
+    "export_masks",
     "find_episode_files",
+    "find_same_samples",
     "groups_from_csv",
     "groups_from_regex",
+    "import_coco",
     "import_masks",
+    "import_mpdd",
     "import_mvrec_features",
     "import_mvtec_fs",
+    "import_voc",
+    "labelme_files",
     "make_classifier",
     "make_scheme",
+    "measure",
+    "query_catalog",
     "rasterise",
     "read_episodes",
     "read_image",
@@ -171,8 +202,10 @@ __all__ = [
     "read_mvtec_fs",
     "read_prompts",
     "sample_episodes",
+    "sample_tasks",
     "verify",
     "write_bank",
+    "write_detailed",
     "write_episodes",
     "write_labelme",
 ]

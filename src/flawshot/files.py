@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Document", "json_bytes", "one_line", "read_document", "write_bytes", "write_json", "write_with"]
+__all__ = [
+    "Document",
+    "json_bytes",
+    "one_line",
+    "parse_document",
+    "read_document",
+    "write_bytes",
+    "write_json",
+    "write_with",
+]
 
 
 class Document(BaseModel):
@@ -105,9 +114,24 @@ def read_document(path: Path, kind: type[AnyDocument], remedy: str) -> AnyDocume
         data = path.read_bytes()
     except OSError as error:
         raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return parse_document(data, kind, str(path), remedy)
+
+
+def parse_document(data: bytes, kind: type[AnyDocument], place: str, remedy: str) -> AnyDocument:
+    """Check one JSON object of ours.
+
+    Args:
+        data: The JSON.
+        kind: What it must hold.
+        place: What errors name: the file, and a line in it.
+        remedy: As for :func:`read_document`.
+
+    Raises:
+        FlawshotError: With one line that names the place and the field, if it is damaged or foreign.
+    """
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise FlawshotError(f"{path}: {field}: {one_line(first['msg'])}; {remedy}") from error
+        raise FlawshotError(f"{place}: {field}: {one_line(first['msg'])}; {remedy}") from error

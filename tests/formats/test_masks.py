@@ -1,6 +1,8 @@
-"""Trees of images and masks become Labelme files, pixel for pixel."""
+"""Images and pixel masks become Labelme files, and masks again, pixel for pixel."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
@@ -8,32 +10,35 @@ from PIL import Image
 from scipy import ndimage
 
 from flawshot import Catalog, FlawshotError
-from flawshot.formats.masks import components, import_masks
+from flawshot.formats.masks import import_masks
+from flawshot.mask_export import export_masks
 from helpers import SHARED
 
 
 def write(folder, name, mask, size=None):
+    """An image and, beside it, its mask: an array, or a picture of any mode."""
     folder.mkdir(parents=True, exist_ok=True)
-    height, width = mask.shape if size is None else size
-    Image.new("L", (width, height), 90).save(folder / f"{name}.jpg")
-    Image.fromarray(mask.astype(np.uint8)).save(folder / f"{name}.png")
+    picture = mask if isinstance(mask, Image.Image) else Image.fromarray(mask.astype(np.uint8))
+    Image.new("L", size or picture.size, 90).save(folder / f"{name}.jpg")
+    picture.save(folder / f"{name}.png")
 
 
-@pytest.mark.parametrize("seed", range(15))
-def test_components_are_those_of_a_plain_flood_fill(seed):
-    mask = np.random.default_rng(seed).uniform(size=(17, 23)) < 0.3
-    left, expected = {tuple(p) for p in np.argwhere(mask)}, []
-    while left:
-        stack, own = [left.pop()], set()
-        while stack:
-            y, x = stack.pop()
-            own.add((y, x))
-            near = {(y + j, x + i) for j in (-1, 0, 1) for i in (-1, 0, 1)} & left
-            left -= near
-            stack += near
-        expected.append(own)
-    got = [{(y0 + y, x0 + x) for y, x in np.argwhere(pixels)} for x0, y0, pixels in components(mask)]
-    assert sorted(map(sorted, got)) == sorted(map(sorted, expected))
+def squares(*values, side=4):
+    """A mask with a square of each value in a row, apart from each other by 4 px."""
+    mask = np.zeros((side + 4, (side + 4) * len(values)), dtype=np.uint8)
+    for number, value in enumerate(values):
+        x = (side + 4) * number + 2
+        mask[2 : 2 + side, x : x + side] = value
+    return mask
+
+
+def imported(tmp_path, mask, **options):
+    """What an import says, and each instance's area."""
+    write(tmp_path / "src/dent", "a", mask)
+    found = import_masks(tmp_path / "src", tmp_path / "out", **options)
+    folder = Catalog.from_folder(tmp_path / "out")
+    assert len(folder) == found.instances
+    return found, folder.column("area")
 
 
 def test_each_component_is_an_instance_exact_to_the_pixel(tmp_path):
@@ -45,38 +50,56 @@ def test_each_component_is_an_instance_exact_to_the_pixel(tmp_path):
     mask[27, 2:30] = 127  # not over 127
     write(tmp_path / "src/crack/Imgs", "a", mask)
     write(tmp_path / "src/dent", "a", mask * 0)
-    found = import_masks(tmp_path / "src", tmp_path / "out", min_area=5)
-    assert found == ("src", ("crack", "dent"), 2, 2, 1, ())
-    catalog = Catalog.open(tmp_path / "out")
-    assert not catalog.problems
-    assert catalog.column("id") == ["src/crack/a.json#0", "src/crack/a.json#1"]
-    assert catalog.column("category") == ["crack", "crack"]
-    union = sum(instance.region().full_mask(30, 40).astype(int) for instance in catalog)
     expected = mask > 127
     expected[15, 15] = False
-    np.testing.assert_array_equal(union, expected)
+    for exact, types in ((False, ["mask", "polygon"]), (True, ["mask", "mask"])):
+        out = tmp_path / f"out-{exact}"
+        found = import_masks(tmp_path / "src", out, min_area=5, exact=exact)
+        assert found == ("beside", ("src",), ("crack", "dent"), 2, 0, 2, 1, ())
+        assert found.product == "src"
+        catalog = Catalog.open(out)
+        assert not catalog.problems
+        assert catalog.column("id") == ["src/crack/a.json#0", "src/crack/a.json#1"]
+        assert catalog.column("category") == ["crack", "crack"]
+        assert catalog.column("shape_type") == types
+        union = sum(instance.region().full_mask(30, 40).astype(int) for instance in catalog)
+        np.testing.assert_array_equal(union, expected)
 
 
 def test_what_lacks_its_other_half_or_does_not_fit_is_said(tmp_path):
     mask = np.full((5, 6), 255)
     write(tmp_path / "src/a", "whole", mask)
-    write(tmp_path / "src/a", "misfit", mask, size=(7, 8))
+    write(tmp_path / "src/a", "misfit", mask, size=(8, 7))
     write(tmp_path / "src/a", "no-mask", mask)
     (tmp_path / "src/a/no-mask.png").unlink()
     write(tmp_path / "src/a", "no-image", mask)
     (tmp_path / "src/a/no-image.jpg").unlink()
     write(tmp_path / "src/a", "broken", mask)
     (tmp_path / "src/a/broken.png").write_bytes(b"x")
+    write(tmp_path / "src/a", "broken-image", mask)
+    (tmp_path / "src/a/broken-image.jpg").write_bytes(b"x")
+    write(tmp_path / "src/a/b", "whole", mask)
+    Image.new("L", (3, 3)).save(tmp_path / "src/astray.bmp")
     found = import_masks(tmp_path / "src", tmp_path / "out")
     assert found.images == 1
-    assert min(map(str, found.problems)).startswith("a/broken.jpg: broken.png: the mask cannot be decoded")
-    said = " ".join(map(str, found.problems))
-    for words in (
-        "misfit.png: is 6 x 5 px, its image 8 x 7 px",
-        "has no mask no-mask.png",
-        "is a mask without its image",
-    ):
-        assert words in said
+    assert sorted(str(problem).split(" (")[0] for problem in found.problems) == [
+        "a/broken-image.jpg: broken-image.jpg: the image cannot be decoded",
+        "a/broken.jpg: broken.png: the mask cannot be decoded",
+        "a/misfit.jpg: misfit.png: is 6 x 5 px, its image 8 x 7 px",
+        "a/no-image.png: is a mask without its image",
+        "a/no-mask.jpg: has no mask no-mask.png beside it",
+        "a/whole.jpg: would be written where a/b/whole.jpg is; rename one",
+        "astray.bmp: fits neither pattern of '{category}/**/{name} | {category}/**/{name}', and is left out",
+    ]
+    with pytest.raises(FlawshotError, match=r"^astray.bmp: fits neither pattern"):
+        import_masks(tmp_path / "src", tmp_path / "strict", strict=True)
+    assert not (tmp_path / "strict").exists()
+
+
+def test_strict_stops_at_a_mask_of_another_size(tmp_path):
+    write(tmp_path / "src/a", "misfit", np.full((5, 6), 255), size=(8, 7))
+    with pytest.raises(FlawshotError, match=r"^a/misfit.jpg: misfit.png: is 6 x 5 px, its image 8 x 7 px$"):
+        import_masks(tmp_path / "src", tmp_path / "out", strict=True)
 
 
 def test_a_folder_without_any_is_refused(tmp_path):
@@ -86,14 +109,148 @@ def test_a_folder_without_any_is_refused(tmp_path):
             import_masks(place, tmp_path / "out")
 
 
+def test_nothing_is_written_over(tmp_path):
+    write(tmp_path / "src/a", "x", squares(255))
+    import_masks(tmp_path / "src", tmp_path / "out")
+    import_masks(tmp_path / "src", tmp_path / "out")
+    with pytest.raises(FlawshotError, match="exists with other content"):
+        import_masks(tmp_path / "src", tmp_path / "out", exact=True)
+    import_masks(tmp_path / "src", tmp_path / "out", exact=True, overwrite=True)
+    assert Catalog.open(tmp_path / "out").column("shape_type") == ["mask"]
+
+
+def test_the_threshold_says_what_is_defect(tmp_path):
+    mask = squares(10, 127, 128, 255)
+    assert imported(tmp_path / "1", mask)[0].instances == 2
+    assert imported(tmp_path / "2", mask, threshold=9)[0].instances == 4
+    assert imported(tmp_path / "3", mask, threshold=10)[0].instances == 3
+
+
+def test_a_mask_of_zero_and_one_counts_its_ones_and_says_so(tmp_path):
+    found, areas = imported(tmp_path / "a", squares(1, 1))
+    assert areas == [16, 16]
+    assert [str(each) for each in found.problems] == ["dent/a.jpg: a.png: holds 0 and 1 only; 1 is defect"]
+    assert found.problems[0].severity == "warning"
+    assert imported(tmp_path / "b", squares(1, 1), threshold=1)[0].instances == 0
+
+
+def test_a_mask_with_nothing_over_the_threshold_but_something_is_said(tmp_path):
+    found, areas = imported(tmp_path, squares(1, 3))
+    assert areas == []
+    assert "a.png: no value is over 127, the greatest is 3; give --threshold" in str(found.problems[0])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
+def test_masks_of_every_mode(tmp_path, mode):
+    gray = squares(255, 200)
+    if mode == "I;16":
+        picture = Image.fromarray(gray.astype(np.uint16) * 257)
+    else:
+        picture = Image.fromarray(gray).convert(mode, dither=Image.Dither.NONE)
+    assert imported(tmp_path, picture)[1] == [16, 16]
+
+
+def test_a_defect_in_a_dark_colour_counts_by_its_brightest_channel(tmp_path):
+    colours = np.stack([squares(0, 0), squares(0, 0), squares(255, 128)], axis=2)
+    assert imported(tmp_path, Image.fromarray(colours))[1] == [16, 16]
+
+
+def test_each_value_is_an_instance(tmp_path):
+    mask = squares(1, 2, 2, 7)
+    mask[2:6, 6:10] = 9  # touches the first
+    for number, picture in enumerate((Image.fromarray(mask), Image.fromarray(mask).convert("RGB"))):
+        assert imported(tmp_path / str(number), picture, instance_values=True)[1] == [16, 32, 16, 16]
+    palette = Image.fromarray(mask, mode="L").convert("P")
+    palette.putpalette([0, 0, 0] * 256)  # indices tell, whatever their colours are
+    assert imported(tmp_path / "palette", palette, instance_values=True)[1] == [16, 32, 16, 16]
+    found, areas = imported(tmp_path / "large", mask, instance_values=True, min_area=17, threshold=1)
+    assert (areas, found.small) == ([32], 2)
+
+
+def test_near_components_are_one_instance_of_several_shapes(tmp_path):
+    mask = squares(255, 255, 255)
+    mask[:, 8:] = np.roll(mask[:, 8:], 1, axis=1)
+    assert imported(tmp_path / "a", mask)[1] == [16, 16, 16]
+    assert imported(tmp_path / "b", mask, merge_distance=5)[1] == [16, 16, 16]
+    found, areas = imported(tmp_path / "c", mask, merge_distance=5.5, min_area=20)
+    assert (areas, found.small) == ([32], 1)
+    shapes = json.loads((tmp_path / "c/out/src/dent/a.json").read_text())["shapes"]
+    assert [(shape["group_id"], shape["shape_type"]) for shape in shapes] == [(1, "polygon"), (1, "polygon")]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_masks_come_back_as_they_were(tmp_path, exact):
+    rng = np.random.default_rng(3)
+    expected = {}
+    for category in ("crack", "dent"):
+        for number in range(4):
+            mask = ndimage.gaussian_filter(rng.normal(size=(40, 50)), 1.5) > 0.1
+            write(tmp_path / "src" / category, f"{number:03}", mask * 255)
+            expected[f"src/ground_truth/{category}/{number:03}_mask.png"] = mask
+    import_masks(tmp_path / "src", tmp_path / "labelme", exact=exact)
+    catalog = Catalog.open(tmp_path / "labelme")
+    assert export_masks(catalog, tmp_path / "masks") == 8
+    assert {path.relative_to(tmp_path / "masks").as_posix() for path in tmp_path.glob("masks/**/*.png")} == set(
+        expected
+    )
+    for path, mask in expected.items():
+        with Image.open(tmp_path / "masks" / path) as written:
+            assert written.mode == "L"
+            np.testing.assert_array_equal(np.asarray(written), mask * np.uint8(255))
+
+
+def test_a_category_by_itself_is_a_mask_and_leads_nowhere_else(tmp_path, write_annotations):
+    from helpers import box_shape
+
+    shapes = [box_shape("../../x"), box_shape("a/b", at=(40, 40)), box_shape("a/b", at=(60, 60))]
+    catalog = Catalog.open(write_annotations({"p/000.json": shapes}))
+    assert export_masks(catalog, tmp_path / "deep/out") == 2
+    written = sorted(path.relative_to(tmp_path / "deep/out").as_posix() for path in tmp_path.glob("deep/**/*.png"))
+    assert written == ["p/ground_truth/_._.._x/000_mask.png", "p/ground_truth/a_b/000_mask.png"]
+
+
+def test_two_masks_of_one_name_are_refused(tmp_path, write_annotations):
+    from helpers import box_shape
+
+    catalog = Catalog.open(write_annotations({"p/train/000.json": [box_shape()], "p/test/000.json": [box_shape()]}))
+    with pytest.raises(FlawshotError, match=r"000_mask.png: is the mask of p/test/000.json and of p/train/000.json"):
+        export_masks(catalog, tmp_path / "out")
+
+
+def test_several_processes_write_the_same(tmp_path):
+    for number in range(48):
+        write(
+            tmp_path / "src/a", f"{number:02}", squares(255, 255 * (number % 2)), size=(7, 7) if number == 30 else None
+        )
+    counts = []
+    results = [
+        import_masks(tmp_path / "src", tmp_path / f"{n}", workers=n, progress=lambda *done: counts.append(done))
+        for n in (1, 2)
+    ]
+    assert results[0] == results[1]
+    assert results[0].images == 47
+    assert counts == [(number, 48) for number in range(1, 49)] * 2
+    first, second = (
+        {path.relative_to(tmp_path / n): path.read_bytes() for path in (tmp_path / n).rglob("*.*")} for n in ("1", "2")
+    )
+    assert first == second
+    with pytest.raises(FlawshotError, match="exists with other content"):
+        import_masks(tmp_path / "src", tmp_path / "1", workers=2, exact=True)
+
+
 def test_magnetic_tile_comes_in_whole(tmp_path):
     source = SHARED / "magnetic-tile"
     if not source.is_dir():
         pytest.skip(f"real data not at hand: {source} (set FLAWSHOT_SHARED)")
     found = import_masks(source, tmp_path, min_area=30)
     assert (found.product, len(found.categories), found.images, found.problems) == ("magnetic-tile", 5, 392, ())
-    expected = 0
-    for path in source.glob("*/Imgs/*.png"):
+    expected, areas = 0, []
+    for path in sorted(source.glob("*/Imgs/*.png"), key=lambda path: (path.parts[-3], path.name)):
         labels, count = ndimage.label(np.asarray(Image.open(path).convert("L")) > 127, np.ones((3, 3)))
-        expected += int((np.bincount(labels.ravel(), minlength=count + 1)[1:] >= 30).sum())
-    assert found.instances == len(Catalog.open(tmp_path)) == expected
+        own = [int(area) for area in np.bincount(labels.ravel(), minlength=count + 1)[1:] if area >= 30]
+        expected += len(own)
+        areas += own
+    catalog = Catalog.open(tmp_path)
+    assert not catalog.problems
+    assert found.instances == len(catalog) == expected
+    assert sorted(catalog.column("area")) == sorted(areas)

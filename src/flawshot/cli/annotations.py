@@ -1,11 +1,9 @@
-"""``flawshot check`` and ``flawshot stats``."""
+"""``flawshot stats``."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,54 +14,14 @@ from flawshot.cli.options import (
     ProductOption,
     StrictOption,
     open_data,
-    problems_of,
 )
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from flawshot.stats import SizeRow, StatsRow
 
-    from flawshot.stats import StatsRow
-
-__all__ = ["check", "stats"]
+__all__ = ["stats"]
 
 SPLITS = ("train", "test", "val", None)
-
-
-def check(
-    data: DataArgument,
-    product: ProductOption = None,
-    layout: LayoutOption = None,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the findings as JSON; - prints them.")
-    ] = None,
-    overwrite: OverwriteOption = False,
-) -> None:
-    """List what is wrong or odd in the annotations; exit status 1 if anything is."""
-    from flawshot.catalog import Catalog
-    from flawshot.cli.console import print_json
-    from flawshot.errors import FlawshotError
-
-    if not data.is_dir():
-        raise FlawshotError(f"{data}: is not a folder of Labelme files")
-    catalog = Catalog.from_folder(data, layout=layout)
-    if not len(catalog) and not catalog.problems:
-        raise FlawshotError(f"{data}: holds no Labelme file")
-    own = catalog.select(product) if product else catalog
-    problems = problems_of(own, catalog)
-    counts = Counter(problem.kind for problem in problems)
-    findings = sorted(problems, key=lambda problem: (problem.kind, problem.file, problem.shape or 0))
-    if json is not None:
-        print_json([asdict(problem) for problem in findings], json, overwrite=overwrite)
-    if json != "-":
-        kind = ""
-        for problem in findings:
-            if problem.kind != kind:
-                kind = problem.kind
-                typer.echo(f"{kind} ({counts[kind]})")
-            typer.echo(f"  {problem.severity}: {problem}")
-        typer.echo(f"{len(findings)} findings in the annotations of {len(own)} instances")
-    if findings:
-        raise typer.Exit(1)
 
 
 def stats(
@@ -77,27 +35,41 @@ def stats(
     catalog: Annotated[
         Path | None, typer.Option("--catalog", metavar="FILE.parquet", help="Write the catalog, too.")
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw bars a category and a size histogram: .svg, .png or .pdf."),
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Count images and instances per product, category and split."""
+    """Count images and instances per product, category and split, and say how large the instances are."""
     from flawshot.cli.console import print_json, say
-    from flawshot.stats import count
+    from flawshot.stats import count, measure
 
-    opened = open_data(data, layout, product, strict=strict)
-    rows = count(opened)
+    if plot is not None:
+        from flawshot.stats_plot import check_suffix
+
+        check_suffix(plot)
+    opened = open_data(data, layout, product, strict=strict, geometry=catalog is not None)
+    rows, sizes = count(opened), measure(opened)
     if catalog is not None:
         opened.save(catalog, overwrite=overwrite)
         if opened.root is not None and catalog.resolve().parent != opened.root:
             say(f"{catalog}: images are looked for beside it; keep it in {opened.root} if they are needed")
     if json is not None:
-        print_json(rows, json, overwrite=overwrite)
+        print_json(_documents(rows, sizes), json, overwrite=overwrite)
+    if plot is not None:
+        from flawshot.stats_plot import write_plot
+
+        for remark in write_plot(opened, plot, overwrite=overwrite):
+            say(remark)
     if json != "-":
         _print(rows)
+        _print_sizes(sizes)
     _hint(rows)
 
 
 def _print(rows: list[StatsRow]) -> None:
-    from flawshot.cli.console import new_table, print_table
+    from flawshot.cli.console import new_table, plain, print_table
 
     splits = [split for split in SPLITS if any(row["split"] == split for row in rows)]
     names = [split or "no split" for split in splits]
@@ -112,18 +84,41 @@ def _print(rows: list[StatsRow]) -> None:
         for category in [*categories, None]:
             counts = [str(number) for split in splits for number in cells.get((product, category, split), (0, 0))]
             table.add_row(
-                _plain(product), _plain("all" if category is None else category), *counts, end_section=category is None
+                plain(product), plain("all" if category is None else category), *counts, end_section=category is None
             )
     print_table(table)
 
 
-def _plain(text: str) -> Text:
-    """Text that rich takes as it stands: labels are data, neither markup nor control characters."""
-    from rich.text import Text
+def _print_sizes(sizes: list[SizeRow]) -> None:
+    """A product a row: how large its instances are, and how many an image has."""
+    from flawshot.cli.console import new_table, plain, print_table
 
-    from flawshot.errors import printable
+    heads = ("area, px", "box width, px", "box height, px")
+    table = new_table("Sizes: min, 25 %, median, 75 %, max", "product", *heads, "instances an image: mean, max", left=1)
+    for row in sizes:
+        if row["every_split"]:
+            per_image = row["instances_an_image"]
+            sizes_of = (row["area"], row["width"], row["height"])
+            cells = [" ".join(f"{value:.10g}" for value in quantiles.values()) for quantiles in sizes_of]
+            table.add_row(plain(row["product"]), *cells, f"{per_image['mean']:.2f}  {per_image['max']}")
+    print_table(table)
 
-    return Text(printable(text))
+
+def _documents(rows: list[StatsRow], sizes: list[SizeRow]) -> list[dict[str, Any]]:
+    """The rows as JSON has them: the counts, the sizes, and in a product's totals those over all its splits, too."""
+    place = {"product", "split", "category", "every_split"}
+    by_row = {
+        (row["product"], row["split"], row["category"], row["every_split"]): {
+            name: value for name, value in row.items() if name not in place
+        }
+        for row in sizes
+    }
+    documents: list[dict[str, Any]] = []
+    for row in rows:
+        documents.append({**row, "sizes": by_row[row["product"], row["split"], row["category"], False]})
+        if row["category"] is None:
+            documents[-1]["product_sizes"] = by_row[row["product"], None, None, True]
+    return documents
 
 
 def _hint(rows: list[StatsRow]) -> None:

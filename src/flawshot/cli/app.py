@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
-from flawshot.cli.annotations import check, stats
+from flawshot.cli.annotations import stats
+from flawshot.cli.checking import check
 from flawshot.cli.encoding import crops, encode
 from flawshot.cli.evaluating import evaluate
+from flawshot.cli.exports import exports
 from flawshot.cli.imports import imports
+from flawshot.cli.querying import query
 from flawshot.cli.sampling import sample
 from flawshot.errors import FlawshotError
 
@@ -26,7 +29,8 @@ app = typer.Typer(
     help="Few-shot classification of defects: from Labelme annotations to accuracy with honest intervals.",
 )
 app.add_typer(imports, name="import")
-for command in (check, stats, crops, sample, encode, evaluate):
+app.add_typer(exports, name="export")
+for command in (check, stats, query, crops, sample, encode, evaluate):
     app.command()(command)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rich.table import Table
+    from rich.text import Text
 
     from flawshot.errors import Problem
 
@@ -24,6 +25,7 @@ __all__ = [
     "PIPE_WIDTH",
     "console_width",
     "new_table",
+    "plain",
     "print_json",
     "print_table",
     "progress_bar",
@@ -41,8 +43,15 @@ def say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def say_problems(problems: Sequence[Problem], data: Path) -> None:
-    """Sum up what reading the annotations found: the first few of each kind, and how many there are."""
+def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None = None) -> None:
+    """Sum up what reading the annotations found: the first few of each kind, and how many there are.
+
+    Args:
+        problems: What was found.
+        data: What was read.
+        remedy: How a user sees all of them; ``flawshot check`` where None.
+    """
+    remedy = remedy or f"flawshot check {data} lists all"
     shown: Counter[str] = Counter()
     totals = Counter(problem.kind for problem in problems)
     for problem in problems:
@@ -51,7 +60,7 @@ def say_problems(problems: Sequence[Problem], data: Path) -> None:
             say(f"{problem.severity}: {problem}")
         elif shown[problem.kind] == totals[problem.kind]:
             more = totals[problem.kind] - SHOWN_PER_KIND
-            say(f"{problem.severity}: and {more} more of this kind ({problem.kind}); flawshot check {data} lists all")
+            say(f"{problem.severity}: and {more} more of this kind ({problem.kind}); {remedy}")
 
 
 def console_width() -> int:
@@ -71,6 +80,15 @@ def new_table(title: str, *columns: str, left: int = 1) -> Table:
     for number, column in enumerate(columns):
         table.add_column(Text(column), justify="left" if number < left else "right", no_wrap=number >= left)
     return table
+
+
+def plain(text: str) -> Text:
+    """Text that rich takes as it stands: labels are data, neither markup nor control characters."""
+    from rich.text import Text
+
+    from flawshot.errors import printable
+
+    return Text(printable(text))
 
 
 def print_table(table: Table) -> None:

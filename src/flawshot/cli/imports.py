@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.cli.options import OverwriteOption
+from flawshot.errors import printable
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
+    from flawshot.formats.importing import Imported
 
 __all__ = ["imports"]
+
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images", metavar="DIR", help="Where the images are looked for; beside the annotations unless given."
+    ),
+]
 
 imports = typer.Typer(no_args_is_help=True, help="Turn other formats into Labelme files, or into a feature bank.")
 
@@ -33,25 +42,143 @@ def mvtec_fs(
 @imports.command("masks")
 def masks(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="<category>/…/<name>.jpg with its mask <name>.png beside.")
+        Path, typer.Argument(metavar="SRC", help="Images with pixel masks: of several products, or of one.")
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    layout: Annotated[
+        str | None,
+        typer.Option("--as", metavar="LAYOUT", help="mvtec-ad, mvtec-loco, visa or beside; recognised unless given."),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            "--pattern",
+            metavar="'IMAGES | MASKS'",
+            help="Where images and masks lie, such as '{product}/{split}/{category}/{name} | "
+            "{product}/ground_truth/{category}/{name}_mask'; * and ** stand for anything; MASKS that end in /* are "
+            "several an image, an instance each.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        int | None,
+        typer.Option(
+            "--threshold", metavar="N", min=0, help="Values over it are defect: 127, unless the layout has others."
+        ),
+    ] = None,
+    instance_values: Annotated[
+        bool, typer.Option("--instance-values", help="Each value of a mask but 0 is one instance.")
+    ] = False,
     min_area: Annotated[
-        int, typer.Option("--min-area", metavar="PX", min=1, help="Smaller connected components are left out.")
+        int, typer.Option("--min-area", metavar="PX", min=1, help="Smaller instances are left out.")
     ] = 1,
+    merge_distance: Annotated[
+        float,
+        typer.Option(
+            "--merge-distance", metavar="PX", min=0, help="Connected components nearer than this are one instance."
+        ),
+    ] = 0.0,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Write masks, not polygons, for all components and not only those with holes."),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first problem.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; one for each core unless given.")
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Images with pixel masks become Labelme files, one instance a connected component, and are copied beside them."""
-    from flawshot.cli.console import say_problems
+    import os
+
+    from flawshot.cli.console import progress_bar, say, say_problems
+    from flawshot.errors import FlawshotError
+    from flawshot.formats.mask_layouts import MaskLayout
     from flawshot.formats.masks import import_masks
 
-    found = import_masks(source, out, min_area=min_area, overwrite=overwrite)
-    say_problems(found.problems, source)
+    if pattern is not None:
+        if layout is not None:
+            raise FlawshotError("--as and --pattern: give one of them")
+        MaskLayout.parse(pattern)
+    with progress_bar("images") as progress:
+        found = import_masks(
+            source,
+            out,
+            layout=layout or pattern,
+            threshold=threshold,
+            instance_values=instance_values,
+            min_area=min_area,
+            merge_distance=merge_distance,
+            exact=exact,
+            strict=strict,
+            overwrite=overwrite,
+            workers=workers or os.cpu_count() or 1,
+            say=say,
+            progress=progress,
+        )
+    say_problems(found.problems, source, remedy="--strict stops at the first")
+    products = f"{'product' if len(found.products) == 1 else f'{len(found.products)} products'} {found.product}"
     names = ", ".join(found.categories)
+    good = f" and {found.good} without a defect" if found.good else ""
     typer.echo(
-        f"{out}: product {found.product}, {len(found.categories)} categories ({names}), {found.images} images, "
-        f"{found.instances} instances; {found.small} components under {min_area} px left out"
+        f"{out}: {products}, {len(found.categories)} categories ({names}), {found.images} images{good}, "
+        f"{found.instances} instances; {found.small} under {min_area} px left out"
     )
+
+
+@imports.command("mpdd")
+def mpdd(
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="The .json file of detailed annotations, or the folder that holds it.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    salvage: Annotated[bool, typer.Option("--salvage", help="Keep the whole records of a damaged file.")] = False,
+    images: ImagesOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """MPDD's detailed annotations become Labelme files, a rectangle a box, with the images where they are at hand."""
+    from flawshot.cli.console import say, say_problems
+    from flawshot.formats.mpdd import import_mpdd
+
+    found = import_mpdd(source, out, salvage=salvage, images=images, overwrite=overwrite)
+    say_problems(found.written.problems, out)
+    for first, last in found.lost:
+        say(f"{source}: lines {first} to {last}: no record that begins here is whole; what stands here is lost")
+    whole = "whole records" if salvage else "records"
+    places = f", {len(found.lost)} damaged place{'' if len(found.lost) == 1 else 's'}" if salvage else ""
+    typer.echo(f"{source}: {found.records} {whole} with {found.boxes} boxes{places}")
+    _say_written(out, found.written)
+
+
+@imports.command("coco")
+def coco(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A COCO .json file, or a folder with some in it.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    images: ImagesOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """COCO's polygons, run lengths and boxes become Labelme files, with the images where they are at hand."""
+    from flawshot.cli.console import say_problems
+    from flawshot.formats.coco import import_coco
+
+    written = import_coco(source, out, images=images, overwrite=overwrite)
+    say_problems(written.problems, out)
+    _say_written(out, written)
+
+
+@imports.command("voc")
+def voc(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder with Pascal VOC's .xml files in it.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    images: ImagesOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Pascal VOC's boxes become Labelme files, with the images where they are at hand."""
+    from flawshot.cli.console import say_problems
+    from flawshot.formats.voc import import_voc
+
+    written = import_voc(source, out, images=images, overwrite=overwrite)
+    say_problems(written.problems, out)
+    _say_written(out, written)
 
 
 @imports.command("mvrec-features")
@@ -83,6 +210,14 @@ def mvrec_features(
     instances, count, tokens, dim = bank.manifest.shape
     typer.echo(
         f"{out}: {instances} instances of {', '.join(bank.catalog.products)}: {count} views x {tokens} tokens x {dim}"
+    )
+
+
+def _say_written(out: Path, written: Imported) -> None:
+    products = ", ".join(printable(product) for product in written.products)
+    typer.echo(
+        f"{out}: {written.files} Labelme files with {written.instances} instances, {written.images} images; "
+        f"products: {products or 'none'}"
     )
 
 

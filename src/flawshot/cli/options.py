@@ -44,12 +44,15 @@ StrictOption = Annotated[
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist with other content.")]
 
 
-def open_data(data: Path, layout: str | None, products: list[str] | None, *, strict: bool) -> Catalog:
-    """The catalog of DATA, its problems summed up on standard error."""
+def open_data(
+    data: Path, layout: str | None, products: list[str] | None, *, strict: bool, geometry: bool = True
+) -> Catalog:
+    """The catalog of DATA, its problems summed up on standard error; without ``geometry`` only to count and to ask."""
     from flawshot.catalog import Catalog
-    from flawshot.cli.console import say_problems
+    from flawshot.cli.console import progress_bar, say_problems
 
-    catalog = Catalog.open(data, layout=layout, strict=strict)
+    with progress_bar("files") as progress:
+        catalog = Catalog.open(data, layout=layout, strict=strict, geometry=geometry, progress=progress)
     selected = catalog.select(products) if products else catalog
     say_problems(problems_of(selected, catalog), data)
     return selected
@@ -57,6 +60,8 @@ def open_data(data: Path, layout: str | None, products: list[str] | None, *, str
 
 def problems_of(selected: Catalog, catalog: Catalog) -> list[Problem]:
     """The catalog's problems, without those of files whose instances were not selected."""
+    if selected is catalog or not catalog.problems:
+        return list(catalog.problems)
     elsewhere = set(catalog.column("annotation")) - set(selected.column("annotation"))
     return [problem for problem in catalog.problems if problem.file not in elsewhere]
 

@@ -28,13 +28,30 @@ def sample(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where <protocol>/<product>-<K>shot.json goes.")],
     shots: Annotated[str, typer.Option("--shots", metavar="K,…", help="Support instances a category.")] = "1,3,5",
-    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Episodes: the seeds are 0 to N-1.")] = 5,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", metavar="N", min=1, help="Episodes: the seeds are 0 to N-1; 5 unless given."),
+    ] = None,
     protocol: Annotated[
-        Literal["disjoint", "mvrec"],
+        Literal["disjoint", "mvrec", "episodic"],
         typer.Option(
-            "--protocol", help="disjoint: no image on both sides, for your own data; mvrec: MVREC's own draws."
+            "--protocol",
+            help="disjoint: no image on both sides, for your own data; mvrec: MVREC's own draws; "
+            "episodic: many random tasks, each of some categories.",
         ),
     ] = "disjoint",
+    ways: Annotated[
+        int | None, typer.Option("--ways", metavar="N", min=2, help="episodic: categories a task; 5 unless given.")
+    ] = None,
+    queries: Annotated[
+        int | None, typer.Option("--queries", metavar="Q", min=1, help="episodic: queries a category; 15 unless given.")
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option("--episodes", metavar="N", min=1, help="episodic: how many tasks; 600 unless given.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="episodic: another one draws other tasks; 0 unless given.")
+    ] = None,
     group: Annotated[
         str | None,
         typer.Option(
@@ -52,27 +69,49 @@ def sample(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Draw support and query sets, one episode a seed, proved to share nothing."""
-    from flawshot.episodes import sample_episodes, write_all
+    from flawshot.episodes import sample_episodes, sample_tasks, write_all
     from flawshot.errors import EpisodeError
 
+    told = {"--ways": ways, "--queries": queries, "--episodes": episodes, "--seed": seed}
+    _refuse_foreign(protocol, told, {"--seeds": seeds, "--allow-short": allow_short or None})
+    tasks = {option[2:]: value for option, value in told.items() if value is not None}
     numbers = whole_numbers(shots, "--shots")
     catalog = open_data(data, layout, product, strict=strict)
-    names = catalog.products if product else _several_categories(catalog)
+    least = 2 if protocol != "episodic" else ways or 5
+    names = catalog.products if product else _several_categories(catalog, least)
     if not names:
-        raise EpisodeError(f"{data}: no product has two categories; if its folders are categories, add --layout '**'")
+        wanted = "two" if least == 2 else least
+        raise EpisodeError(
+            f"{data}: no product has {wanted} categories; if its folders are categories, add --layout '**'"
+        )
     groups = None if group is None else _groups(group, catalog.select(names))
     made = []
     for name in names:
         sets = [
-            sample_episodes(
-                catalog, name, k, seeds=range(seeds), protocol=protocol, groups=groups, allow_short=allow_short
+            sample_tasks(catalog, name, k, groups=groups, **tasks)
+            if protocol == "episodic"
+            else sample_episodes(
+                catalog, name, k, seeds=range(seeds or 5), protocol=protocol, groups=groups, allow_short=allow_short
             )
             for k in numbers
         ]
         _say_parameters(sets[0])
         made += sets
     write_all(made, out, overwrite=overwrite)
-    typer.echo(f"{out / protocol}: {len(made)} files ({len(names)} products x {len(numbers)} K), {seeds} episodes each")
+    typer.echo(
+        f"{out / protocol}: {len(made)} files ({len(names)} products x {len(numbers)} K), "
+        f"{len(made[0].episodes)} episodes each"
+    )
+
+
+def _refuse_foreign(protocol: str, of_tasks: dict[str, int | None], of_others: dict[str, int | None]) -> None:
+    """Refuse options that mean nothing to the protocol, instead of passing over them."""
+    from flawshot.errors import EpisodeError
+
+    for option, value in (of_others if protocol == "episodic" else of_tasks).items():
+        if value is not None:
+            fitting = "is not for --protocol episodic" if protocol == "episodic" else "is for --protocol episodic only"
+            raise EpisodeError(f"{option}: {fitting}")
 
 
 def _groups(group: str, catalog: Catalog) -> dict[str, str]:
@@ -84,14 +123,16 @@ def _groups(group: str, catalog: Catalog) -> dict[str, str]:
     return groups_from_regex(group, images)
 
 
-def _several_categories(catalog: Catalog) -> list[str]:
+def _several_categories(catalog: Catalog, least: int) -> list[str]:
     from flawshot.cli.console import say
 
     names = []
     for name in catalog.products:
         categories = set(catalog.select([name]).column("category")) - {""}
-        if len(categories) > 1:
+        if len(categories) >= least:
             names.append(name)
+        elif len(categories) > 1:
+            say(f"{name}: left out, it has {len(categories)} categories, fewer than --ways {least}")
         else:
             say(f"{name}: left out, it has a single category ({', '.join(categories) or 'no label'})")
     return names

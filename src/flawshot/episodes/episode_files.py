@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.verification import verify
 from flawshot.errors import EpisodeError
-from flawshot.files import Document, json_bytes, read_document, write_bytes
+from flawshot.files import Document, json_bytes, parse_document, read_document, write_with
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from flawshot.catalog import Catalog
 
 __all__ = ["episode_product", "find_episode_files", "read_episodes", "write_all", "write_episodes"]
 
+SUFFIXES = ("shot.json", "shot.jsonl")
 REMEDY = "make it again with flawshot sample"
 
 
@@ -40,8 +44,22 @@ class _EpisodeFile(Document):
     episodes: tuple[_EpisodeEntry, ...]
 
 
+class _TaskFileHeader(Document):
+    """The first line of a file of random tasks; the others are an episode each."""
+
+    format: Literal["flawshot-episodes"]
+    version: Literal[1]
+    protocol: Literal["episodic"]
+    parameters: dict[str, Any]
+    product: str
+    shots: int
+    fingerprint: str
+    categories: tuple[str, ...]
+    groups: dict[str, str] | None
+
+
 def write_episodes(episodes: EpisodeSet, folder: str | Path, *, overwrite: bool = False) -> Path:
-    """Write ``<folder>/<protocol>/<product>-<K>shot.json``, the same bytes on every machine.
+    """Write ``<folder>/<protocol>/<product>-<K>shot.json``, of ``episodic`` ``.jsonl``: everywhere the same bytes.
 
     Args:
         episodes: What to write.
@@ -55,7 +73,12 @@ def write_episodes(episodes: EpisodeSet, folder: str | Path, *, overwrite: bool 
         FlawshotError: If the file exists with other content and ``overwrite`` is false.
     """
     path = Path(folder) / episodes.protocol / episodes.file_name
-    write_bytes(path, _document(episodes, path), overwrite=overwrite)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as opened:
+            opened.writelines(_parts(episodes, path))
+
+    write_with(path, write, overwrite=overwrite)
     return path
 
 
@@ -67,18 +90,33 @@ def write_all(several: Sequence[EpisodeSet], folder: str | Path, *, overwrite: b
     """
     for episodes in several:
         path = Path(folder) / episodes.protocol / episodes.file_name
-        if not overwrite and path.is_file() and path.read_bytes() != _document(episodes, path):
+        if not overwrite and path.is_file() and not _holds(path, episodes):
             raise EpisodeError(f"{path}: exists with other content; name another --out, or add --overwrite")
     return [write_episodes(episodes, folder, overwrite=overwrite) for episodes in several]
 
 
-def _document(episodes: EpisodeSet, path: Path) -> bytes:
-    shared = episodes.shared_query
-    entries: list[dict[str, Any]] = []
+def _holds(path: Path, episodes: EpisodeSet) -> bool:
+    """Whether a file holds just these episodes, byte by byte."""
+    wanted = hashlib.sha256()
+    for part in _parts(episodes, path):
+        wanted.update(part)
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest() == wanted.digest()
+
+
+def _parts(episodes: EpisodeSet, path: Path) -> Iterator[bytes]:
+    """The file's bytes: a document, or of random tasks a header's line and then an episode's each."""
+    if episodes.protocol != "episodic":
+        yield _document(episodes, path)
+        return
+    yield json_bytes(_header(episodes), path, indent=None)
     for episode in episodes.episodes:
-        entry: dict[str, Any] = {"seed": episode.seed, "support": episode.support}
-        entries.append(entry if shared is not None else entry | {"query": episode.query})
-    document = {
+        entry = {"seed": episode.seed, "support": episode.support, "query": episode.query}
+        yield json_bytes(entry, path, indent=None)
+
+
+def _header(episodes: EpisodeSet) -> dict[str, Any]:
+    return {
         "format": "flawshot-episodes",
         "version": 1,
         "protocol": episodes.protocol,
@@ -87,11 +125,19 @@ def _document(episodes: EpisodeSet, path: Path) -> bytes:
         "shots": episodes.shots,
         "fingerprint": episodes.fingerprint,
         "categories": episodes.categories,
-        "query": shared,
         "groups": None if episodes.groups is None else dict(sorted(episodes.groups.items())),
-        "episodes": entries,
     }
-    return json_bytes(document, path)
+
+
+def _document(episodes: EpisodeSet, path: Path) -> bytes:
+    shared = episodes.shared_query
+    entries: list[dict[str, Any]] = []
+    for episode in episodes.episodes:
+        entry: dict[str, Any] = {"seed": episode.seed, "support": episode.support}
+        entries.append(entry if shared is not None else entry | {"query": episode.query})
+    header = _header(episodes)
+    groups = header.pop("groups")
+    return json_bytes({**header, "query": shared, "groups": groups, "episodes": entries}, path)
 
 
 def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:
@@ -106,7 +152,18 @@ def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:
         FlawshotError: If it is missing, damaged or foreign.
     """
     path = Path(path)
+    loaded = _read_tasks(path) if path.suffix == ".jsonl" else _read_document(path)
+    try:
+        verify(loaded, catalog)
+    except EpisodeError as error:
+        raise EpisodeError(f"{path}: {error}") from error
+    return loaded
+
+
+def _read_document(path: Path) -> EpisodeSet:
     file = read_document(path, _EpisodeFile, REMEDY)
+    if file.protocol == "episodic":
+        raise EpisodeError(f"{path}: protocol: random tasks are JSON Lines, in a file .jsonl; {REMEDY}")
     episodes = []
     for number, entry in enumerate(file.episodes):
         if (entry.query is None) == (file.query is None):
@@ -114,7 +171,7 @@ def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:
         episodes.append(
             Episode(entry.seed, entry.support, entry.query if entry.query is not None else file.query or ())
         )
-    loaded = EpisodeSet(
+    return EpisodeSet(
         protocol=file.protocol,
         parameters=file.parameters,
         product=file.product,
@@ -124,11 +181,36 @@ def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:
         episodes=tuple(episodes),
         groups=file.groups,
     )
+
+
+def _read_tasks(path: Path) -> EpisodeSet:
+    """A file of random tasks, line by line; nothing in it is proved."""
+    episodes = []
+    lines = _lines(path)
+    header = parse_document(next(lines, b""), _TaskFileHeader, f"{path}: line 1", REMEDY)
+    for number, line in enumerate(lines, start=2):
+        entry = parse_document(line, _EpisodeEntry, f"{path}: line {number}", REMEDY)
+        # Tasks name the same instances again and again: each name is kept once.
+        support, query = (tuple(map(sys.intern, ids)) for ids in (entry.support, entry.query or ()))
+        episodes.append(Episode(entry.seed, support, query))
+    return EpisodeSet(
+        protocol=header.protocol,
+        parameters=header.parameters,
+        product=header.product,
+        shots=header.shots,
+        fingerprint=header.fingerprint,
+        categories=header.categories,
+        episodes=tuple(episodes),
+        groups=header.groups,
+    )
+
+
+def _lines(path: Path) -> Iterator[bytes]:
     try:
-        verify(loaded, catalog)
-    except EpisodeError as error:
-        raise EpisodeError(f"{path}: {error}") from error
-    return loaded
+        with path.open("rb") as opened:
+            yield from opened
+    except OSError as error:
+        raise EpisodeError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def episode_product(path: Path) -> str:
@@ -137,6 +219,9 @@ def episode_product(path: Path) -> str:
     Raises:
         FlawshotError: If the file is missing, damaged or foreign.
     """
+    if path.suffix == ".jsonl":
+        first = b"".join(itertools.islice(_lines(path), 1))
+        return parse_document(first, _TaskFileHeader, f"{path}: line 1", REMEDY).product
     return read_document(path, _EpisodeFile, REMEDY).product
 
 
@@ -157,19 +242,22 @@ def find_episode_files(place: str | Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise EpisodeError(f"{place}: does not exist; make episodes with flawshot sample")
-    pattern = "*shot.json"
-    files = list(place.glob(pattern))
+    files = _named(place, "")
     if not files:
-        folders = sorted({file.parent for file in place.glob(f"*/{pattern}")})
+        folders = sorted({file.parent for file in _named(place, "*/")})
         if len(folders) > 1:
             names = ", ".join(folder.name for folder in folders)
             raise EpisodeError(f"{place}: holds episodes of several protocols ({names}); name one of these folders")
-        files = [file for folder in folders for file in folder.glob(pattern)]
+        files = [file for folder in folders for file in _named(folder, "")]
     if not files:
         raise EpisodeError(f"{place}: holds no episode file <product>-<K>shot.json; make some with flawshot sample")
     return sorted(files, key=_by_product_and_shots)
 
 
+def _named(folder: Path, below: str) -> list[Path]:
+    return [file for suffix in SUFFIXES for file in folder.glob(f"{below}*{suffix}")]
+
+
 def _by_product_and_shots(path: Path) -> tuple[str, int, str]:
-    product, _, shots = path.name.removesuffix("shot.json").rpartition("-")
+    product, _, shots = path.stem.removesuffix("shot").rpartition("-")
     return product, int(shots) if shots.isdecimal() else 0, path.name

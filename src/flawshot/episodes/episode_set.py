@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Episode", "EpisodeSet", "Protocol"]
 
-Protocol = Literal["mvrec", "disjoint"]
+Protocol = Literal["mvrec", "disjoint", "episodic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class EpisodeSet:
     Attributes:
         protocol: The rule by which they were drawn.
         parameters: What the rule was told, and what became of the data set's own split.
-        product: The product; its categories are the N of N-way.
+        product: The product; its categories are the N of N-way, unless ``episodic`` draws N of them each time.
         shots: K, support instances a category.
         fingerprint: :meth:`flawshot.Catalog.fingerprint` of the product they were drawn from.
         categories: The product's categories in label order.
-        episodes: One episode a seed.
+        episodes: One episode a seed; of ``episodic`` the seeds are the episodes' numbers.
         groups: The physical sample that each image shows, by the image's path, or None where images stand alone.
     """
 
@@ -62,7 +62,7 @@ class EpisodeSet:
 
     @property
     def file_name(self) -> str:
-        """``<product>-<K>shot.json``."""
+        """``<product>-<K>shot.json``, of ``episodic`` ``.jsonl``."""
         if self.product in {"", ".", ".."} or set(self.product) & set('/\\\0:*?"<>|'):
             raise EpisodeError(f"product {self.product!r}: cannot be part of a file name; rename its folder")
-        return f"{self.product}-{self.shots}shot.json"
+        return f"{self.product}-{self.shots}shot.{'jsonl' if self.protocol == 'episodic' else 'json'}"

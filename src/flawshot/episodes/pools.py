@@ -58,7 +58,7 @@ def make_pools(own: Catalog, protocol: Protocol, groups: Mapping[str, str] | Non
 
     Args:
         own: The product's instances; those without a label are passed over.
-        protocol: ``mvrec`` or ``disjoint``.
+        protocol: ``mvrec``, ``disjoint`` or ``episodic``.
         groups: The group of each image, by its path, or None.
 
     Raises:
@@ -78,6 +78,9 @@ def make_pools(own: Catalog, protocol: Protocol, groups: Mapping[str, str] | Non
         parameters["val_left_out"] = val
     if not train and not test:
         return Pools(categories, items, items, parameters | {"split": "none"})
+    if protocol == "episodic":
+        because = "random tasks are drawn from all of it"
+        return Pools(categories, items, items, parameters | {"split": "ignored", "split_ignored_because": because})
     reason = _why_ignored(categories, train, test)
     if reason is not None:
         return Pools(categories, items, items, parameters | {"split": "ignored", "split_ignored_because": reason})

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
+from flawshot.episodes.episodic import draw_tasks
 from flawshot.episodes.pools import Item, Pools, draw_mvrec, make_pools
 from flawshot.episodes.verification import verify
 from flawshot.errors import EpisodeError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from flawshot.catalog import Catalog
 
-__all__ = ["PROTOCOLS", "sample_episodes"]
+__all__ = ["PROTOCOLS", "sample_episodes", "sample_tasks"]
 
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
@@ -72,6 +73,8 @@ def sample_episodes(
         raise EpisodeError("--seeds: there must be at least 1")
     if protocol not in PROTOCOLS:
         raise EpisodeError(f"--protocol {protocol}: must be one of {', '.join(PROTOCOLS)}")
+    if protocol == "episodic":
+        raise EpisodeError("--protocol episodic: draws tasks by numbers of its own; use flawshot.sample_tasks")
     if groups is not None and protocol != "disjoint":
         raise EpisodeError(f"--group: protocol {protocol} knows no groups; use --protocol disjoint")
     own = catalog.select([product])
@@ -94,6 +97,48 @@ def sample_episodes(
     )
     verify(episodes, catalog)
     return episodes
+
+
+def sample_tasks(
+    catalog: Catalog,
+    product: str,
+    shots: int,
+    *,
+    ways: int = 5,
+    queries: int = 15,
+    episodes: int = 600,
+    seed: int = 0,
+    groups: Mapping[str, str] | None = None,
+) -> EpisodeSet:
+    """Draw random N-way K-shot tasks, as few-shot learning is usually measured: the protocol ``episodic``.
+
+    Each episode has N of the product's categories, and of each K support and Q query instances, all at random from all
+    of the data set but ``val``. No image, and where groups are given no group, stands on both sides; a support takes
+    one instance of an image (or group) only, as long as there are enough images. Every episode depends on ``seed``, the
+    product and its number only, so that more episodes begin with the same ones.
+
+    Args:
+        catalog: The data set.
+        product: The product to draw from; instances without a label are passed over.
+        shots: K, at least 1.
+        ways: N, at least 2.
+        queries: Q, query instances a category, at least 1.
+        episodes: How many.
+        seed: Another one gives other episodes.
+        groups: The physical sample that each image shows, by image path.
+
+    Returns:
+        The episodes, verified.
+
+    Raises:
+        EpisodeError: If the product has fewer than N categories, or some have too few instances: it names them.
+
+    References:
+        Vinyals et al.: "Matching Networks for One Shot Learning", NeurIPS 2016.
+    """
+    tasks = draw_tasks(catalog, product, shots, ways=ways, queries=queries, episodes=episodes, seed=seed, groups=groups)
+    verify(tasks, catalog)
+    return tasks
 
 
 def _refuse_short(product: str, pools: Pools, shots: int) -> None:

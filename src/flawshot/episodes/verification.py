@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from flawshot.episodes.episodic import check_tasks
 from flawshot.episodes.pools import draw_mvrec, make_pools
 from flawshot.errors import EpisodeError
 
@@ -23,7 +24,8 @@ def verify(episodes: EpisodeSet, catalog: Catalog) -> None:
     no instance stands twice, or in support and query; every category has K support instances (at most K, where short
     ones were allowed). ``mvrec``: each draw is the one that its seed makes. ``disjoint``: the groups are those of all
     the product's images, the split is used as the protocol says, no image and no group stands on both sides, and the
-    query set is all that the support set leaves.
+    query set is all that the support set leaves. ``episodic``: no image and no group stands on both sides, and each
+    draw is the one that its number and the seed make.
 
     Args:
         episodes: What is claimed.
@@ -39,15 +41,19 @@ def verify(episodes: EpisodeSet, catalog: Catalog) -> None:
     category = dict(zip(own.column("id"), own.column("category"), strict=True))
     for number, episode in enumerate(episodes.episodes):
         _check_ids(f"episodes.{number}", episode, category)
-        _check_shots(f"episodes.{number}", episode, category, episodes)
+        if episodes.protocol != "episodic":
+            _check_shots(f"episodes.{number}", episode, category, episodes)
     if episodes.groups is not None and set(episodes.groups) != set(own.column("image")):
         odd = min(set(episodes.groups) ^ set(own.column("image")))
         raise EpisodeError(f"groups: {odd} is missing there, or not an image of the product; sample again")
     pools = make_pools(own, episodes.protocol, episodes.groups)
     _check_claims(episodes, pools)
-    check = _check_mvrec if episodes.protocol == "mvrec" else _check_disjoint
-    for number, episode in enumerate(episodes.episodes):
-        check(f"episodes.{number}", episode, pools, episodes)
+    if episodes.protocol == "episodic":
+        check_tasks(episodes, pools)
+    else:
+        check = _check_mvrec if episodes.protocol == "mvrec" else _check_disjoint
+        for number, episode in enumerate(episodes.episodes):
+            check(f"episodes.{number}", episode, pools, episodes)
     if catalog.fingerprint(episodes.product) != episodes.fingerprint:
         raise EpisodeError(
             f"fingerprint: {episodes.product}'s instances or labels have changed since; sample the episodes again "

@@ -46,6 +46,7 @@ class _Task(NamedTuple):
     truth: NDArray[np.intp]
     units: NDArray[np.intp]
     asked: NDArray[np.bool_]
+    ways: list[int]
 
 
 def evaluate(
@@ -169,7 +170,8 @@ def _task(bank: FeatureBank, episodes: EpisodeSet) -> _Task:
     own = [images[rows[identifier]] for identifier in query]
     _, units = np.unique([groups.get(image, image) for image in own], return_inverse=True)
     truth = np.array([episodes.categories.index(categories[rows[identifier]]) for identifier in query])
-    return _Task(episodes, query, truth, units, asked)
+    ways = [len({categories[rows[identifier]] for identifier in each.support}) for each in episodes.episodes]
+    return _Task(episodes, query, truth, units, asked, ways)
 
 
 def _blank(task: _Task) -> Predictions:
@@ -212,15 +214,16 @@ def _note(
 
 def _yardstick(name: str, task: _Task) -> Predictions:
     made = _blank(task)
-    if name == "chance":
-        share = 1.0 / len(task.episodes.categories)
-        made.right[task.asked] = share
-        made.confidence[task.asked] = share
-        return made
-    most = Counter(task.truth.tolist()).most_common(1)[0][0]
-    made.predicted[task.asked] = most
-    made.right[:] = task.asked & (task.truth == most)
-    made.confidence[task.asked] = 1.0
+    for seed, asked in enumerate(task.asked):
+        if name == "chance":
+            made.right[seed, asked] = made.confidence[seed, asked] = 1.0 / task.ways[seed]
+        else:
+            # Random tasks ask for other categories each; elsewhere one answer stands for all seeds.
+            truth = task.truth[asked] if task.episodes.protocol == "episodic" else task.truth
+            most = Counter(truth.tolist()).most_common(1)[0][0]
+            made.predicted[seed, asked] = most
+            made.right[seed] = asked & (task.truth == most)
+            made.confidence[seed, asked] = 1.0
     return made
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array, hstack
 
 from flawshot.evaluation.intervals import draws
 from flawshot.evaluation.metrics import CALIBRATION_BINS, calibration_bins
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["Predictions", "Resampled", "resample"]
 
 DRAWS_AT_ONCE = 500
+# Fewer draws at a time where a draw's sums are many, as those of hundreds of random tasks are.
+SUMS_AT_ONCE = 2**24
+# Above this many cells tallies are kept sparse: of many random tasks, each asks of few units.
+DENSE_CELLS = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +78,13 @@ def resample(predictions: Sequence[Predictions], units: NDArray[np.intp], catego
         The statistics, in the classifiers' order; ``per_category`` is ``[draws, categories]``.
     """
     seeds = len(predictions[0].asked)
-    tallies = [_tally(each, units, categories) for each in predictions]
-    columns = np.concatenate([tally.reshape(len(tally), -1) for tally in tallies], axis=1).astype(np.float32)
+    columns = _columns(predictions, units, categories)
+    at_once = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // columns.shape[1]))
     chunks: list[list[Resampled]] = [[] for _ in predictions]
-    for draw in draws(seeds, len(columns), key):
+    for draw in draws(seeds, columns.shape[0], key):
         # A few draws at a time, for their sums grow with seeds, categories and classifiers.
-        for start in range(0, len(draw.units), DRAWS_AT_ONCE):
-            part = slice(start, start + DRAWS_AT_ONCE)
+        for start in range(0, len(draw.units), at_once):
+            part = slice(start, start + at_once)
             sums = (draw.units[part] @ columns).astype(np.float64)
             weights = draw.seeds[part].astype(np.float64)
             for own, each in zip(chunks, np.split(sums, len(predictions), axis=1), strict=True):
@@ -96,20 +101,30 @@ def _joined(chunks: list[Resampled]) -> Resampled:
     )
 
 
-def _tally(predictions: Predictions, units: NDArray[np.intp], categories: int) -> NDArray[np.float64]:
-    """Sums by unit, float64 ``[units, seeds, 2 categories + bins]``.
+def _columns(predictions: Sequence[Predictions], units: NDArray[np.intp], categories: int) -> Any:
+    """Sums by unit, float32 ``[units, classifiers * seeds * (2 categories + bins)]``, as an array or sparse.
 
     Along the last axis: queries asked by category, queries right by category, and right minus confidence by bin.
     """
+    rows, seeds = int(units.max()) + 1, len(predictions[0].asked)
     width = 2 * categories + CALIBRATION_BINS
-    tally = np.zeros((int(units.max()) + 1, len(predictions.asked), width))
-    seed, query = np.nonzero(predictions.asked)
-    unit, truth = units[query], predictions.truth[query]
-    right, confidence = predictions.right[seed, query], predictions.confidence[seed, query]
-    np.add.at(tally, (unit, seed, truth), 1.0)
-    np.add.at(tally, (unit, seed, categories + truth), right)
-    np.add.at(tally, (unit, seed, 2 * categories + calibration_bins(confidence)), right - confidence)
-    return tally
+    tallies: list[Any] = []
+    sparse = rows * seeds * width * len(predictions) > DENSE_CELLS
+    for each in predictions:
+        seed, query = np.nonzero(each.asked)
+        truth = each.truth[query]
+        right, confidence = each.right[seed, query], each.confidence[seed, query]
+        kinds = (truth, categories + truth, 2 * categories + calibration_bins(confidence))
+        place = np.concatenate([seed * width + kind for kind in kinds])
+        value = np.concatenate([np.ones(len(seed)), right, right - confidence])
+        unit = np.tile(units[query], len(kinds))
+        if sparse:
+            tallies.append(csr_array((value, (unit, place)), shape=(rows, seeds * width)).astype(np.float32))
+        else:
+            tally = np.zeros((rows, seeds * width))
+            np.add.at(tally, (unit, place), value)
+            tallies.append(tally.astype(np.float32))
+    return hstack(tallies, format="csr") if sparse else np.concatenate(tallies, axis=1)
 
 
 def _statistics(sums: NDArray[np.float64], weights: NDArray[np.float64], categories: int) -> Resampled:

@@ -1,148 +1,284 @@
-"""Images with pixel masks beside them, a folder for each category, as magnetic tile comes."""
+"""Trees of images and pixel masks become Labelme files, one instance a connected component."""
 
 from __future__ import annotations
 
-import io
+import multiprocessing
 import shutil
+import signal
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
+from flawshot.formats.components import component_shape, components, merge_near
 from flawshot.formats.labelme import LabelmeFile, write_labelme
+from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, folder_name, recognise_masks
+from flawshot.formats.visa_labels import with_visa_labels
 from flawshot.images import read_image
-from flawshot.shapes import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["MasksImport", "components", "import_masks"]
+    from flawshot.shapes import Region, Shape
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-MASK_SUFFIX = ".png"
-THRESHOLD = 127
-EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
+__all__ = ["MasksImport", "import_masks"]
+
+# A process takes about as long to start as this many images.
+IMAGES_A_WORKER = 16
 
 
 class MasksImport(NamedTuple):
     """What an import of masks found.
 
     Attributes:
-        product: The product's name: the source folder's.
+        layout: The layout's name.
+        products: The products' names, sorted.
         categories: The categories' names, sorted.
         images: Images with a mask.
-        instances: Components that were large enough.
-        small: Components that were not.
-        problems: Images or masks that were left out.
+        good: Images without a defect, which have none.
+        instances: Instances that were large enough.
+        small: Instances that were not.
+        problems: Images or masks that were left out, and what is odd.
     """
 
-    product: str
+    layout: str
+    products: tuple[str, ...]
     categories: tuple[str, ...]
     images: int
+    good: int
     instances: int
     small: int
     problems: tuple[Problem, ...]
 
+    @property
+    def product(self) -> str:
+        """The product's name; of several, all names with commas between."""
+        return ", ".join(self.products)
 
-def import_masks(source: Path, out: Path, *, min_area: int = 1, overwrite: bool = False) -> MasksImport:
+
+class _Options(NamedTuple):
+    """How masks are read; ``threshold`` is None where no user gave one, and ``usual`` the layout's own."""
+
+    source: Path
+    out: Path
+    threshold: int | None
+    usual: int
+    instance_values: bool
+    each_mask_one: bool
+    min_area: int
+    merge_distance: float
+    exact: bool
+    overwrite: bool
+
+
+class _Done(NamedTuple):
+    """What became of one image: ``instances`` is None where it could not be used."""
+
+    instances: int | None = None
+    small: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+def import_masks(
+    source: Path,
+    out: Path,
+    *,
+    layout: str | None = None,
+    threshold: int | None = None,
+    instance_values: bool = False,
+    min_area: int = 1,
+    merge_distance: float = 0.0,
+    exact: bool = False,
+    strict: bool = False,
+    overwrite: bool = False,
+    workers: int = 1,
+    say: Callable[[str], object] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> MasksImport:
     """Write a tree of images and masks as Labelme files, one instance a connected component.
 
-    In ``<source>/<category>/`` or a folder in it, each image (``.jpg``, ``.bmp``, ``.tif``) has its mask beside it, a
-    ``.png`` of the same name, defect where it is over 127. Components are 8-connected and become ``mask`` shapes,
-    exact to the pixel. Images are copied beside their files.
+    Components are 8-connected. One without holes becomes a polygon that draws its pixels, one with holes a ``mask``
+    shape. Images are copied beside their files. A mask in colour, or with a palette, counts by its brightest channel.
+    Where the layout has several masks an image, each file is one instance.
 
     Args:
-        source: The folder whose children are the categories.
-        out: Where ``<source's name>/<category>/<name>.json`` goes.
-        min_area: Components of fewer px are left out, and counted.
+        source: The folder of several products, or of one.
+        out: Where ``<product>/[<split>/]<category>/<name>.json`` goes.
+        layout: A layout's name (``mvtec-ad``, ``mvtec-loco``, ``visa``, ``beside``), or ``IMAGES | MASKS``, as
+            :class:`~flawshot.formats.mask_layouts.MaskLayout` takes them; recognised where None.
+        threshold: Values over it are defect; where None, 127 (0 for VisA and LOCO), and a mask of 0 and 1 alone counts
+            its ones.
+        instance_values: Whether each value but 0 (of a palette: each index; in colour: each colour) is one instance,
+            whole, however many components it has.
+        min_area: Instances of fewer px are left out, and counted.
+        merge_distance: Components whose nearest pixels' centres are nearer than this, in px, are one instance: shapes
+            that share a ``group_id``.
+        exact: Whether all components become ``mask`` shapes.
+        strict: Whether the first problem stops the import.
         overwrite: Whether files there with other content may be replaced.
+        workers: How many processes; more than one only in a script that guards its ``__main__``.
+        say: Called with one line that names the layout, before the work begins.
+        progress: Called with the images done and their number.
 
     Raises:
-        FlawshotError: If no image has a mask, or a file at ``out`` has other content already.
+        FlawshotError: If no image has a mask, a file at ``out`` has other content already, or, if ``strict``, there is
+            any problem.
     """
-    if not source.is_dir():
-        raise FlawshotError(f"{source}: is not a folder")
-    product = source.resolve().name
-    problems: list[Problem] = []
-    categories: set[str] = set()
+    tree = recognise_masks(source, layout, beyond=out)
+    if say is not None:
+        how = "as given" if layout else "recognised"
+        say(f"{source}: layout {tree.layout.name}, {how}: --pattern '{tree.layout.pattern}'")
+    if tree.layout.name == "visa":
+        tree = with_visa_labels(source, tree)
+    problems = list(tree.problems)
+    _stop(problems, strict=strict)
+    options = _Options(
+        source=source,
+        out=out,
+        threshold=threshold,
+        usual=tree.layout.threshold,
+        instance_values=instance_values,
+        each_mask_one=tree.layout.each_mask_one,
+        min_area=min_area,
+        merge_distance=merge_distance,
+        exact=exact,
+        overwrite=overwrite,
+    )
     images = instances = small = 0
-    for category, image, mask in _pairs(source, problems):
-        try:
-            file, left_out = _annotation(category, image, mask, min_area)
-        except FlawshotError as error:
-            problems.append(Problem(image.relative_to(source).as_posix(), "mask", str(error)))
-            continue
-        target = out / product / category / f"{image.stem}.json"
-        write_labelme(file, target, overwrite=overwrite)
-        write_with(target.with_name(image.name), partial(shutil.copyfile, image), overwrite=overwrite)
-        categories.add(category)
-        images += 1
-        instances += len(file.shapes)
-        small += left_out
+    products: set[str] = set(tree.good)
+    categories: set[str] = set()
+    for number, (each, done) in enumerate(_all(tree.images, options, workers), start=1):
+        problems += done.problems
+        _stop(done.problems, strict=strict)
+        if done.instances is not None:
+            products.add(each.product)
+            categories.add(each.category)
+            images += 1
+            instances += done.instances
+            small += done.small
+        if progress is not None:
+            progress(number, len(tree.images))
     if not images:
-        first = f"; the first problem: {problems[0]}" if problems else ""
-        raise FlawshotError(f"{source}: holds no <category>/…/<name>.jpg with its mask <name>.png beside it{first}")
-    return MasksImport(product, tuple(sorted(categories)), images, instances, small, tuple(problems))
+        raise FlawshotError(f"{source}: holds no image with a mask that can be used; the first problem: {problems[0]}")
+    good = sum(tree.good.values())
+    return MasksImport(
+        tree.layout.name,
+        tuple(sorted(products)),
+        tuple(sorted(categories)),
+        images,
+        good,
+        instances,
+        small,
+        tuple(problems),
+    )
 
 
-def _pairs(source: Path, problems: list[Problem]) -> Iterator[tuple[str, Path, Path]]:
-    """Category, image and mask; what lacks its other half is a problem."""
-    for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        seen: dict[str, Path] = {}
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-                name = path.relative_to(source).as_posix()
-                mask = path.with_suffix(MASK_SUFFIX)
-                if path.stem in seen:
-                    problems.append(Problem(name, "mask", f"has the name of {seen[path.stem].relative_to(source)}"))
-                elif not mask.is_file():
-                    problems.append(Problem(name, "mask", f"has no mask {mask.name} beside it"))
-                else:
-                    seen[path.stem] = path
-                    yield folder.name, path, mask
-            elif path.suffix.lower() == MASK_SUFFIX and not any(path.with_suffix(s).is_file() for s in IMAGE_SUFFIXES):
-                problems.append(Problem(path.relative_to(source).as_posix(), "mask", "is a mask without its image"))
+def _stop(problems: Sequence[Problem], *, strict: bool) -> None:
+    for problem in problems:
+        if strict and problem.severity == "error":
+            raise FlawshotError(str(problem))
 
 
-def _annotation(category: str, image: Path, mask: Path, min_area: int) -> tuple[LabelmeFile, int]:
-    picture = read_image(image, image.name)
+def _all(images: Sequence[MaskedImage], options: _Options, workers: int) -> Iterator[tuple[MaskedImage, _Done]]:
+    """Every image and what became of it, in order, however many are worked on at a time."""
+    count = min(workers, len(images) // IMAGES_A_WORKER)
+    if count < 2:
+        for each in images:
+            yield each, _import(each, options)
+        return
+    # Spawned, for a fork copies the locks that a progress bar's or torch's threads hold.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    waiting: deque[tuple[MaskedImage, Future[_Done]]] = deque()
     try:
-        with Image.open(mask) as opened:
-            values = np.asarray(opened.convert("L"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FlawshotError(f"{mask.name}: the mask cannot be decoded ({one_line(error)})") from error
-    height, width = values.shape
-    if (width, height) != picture.size:
-        raise FlawshotError(f"{mask.name}: is {width} x {height} px, its image {picture.width} x {picture.height} px")
-    found = components(values > THRESHOLD)
-    large = [(x0, y0, pixels) for x0, y0, pixels in found if np.count_nonzero(pixels) >= min_area]
-    shapes = tuple(_shape(number, category, *component) for number, component in enumerate(large))
-    return LabelmeFile(image.name, shapes, image_height=height, image_width=width), len(found) - len(large)
+        for each in images:
+            waiting.append((each, pool.submit(_import, each, options)))
+            if len(waiting) > 4 * count:
+                image, future = waiting.popleft()
+                yield image, future.result()
+        while waiting:
+            image, future = waiting.popleft()
+            yield image, future.result()
+    except BrokenProcessPool as error:
+        raise FlawshotError(
+            f"{options.source}: a process ended too early, perhaps for want of memory; give fewer by --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def components(mask: NDArray[np.bool_]) -> list[tuple[int, int, NDArray[np.bool_]]]:
-    """A mask's 8-connected components: x0, y0 and the pixels of its box, bool ``[height, width]``.
+def _import(each: MaskedImage, options: _Options) -> _Done:
+    """Write one image's file, and copy it."""
+    problems: list[Problem] = []
+    image = options.source / each.image
+    try:
+        width, height = read_image(image, image.name).size
+        found: list[list[Region]] = []
+        for mask in each.masks:
+            found += _instances(options.source / mask, each.image, (height, width), options, problems)
+    except FlawshotError as error:
+        return _Done(problems=(*problems, Problem(each.image, "mask", str(error))))
+    large = [parts for parts in found if sum(part.area for part in parts) >= options.min_area]
+    shapes: list[Shape] = []
+    for group, parts in enumerate(large, start=1):
+        group_id = group if len(parts) > 1 else None
+        for part in parts:
+            shapes.append(component_shape(len(shapes), each.category, part, group_id=group_id, exact=options.exact))
+    name = folder_name(image.stem)
+    copy = f"{name}{image.suffix}"
+    file = LabelmeFile(copy, tuple(shapes), image_height=height, image_width=width)
+    folder = options.out / folder_name(each.product) / (each.split or "") / folder_name(each.category)
+    write_labelme(file, folder / f"{name}.json", overwrite=options.overwrite)
+    write_with(folder / copy, partial(shutil.copyfile, image), overwrite=options.overwrite)
+    return _Done(len(large), len(found) - len(large), tuple(problems))
 
-    >>> components(np.array([[1, 0, 0, 1], [0, 1, 0, 1]], dtype=bool))[0][2].tolist()
-    [[True, False], [False, True]]
-    """
-    labels, _ = ndimage.label(mask, EVERY_NEIGHBOUR)
-    return [
-        (place[1].start, place[0].start, labels[place] == number)
-        for number, place in enumerate(ndimage.find_objects(labels), start=1)
-    ]
+
+def _instances(
+    path: Path, image: str, size: tuple[int, int], options: _Options, problems: list[Problem]
+) -> list[list[Region]]:
+    """The components of each instance of one mask."""
+    values = _values(path, numbers=options.instance_values)
+    if values.shape != size:
+        (height, width), (image_height, image_width) = values.shape, size
+        raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {image_width} x {image_height} px")
+    if options.instance_values:
+        return [components(values == value) for value in np.unique(values).tolist() if value > (options.threshold or 0)]
+    limit, greatest = options.usual if options.threshold is None else options.threshold, values.max()
+    if options.threshold is None and limit == DEFAULT_THRESHOLD and greatest == 1:
+        problems.append(Problem(image, "zero-one-mask", f"{path.name}: holds 0 and 1 only; 1 is defect", "warning"))
+        limit = 0
+    elif 0 < greatest <= limit:
+        message = f"{path.name}: no value is over {limit}, the greatest is {greatest}; give --threshold"
+        problems.append(Problem(image, "nothing-over-threshold", message, "warning"))
+    found = components(values > limit)
+    if options.each_mask_one:
+        return [found] if found else []
+    return merge_near(found, options.merge_distance)
 
 
-def _shape(index: int, category: str, x0: int, y0: int, pixels: NDArray[np.bool_]) -> Shape:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8) * 255).save(buffer, format="PNG")
-    height, width = pixels.shape
-    corners = np.array([[x0, y0], [x0 + width - 1, y0 + height - 1]], dtype=np.float64)
-    return Shape(index, category, "mask", corners, mask_png=buffer.getvalue())
+def _values(path: Path, *, numbers: bool) -> NDArray[Any]:
+    """A mask's values ``[height, width]``: its brightest channel, or all as one number if ``numbers``."""
+    try:
+        with Image.open(path) as opened:
+            if opened.mode.startswith(("I", "F")) or (numbers and opened.mode == "P"):
+                return np.asarray(opened)
+            if opened.mode in {"1", "L"}:
+                return np.asarray(opened.convert("L"))
+            channels = np.asarray(opened.convert("RGB"))
+    except Exception as error:  # a damaged file makes the decoders raise anything at all
+        raise FlawshotError(f"{path.name}: the mask cannot be decoded ({one_line(error)})") from error
+    if numbers:
+        values: NDArray[Any] = channels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
+    else:
+        values = channels.max(axis=2)
+    return values

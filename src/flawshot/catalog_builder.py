@@ -1,0 +1,160 @@
+"""A catalog's rows made of annotation files, on all cores where there are many."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from flawshot.catalog_table import SCHEMA, row_of
+from flawshot.data_folder import find_image
+from flawshot.errors import AnnotationError, Problem
+from flawshot.formats.labelme import image_size, parse_labelme
+from flawshot.instances import instances_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+    from flawshot.formats.labelme import LabelmeFile
+    from flawshot.layout import Layout
+
+__all__ = ["CatalogBuilder", "build_table", "stop_at_error"]
+
+ROWS_AT_ONCE = 2000
+# What one worker reads at a time; its rows come back as one Arrow table.
+FILES_AT_ONCE = 500
+# With fewer files than this, starting the workers would take longer than they save.
+FILES_FOR_WORKERS = 4000
+
+
+class CatalogBuilder:
+    """Rows of a catalog, made file by file, so that no more than one file's images are in memory."""
+
+    def __init__(self, layout: Layout, root: Path | None, problems: list[Problem]) -> None:
+        """Take the layout, the data root where it is at hand, and where problems go."""
+        self._layout, self._root, self._problems = layout, root, problems
+        self._rows: list[dict[str, Any]] = []
+        self._tables: list[pa.Table] = []
+
+    def read(self, path: str, root: Path) -> None:
+        """Read one file under the data root and add its instances."""
+        try:
+            file, found = parse_labelme((root / path).read_bytes(), path)
+        except AnnotationError as error:
+            self._problems.append(error.problem)
+        except OSError as error:
+            self._problems.append(Problem(path, "unreadable", f"cannot be read ({error.strerror or error})"))
+        else:
+            self._problems += found
+            self.add(path, file)
+
+    def add(self, path: str, file: LabelmeFile) -> None:
+        """Add one file's instances."""
+        place = self._layout.place(path)
+        if place is None:
+            self._problems.append(Problem(path, "layout", f"does not fit the layout {self._layout.pattern}"))
+            return
+        image = find_image(path, file, self._root, self._problems)
+        size = image_size(file, None if self._root is None else self._root / image)
+        if size is None:
+            message = "imageHeight and imageWidth are missing, and no image tells them"
+            self._problems.append(Problem(path, "image-size", message))
+            return
+        product, split = place
+        instances = instances_of(file, path, self._problems, image=image, size=size, product=product, split=split)
+        self._rows += [row_of(instance) for instance in instances]
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._tables.append(pa.Table.from_pylist(self._rows, schema=SCHEMA))
+        self._rows = []
+
+    def table(self) -> pa.Table:
+        """All rows."""
+        self._flush()
+        return pa.concat_tables(self._tables).combine_chunks()
+
+
+def build_table(
+    root: Path,
+    paths: Sequence[str],
+    layout: Layout,
+    problems: list[Problem],
+    *,
+    strict: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> pa.Table:
+    """The table of all instances of some annotation files: the same rows and problems however many workers read.
+
+    Args:
+        root: The data root.
+        paths: The files' paths relative to it (POSIX), in the order that the rows will have.
+        layout: Where product and split stand in the path.
+        problems: What is wrong or odd is added here, in the order of the files.
+        strict: Stop at the first error.
+        workers: How many processes read; None for as many as there are cores, if there are many files.
+        progress: Called with the files done and all there are.
+
+    Raises:
+        AnnotationError: The first error, if ``strict``.
+    """
+    if workers is None:
+        workers = _cores() if len(paths) >= FILES_FOR_WORKERS else 1
+    chunks = [paths[start : start + FILES_AT_ONCE] for start in range(0, len(paths), FILES_AT_ONCE)]
+    tables, done = [SCHEMA.empty_table()], 0
+    with closing(_read_chunks(root, chunks, layout, workers)) as read:
+        for chunk, (table, found) in zip(chunks, read, strict=True):
+            problems += found
+            if strict:
+                stop_at_error(problems)
+            tables.append(table)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, len(paths))
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def stop_at_error(problems: Sequence[Problem]) -> None:
+    """Raise the first problem that is an error."""
+    for problem in problems:
+        if problem.severity == "error":
+            raise AnnotationError(problem)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _read_chunks(
+    root: Path, chunks: Sequence[Sequence[str]], layout: Layout, workers: int
+) -> Generator[tuple[pa.Table, list[Problem]], None, None]:
+    """Each chunk's rows and problems, in order; no more chunks are under way than twice the workers."""
+    if workers == 1 or len(chunks) < 2:
+        for chunk in chunks:
+            yield _read_chunk(root, chunk, layout)
+        return
+    import joblib  # noqa: PLC0415 - few need it
+
+    # Fresh interpreters, which a thread of ours cannot have locked, and which need no main guard in a user's script.
+    parallel = joblib.Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
+    made = parallel(joblib.delayed(_read_chunk)(root, chunk, layout) for chunk in chunks)
+    try:
+        for each in made:  # noqa: UP028 - yield from would close it, and let it warn, on its own
+            yield each
+    finally:
+        with warnings.catch_warnings(action="ignore"):  # that chunks are given up where the first error stops all
+            made.close()
+
+
+def _read_chunk(root: Path, paths: Sequence[str], layout: Layout) -> tuple[pa.Table, list[Problem]]:
+    problems: list[Problem] = []
+    builder = CatalogBuilder(layout, root, problems)
+    for path in paths:
+        builder.read(path, root)
+    return builder.table(), problems

@@ -1,0 +1,182 @@
+"""The catalog's table: its columns, how an instance becomes a row and back, and the Parquet file that holds it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from flawshot.errors import FlawshotError
+from flawshot.files import one_line
+from flawshot.instances import Instance
+from flawshot.layout import SPLIT_FOLDERS
+from flawshot.shapes import Shape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["SCHEMA", "instance_of", "read_table", "row_of"]
+
+GEOMETRY = pa.list_(
+    pa.struct(
+        [
+            ("index", pa.int32()),
+            ("shape_type", pa.string()),
+            ("points", pa.list_(pa.list_(pa.float64(), 2))),
+            ("mask_png", pa.binary()),
+        ]
+    )
+)
+FORMAT = {"format": "flawshot-catalog", "version": 1}
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("product", pa.string(), nullable=False),
+        pa.field("split", pa.string()),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("image_width", pa.int32(), nullable=False),
+        pa.field("image_height", pa.int32(), nullable=False),
+        *(pa.field(name, pa.int32(), nullable=False) for name in ("x0", "y0", "x1", "y1")),
+        pa.field("area", pa.int64(), nullable=False),
+        pa.field("shape_type", pa.string(), nullable=False),
+        pa.field("geometry", GEOMETRY, nullable=False),
+        pa.field("group_id", pa.int64()),
+        pa.field("flags", pa.string(), nullable=False),
+        pa.field("description", pa.string(), nullable=False),
+        pa.field("annotation", pa.string(), nullable=False),
+        pa.field("annotation_hash", pa.string(), nullable=False),
+    ],
+    metadata={"flawshot": json.dumps(FORMAT)},
+)
+
+# A path that leaves the data folder: absolute, on a drive, by .. or by Windows' separators.
+LEAVES = r"^/|^.:|\\|(^|/)\.\.(/|$)"
+
+
+def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
+    """Read and check a Parquet catalog's table.
+
+    Args:
+        path: The file.
+        geometry: Whether the column ``geometry``, by far the largest, is read; without it rows are no instances.
+
+    Raises:
+        FlawshotError: If the file is damaged or not a catalog.
+    """
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            _check_header(path, schema)
+            names = [name for name in SCHEMA.names if geometry or name != "geometry"]
+            table = file.read(columns=names)
+    except (OSError, pa.ArrowException) as error:
+        raise FlawshotError(f"{path}: cannot be read as a catalog ({one_line(error)})") from error
+    _check_values(path, table)
+    return table
+
+
+def _check_header(path: Path, schema: pa.Schema) -> None:
+    try:
+        header = json.loads((schema.metadata or {}).get(b"flawshot", b"null"))
+    except ValueError:
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT["format"]:
+        raise FlawshotError(f"{path}: format: is not a flawshot catalog; make one with flawshot stats --catalog")
+    if header.get("version") != FORMAT["version"]:
+        raise FlawshotError(f"{path}: version: {header.get('version')} is not known here; update flawshot")
+    if not schema.equals(SCHEMA):
+        wrong = next((name for name in SCHEMA.names if name not in schema.names), "columns")
+        raise FlawshotError(f"{path}: {wrong}: is not as a catalog has it; make the catalog again")
+
+
+def _check_values(path: Path, table: pa.Table) -> None:
+    """Refuse what a catalog of ours cannot hold, for it may come from anywhere."""
+    splits = set(pc.unique(table.column("split")).to_pylist()) - {None, *SPLIT_FOLDERS.values()}
+    if splits:
+        raise FlawshotError(f"{path}: split: {splits.pop()!r} is none of train, test, val")
+    if pc.count_distinct(table.column("id")).as_py() < table.num_rows:
+        raise FlawshotError(f"{path}: id: an instance stands there twice; make the catalog again")
+    for text in pc.unique(table.column("flags")).to_pylist():
+        try:
+            flags = json.loads(text)
+        except (ValueError, RecursionError):
+            flags = None
+        if not isinstance(flags, dict):
+            raise FlawshotError(f"{path}: flags: {text[:40]!r} is no JSON object; make the catalog again")
+    for name in ("image", "annotation"):
+        column = table.column(name)
+        hostile = column.filter(pc.match_substring_regex(column, LEAVES))
+        if len(hostile):
+            text = hostile[0].as_py()
+            raise FlawshotError(f"{path}: {name}: {text[:80]!r} leaves the data folder; make the catalog again")
+
+
+def row_of(instance: Instance) -> dict[str, Any]:
+    """An instance as a row of the table."""
+    x0, y0, x1, y1 = instance.box
+    return {
+        "id": instance.id,
+        "product": instance.product,
+        "split": instance.split,
+        "category": instance.category,
+        "image": instance.image,
+        "image_width": instance.image_width,
+        "image_height": instance.image_height,
+        "x0": x0,
+        "y0": y0,
+        "x1": x1,
+        "y1": y1,
+        "area": instance.area,
+        "shape_type": instance.shape_type,
+        "geometry": [
+            {
+                "index": shape.index,
+                "shape_type": shape.shape_type,
+                "points": shape.points.tolist(),
+                "mask_png": shape.mask_png,
+            }
+            for shape in instance.shapes
+        ],
+        "group_id": instance.group_id,
+        "flags": json.dumps(instance.flags, ensure_ascii=False, sort_keys=True),
+        "description": instance.description,
+        "annotation": instance.annotation,
+        "annotation_hash": instance.annotation_hash,
+    }
+
+
+def instance_of(row: dict[str, Any]) -> Instance:
+    """The instance that a row is of."""
+    shapes = tuple(
+        Shape(
+            index=part["index"],
+            label=row["category"],
+            shape_type=part["shape_type"],
+            points=np.array(part["points"], dtype=np.float64),
+            group_id=row["group_id"],
+            mask_png=part["mask_png"],
+        )
+        for part in row["geometry"]
+    )
+    return Instance(
+        id=row["id"],
+        product=row["product"],
+        split=row["split"],
+        category=row["category"],
+        image=row["image"],
+        image_width=row["image_width"],
+        image_height=row["image_height"],
+        box=(row["x0"], row["y0"], row["x1"], row["y1"]),
+        area=row["area"],
+        shapes=shapes,
+        group_id=row["group_id"],
+        flags=json.loads(row["flags"]),
+        description=row["description"],
+        annotation=row["annotation"],
+        annotation_hash=row["annotation_hash"],
+    )

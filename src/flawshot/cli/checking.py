@@ -1,0 +1,131 @@
+"""``flawshot check``: what is wrong with the annotations, and which images show one sample."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.cli.options import (
+    DataArgument,
+    LayoutOption,
+    OverwriteOption,
+    ProductOption,
+    problems_of,
+    whole_numbers,
+)
+
+if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
+    from flawshot.errors import Problem
+
+__all__ = ["check"]
+
+SHOWN = 3  # of the images that cannot be used
+
+
+def check(
+    data: DataArgument,
+    product: ProductOption = None,
+    layout: LayoutOption = None,
+    shots: Annotated[
+        str, typer.Option("--shots", metavar="K,…", help="Each category should have instances for K shots and a query.")
+    ] = "5",
+    fast: Annotated[bool, typer.Option("--fast", help="Read the images' headers only, not their pixels.")] = False,
+    same_sample: Annotated[
+        bool,
+        typer.Option(
+            "--same-sample",
+            help="Instead, look for images that show one physical sample, and write them as a table for --group.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where --same-sample writes groups.csv and evidence/.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the findings as JSON; - prints them.")
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """List what is wrong or odd in the annotations; exit status 1 if anything is."""
+    from flawshot.catalog import Catalog
+    from flawshot.cli.console import progress_bar
+    from flawshot.errors import FlawshotError
+
+    numbers = whole_numbers(shots, "--shots")
+    if not data.is_dir():
+        raise FlawshotError(f"{data}: is not a folder of Labelme files")
+    if same_sample and out is None:
+        raise FlawshotError("--same-sample: needs --out DIR, where groups.csv and the evidence go")
+    if out is not None and not same_sample:
+        raise FlawshotError("--out: is for --same-sample; findings go to --json FILE")
+    with progress_bar("files") as progress:
+        catalog = Catalog.from_folder(data, layout=layout, progress=progress)
+    if not len(catalog) and not catalog.problems:
+        raise FlawshotError(f"{data}: holds no Labelme file")
+    own = catalog.select(product) if product else catalog
+    if out is not None:
+        if not len(own):
+            raise FlawshotError(f"{data}: holds no usable defect instance; flawshot check {data} says why")
+        _same_sample(own, out, json, overwrite=overwrite)
+    elif _findings(own, catalog, numbers, json, fast=fast, overwrite=overwrite):
+        raise typer.Exit(1)
+
+
+def _findings(
+    own: Catalog, catalog: Catalog, shots: list[int], json: str | None, *, fast: bool, overwrite: bool
+) -> list[Problem]:
+    """Find, print and write what is wrong."""
+    from flawshot.checks import check_data
+    from flawshot.cli.console import print_json, progress_bar
+
+    elsewhere = frozenset(catalog.column("annotation")) - frozenset(own.column("annotation"))
+    with progress_bar("files") as progress:
+        found = check_data(own, shots=shots, fast=fast, elsewhere=elsewhere, progress=progress)
+    findings = sorted(
+        problems_of(own, catalog) + found,
+        key=lambda problem: (problem.kind, problem.file, problem.shape or 0, problem.message),
+    )
+    counts = Counter(problem.kind for problem in findings)
+    if json is not None:
+        print_json([asdict(problem) for problem in findings], json, overwrite=overwrite)
+    if json != "-":
+        kind = ""
+        for problem in findings:
+            if problem.kind != kind:
+                kind = problem.kind
+                typer.echo(f"{kind} ({counts[kind]})")
+            typer.echo(f"  {problem.severity}: {problem}")
+        typer.echo(f"{len(findings)} findings in the annotations of {len(own)} instances")
+    return findings
+
+
+def _same_sample(catalog: Catalog, out: Path, json: str | None, *, overwrite: bool) -> None:
+    """Find, write and sum up groups of images that show one sample."""
+    from flawshot.cli.console import print_json, progress_bar, say
+    from flawshot.errors import printable
+    from flawshot.same_sample import find_same_samples
+    from flawshot.same_sample_files import write_same_samples
+
+    with progress_bar("images") as progress:
+        found = find_same_samples(catalog, progress=progress)
+    for line in found.unusable[:SHOWN]:
+        say(f"a group of its own: {printable(line)}")
+    if len(found.unusable) > SHOWN:
+        say(f"and {len(found.unusable) - SHOWN} more images that cannot be used")
+    write_same_samples(found, catalog, out, overwrite=overwrite)
+    several = [group for group in found.groups if len(group.images) > 1]
+    if json is not None:
+        print_json([asdict(group) for group in found.groups], json, overwrite=overwrite)
+    if json != "-":
+        images = sum(len(group.images) for group in several)
+        largest = max((len(group.images) for group in several), default=1)
+        typer.echo(
+            f"{out / 'groups.csv'}: {found.images} images, {len(found.groups)} groups; {len(several)} of several "
+            f"images ({images} in all, the largest {largest}), shown in {out / 'evidence'}"
+        )
+        if several:
+            typer.echo(f"look at them, then: flawshot sample DATA --out DIR --group {out / 'groups.csv'}")

@@ -1,0 +1,114 @@
+"""``flawshot query``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flawshot.cli.options import (
+    DataArgument,
+    LayoutOption,
+    OverwriteOption,
+    ProductOption,
+    StrictOption,
+    open_data,
+)
+
+if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
+
+__all__ = ["query"]
+
+# Rows that the table shows unless --limit says how many.
+SHOWN = 50
+
+
+def query(
+    data: DataArgument,
+    where: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHERE",
+            help="An SQL condition on the catalog's columns, such as \"area > 5000 and split = 'test'\".",
+        ),
+    ],
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many instances, the first ones.")
+    ] = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option("--crops", metavar="DIR", help="Write each instance's box and its mask as pictures there."),
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON; - prints them.")
+    ] = None,
+    product: ProductOption = None,
+    layout: LayoutOption = None,
+    strict: StrictOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """List the instances that a condition holds for."""
+    import pyarrow as pa
+
+    from flawshot.catalog import Catalog
+    from flawshot.cli.console import print_json
+    from flawshot.query import Condition, query_rows
+
+    condition = Condition.parse(where)
+    geometry = crops is not None or "geometry" in condition.columns
+    catalog = open_data(data, layout, product, strict=strict, geometry=geometry)
+    rows = query_rows(catalog, condition)
+    hits = Catalog(catalog.table.take(pa.array(rows[:limit], pa.int64())), catalog.root, catalog.problems)
+    if crops is not None:
+        _write_crops(hits, crops, overwrite=overwrite)
+    if json is not None:
+        print_json(_documents(hits), json, overwrite=overwrite)
+    if json != "-":
+        _print(hits, every=limit is not None)
+        left_out = "" if len(hits) == len(rows) else f", the first {len(hits)} of them taken"
+        typer.echo(f"{len(rows)} of {len(catalog)} instances{left_out}")
+
+
+def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
+    from flawshot.cli.console import progress_bar, say
+    from flawshot.crop_pictures import write_plain
+    from flawshot.errors import FlawshotError
+
+    if hits.root is None:
+        raise FlawshotError("--crops: the images' folder is not known; ask the folder itself")
+    with progress_bar("instances") as progress:
+        written, unusable = write_plain(hits, out, overwrite=overwrite, progress=progress)
+    for reason in unusable[:3]:
+        say(f"left out: {reason}")
+    if len(unusable) > 3:
+        say(f"left out: and {len(unusable) - 3} more")
+    say(f"{out}: {written} crops")
+
+
+def _documents(hits: Catalog) -> list[dict[str, Any]]:
+    """The rows as JSON has them: all columns but the geometry, and the box's width and height."""
+    import json
+
+    names = [name for name in hits.table.column_names if name != "geometry"]
+    return [
+        row | {"flags": json.loads(row["flags"]), "width": row["x1"] - row["x0"], "height": row["y1"] - row["y0"]}
+        for row in hits.table.select(names).to_pylist()
+    ]
+
+
+def _print(hits: Catalog, *, every: bool) -> None:
+    from flawshot.cli.console import new_table, plain, print_table
+
+    shown = hits.table if every else hits.table.slice(0, SHOWN)
+    table = new_table("", "id", "product", "split", "category", "box (x0 y0 x1 y1)", "area, px", left=4)
+    names = ["id", "product", "split", "category", "x0", "y0", "x1", "y1", "area"]
+    for row in shown.select(names).to_pylist():
+        box = " ".join(str(row[name]) for name in ("x0", "y0", "x1", "y1"))
+        texts = (row["id"], row["product"], row["split"] or "", row["category"])
+        table.add_row(*map(plain, texts), box, str(row["area"]))
+    if len(hits):
+        print_table(table)
+    if shown.num_rows < len(hits):
+        typer.echo(f"… and {len(hits) - shown.num_rows} more; --limit or --json shows as many as you want")

@@ -1,0 +1,154 @@
+"""Connected components of a mask, and the Labelme shapes that are them."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from flawshot.shapes import Region, Shape, rasterise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["component_shape", "components", "merge_near", "outline"]
+
+EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
+# An outline runs this far inside the pixels' edges, so that it neither touches nor crosses itself, however thin the
+# component; from a corner where two pixels touch, it stays BRIDGE along their edges. Coordinates then begin at the
+# pixels' own numbers and end under a half above: cut or rounded to whole pixels, as drawing does, they are the border
+# pixels, and their middle is that of the mask's extreme pixels.
+INSET = 5 / 16
+BRIDGE = 13 / 32
+# (x, y) of east, south, west, north: the next one is the turn to the right.
+STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
+
+
+def components(mask: NDArray[np.bool_]) -> list[Region]:
+    """A mask's 8-connected components, in the order of their first pixels.
+
+    >>> components(np.array([[1, 0, 0, 1], [0, 1, 0, 1]], dtype=bool))[0].pixels.tolist()
+    [[True, False], [False, True]]
+    """
+    labels, _ = ndimage.label(mask, EVERY_NEIGHBOUR)
+    return [
+        Region(place[1].start, place[0].start, labels[place] == number)
+        for number, place in enumerate(ndimage.find_objects(labels), start=1)
+    ]
+
+
+def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
+    """Components that are nearer to each other than a distance, in one list each, in the order of their first ones.
+
+    Args:
+        parts: The components of one mask.
+        distance: Between the centres of the nearest pixels, in px; one empty pixel between them makes 2.
+
+    >>> row = components(np.array([[1, 0, 1, 0, 0, 1]], dtype=bool))
+    >>> [len(group) for group in merge_near(row, 2.5)]
+    [2, 1]
+    """
+    if distance <= 1 or len(parts) < 2:
+        return [[part] for part in parts]
+    margin = int(np.ceil(distance))
+    boxes = np.array([part.box for part in parts])
+    first = list(range(len(parts)))
+
+    def root(number: int) -> int:
+        while first[number] != number:
+            first[number] = first[first[number]]
+            number = first[number]
+        return number
+
+    for number, part in enumerate(parts):
+        x0, y0, x1, y1 = part.box
+        reached = (boxes[:, :2] < (x1 + margin, y1 + margin)) & (boxes[:, 2:] > (x0 - margin, y0 - margin))
+        near = [int(other) for other in np.flatnonzero(reached.all(axis=1)) if other > number]
+        if not near:
+            continue
+        away = ndimage.distance_transform_edt(~np.pad(part.pixels, margin))
+        for other in near:
+            own = parts[other]
+            left, top = max(own.x0, x0 - margin), max(own.y0, y0 - margin)
+            right, bottom = min(own.box[2], x1 + margin), min(own.box[3], y1 + margin)
+            theirs = own.pixels[top - own.y0 : bottom - own.y0, left - own.x0 : right - own.x0]
+            mine = away[top - y0 + margin : bottom - y0 + margin, left - x0 + margin : right - x0 + margin]
+            if (mine[theirs] < distance).any():
+                a, b = sorted((root(number), root(other)))
+                first[b] = a
+    groups: dict[int, list[Region]] = {}
+    for number, part in enumerate(parts):
+        groups.setdefault(root(number), []).append(part)
+    return list(groups.values())
+
+
+def component_shape(index: int, label: str, part: Region, *, group_id: int | None = None, exact: bool = False) -> Shape:
+    """The shape that is a component: a polygon that draws its pixels, or where there is none, a ``mask``.
+
+    Args:
+        index: The shape's place in its file.
+        label: The category.
+        part: The component.
+        group_id: What the shapes of one instance share.
+        exact: Whether it is to be a ``mask`` in any case.
+    """
+    if not exact and not _has_holes(part.pixels):
+        points = outline(part.pixels)
+        # Checked where the component alone is the image, for a large one would have to be drawn for each component.
+        drawn = rasterise(Shape(0, label, "polygon", points), *part.pixels.shape)
+        if drawn.box == (0, 0, *part.pixels.shape[::-1]) and np.array_equal(drawn.pixels, part.pixels):
+            return Shape(index, label, "polygon", np.add(points, (part.x0, part.y0)), group_id=group_id)
+    buffer = io.BytesIO()
+    Image.fromarray(part.pixels.astype(np.uint8) * 255).save(buffer, format="PNG")
+    x0, y0, x1, y1 = part.box
+    corners = np.array([[x0, y0], [x1 - 1, y1 - 1]], dtype=np.float64)
+    return Shape(index, label, "mask", corners, group_id=group_id, mask_png=buffer.getvalue())
+
+
+def _has_holes(pixels: NDArray[np.bool_]) -> bool:
+    return not np.array_equal(ndimage.binary_fill_holes(pixels), pixels)
+
+
+def outline(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The outer border of an 8-connected component as a polygon that does not touch itself, float64 ``[n, 2]``.
+
+    Drawn as Labelme draws a polygon, it covers the component and its holes.
+
+    Args:
+        pixels: The component, bool ``[height, width]``; at least one is set.
+
+    >>> outline(np.ones((1, 2), dtype=bool)).tolist()
+    [[1.375, 0.0], [1.375, 0.375], [0.0, 0.375], [0.0, 0.0]]
+    """
+    inside, width = np.pad(pixels, 1).tobytes(), pixels.shape[1] + 2
+    # Pixels left and right ahead of a corner of pixels, as places in ``inside`` relative to the pixel that it is the
+    # upper left corner of, for each direction.
+    ahead = ((-width, 0), (0, -1), (-1, -width - 1), (-width - 1, -width))
+    forward = (1, width, -1, -width)
+    start = place = inside.index(1)
+    direction = 0
+    points: list[tuple[float, float]] = []
+    while True:
+        place += forward[direction]
+        left, right = ahead[direction]
+        dx, dy = STEPS[direction]
+        if inside[place + left]:
+            row, column = divmod(place, width)
+            x, y = column - 1, row - 1
+            if inside[place + right]:  # a corner that points inwards
+                points.append((x + INSET * (dx - dy), y + INSET * (dy + dx)))
+            else:  # two pixels that touch at this corner
+                points.append((x - INSET * dy - BRIDGE * dx, y + INSET * dx - BRIDGE * dy))
+                points.append((x + INSET * dx + BRIDGE * dy, y + INSET * dy - BRIDGE * dx))
+            direction = (direction + 3) % 4
+        elif not inside[place + right]:  # a corner that points outwards
+            row, column = divmod(place, width)
+            points.append((column - 1 - INSET * (dx + dy), row - 1 + INSET * (dx - dy)))
+            direction = (direction + 1) % 4
+        if place == start and direction == 0:
+            return np.array(points) - INSET

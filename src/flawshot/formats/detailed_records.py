@@ -1,0 +1,206 @@
+"""Detailed annotations as MPDD comes with: the records of a file, and what can be saved of a damaged one."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from flawshot.errors import FlawshotError
+from flawshot.files import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["DetailedBox", "DetailedFile", "DetailedRecord", "find_detailed", "read_detailed", "salvage_detailed"]
+
+# What no image reaches is refused, as it is in a Labelme file.
+Pixel = Annotated[int, Field(ge=0, le=200_000)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+RECORD_START = re.compile(
+    r'\{\s*"(?:class|anomaly|image|num_anomalies|size_anomalies|coordinates|description)"\s*:', re.ASCII
+)
+# What lies between whole records where nothing was lost: a comma, or the end of one class and the start of others.
+KEY = r'"(?:[^"\\]|\\.)*"\s*:\s*\[\s*'
+NEXT_CLASSES = rf"(?:\]\s*,\s*{KEY})"
+BEFORE = re.compile(rf"\s*\{{\s*{KEY}{NEXT_CLASSES}*")
+BETWEEN = re.compile(rf"\s*(?:,\s*|{NEXT_CLASSES}+)")
+AFTER = re.compile(rf"\s*{NEXT_CLASSES}*\]\s*\}}\s*")
+
+
+class _Part(BaseModel):
+    # Every field must be there and no other: half a record, run into what follows, would pass for a whole one.
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class DetailedBox(_Part):
+    """A box in px; rows are y, columns are x, and it ends before its ``max``, as scikit-image's regions do.
+
+    That it is half-open shows in the published file: boxes one px long have ``max = min + 1``, and in images of
+    1024 px they end at 1024.
+    """
+
+    min_row: Pixel
+    min_col: Pixel
+    max_row: Pixel
+    max_col: Pixel
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> DetailedBox:
+        for axis in ("row", "col"):
+            low, high = getattr(self, f"min_{axis}"), getattr(self, f"max_{axis}")
+            if high <= low:
+                raise ValueError(f"max_{axis} {high} must be over min_{axis} {low}")
+        return self
+
+
+class DetailedRecord(_Part):
+    """What a file says of one image and anomaly type.
+
+    Attributes:
+        product: The file's ``class``.
+        anomaly: The type.
+        image: The image's name.
+        num_anomalies: How many there are, as the file says.
+        size_anomalies: How many px they cover, as the file says.
+        coordinates: Their boxes.
+        description: In words.
+    """
+
+    product: str = Field(alias="class", min_length=1)
+    anomaly: str
+    image: str = Field(min_length=1)
+    num_anomalies: Count
+    size_anomalies: Count
+    coordinates: list[DetailedBox]
+    description: str
+
+
+class DetailedFile(NamedTuple):
+    """The records of a file.
+
+    Attributes:
+        records: In file order, each with the line that it begins at where it was salvaged, else None.
+        lost: First and last line of each place where records were lost.
+    """
+
+    records: list[DetailedRecord]
+    lost: list[tuple[int, int]]
+
+
+WHOLE_FILE = TypeAdapter(dict[str, list[DetailedRecord]])
+
+
+def find_detailed(source: Path) -> Path:
+    """The file of detailed annotations, given it or the folder that holds it.
+
+    Raises:
+        FlawshotError: If there is none, or several that could be meant.
+    """
+    if not source.is_dir():
+        return source
+    found = sorted(source.glob("*.json"))
+    named = [path for path in found if path.stem.endswith("detailed_annotations")] or found
+    if len(named) == 1:
+        return named[0]
+    reason = f"holds several .json files ({', '.join(path.name for path in named[:3])}, …)" if named else "holds none"
+    raise FlawshotError(f"{source}: {reason}; name the .json file of detailed annotations")
+
+
+def read_detailed(path: Path) -> list[DetailedRecord]:
+    """Read a file that is whole.
+
+    Raises:
+        FlawshotError: With line and column where it is damaged, with the field where it holds something else.
+    """
+    data = _bytes(path)
+    remedy = "add --salvage to keep the records that are whole"
+    try:
+        document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", errors="replace")
+        place = f"line {_line(before, len(before))}, column {len(before) - before.rfind(chr(10))}"
+        raise FlawshotError(f"{path}: {place}: is damaged there (not UTF-8); {remedy}") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise FlawshotError(f"{path}: {place}: is damaged there ({error.msg}); {remedy}") from error
+    except (RecursionError, ValueError) as error:
+        raise FlawshotError(f"{path}: is not JSON that can be read ({one_line(error)}); {remedy}") from error
+    try:
+        classes = WHOLE_FILE.validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        message = f"{path}: {field}: {one_line(first['msg'])}; mend it, or {remedy}"
+        raise FlawshotError(message) from error
+    return [record for records in classes.values() for record in records]
+
+
+def salvage_detailed(path: Path) -> DetailedFile:
+    """Read every record that is whole, and say where others were lost.
+
+    Raises:
+        FlawshotError: If the file cannot be read, or no record in it is whole.
+    """
+    # What is not UTF-8 becomes lone surrogates, which no whole record holds.
+    text = _bytes(path).decode("utf-8-sig", errors="surrogateescape")
+    records, lost = [], []
+    end, benign = 0, BEFORE
+    for start, after, record in _whole_records(text):
+        if not benign.fullmatch(text, end, start):
+            lost.append(_lines(text, end, start))
+        records.append(record)
+        end, benign = after, BETWEEN
+    if not records:
+        raise FlawshotError(f"{path}: holds no whole record of detailed annotations; get the file again")
+    if not AFTER.fullmatch(text, end):
+        lost.append(_lines(text, end, len(text)))
+    return DetailedFile(records, lost)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that has no key twice: two halves of records, run into one, have."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands in one object twice")
+    return made
+
+
+def _whole_records(text: str) -> Iterator[tuple[int, int, DetailedRecord]]:
+    """Start, end and content of every whole record."""
+    decoder = json.JSONDecoder(object_pairs_hook=_object)
+    at = 0
+    while found := RECORD_START.search(text, at):
+        at = found.start() + 1
+        try:
+            raw, end = decoder.raw_decode(text, found.start())
+            json.dumps(raw, ensure_ascii=False).encode()
+            record = DetailedRecord.model_validate(raw)
+        except (ValueError, RecursionError):  # damaged, not text, or not a record
+            continue
+        yield found.start(), end, record
+        at = end
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _lines(text: str, start: int, end: int) -> tuple[int, int]:
+    """First and last line of what stands between, commas and blanks at its ends aside."""
+    between = text[start:end]
+    start += len(between) - len(between.lstrip(" \t\r\n,"))
+    end = max(start, start + len(between.strip(" \t\r\n,")))
+    return _line(text, min(start, end)), _line(text, end)

@@ -1,0 +1,214 @@
+"""What all imports share: names that stay inside a folder, the place of a file, and writing it with its image."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from flawshot.errors import FlawshotError, Problem
+from flawshot.files import write_with
+from flawshot.formats.labelme import write_labelme
+from flawshot.formats.tree_files import lies_within
+from flawshot.layout import SPLIT_FOLDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flawshot.formats.labelme import LabelmeFile
+
+__all__ = [
+    "Imported",
+    "LabelmeFolder",
+    "box_corners",
+    "category_folder",
+    "count_instances",
+    "file_path",
+    "first_file",
+    "folder_name",
+    "split_and_rest",
+]
+
+LONGEST_NAME = 200  # bytes; file systems take 255, and a suffix or a temporary file's name is still to come
+
+
+# A rectangle's second corner lies this far inside the end of its box. Drawing cuts coordinates to whole pixels, so the
+# rectangle covers the box's pixels and no more; and a box of one pixel has an extent that can be seen and grasped.
+INSET = 0.25
+
+
+class Imported(NamedTuple):
+    """What an import found.
+
+    Attributes:
+        products: The products' names, sorted.
+        files: Labelme files written.
+        images: Images copied beside them.
+        instances: Instances in the files.
+        problems: What was left out, or is odd.
+    """
+
+    products: tuple[str, ...]
+    files: int
+    images: int
+    instances: int
+    problems: tuple[Problem, ...]
+
+
+def file_path(text: str, field: str) -> PurePosixPath:
+    r"""A file's path from someone else's annotations, which may lead anywhere: relative, and inside its folder.
+
+    Args:
+        text: The path, with slashes or backslashes.
+        field: What to call it in the error.
+
+    Raises:
+        FlawshotError: If it leaves its folder, or no file can be called that.
+
+    >>> file_path("a\\b.png", "image")
+    PurePosixPath('a/b.png')
+    """
+    given = PureWindowsPath(text)
+    parts = [part for part in given.as_posix().split("/") if part != "."]
+    if given.drive or given.root or ".." in parts:
+        raise FlawshotError(f"{field}: {text!r} leaves the folder; it must be a path inside it")
+    if not all(map(_usable, parts)) or not parts:
+        raise FlawshotError(f"{field}: {text!r} is no name that a file can have; rename it")
+    return PurePosixPath(*parts)
+
+
+def folder_name(text: str, field: str) -> str:
+    """A name that one folder can have, such as a product's.
+
+    Raises:
+        FlawshotError: If no folder can be called that.
+    """
+    path = file_path(text, field)
+    if len(path.parts) > 1:
+        raise FlawshotError(f"{field}: {text!r} must be the name of one folder, without slashes; rename it")
+    return path.name
+
+
+def category_folder(label: str) -> str:
+    """A folder's name for a category, whose label may hold anything; empty where the label is.
+
+    >>> category_folder("scratch / deep"), category_folder("..")
+    ('scratch _ deep', '_.')
+    """
+    name = re.sub(r"[\x00-\x1f\x7f\ud800-\udfff/\\:]", "_", label).strip()
+    name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
+    return "_" + name[1:] if name.startswith(".") else name
+
+
+def _usable(name: str) -> bool:
+    # Folders and files whose name begins with a dot are passed over when a data folder is read.
+    if not name or name.startswith(".") or not name.isprintable():
+        return False
+    return len(name.encode(errors="replace")) <= LONGEST_NAME
+
+
+def box_corners(x0: float, y0: float, x1: float, y1: float) -> list[list[float]]:
+    """The points of a Labelme rectangle that covers exactly the pixels of a half-open box.
+
+    >>> box_corners(2, 3, 5, 4)
+    [[2.0, 3.0], [4.75, 3.75]]
+    """
+    return [[float(x0), float(y0)], [max(float(x0), x1 - INSET), max(float(y0), y1 - INSET)]]
+
+
+def split_and_rest(folders: Iterable[str]) -> tuple[str | None, list[str]]:
+    """The first folder that is a split's, None where there is none, and the others.
+
+    >>> split_and_rest(["bolt", "Test", "a"])
+    ('Test', ['bolt', 'a'])
+    """
+    split, rest = None, []
+    for folder in folders:
+        if split is None and folder.lower() in SPLIT_FOLDERS:
+            split = folder
+        else:
+            rest.append(folder)
+    return split, rest
+
+
+def first_file(candidates: Iterable[Path], roots: Sequence[Path]) -> Path | None:
+    """The first that is a file and, its links followed, lies in one of the folders that the user named."""
+    for candidate in candidates:
+        try:
+            if candidate.is_file() and any(lies_within(candidate, root) for root in roots):
+                return candidate
+        except OSError:  # a name that the file system cannot have
+            continue
+    return None
+
+
+def count_instances(file: LabelmeFile) -> int:
+    """How many instances a file has: shapes of one group and label are one."""
+    single = sum(shape.group_id is None for shape in file.shapes)
+    return single + len({(shape.group_id, shape.label) for shape in file.shapes if shape.group_id is not None})
+
+
+class LabelmeFolder:
+    """A folder of Labelme files in the making: one file each, never two in one place, its image copied beside it.
+
+    Attributes:
+        problems: What was left out, or is odd; imports add their own.
+    """
+
+    def __init__(self, out: Path, *, overwrite: bool) -> None:
+        """Begin with nothing written.
+
+        Args:
+            out: The data root.
+            overwrite: Whether files there with other content may be replaced.
+        """
+        self.problems: list[Problem] = []
+        self._out, self._overwrite = out, overwrite
+        self._taken: dict[str, str] = {}
+        self._products: set[str] = set()
+        self._images = self._instances = 0
+
+    def add(self, folders: Sequence[str | None], stem: str, file: LabelmeFile, image: Path | None, where: str) -> None:
+        """Write ``<folders>/<stem>.json``, its image beside it.
+
+        Args:
+            folders: Product, split and what lies below; None and empty ones are left out.
+            stem: The file's name without ``.json``.
+            file: What to write.
+            image: Where the image lies, or None.
+            where: What to call the annotation in problems.
+
+        Raises:
+            FlawshotError: If a file there has other content already.
+        """
+        path = PurePosixPath(*(folder for folder in folders if folder), f"{stem}.json")
+        if (key := str(path).casefold()) in self._taken:
+            message = f"would be one file {path} with {self._taken[key]}; it is left out, rename one of them"
+            self.problems.append(Problem(where, "same-name", message))
+            return
+        self._taken[key] = where
+        target = self._out / path
+        write_labelme(file, target, overwrite=self._overwrite)
+        self._products.add(path.parts[0])
+        self._instances += count_instances(file)
+        if image is not None and image.suffix.lower() == ".json":
+            self.problems.append(Problem(where, "file-name", f"the image {image.name} is called as annotations are"))
+        elif image is not None:
+            beside = target.with_name(file.image_path)
+            write_with(beside, partial(shutil.copyfile, image), overwrite=self._overwrite)
+            self._images += 1
+
+    def done(self, source: Path) -> Imported:
+        """What was written.
+
+        Raises:
+            FlawshotError: If it is nothing at all.
+        """
+        if not self._taken:
+            first = f"; the first problem: {self.problems[0]}" if self.problems else ""
+            raise FlawshotError(f"{source}: holds no annotation that can be used{first}")
+        return Imported(
+            tuple(sorted(self._products)), len(self._taken), self._images, self._instances, tuple(self.problems)
+        )

@@ -1,0 +1,304 @@
+"""Where images and their masks lie: the field's data sets, or a pattern."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from flawshot.errors import FlawshotError, Problem
+from flawshot.formats.tree_files import files_under
+from flawshot.layout import SPLIT_FOLDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+__all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "folder_name", "recognise_masks"]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+# Categories whose images have no defect, and so no mask.
+GOOD = frozenset({"good", "ok", "normal"})
+# The category where the pattern has none.
+NO_CATEGORY = "anomaly"
+DEFAULT_THRESHOLD = 127
+
+FIELDS = {
+    "{product}": r"(?P<product>[^/]+)",
+    "{split}": f"(?P<split>(?i:{'|'.join(SPLIT_FOLDERS)}))",
+    "{category}": r"(?P<category>[^/]+)",
+    "{name}": r"(?P<name>[^/]+)",
+    "*": r"[^/]*",
+}
+ANY_SUFFIX = r"(?i:\.(?:png|jpg|jpeg|bmp|tif|tiff))"
+REMEDY = (
+    "must be IMAGES | MASKS, such as {product}/{split}/{category}/{name} | "
+    "{product}/ground_truth/{category}/{name}_mask"
+    ": folders joined by /, of {product}, {split}, {category}, *, **, names, and {name} once in each"
+)
+
+
+class MaskedImage(NamedTuple):
+    """An image and what belongs to it.
+
+    Attributes:
+        product: The product's name.
+        split: The split's folder, or None.
+        category: The category.
+        image: The image's path relative to the source folder (POSIX).
+        masks: Its masks' paths relative to the source folder (POSIX).
+    """
+
+    product: str
+    split: str | None
+    category: str
+    image: str
+    masks: tuple[str, ...]
+
+
+class MaskTree(NamedTuple):
+    """What lies in a folder, by a layout.
+
+    Attributes:
+        layout: The layout.
+        images: Images with their masks, in the order of their paths.
+        good: Images without a defect, by product; they have no masks.
+        problems: Images, masks and links that were left out.
+    """
+
+    layout: MaskLayout
+    images: tuple[MaskedImage, ...]
+    good: dict[str, int]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class MaskLayout:
+    """A pattern of images, and one of their masks.
+
+    Attributes:
+        name: What the layout is called.
+        images: Folders joined by ``/``: ``{product}``, ``{split}`` (a folder of one of the usual names), ``{category}``
+            and ``{name}`` stand for a name each, ``*`` for anything within one name, ``**`` for any number of folders.
+            A pattern without a suffix means images of every kind.
+        masks: The same for masks: an image's mask is the one with the image's values for all that both patterns name.
+            Where it ends in ``/*``, an image has several, and each is one annotation, an instance of its own.
+            Where it equals ``images``, ``.png`` are the masks of images of other kinds.
+        threshold: A mask's values over it are defect, unless a user says otherwise.
+
+    >>> MaskLayout("", "{category}/{name}", "masks/{category}/{name}_m").fields("masks/dent/a_m.png", masks=True)
+    {'category': 'dent', 'name': 'a'}
+    """
+
+    name: str
+    images: str
+    masks: str
+    threshold: int = DEFAULT_THRESHOLD
+
+    @classmethod
+    def parse(cls, pattern: str) -> MaskLayout:
+        """A layout from ``IMAGES | MASKS``.
+
+        Raises:
+            FlawshotError: If the pattern is not one.
+        """
+        images, bar, masks = (part.strip() for part in pattern.partition("|"))
+        threshold = 0 if masks.endswith("/*") else DEFAULT_THRESHOLD
+        layout = cls("by --pattern", images, masks, threshold)
+        for half in (images, masks):
+            parts = half.split("/")
+            left = re.sub(r"\{(product|split|category|name)\}", "", half)
+            twice = any(half.count(field) > 1 for field in FIELDS if field != "*")
+            if (
+                not bar
+                or half.count("{name}") != 1
+                or twice
+                or half.count("**") > 1
+                or re.search(r"[{}|\\]", left)
+                or any(part in {"", ".", ".."} or ("**" in part and part != "**") for part in parts)
+                or parts[-1] == "**"
+            ):
+                raise FlawshotError(f"--pattern {pattern!r}: {REMEDY}")
+        if "{name}" not in images.rpartition("/")[2]:
+            raise FlawshotError(
+                f"--pattern {pattern!r}: {{name}} must stand in the image's own name, not in a folder's"
+            )
+        return layout
+
+    @property
+    def pattern(self) -> str:
+        """Both patterns, as ``--pattern`` takes them."""
+        return f"{self.images} | {self.masks}"
+
+    @property
+    def each_mask_one(self) -> bool:
+        """Whether each mask file is one annotation."""
+        return self.masks.endswith("/*")
+
+    @cached_property
+    def _expressions(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        return _expression(self.images), _expression(self.masks)
+
+    def fields(self, path: str, *, masks: bool = False) -> dict[str, str] | None:
+        """What a path says by the pattern of the images, or of the masks; None where it does not fit."""
+        if self.images == self.masks and path.lower().endswith(".png") is not masks:
+            return None
+        match = self._expressions[masks].fullmatch(path)
+        return None if match is None else match.groupdict()
+
+    def inside_product(self) -> MaskLayout | None:
+        """The same layout for the folder of one product, None where the folder of the product does not come first."""
+        if not all(half.startswith("{product}/") for half in (self.images, self.masks)):
+            return None
+        images, masks = (half.removeprefix("{product}/") for half in (self.images, self.masks))
+        return MaskLayout(self.name, images, masks, self.threshold)
+
+
+# In LOCO each gray value is a kind of defect, and in VisA small ones are.
+LAYOUTS = (
+    MaskLayout("visa", "{product}/Data/Images/{category}/{name}", "{product}/Data/Masks/{category}/{name}", 0),
+    MaskLayout("mvtec-ad", "{product}/{split}/{category}/{name}", "{product}/ground_truth/{category}/{name}_mask"),
+    MaskLayout("mvtec-loco", "{product}/{split}/{category}/{name}", "{product}/ground_truth/{category}/{name}/*", 0),
+    MaskLayout("beside", "{category}/**/{name}", "{category}/**/{name}"),
+)
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    *folders, last = pattern.split("/")
+    parts = [r"(?P<folders>(?:[^/]+/)*)" if folder == "**" else f"{_part(folder)}/" for folder in folders]
+    suffix = "" if PurePosixPath(last).suffix.lower() in IMAGE_SUFFIXES else ANY_SUFFIX
+    return re.compile("".join(parts) + _part(last) + suffix, re.DOTALL)
+
+
+def _part(text: str) -> str:
+    pieces = re.split(r"(\{[a-z]+\}|\*)", text)
+    return "".join(FIELDS.get(piece) or re.escape(piece) for piece in pieces)
+
+
+def folder_name(label: str) -> str:
+    r"""A label as the name of a folder, which leads nowhere else.
+
+    >>> folder_name("../a\nb"), folder_name("bent lead"), folder_name("")
+    ('_._a_b', 'bent lead', '_')
+    """
+    plain = "".join("_" if c in '/\\:*?"<>|' or not c.isprintable() else c for c in label).strip()
+    return f"_{plain[1:]}" if plain.startswith(".") else plain[:200] or "_"
+
+
+def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | None = None) -> MaskTree:
+    """Find images and their masks.
+
+    Folders that are links are not followed, nor are files that are links out of ``source``; names that begin with a dot
+    are passed over.
+
+    Args:
+        source: The folder of several products, or of one.
+        layout: One of the names in :data:`LAYOUTS`, or ``IMAGES | MASKS``; recognised where None, as the one by which
+            the most images have masks.
+        beyond: A folder that is not looked into.
+
+    Raises:
+        FlawshotError: If ``source`` is not a folder, no layout fits it, or ``layout`` is neither name nor pattern.
+    """
+    if not source.is_dir():
+        raise FlawshotError(f"{source}: is not a folder")
+    problems: list[Problem] = []
+    pictures = files_under(source, IMAGE_SUFFIXES, problems, beyond=beyond)
+    trees = (_tree(candidate, source.resolve().name, pictures) for candidate in _candidates(layout))
+    best = max(trees, key=lambda tree: len(tree.images))
+    if not best.images:
+        known = (
+            f"{best.layout.pattern!r}" if layout else f"none of the layouts {', '.join(each.name for each in LAYOUTS)}"
+        )
+        found = f"{len(pictures)} pictures were looked at, and no image has a mask by {known}"
+        first = next(iter((*problems, *(best.problems if layout else ()))), None)
+        also = f"; the first problem: {first}" if first else ""
+        raise FlawshotError(f"{source}: {found}; name the layout by --as, or give a --pattern{also}")
+    return best._replace(problems=(*problems, *best.problems))
+
+
+def _candidates(layout: str | None) -> list[MaskLayout]:
+    if layout is not None and layout not in {each.name for each in LAYOUTS}:
+        if "|" not in layout:
+            names = ", ".join(each.name for each in LAYOUTS)
+            raise FlawshotError(f"--as {layout!r}: must be one of {names}; or give a --pattern")
+        return [MaskLayout.parse(layout)]
+    chosen = [each for each in LAYOUTS if layout in {None, each.name}]
+    inner = [each.inside_product() for each in chosen]
+    return chosen + [each for each in inner if each is not None]
+
+
+def _tree(layout: MaskLayout, root_name: str, pictures: Sequence[str]) -> MaskTree:
+    fields_of = {
+        "product": "{product}",
+        "split": "{split}",
+        "category": "{category}",
+        "folders": "**/",
+        "name": "{name}",
+    }
+    shared = [field for field, text in fields_of.items() if text in layout.images and text in layout.masks]
+    images: list[tuple[str, dict[str, str], tuple[str, ...]]] = []
+    masks: dict[tuple[str, ...], list[str]] = {}
+    problems: list[Problem] = []
+    for path in pictures:
+        # The masks' pattern first: where both fit, as with dent_mask.png beside dent.png, it says more.
+        fields = layout.fields(path, masks=True)
+        if fields is not None:
+            masks.setdefault(tuple(fields[field] for field in shared), []).append(path)
+            continue
+        fields = layout.fields(path)
+        if fields is None:
+            problems.append(Problem(path, "elsewhere", f"fits neither pattern of {layout.pattern!r}, and is left out"))
+        else:
+            images.append((path, fields, tuple(fields[field] for field in shared)))
+    return _paired(layout, root_name, images, masks, problems)
+
+
+def _paired(
+    layout: MaskLayout,
+    root_name: str,
+    images: Iterable[tuple[str, dict[str, str], tuple[str, ...]]],
+    masks: dict[tuple[str, ...], list[str]],
+    problems: list[Problem],
+) -> MaskTree:
+    pairs: list[MaskedImage] = []
+    good: dict[str, int] = {}
+    claimed: set[tuple[str, ...]] = set()
+    taken: dict[tuple[str, ...], str] = {}
+    targets: dict[tuple[str | None, ...], str] = {}
+    for path, fields, key in images:
+        product = fields.get("product", root_name)
+        category = fields.get("category", NO_CATEGORY)
+        place = (fields.get("split"), *map(folder_name, (product, category, PurePosixPath(path).stem)))
+        found = masks.get(key, [])
+        if found:
+            claimed.add(key)
+        if category.lower() in GOOD and not found:
+            good[product] = good.get(product, 0) + 1
+        elif key in taken:
+            problems.append(Problem(path, "mask", f"has the mask of {taken[key]}; give it its own"))
+        elif not found:
+            problems.append(Problem(path, "mask", f"has no mask {_expected(layout, fields, path)}"))
+        elif place in targets:
+            problems.append(Problem(path, "mask", f"would be written where {targets[place]} is; rename one"))
+        elif len(found) > 1 and not layout.each_mask_one:
+            problems.append(Problem(path, "mask", f"has several masks: {', '.join(found)}; keep one"))
+        else:
+            taken[key] = targets[place] = path
+            pairs.append(MaskedImage(product, fields.get("split"), category, path, tuple(found)))
+    for key, found in masks.items():
+        if key not in claimed:
+            problems += [Problem(path, "mask", "is a mask without its image") for path in found]
+    return MaskTree(layout, tuple(pairs), good, tuple(problems))
+
+
+def _expected(layout: MaskLayout, fields: dict[str, str], path: str) -> str:
+    """What an image's mask would be called."""
+    if layout.images == layout.masks:
+        return f"{PurePosixPath(path).stem}.png beside it"
+    name = layout.masks
+    for field, value in fields.items():
+        name = name.replace("**/" if field == "folders" else f"{{{field}}}", value)
+    return name if PurePosixPath(name).suffix or layout.each_mask_one else f"{name}.png"

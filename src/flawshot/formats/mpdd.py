@@ -1,0 +1,172 @@
+"""MPDD's detailed annotations become Labelme files, a rectangle a box.
+
+MPDD is the Metal Parts Defect Detection data set (Jezek and others, ICUMT 2021); the annotations came later, made from
+its masks: ``{class: [{class, anomaly, image, num_anomalies, size_anomalies, coordinates, description}, …], …}``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from flawshot.errors import FlawshotError, Problem
+from flawshot.formats.detailed_records import DetailedFile, find_detailed, read_detailed, salvage_detailed
+from flawshot.formats.importing import (
+    Imported,
+    LabelmeFolder,
+    box_corners,
+    category_folder,
+    count_instances,
+    file_path,
+    first_file,
+    folder_name,
+    split_and_rest,
+)
+from flawshot.formats.labelme import LabelmeFile, image_size
+from flawshot.layout import SPLIT_FOLDERS
+from flawshot.shapes import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path, PurePosixPath
+
+    from flawshot.formats.detailed_records import DetailedBox, DetailedRecord
+
+__all__ = ["MpddImport", "contradictions", "import_mpdd"]
+
+
+class MpddImport(NamedTuple):
+    """What an import of detailed annotations found.
+
+    Attributes:
+        records: Whole records.
+        boxes: Boxes in them.
+        lost: First and last line of each place where records were lost.
+        written: What became of them.
+    """
+
+    records: int
+    boxes: int
+    lost: tuple[tuple[int, int], ...]
+    written: Imported
+
+
+def import_mpdd(
+    source: Path, out: Path, *, salvage: bool = False, images: Path | None = None, overwrite: bool = False
+) -> MpddImport:
+    """Write detailed annotations as Labelme files: ``<product>/[<split>/]<category>/<name>.json``.
+
+    Each box becomes a rectangle that covers the box's pixels exactly, with the record's description. What it says of
+    number and size is kept in the file as ``num_anomalies`` and ``size_anomalies``, right or wrong:
+    :func:`contradictions` tells. An image is looked for at ``<images>/<product>/<split>/<category>/<name>``, which
+    gives the split, at ``<images>/<product>/<category>/<name>`` and at ``<images>/<product>/<name>``; it is copied
+    beside its file and gives its size, which is null otherwise.
+
+    Args:
+        source: The file, or the folder that holds it.
+        out: Where the files go.
+        salvage: Keep the whole records of a damaged file.
+        images: Where the images are looked for; the source's folder where None.
+        overwrite: Whether files there with other content may be replaced.
+
+    Raises:
+        FlawshotError: With line and column, if the file is damaged and ``salvage`` is false; if it is no such file; if
+            ``images`` is no folder; or if a file at ``out`` has other content already.
+    """
+    path = find_detailed(source)
+    if images is not None and not images.is_dir():
+        raise FlawshotError(f"--images {images}: is not a folder")
+    read = salvage_detailed(path) if salvage else DetailedFile(read_detailed(path), [])
+    folder = LabelmeFolder(out, overwrite=overwrite)
+    for number, record in enumerate(read.records, start=1):
+        where = f"{path.name}: record {number}"
+        try:
+            product, image = folder_name(record.product, "class"), file_path(record.image, "image")
+        except FlawshotError as error:
+            folder.problems.append(Problem(where, "file-name", str(error)))
+            continue
+        split, inner = split_and_rest(image.parts[:-1])
+        category = category_folder(record.anomaly)
+        if inner == [category]:
+            inner = []
+        original, found_split = _find(path.parent if images is None else images, product, category, image)
+        split = split or found_split
+        file = _annotation(record, image.name, original)
+        folder.problems += contradictions(where, file)
+        folder.add([product, split, category, *inner], image.stem, file, original, where)
+    boxes = sum(len(record.coordinates) for record in read.records)
+    return MpddImport(len(read.records), boxes, tuple(read.lost), folder.done(path))
+
+
+def _find(images: Path, product: str, category: str, image: PurePosixPath) -> tuple[Path | None, str | None]:
+    """The image's file, and the split whose folder it lies in."""
+    for place, split in _places(images, product, category, image):
+        if first_file([place], [images]) is not None:
+            return place, split
+    return None, None
+
+
+def _places(images: Path, product: str, category: str, image: PurePosixPath) -> Iterator[tuple[Path, str | None]]:
+    """Where an image may lie, and the split that this means."""
+    for root in (images / product, images):
+        if len(image.parts) > 1:
+            yield root / image, None
+        if root != images or images.name == product:
+            for split in _split_folders(root):
+                yield root / split / category / image, split
+            yield root / category / image, None
+            yield root / image, None
+
+
+def _split_folders(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.name.lower() in SPLIT_FOLDERS)
+    except OSError:
+        return []
+
+
+def _annotation(record: DetailedRecord, name: str, original: Path | None) -> LabelmeFile:
+    shapes = tuple(
+        Shape(index, record.anomaly, "rectangle", np.array(_corners(box)), description=record.description)
+        for index, box in enumerate(record.coordinates)
+    )
+    other: dict[str, object] = {"num_anomalies": record.num_anomalies, "size_anomalies": record.size_anomalies}
+    if not shapes:
+        other["description"] = record.description
+    size = image_size(LabelmeFile(name, ()), original)
+    height, width = size or (None, None)
+    return LabelmeFile(name, shapes, image_height=height, image_width=width, other=other)
+
+
+def _corners(box: DetailedBox) -> list[list[float]]:
+    return box_corners(box.min_col, box.min_row, box.max_col, box.max_row)
+
+
+def contradictions(path: str, file: LabelmeFile) -> list[Problem]:
+    """Where the counts that an imported file came with do not fit its shapes.
+
+    Args:
+        path: What to call the file.
+        file: Any Labelme file; those without ``num_anomalies`` and ``size_anomalies`` contradict nothing.
+
+    Returns:
+        At most two warnings of the kind ``counts``: the number is not that of the instances; the size is more than the
+        rectangles hold.
+    """
+    problems = []
+    number, size = file.other.get("num_anomalies"), file.other.get("size_anomalies")
+    instances = count_instances(file)
+    if _whole_number(number) and number != instances:
+        message = f"num_anomalies says {number}, but there {'is' if instances == 1 else 'are'} {instances}"
+        problems.append(Problem(path, "counts", f"{message}; look at the image, and mend one of the two", "warning"))
+    if _whole_number(size) and file.shapes and all(shape.shape_type == "rectangle" for shape in file.shapes):
+        room = int(sum(np.prod(np.abs(np.diff(np.floor(shape.points), axis=0)) + 1) for shape in file.shapes))
+        if isinstance(size, int) and size > room:
+            message = f"size_anomalies says {size} px, but the boxes hold {room} px; mend one of the two"
+            problems.append(Problem(path, "counts", message, "warning"))
+    return problems
+
+
+def _whole_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,74 @@
+"""COCO's run lengths: a mask as runs of 0 and 1 down its columns, as a list or packed into text.
+
+Read here and not by pycocotools, which shows memory that is not the mask's where runs end early (version 2.0.11); the
+tests hold the two side by side.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flawshot.errors import FlawshotError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["decode_runs"]
+
+MAX_PIXELS = 2**28  # more than any image has
+# Five bits a character from "0" up; those from "P" up are followed by more of the same number.
+PACKED = re.compile(r"(?:[P-o]{0,6}[0-O])*")
+
+
+def decode_runs(segmentation: dict[str, Any]) -> NDArray[np.bool_]:
+    """The mask of a COCO segmentation ``{"size": [height, width], "counts": …}``, bool ``[height, width]``.
+
+    Raises:
+        FlawshotError: If it is anything else, or the runs do not fill the mask exactly.
+
+    >>> decode_runs({"size": [2, 3], "counts": [1, 2, 3]}).astype(int).tolist()
+    [[0, 1, 0], [1, 0, 0]]
+    >>> decode_runs({"size": [2, 3], "counts": "123"}).astype(int).tolist()
+    [[0, 1, 0], [1, 0, 0]]
+    """
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    if not isinstance(size, list) or len(size) != 2 or not all(map(_is_count, size)) or not all(size):
+        raise FlawshotError(f"size must be [height, width] in px, not {size!r}")
+    height, width = size
+    if height * width > MAX_PIXELS:
+        raise FlawshotError(f"a mask of {width} x {height} px is more than can be handled")
+    if isinstance(counts, str):
+        counts = _unpack(counts)
+    if not isinstance(counts, list) or not all(map(_is_count, counts)):
+        raise FlawshotError("counts must be run lengths of at least 0, a list or packed into text")
+    if sum(counts) != height * width:
+        raise FlawshotError(f"counts fill {sum(counts)} px of the {height * width} px of a {width} x {height} mask")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _unpack(text: str) -> list[int]:
+    if not PACKED.fullmatch(text):
+        raise FlawshotError("counts is no packed list of run lengths")
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        if len(counts) > 2:  # all but the first three are differences to the last but one
+            value += counts[-2]
+        counts.append(value)
+        value = shift = 0
+    return counts

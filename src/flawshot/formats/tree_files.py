@@ -1,0 +1,69 @@
+"""The files under a folder, without leaving it by a link."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flawshot.errors import Problem
+
+__all__ = ["files_under", "lies_within"]
+
+
+def lies_within(path: Path, folder: Path) -> bool:
+    """Whether a path, its links followed, lies in a folder."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def files_under(root: Path, suffixes: tuple[str, ...], problems: list[Problem], *, beyond: Path | None) -> list[str]:
+    """Files of some kinds, as sorted paths relative to a folder (POSIX); names that begin with a dot are passed over.
+
+    Args:
+        root: The folder.
+        suffixes: What the files' names end in, in small letters.
+        problems: What is left out is added here: folders that are links, files that are links out of the folder, names
+            that are no text, and what cannot be read.
+        beyond: A folder that is not looked into.
+    """
+    root, out = root.resolve(), None if beyond is None else beyond.resolve()
+    found: list[str] = []
+
+    def unreadable(error: OSError) -> None:
+        name = Path(error.filename or root).relative_to(root).as_posix()
+        problems.append(Problem(name, "unreadable", f"the folder cannot be read ({error.strerror or error})"))
+
+    for place, folders, names in os.walk(root, onerror=unreadable):
+        folder = Path(place)
+        shown = [name for name in folders if not name.startswith(".") and folder / name != out]
+        problems.extend(
+            Problem((folder / name).relative_to(root).as_posix(), "link", "is a link, and not followed; copy it here")
+            for name in shown
+            if (folder / name).is_symlink()
+        )
+        folders[:] = shown
+        for name in names:
+            if name.startswith(".") or not name.lower().endswith(suffixes):
+                continue
+            path = folder / name
+            relative = path.relative_to(root).as_posix()
+            wrong = _wrong(path, relative, root)
+            if wrong is None:
+                found.append(relative)
+            else:
+                problems.append(wrong)
+    problems.sort(key=lambda problem: problem.file)
+    return sorted(found)
+
+
+def _wrong(path: Path, name: str, root: Path) -> Problem | None:
+    """Why a file is not read."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode(errors="backslashreplace").decode()
+        return Problem(shown, "file-name", "the file's name is not text; rename it")
+    if path.is_symlink() and not lies_within(path, root):
+        return Problem(name, "link", "is a link out of the folder, and not read; copy it here")
+    if not path.is_file():
+        return Problem(name, "unreadable", "is not an ordinary file")
+    return None

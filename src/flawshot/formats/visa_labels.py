@@ -1,0 +1,84 @@
+"""The defect types of VisA's images, from its ``image_anno.csv``."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from flawshot.errors import FlawshotError, Problem
+from flawshot.files import one_line
+from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree
+from flawshot.formats.tree_files import lies_within
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flawshot.formats.mask_layouts import MaskedImage
+
+__all__ = ["with_visa_labels"]
+
+TABLE = "image_anno.csv"
+FOLDER = "Data/"
+
+
+def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
+    """The tree, its categories as the products' tables name them.
+
+    An image that no table names keeps its folder's name, in small letters. Where a table names several types, the
+    category is all of them, with commas between, and this is said.
+
+    Args:
+        source: The folder that the tree was found in.
+        tree: What lies there.
+
+    Raises:
+        FlawshotError: If a table cannot be read, or lacks a column.
+    """
+    problems = list(tree.problems)
+    images: list[MaskedImage] = []
+    tables: dict[str, dict[str, str]] = {}
+    for each in tree.images:
+        # Only what begins with Data/ tells: the table's paths begin with the product, wherever its folder lies.
+        folder, _, inner = each.image.partition(FOLDER)
+        if folder not in tables:
+            path = source / folder / TABLE
+            tables[folder] = _labels(path, f"{folder}{TABLE}", source, problems)
+        label = tables[folder].pop(inner, None)
+        category = each.category.lower()
+        if label is not None:
+            types = [part.strip() for part in label.split(",") if part.strip()]
+            category = ",".join(types) or NO_CATEGORY
+            if len(types) > 1:
+                message = f"{TABLE}: names {len(types)} types for one mask; the category is {category!r}"
+                problems.append(Problem(each.image, "several-types", message, "warning"))
+        elif (source / folder / TABLE).is_file():
+            message = f"has no row in {folder}{TABLE}; the category is {category!r}"
+            problems.append(Problem(each.image, "no-row", message, "warning"))
+        images.append(each._replace(category=category))
+    said = {problem.file for problem in tree.problems}
+    problems += [
+        Problem(f"{folder}{TABLE}", "mask", f"image: {inner!r} is not there")
+        for folder, rows in tables.items()
+        for inner in rows
+        if f"{folder}{inner}" not in said
+    ]
+    return tree._replace(images=tuple(images), problems=tuple(problems))
+
+
+def _labels(path: Path, name: str, source: Path, problems: list[Problem]) -> dict[str, str]:
+    """Image (from ``Data/`` on) -> label, of the images that have a mask by a product's table."""
+    if not path.is_file():
+        return {}
+    if not lies_within(path, source):
+        problems.append(Problem(name, "link", "is a link out of the folder, and not read; copy it here"))
+        return {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.DictReader(opened)
+            for column in ("image", "label", "mask"):
+                if column not in (reader.fieldnames or ()):
+                    raise FlawshotError(f"{path}: {column}: is not among its columns; they must be image, label, mask")
+            rows = [(row["image"] or "", row["label"] or "") for row in reader if row["mask"]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FlawshotError(f"{path}: cannot be read as a table ({one_line(error)})") from error
+    return {image.partition(FOLDER)[2] or image: label for image, label in rows}

@@ -1,0 +1,172 @@
+"""Pascal VOC's XML becomes Labelme files, a rectangle a box."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from defusedxml import ElementTree
+
+from flawshot.errors import FlawshotError, Problem
+from flawshot.files import one_line
+from flawshot.formats.importing import (
+    Imported,
+    LabelmeFolder,
+    box_corners,
+    file_path,
+    first_file,
+    folder_name,
+    split_and_rest,
+)
+from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
+
+if TYPE_CHECKING:
+    from pathlib import Path, PurePosixPath
+    from xml.etree.ElementTree import Element
+
+__all__ = ["import_voc"]
+
+PLAIN_FOLDERS = frozenset({"annotations", "labels", "jpegimages", "images"})
+FLAGS = ("truncated", "difficult", "occluded")
+LIST_SPLITS = ("train", "val", "test")
+
+
+def import_voc(source: Path, out: Path, *, images: Path | None = None, overwrite: bool = False) -> Imported:
+    """Write Pascal VOC annotations as Labelme files: ``<product>/[<split>/]…/<name>.json``.
+
+    Split and product are the folders that a file lies in (``Annotations`` aside); where no folder is a split's,
+    ``ImageSets/Main/{train,val,test}.txt`` say it, and where no folder is left, the product is called as the source.
+    VOC counts pixels from 1, and its boxes include their last pixel: 1 to 3 are the pixels 0, 1 and 2. ``truncated``,
+    ``difficult`` and ``occluded`` become flags. An image is looked for beside its file and in ``JPEGImages`` and
+    ``images`` beside ``Annotations``; it is copied beside the Labelme file.
+
+    Args:
+        source: A folder with .xml files, or one .xml file.
+        out: Where the files go.
+        images: Where the images are looked for first.
+        overwrite: Whether files there with other content may be replaced.
+
+    Raises:
+        FlawshotError: If there is no usable VOC file, or a file at ``out`` has other content already.
+    """
+    if images is not None and not images.is_dir():
+        raise FlawshotError(f"--images {images}: is not a folder")
+    root = source if source.is_dir() else source.parent
+    folder = LabelmeFolder(out, overwrite=overwrite)
+    lists: dict[Path, dict[str, str]] = {}
+    for path in _xml_files(source):
+        name = path.relative_to(root)
+        try:
+            tree = _tree(path)
+            image = file_path(_text(tree, "filename") or f"{path.stem}.jpg", "filename")
+            original = _find(path, root, image, images)
+            file = _annotation(tree, image.name, original, name.as_posix(), folder.problems)
+            split, inner = split_and_rest(name.parts[:-1])
+            inner = [part for part in inner if part.lower() not in PLAIN_FOLDERS]
+            product = folder_name(inner[0] if inner else root.resolve().name, "product")
+            stem = file_path(path.stem, "file name").name
+        except FlawshotError as error:
+            folder.problems.append(Problem(name.as_posix(), "not-voc", str(error).removeprefix(f"{name}: ")))
+            continue
+        if split is None:
+            home = path.parent.parent / "ImageSets" / "Main"
+            if home not in lists:
+                lists[home] = _listed(home)
+            split = lists[home].get(stem)
+        folder.add([product, split, *inner[1:]], stem, file, original, name.as_posix())
+    return folder.done(source)
+
+
+def _xml_files(source: Path) -> list[Path]:
+    if not source.is_dir():
+        return [source]
+    paths = (path for path in source.rglob("*.xml") if path.is_file())
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(source).parts))
+
+
+def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None) -> Path | None:
+    """The image of an annotation file."""
+    homes = [path.parent] if images is None else [images, path.parent]
+    roots = [root, *homes]
+    if path.parent.name.lower() in PLAIN_FOLDERS:
+        roots.append(path.parent.parent)
+        homes += [path.parent.parent / name for name in ("JPEGImages", "images", "")]
+    names = dict.fromkeys((str(image), image.name))
+    return first_file((home / name for home in homes for name in names), roots)
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """The split of each name in VOC's lists."""
+    splits: dict[str, str] = {}
+    for split in LIST_SPLITS:
+        try:
+            names = (folder / f"{split}.txt").read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError):
+            continue
+        splits |= dict.fromkeys(names, split)
+    return splits
+
+
+def _tree(path: Path) -> Element:
+    try:
+        tree: Element = ElementTree.fromstring(path.read_bytes(), forbid_dtd=True)
+    except OSError as error:
+        raise FlawshotError(f"cannot be read ({error.strerror or error})") from error
+    except (SyntaxError, ValueError, LookupError) as error:  # damaged, with entities, of an unknown encoding
+        raise FlawshotError(f"is not plain XML ({one_line(error)})") from error
+    if tree.tag != "annotation":
+        raise FlawshotError(f"is not Pascal VOC: its root is {tree.tag!r}, not annotation")
+    return tree
+
+
+def _text(element: Element, name: str) -> str:
+    return (element.findtext(name) or "").strip()
+
+
+def _annotation(tree: Element, image: str, original: Path | None, name: str, problems: list[Problem]) -> LabelmeFile:
+    height, width = (_whole(_text(tree, f"size/{side}")) for side in ("height", "width"))
+    if not height or not width:
+        height, width = image_size(LabelmeFile(image, ()), original) or (None, None)
+    shapes = [
+        _shape(element, f"{name}: object {index}", problems) for index, element in enumerate(tree.findall("object"))
+    ]
+    document = {
+        "imagePath": image,
+        "imageHeight": height,
+        "imageWidth": width,
+        "shapes": [shape for shape in shapes if shape is not None],
+    }
+    # Labelme's own reader is the one place that says what a usable shape is.
+    file, found = parse_labelme(json.dumps(document).encode(), name)
+    problems += found
+    return file
+
+
+def _shape(element: Element, where: str, problems: list[Problem]) -> dict[str, Any] | None:
+    x0, y0, x1, y1 = (_number(_text(element, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax"))
+    if x0 is None or y0 is None or x1 is None or y1 is None or x1 < x0 or y1 < y0:
+        message = "bndbox must have xmin, ymin, xmax and ymax, in this order; it is left out"
+        problems.append(Problem(where, "bndbox", message))
+        return None
+    if min(x0, y0) < 1:
+        message = (
+            "bndbox begins before 1, where VOC's pixels begin; it is cut there, look whether the file counts from 0"
+        )
+        problems.append(Problem(where, "bndbox", message, "warning"))
+    points = box_corners(max(x0 - 1, 0), max(y0 - 1, 0), max(x1, 1), max(y1, 1))
+    flags = {flag: _text(element, flag) == "1" for flag in FLAGS if _text(element, flag) in {"0", "1"}}
+    return {"label": _text(element, "name"), "shape_type": "rectangle", "points": points, "flags": flags}
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _whole(text: str) -> int | None:
+    value = _number(text)
+    return int(value) if value is not None and value > 0 and value % 1 == 0 else None

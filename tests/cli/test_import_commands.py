@@ -1,0 +1,65 @@
+"""``flawshot import mpdd | coco | voc`` and ``flawshot export detailed``, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from conftest import shared
+from helpers import box_shape
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "flawshot", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_mpdd_without_salvage_is_one_line_with_line_271_and_with_it_all_whole_records(tmp_path):
+    source = shared("mpdd")
+    refused = run("import", "mpdd", source, tmp_path / "out")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert "line 271, column 1" in line
+    assert "--salvage" in line
+    done = run("import", "mpdd", source, tmp_path / "out", "--salvage")
+    assert done.returncode == 0, done.stderr
+    assert "212 whole records with 413 boxes, 1 damaged place\n" in done.stdout
+    assert "lines 261 to 352" in done.stderr
+
+
+def test_detailed_annotations_are_written_and_come_back(write_annotations, tmp_path):
+    root = write_annotations({"bolt/0.json": [box_shape("dent"), box_shape("hole")]})
+    done = run("export", "detailed", root, tmp_path / "a.json")
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'a.json'}: 2 records of 2 instances\n")
+    assert list(json.loads((tmp_path / "a.json").read_text())) == ["bolt"]
+    again = run("import", "mpdd", tmp_path / "a.json", tmp_path / "out")
+    assert again.returncode == 0
+    assert "2 Labelme files with 2 instances, 0 images; products: bolt" in again.stdout
+    (tmp_path / "a.json").write_text("{}")
+    assert run("export", "detailed", root, tmp_path / "a.json").returncode == 2
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "mpdd"])
+def test_a_source_that_is_not_there_is_one_line(tmp_path, name):
+    done = run("import", name, tmp_path / "nothing", tmp_path / "out")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    done = run("import", name, tmp_path, tmp_path / "out", "--images", tmp_path / "nothing")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_problems_are_said_on_standard_error_and_the_rest_is_imported(tmp_path):
+    categories = [{"id": 1, "name": "dent"}]
+    images = [
+        {"id": n, "file_name": name, "width": 9, "height": 9} for n, name in enumerate(["a.png", "../\x1b[31m.png"])
+    ]
+    annotations = [{"id": 1, "image_id": 0, "category_id": 1, "bbox": [1, 1, 2, 2]}]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "bolt.json").write_text(json.dumps(document))
+    done = run("import", "coco", tmp_path / "bolt.json", tmp_path / "out")
+    assert done.returncode == 0
+    assert done.stdout == f"{tmp_path / 'out'}: 1 Labelme files with 1 instances, 0 images; products: bolt\n"
+    assert "leaves the folder" in done.stderr
+    assert "\x1b" not in done.stderr

@@ -1,0 +1,273 @@
+"""COCO's annotations become Labelme files: polygons, run lengths, boxes."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from flawshot import Catalog, FlawshotError, read_labelme
+from flawshot.formats.coco import import_coco
+from flawshot.formats.run_lengths import decode_runs
+
+WIDTH, HEIGHT = 40, 30
+
+
+def ring():
+    mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    mask[4:20, 6:30] = 1
+    mask[8:12, 10:14] = 0
+    return mask
+
+
+def packed(mask):
+    runs = coco_mask.encode(np.asfortranarray(mask))
+    return {"size": list(runs["size"]), "counts": runs["counts"].decode("ascii")}
+
+
+def unpacked(mask):
+    flat = mask.ravel(order="F")
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    runs = np.diff([0, *edges.tolist(), flat.size]).tolist()
+    return {"size": list(mask.shape), "counts": runs if not flat[0] else [0, *runs]}
+
+
+def annotation(number=1, **changes):
+    return {"id": number, "image_id": 1, "category_id": 7, "iscrowd": 0, "bbox": [5, 6, 7, 8]} | changes
+
+
+def coco(annotations, images=None, changes=None):
+    images = images or [{"id": 1, "file_name": "000.jpg", "width": WIDTH, "height": HEIGHT}]
+    categories = [{"id": 7, "name": "scratch"}, {"id": 9, "name": "dent / deep"}]
+    return {"images": images, "annotations": annotations, "categories": categories} | (changes or {})
+
+
+@pytest.fixture
+def source(tmp_path):
+    def make(document, place="bolts/annotations.json"):
+        path = tmp_path / "src" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+        return path
+
+    return make
+
+
+def shapes_of(path, out):
+    import_coco(path, out)
+    (file,) = out.rglob("*.json")
+    return read_labelme(file).shapes
+
+
+POLYGON = [5, 5, 30.5, 5, 30.5, 20.25, 5, 20]
+
+
+@pytest.mark.parametrize("form", [packed, unpacked])
+def test_run_lengths_become_the_mask_that_pycocotools_reads(source, tmp_path, form):
+    path = source(coco([annotation(segmentation=form(ring()), iscrowd=1)]))
+    (shape,) = shapes_of(path, tmp_path / "out")
+    assert (shape.shape_type, shape.label, shape.flags) == ("mask", "scratch", {"crowd": True})
+    reference = COCO(str(path))
+    (instance,) = Catalog.open(tmp_path / "out")
+    expected = reference.annToMask(reference.anns[1])
+    assert np.array_equal(instance.region().full_mask(HEIGHT, WIDTH), expected.astype(bool))
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 1)))
+def test_any_mask_is_read_from_both_forms(mask):
+    for form in (packed, unpacked):
+        assert np.array_equal(decode_runs(form(mask)), mask.astype(bool))
+
+
+def test_long_runs_are_read():
+    generator = random.Random(3)
+    counts = [generator.randrange(40_000) for _ in range(99)]
+    counts.append(1000 * 5000 - sum(counts) % (1000 * 5000))
+    size = [1000, sum(counts) // 1000]
+    runs = coco_mask.frPyObjects({"size": size, "counts": counts}, *size)
+    text = {"size": size, "counts": runs["counts"].decode()}
+    assert np.array_equal(decode_runs(text), coco_mask.decode(runs).astype(bool))
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        {"size": [4, 5], "counts": "5"},  # pycocotools shows memory here
+        {"size": [4, 5], "counts": "PPPP"},
+        {"size": [4, 5], "counts": "é"},
+        {"size": [4, 5], "counts": "o"},
+        {"size": [4, 5], "counts": [3, 4]},
+        {"size": [4, 5], "counts": [30]},
+        {"size": [4, 5], "counts": [-1, 21]},
+        {"size": [4, 5], "counts": [10.0, 10]},
+        {"size": [4, 5], "counts": None},
+        {"size": [10**6, 10**6], "counts": [10**12]},
+        {"size": [0, 5], "counts": []},
+        {"size": "x", "counts": []},
+        {},
+        {"size": [30, 41], "counts": [1230]},
+        {"size": [30, 40], "counts": [1200]},
+        [[1, 2, 3, 4]],
+        [[1, 2, 3, 4, 5]],
+        [["a"] * 6],
+        [[float("nan")] * 6],
+        [POLYGON, 3],
+        "polygon",
+        3,
+    ],
+)
+def test_what_is_no_segmentation_is_left_out_and_said(source, tmp_path, segmentation):
+    path = source(coco([annotation(1, segmentation=segmentation), annotation(2, segmentation=[POLYGON])]))
+    found = import_coco(path, tmp_path / "out")
+    assert len(found.problems) == 1
+    assert "\n" not in str(found.problems[0])
+    assert found.instances == 1
+
+
+@given(st.text(st.characters(min_codepoint=40, max_codepoint=120), max_size=30))
+def test_packed_text_is_read_or_refused(text):
+    try:
+        mask = decode_runs({"size": [6, 7], "counts": text})
+    except FlawshotError:
+        return
+    expected = coco_mask.decode({"size": [6, 7], "counts": text.encode()})
+    assert np.array_equal(mask, expected.astype(bool))
+
+
+def test_the_polygons_of_one_annotation_are_one_instance(source, tmp_path):
+    second = [1, 22, 9, 22, 9, 28]
+    path = source(coco([annotation(1), annotation(2, segmentation=[POLYGON, second], category_id=9)]))
+    box, first, other = shapes_of(path, tmp_path / "out")
+    assert box.group_id is None
+    assert first.group_id == other.group_id is not None
+    assert first.points.tolist() == [[5, 5], [30.5, 5], [30.5, 20.25], [5, 20]]
+    assert first.label == "dent / deep"
+    _, instance = Catalog.open(tmp_path / "out")
+    reference = COCO(str(path))
+    expected = reference.annToMask(reference.anns[2]).astype(bool)
+    drawn = instance.region().full_mask(HEIGHT, WIDTH)
+    border = np.zeros_like(expected)  # COCO leaves out some border pixels that Labelme draws
+    border[1:-1, 1:-1] = sum(
+        expected[1 + y : HEIGHT - 1 + y, 1 + x : WIDTH - 1 + x] for y in (-1, 0, 1) for x in (-1, 0, 1)
+    )
+    border[:, 0] = border[0] = border[-1] = True
+    assert not (expected & ~drawn).any()
+    assert not (drawn & ~border).any()
+
+
+def test_a_box_alone_becomes_a_rectangle_of_its_pixels(source, tmp_path):
+    path = source(coco([annotation(), annotation(2, bbox=[0, 0, 1, 1], segmentation=[])]))
+    shapes = shapes_of(path, tmp_path / "out")
+    assert [shape.shape_type for shape in shapes] == ["rectangle"] * 2
+    boxes = [instance.box for instance in Catalog.open(tmp_path / "out")]
+    assert boxes == [(5, 6, 12, 14), (0, 0, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    "box", [None, [], [1, 2, 0, 4], [1, 2, 3, -4], ["1", 2, 3, 4], [float("inf"), 1, 2, 3], [1e9, 1, 2, 3]]
+)
+def test_a_box_that_covers_nothing_is_left_out_and_said(source, tmp_path, box):
+    found = import_coco(source(coco([annotation(bbox=box), annotation(2)])), tmp_path / "out")
+    assert (len(found.problems), found.instances) == (1, 1)
+
+
+def test_true_or_false_attributes_become_flags(source, tmp_path):
+    attributes = {"occluded": True, "rotation": 0.0, "old": False, "difficult": "no"}
+    (shape,) = shapes_of(source(coco([annotation(attributes=attributes, truncated=0, iscrowd=[])])), tmp_path / "out")
+    assert shape.flags == {"occluded": True, "old": False, "truncated": False}
+
+
+@pytest.mark.parametrize(
+    ("place", "image", "written"),
+    [
+        ("annotations/instances_val2017.json", "val2017/000.jpg", "src/val/000.json"),
+        ("train/_annotations.coco.json", "train/000.jpg", "src/train/000.json"),
+        ("bolt/test/_annotations.coco.json", "bolt/test/000.jpg", "bolt/test/000.json"),
+        ("bolt_train.json", "images/000.jpg", "bolt/train/000.json"),
+        ("bolt/annotations/instances_default.json", "bolt/images/000.jpg", "bolt/000.json"),
+        ("annotations.json", "000.jpg", "src/000.json"),
+    ],
+)
+def test_product_and_split_come_from_folder_or_file(source, tmp_path, place, image, written):
+    source(coco([annotation()]), place)
+    picture = tmp_path / "src" / image
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (WIDTH, HEIGHT)).save(picture)
+    found = import_coco(tmp_path / "src", tmp_path / "out")
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.json")] == [written]
+    assert (found.images, found.problems) == (1, ())
+    (instance,) = Catalog.open(tmp_path / "out", layout="{product}/{split}/**")
+    assert instance.category == "scratch"
+
+
+def test_images_without_annotations_or_sizes(source, tmp_path):
+    images = [{"id": n, "file_name": f"train/{n}.png"} for n in (1, 2)]
+    path = source(coco([annotation()], images))
+    Image.new("L", (WIDTH, HEIGHT)).save(tmp_path / "two.png")
+    (tmp_path / "pictures/train").mkdir(parents=True)
+    (tmp_path / "two.png").rename(tmp_path / "pictures/train/2.png")
+    found = import_coco(path, tmp_path / "out", images=tmp_path / "pictures")
+    assert (found.files, found.instances, found.images) == (2, 1, 1)
+    first, second = (read_labelme(tmp_path / f"out/bolts/train/{n}.json") for n in (1, 2))
+    assert (first.image_width, second.image_width, second.shapes) == (None, WIDTH, ())
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x.jpg", "/etc/x.jpg", "C:/x.jpg", "a\\..\\..\\x.jpg", "", "a\0.jpg", ".x.jpg", None, 3]
+)
+def test_names_that_leave_the_folder_are_problems_and_reach_nothing(source, tmp_path, name):
+    images = [
+        {"id": 1, "file_name": "good.jpg", "width": WIDTH, "height": HEIGHT},
+        {"id": 2, "file_name": name, "width": WIDTH, "height": HEIGHT},
+    ]
+    path = source(coco([annotation()], images))
+    found = import_coco(path, tmp_path / "deep/er/out")
+    written = {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.json")}
+    assert written <= {"deep/er/out/bolts/good.json", "src/bolts/annotations.json"}
+    assert len(found.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"annotations": [annotation(image_id=5), annotation(2)]}, "image-id"),
+        ({"annotations": [annotation(image_id=[]), annotation(2)]}, "image-id"),
+        ({"annotations": [3, annotation(2)]}, "image-id"),
+        ({"annotations": [annotation(category_id=5), annotation(2)]}, "annotation"),
+        ({"annotations": [annotation(category_id={}), annotation(2)]}, "annotation"),
+        ({"categories": [{"id": 7, "name": "a"}, {"id": 8, "name": None}]}, "category"),
+        (
+            {"images": [{"id": 1, "file_name": "0.jpg", "width": 40, "height": 30}, {"id": 1, "file_name": "1.jpg"}]},
+            "image",
+        ),
+        (
+            {"images": [{"id": 1, "file_name": "0.jpg"}, {"id": 2, "file_name": "1.jpg", "width": "a", "height": 1}]},
+            "image",
+        ),
+        ({"images": [{"id": 1, "file_name": "0.jpg"}, {"id": 2, "file_name": "0.png"}]}, "same-name"),
+    ],
+)
+def test_what_does_not_fit_together_is_said_and_the_rest_is_read(source, tmp_path, changes, kind):
+    found = import_coco(source(coco([annotation()], changes=changes)), tmp_path / "out")
+    assert [problem.kind for problem in found.problems] == [kind]
+    assert found.instances == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "{", '{"images": []}', "[" * 100_000, "\xff", '{"images": 3, "annotations": []}']
+)
+def test_a_file_that_is_not_coco_is_one_line(source, tmp_path, text):
+    path = source(text)
+    for place in (path, path.parent):
+        with pytest.raises(FlawshotError) as caught:
+            import_coco(place, tmp_path / "out")
+        assert "\n" not in str(caught.value)
+        assert str(path.parent) in str(caught.value)

@@ -1,0 +1,157 @@
+"""Pascal VOC's boxes become Labelme files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flawshot import Catalog, FlawshotError, read_labelme
+from flawshot.formats.voc import import_voc
+
+
+def voc(*objects, filename="000.jpg", size="<width>40</width><height>30</height><depth>3</depth>"):
+    return (
+        f"<annotation><folder>x</folder><filename>{filename}</filename><path>/home/me/000.jpg</path>"
+        f"<size>{size}</size>{''.join(objects)}</annotation>"
+    )
+
+
+def element(box=(1, 2, 3, 4), name="scratch", more=""):
+    sides = "".join(
+        f"<{side}>{value}</{side}>" for side, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
+    )
+    return f"<object><name>{name}</name>{more}<bndbox>{sides}</bndbox></object>"
+
+
+@pytest.fixture
+def source(tmp_path):
+    def make(files):
+        for place, text in files.items():
+            path = tmp_path / "src" / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return tmp_path / "src"
+
+    return make
+
+
+def test_boxes_count_from_one_and_include_their_last_pixel(source, tmp_path):
+    src = source(
+        {"a.xml": voc(element((1, 1, 40, 30)), element((5, 6, 5, 6), "dent"), element(("5.0", "6", "7.0", "9")))}
+    )
+    found = import_voc(src, tmp_path / "out")
+    assert (found.files, found.instances, found.problems, found.products) == (1, 3, (), ("src",))
+    boxes = [(instance.category, instance.box) for instance in Catalog.open(tmp_path / "out")]
+    assert boxes == [("scratch", (0, 0, 40, 30)), ("dent", (4, 5, 5, 6)), ("scratch", (4, 5, 7, 9))]
+
+
+def test_labelme_opens_what_is_written(source, tmp_path):
+    labelme = pytest.importorskip(
+        "labelme._label_file", reason="Qt's system libraries are missing", exc_type=ImportError
+    )
+    src = source({"0.xml": voc(element((2, 3, 4, 5)), filename="0.png")})
+    Image.new("L", (40, 30)).save(src / "0.png")
+    import_voc(src, tmp_path / "out")
+    file = labelme.LabelFile(str(tmp_path / "out/src/0.json"))
+    assert np.array_equal(file.shapes[0]["points"], [[1, 2], [3.75, 4.75]])
+
+
+def test_truncated_difficult_and_occluded_become_flags(source, tmp_path):
+    more = "<truncated>1</truncated><difficult>0</difficult><occluded>1</occluded><pose>Left</pose>"
+    import_voc(
+        source({"a.xml": voc(element(more=more), element(more="<difficult>Unspecified</difficult>"))}), tmp_path / "out"
+    )
+    first, second = read_labelme(tmp_path / "out/src/a.json").shapes
+    assert first.flags == {"truncated": True, "difficult": False, "occluded": True}
+    assert second.flags == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "image", "written"),
+    [
+        ("Annotations/000.xml", "JPEGImages/000.jpg", "src/000.json"),
+        ("train/000.xml", "train/000.jpg", "src/train/000.json"),
+        ("bolt/test/Annotations/000.xml", "bolt/test/images/000.jpg", "bolt/test/000.json"),
+        ("bolt/valid/deep/000.xml", "bolt/valid/deep/000.jpg", "bolt/valid/deep/000.json"),
+    ],
+)
+def test_product_and_split_come_from_the_folders(source, tmp_path, place, image, written):
+    src = source({place: voc(element(), size="")})
+    (src / image).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (40, 30)).save(src / image)
+    found = import_voc(src, tmp_path / "out")
+    assert (found.images, found.problems) == (1, ())
+    file = read_labelme(tmp_path / "out" / written)
+    assert (file.image_width, file.image_height) == (40, 30)
+    assert (tmp_path / "out" / written).with_suffix(".jpg").is_file()
+
+
+def test_the_lists_of_voc_say_the_split_where_no_folder_does(source, tmp_path):
+    files = {f"Annotations/{name}.xml": voc(element(), filename=f"{name}.jpg") for name in "abcd"}
+    lists = {
+        "ImageSets/Main/train.txt": "a\n",
+        "ImageSets/Main/val.txt": "b\n",
+        "ImageSets/Main/trainval.txt": "a\nb\nd\n",
+    }
+    import_voc(source(files | lists | {"ImageSets/Main/test.txt": "c"}), tmp_path / "out")
+    written = sorted(path.relative_to(tmp_path / "out/src").as_posix() for path in tmp_path.glob("out/**/*.json"))
+    assert written == ["d.json", "test/c.json", "train/a.json", "val/b.json"]
+
+
+@pytest.mark.parametrize("box", [(3, 1, 1, 1), (1, 3, 1, 1), ("", 1, 2, 3), ("nan", 1, 2, 3), ("1e9", 1, "2e9", 3)])
+def test_a_box_that_is_none_is_left_out_and_said(source, tmp_path, box):
+    found = import_voc(source({"a.xml": voc(element(box), element())}), tmp_path / "out")
+    assert (len(found.problems), found.instances) == (1, 1)
+
+
+def test_a_box_that_begins_at_zero_is_cut_and_said(source, tmp_path):
+    found = import_voc(source({"a.xml": voc(element((0, 0, 3, 4)))}), tmp_path / "out")
+    assert [(problem.kind, problem.severity) for problem in found.problems] == [("bndbox", "warning")]
+    assert [instance.box for instance in Catalog.open(tmp_path / "out")] == [(0, 0, 3, 4)]
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>'
+THEFT = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOMB + voc(element(name="&b;")),
+        THEFT + voc(element(name="&a;")),
+        '<!DOCTYPE annotation SYSTEM "http://127.0.0.1:9/x.dtd">' + voc(element()),
+        "",
+        "<annotation>",
+        "<html/>",
+        b"\xff\xfe\x00",
+        '<?xml version="1.0" encoding="no-such"?><annotation/>',
+        voc(element(), filename="../../x.jpg"),
+        voc(element(), filename="/etc/x.jpg"),
+        voc(element(), filename="..\\x.jpg"),
+    ],
+)
+def test_hostile_and_foreign_files_are_said_in_one_line_and_the_rest_is_read(source, tmp_path, text):
+    src = source({"bad.xml": text, "good.xml": voc(element())})
+    found = import_voc(src, tmp_path / "deep/er/out")
+    (problem,) = found.problems
+    assert (problem.file, problem.kind) == ("bad.xml", "not-voc")
+    assert "\n" not in str(problem)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json")] == ["deep/er/out/src/good.json"]
+    (src / "good.xml").unlink()
+    with pytest.raises(FlawshotError, match=r"the first problem: bad\.xml"):
+        import_voc(src, tmp_path / "other")
+
+
+def test_an_image_that_is_called_as_annotations_are_is_not_copied(source, tmp_path):
+    src = source({"a.xml": voc(element(), filename="a.json"), "a.json": "{}"})
+    found = import_voc(src, tmp_path / "out")
+    assert (found.images, [problem.kind for problem in found.problems]) == (0, ["file-name"])
+    assert len(read_labelme(tmp_path / "out/src/a.json").shapes) == 1
+
+
+def test_a_folder_without_any_is_one_line(tmp_path):
+    with pytest.raises(FlawshotError, match="holds no annotation that can be used"):
+        import_voc(tmp_path, tmp_path / "out")
+    with pytest.raises(FlawshotError, match=r"nothing\.xml: holds no .* cannot be read"):
+        import_voc(tmp_path / "nothing.xml", tmp_path / "out")
