@@ -5,7 +5,7 @@
 
 Prints mean accuracies in per cent, a row a variant, and calibration errors. The variants are written out here, plainly;
 ``docs/adr/0008`` has the tables (``--write`` puts them there) and draws the conclusions. To transistor's 21 queries it
-adds *pooled*: all 43 transistor instances, K of each category as support and the rest (other images) as queries, 30
+adds *pooled*: all 43 transistor instances, K of each category as support and the rest (other images) as queries, 15
 times. ``banks.py`` says what else is run on.
 """
 
@@ -234,7 +234,7 @@ def tasks(data: DataSet, episodes: flawshot.EpisodeSet) -> Iterator[Task]:
         yield Task(features[0], labels[0], features[1], labels[1])
 
 
-def pooled(data: DataSet, shots: int, draws: int = 30) -> Iterator[Task]:
+def pooled(data: DataSet, shots: int, draws: int = 15) -> Iterator[Task]:
     """All instances of transistor, K of each category as support; their images are no queries."""
     catalog = data.bank.catalog
     ids, images, names = catalog.column("id"), catalog.column("image"), catalog.column("category")
