@@ -134,14 +134,14 @@ def together(shots: int, seeds: int, device: str) -> None:
 def limits(task: Task, per_seed: float) -> None:
     """What of a fit is the two matrix products of each step, which no rewriting saves."""
     support, views, dim = task.support.shape
-    columns = torch.randn(dim, support * views + support)
-    rows, weight, errors = columns.T.contiguous(), torch.randn(dim, dim), torch.randn_like(columns)
+    columns = torch.randn(1, dim, support * views + support)
+    rows, weight, errors = columns.mT.contiguous(), torch.randn(1, dim, dim), torch.randn_like(columns)
     with torch.no_grad():
         ours = seconds(lambda: (_product(weight, columns), _product(errors, rows)), repeats=100)
         plain = seconds(lambda: (weight @ columns, errors @ rows), repeats=100)
     rate = 4 * columns.numel() * dim / 1e9
     print(
-        f"  its limit: the two float32 products of each step, [{dim}, {dim}] x [{dim}, {len(rows)}] and back, take "
+        f"  its limit: the two float32 products of each step, [{dim}, {dim}] x [{dim}, {rows.shape[1]}] and back, take "
         f"{500 * ours:.2f} s of {per_seed:.2f} s a seed ({rate / ours:.0f} GFLOP/s; through torch's @ "
         f"{500 * plain:.2f} s, {rate / plain:.0f} GFLOP/s)"
     )
