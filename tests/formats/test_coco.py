@@ -172,7 +172,17 @@ def test_a_box_alone_becomes_a_rectangle_of_its_pixels(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "box", [None, [], [1, 2, 0, 4], [1, 2, 3, -4], ["1", 2, 3, 4], [float("inf"), 1, 2, 3], [1e9, 1, 2, 3]]
+    "box",
+    [
+        None,
+        [],
+        [1, 2, 0, 4],
+        [1, 2, 3, -4],
+        ["1", 2, 3, 4],
+        [float("inf"), 1, 2, 3],
+        [1e9, 1, 2, 3],
+        [10**400, 0, 1, 1],
+    ],
 )
 def test_a_box_that_covers_nothing_is_left_out_and_said(source, tmp_path, box):
     found = import_coco(source(coco([annotation(bbox=box), annotation(2)])), tmp_path / "out")

@@ -156,6 +156,37 @@ def test_visa_without_its_table_has_one_category(tmp_path):
     assert (found.categories, found.images, found.problems) == (("anomaly",), 6, ())
 
 
+def test_two_of_visas_images_that_the_table_makes_one_are_said(tmp_path):
+    root = tmp_path / "visa"
+    rows = []
+    for folder in ("Anomaly", "Bad"):
+        image, mask = f"Data/Images/{folder}/000.JPG", f"Data/Masks/{folder}/000.png"
+        save(root / "nut" / image)
+        save(root / "nut" / mask, spots(1, 1))
+        rows.append((f"nut/{image}", "scratch", f"nut/{mask}"))
+    write_table(root / "nut/image_anno.csv", rows)
+    found = import_masks(root, tmp_path / "out", overwrite=True)
+    assert (found.images, found.instances) == (1, 1)
+    (problem,) = found.problems
+    assert problem.file == "nut/Data/Images/Bad/000.JPG"
+    assert "would be written where nut/Data/Images/Anomaly/000.JPG is" in problem.message
+
+
+def test_a_product_whose_name_ends_in_data_keeps_its_labels(tmp_path):
+    root = visa(tmp_path / "visa")
+    (root / "candle").rename(root / "BigData")
+    found = import_masks(root, tmp_path / "out")
+    assert found.products == ("BigData", "pcb1")
+    assert "anomaly" not in found.categories
+    assert [problem.kind for problem in found.problems] == ["several-types"] * 2
+
+
+def test_a_long_label_of_wide_letters_is_cut_to_what_a_file_system_takes(tmp_path):
+    root = visa(tmp_path / "visa")
+    write_table(root / "pcb1/image_anno.csv", [("pcb1/Data/Images/Anomaly/000.JPG", "傷" * 120, "m")])
+    assert import_masks(root, tmp_path / "out").categories[-1] == "傷" * 120
+
+
 def test_visas_table_is_checked(tmp_path):
     root = visa(tmp_path / "visa")
     table = root / "candle/image_anno.csv"

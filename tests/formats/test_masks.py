@@ -167,6 +167,16 @@ def test_each_value_is_an_instance(tmp_path):
     assert (areas, found.small) == ([32], 2)
 
 
+@pytest.mark.parametrize("distance", [20000, 1e9, float("inf")])
+def test_a_distance_beyond_the_image_joins_all_and_takes_no_more_memory(tmp_path, distance):
+    assert imported(tmp_path, squares(255, 255, 255), merge_distance=distance)[1] == [48]
+
+
+def test_a_distance_that_is_none_is_refused(tmp_path):
+    with pytest.raises(FlawshotError, match="--merge-distance nan: must be a number of px, 0 or more"):
+        imported(tmp_path, squares(255), merge_distance=float("nan"))
+
+
 def test_near_components_are_one_instance_of_several_shapes(tmp_path):
     mask = squares(255, 255, 255)
     mask[:, 8:] = np.roll(mask[:, 8:], 1, axis=1)

@@ -116,8 +116,9 @@ def masks(
             progress=progress,
         )
     say_problems(found.problems, source, remedy="--strict stops at the first")
-    products = f"{'product' if len(found.products) == 1 else f'{len(found.products)} products'} {found.product}"
-    names = ", ".join(found.categories)
+    many = "product" if len(found.products) == 1 else f"{len(found.products)} products"
+    products = f"{many} {printable(found.product)}"
+    names = ", ".join(map(printable, found.categories))
     good = f" and {found.good} without a defect" if found.good else ""
     typer.echo(
         f"{out}: {products}, {len(found.categories)} categories ({names}), {found.images} images{good}, "

@@ -264,8 +264,12 @@ def _rectangle(box: Any) -> dict[str, Any]:
     return {"shape_type": "rectangle", "points": box_corners(x, y, x + width, y + height)}
 
 
+# No image is so large, in px.
+LARGEST_NUMBER = 10**9
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
 def _mask(mask: NDArray[np.bool_], size: tuple[int | None, int | None]) -> dict[str, Any]:

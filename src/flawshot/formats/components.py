@@ -55,8 +55,9 @@ def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
     """
     if distance <= 1 or len(parts) < 2:
         return [[part] for part in parts]
-    margin = int(np.ceil(distance))
     boxes = np.array([part.box for part in parts])
+    # No further than all parts reach, however far the distance does.
+    margin = int(np.ceil(min(distance, float((boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)).max()))))
     first = list(range(len(parts)))
 
     def root(number: int) -> int:

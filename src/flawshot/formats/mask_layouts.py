@@ -177,6 +177,9 @@ def _part(text: str) -> str:
     return "".join(FIELDS.get(piece) or re.escape(piece) for piece in pieces)
 
 
+LONGEST_NAME = 200
+
+
 def folder_name(label: str) -> str:
     r"""A label as the name of a folder, which leads nowhere else.
 
@@ -184,7 +187,9 @@ def folder_name(label: str) -> str:
     ('_._a_b', 'bent lead', '_')
     """
     plain = "".join("_" if c in '/\\:*?"<>|' or not c.isprintable() else c for c in label).strip()
-    return f"_{plain[1:]}" if plain.startswith(".") else plain[:200] or "_"
+    plain = f"_{plain[1:]}" if plain.startswith(".") else plain
+    # File systems count bytes.
+    return plain.encode(errors="replace")[:LONGEST_NAME].decode(errors="ignore") or "_"
 
 
 def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | None = None) -> MaskTree:

@@ -134,6 +134,8 @@ def import_masks(
         FlawshotError: If no image has a mask, a file at ``out`` has other content already, or, if ``strict``, there is
             any problem.
     """
+    if not merge_distance >= 0:
+        raise FlawshotError(f"--merge-distance {merge_distance}: must be a number of px, 0 or more")
     tree = recognise_masks(source, layout, beyond=out)
     if say is not None:
         how = "as given" if layout else "recognised"

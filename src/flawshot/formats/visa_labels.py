@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
-from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree
+from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree, folder_name
 from flawshot.formats.tree_files import lies_within
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
     problems = list(tree.problems)
     images: list[MaskedImage] = []
     tables: dict[str, dict[str, str]] = {}
+    targets: dict[tuple[str | None, ...], str] = {}
     for each in tree.images:
         # Only what begins with Data/ tells: the table's paths begin with the product, wherever its folder lies.
-        folder, _, inner = each.image.partition(FOLDER)
+        folder, inner = _parted(each.image)
         if folder not in tables:
             path = source / folder / TABLE
             tables[folder] = _labels(path, f"{folder}{TABLE}", source, problems)
@@ -54,7 +56,14 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
         elif (source / folder / TABLE).is_file():
             message = f"has no row in {folder}{TABLE}; the category is {category!r}"
             problems.append(Problem(each.image, "no-row", message, "warning"))
-        images.append(each._replace(category=category))
+        own = each._replace(category=category)
+        place = (each.split, *map(folder_name, (each.product, category, PurePosixPath(each.image).stem)))
+        if place in targets:
+            message = f"would be written where {targets[place]} is, of category {category!r} too; rename one"
+            problems.append(Problem(each.image, "mask", message))
+        else:
+            targets[place] = each.image
+            images.append(own)
     said = {problem.file for problem in tree.problems}
     problems += [
         Problem(f"{folder}{TABLE}", "mask", f"image: {inner!r} is not there")
@@ -81,4 +90,14 @@ def _labels(path: Path, name: str, source: Path, problems: list[Problem]) -> dic
             rows = [(row["image"] or "", row["label"] or "") for row in reader if row["mask"]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FlawshotError(f"{path}: cannot be read as a table ({one_line(error)})") from error
-    return {image.partition(FOLDER)[2] or image: label for image, label in rows}
+    return {_parted(image)[1]: label for image, label in rows}
+
+
+def _parted(image: str) -> tuple[str, str]:
+    """A path parted at its folder ``Data``: what stands before it, and after it.
+
+    >>> _parted("BigData/Data/Images/Anomaly/0.JPG"), _parted("Data/Images/0.JPG")
+    (('BigData/', 'Images/Anomaly/0.JPG'), ('', 'Images/0.JPG'))
+    """
+    before, found, after = f"/{image}".partition(f"/{FOLDER}")
+    return (f"{before}/"[1:], after) if found else ("", image)
