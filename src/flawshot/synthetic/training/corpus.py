@@ -1,0 +1,206 @@
+"""The training corpus: views of drawn scenes, product by product, in one file that is mapped into memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+import random
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import binary_dilation
+
+from flawshot.files import write_json
+from flawshot.synthetic.flaws import FLAWS, HELD_OUT_FLAWS
+from flawshot.synthetic.scenes import Category, Product, draw_scene, invent_categories, invent_product
+from flawshot.synthetic.surfaces import HELD_OUT_SURFACES, SURFACES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["Corpus", "CorpusPlan", "draw_corpus"]
+
+# What a scene's row of attributes holds, in order.
+ATTRIBUTES = ("flaw", "surface", "share", "tone", "elongation", "angle")
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusPlan:
+    """What a corpus holds.
+
+    Attributes:
+        products: How many.
+        categories: A product.
+        instances: A category; each a scene of its own.
+        views: A scene.
+        side: Of a view, px.
+        seed: Of it all.
+        held_out: Whether it is drawn of the surfaces and flaws that are never trained on, half and half with others.
+        first_hard: The product from which on flaws may be as faint as they get; before it they grow fainter.
+    """
+
+    products: int
+    categories: int = 6
+    instances: int = 4
+    views: int = 2
+    side: int = 104
+    seed: int = 0
+    held_out: bool = False
+    first_hard: int = 1
+
+
+class Corpus:
+    """Views of drawn scenes.
+
+    Attributes:
+        plan: What it holds.
+        pixels: uint8 ``[products, categories, instances, views, side, side, 4]``: red, green, blue, mask.
+        attributes: float32 ``[products, categories, instances, 6]``: kind of flaw, kind of surface, share of the
+            view that the mask covers, tone (-1 darker to 1 brighter than around), elongation (0 round to 1 a line),
+            angle (radians, of the longer axis).
+    """
+
+    def __init__(self, plan: CorpusPlan, folder: Path) -> None:
+        """Open what :func:`draw_corpus` made."""
+        self.plan = plan
+        shape = (plan.products, plan.categories, plan.instances)
+        self.pixels: NDArray[np.uint8] = np.memmap(
+            folder / "pixels.u8", dtype=np.uint8, mode="r", shape=(*shape, plan.views, plan.side, plan.side, 4)
+        )
+        self.attributes: NDArray[np.float32] = np.load(folder / "attributes.npy", allow_pickle=False)
+
+
+def draw_corpus(
+    plan: CorpusPlan, folder: Path, *, workers: int = 0, progress: Callable[[int, int], None] | None = None
+) -> Corpus:
+    """Draw a corpus, or open it if it is there.
+
+    Args:
+        plan: What it holds.
+        folder: Where it is kept; what is there and of another plan is an error.
+        workers: Processes; as many as cores where 0.
+        progress: Called with the products done and all there are.
+
+    Raises:
+        ValueError: If the folder holds another corpus.
+    """
+    record: dict[str, Any] = {"format": "flawshot-corpus", "version": 1, "plan": asdict(plan)}
+    done = folder / "corpus.json"
+    if done.exists():
+        if json.loads(done.read_text(encoding="utf-8")) != record:
+            raise ValueError(f"{done}: is a corpus of another plan; name another folder")
+        return Corpus(plan, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    size = plan.categories * plan.instances * plan.views * plan.side**2 * 4
+    with (folder / "pixels.u8").open("wb") as file:
+        file.truncate(plan.products * size)
+    attributes = np.empty((plan.products, plan.categories, plan.instances, len(ATTRIBUTES)), dtype=np.float32)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers or os.cpu_count()) as pool:
+        tasks = ((plan, folder, number) for number in range(plan.products))
+        for count, (number, own) in enumerate(pool.imap_unordered(_draw_product, tasks, chunksize=8), 1):
+            attributes[number] = own
+            if progress is not None:
+                progress(count, plan.products)
+    np.save(folder / "attributes.npy", attributes, allow_pickle=False)
+    write_json(done, record)
+    return Corpus(plan, folder)
+
+
+def _draw_product(task: tuple[CorpusPlan, Path, int]) -> tuple[int, NDArray[np.float32]]:
+    plan, folder, number = task
+    rng = random.Random(f"corpus/{plan.seed}/{number}")
+    product, categories = _invent(plan, number, rng)
+    side = rng.choice((96, 128, 128, 176))
+    pixels = np.empty((plan.categories, plan.instances, plan.views, plan.side, plan.side, 4), dtype=np.uint8)
+    attributes = np.empty((plan.categories, plan.instances, len(ATTRIBUTES)), dtype=np.float32)
+    surface = sorted(SURFACES).index(product.surface)
+    for place, category in enumerate(categories):
+        kind = sorted(FLAWS).index(category.flaw)
+        for instance in range(plan.instances):
+            scene = draw_scene(product, [(category, instance)], side, place * plan.instances + instance)
+            mask = scene.masks[0]
+            elongation, angle = _form(mask)
+            share = math.sqrt(float(mask.sum())) / side
+            attributes[place, instance] = (kind, surface, share, _tone(scene.image, mask), elongation, angle)
+            for view in range(plan.views):
+                pixels[place, instance, view] = _view(
+                    scene.image, mask, rng, plan.side, centred=plan.held_out, view=view
+                )
+    with (folder / "pixels.u8").open("r+b") as file:
+        file.seek(number * pixels.nbytes)
+        file.write(pixels.tobytes())
+    return number, attributes
+
+
+def _invent(plan: CorpusPlan, number: int, rng: random.Random) -> tuple[Product, list[Category]]:
+    known_surfaces = [name for name in SURFACES if name not in HELD_OUT_SURFACES]
+    known_flaws = [name for name in FLAWS if name not in HELD_OUT_FLAWS]
+    if not plan.held_out:
+        faintest = 0.3 + 0.65 * min(1.0, number / plan.first_hard)
+        categories = invent_categories(rng, plan.categories, flaws=known_flaws, hardness=(0.0, faintest))
+        return invent_product(rng, known_surfaces), categories
+    half = plan.categories // 2
+    categories = invent_categories(rng, half, flaws=HELD_OUT_FLAWS, hardness=(0.1, 0.8))
+    categories += invent_categories(rng, plan.categories - half, flaws=known_flaws, hardness=(0.1, 0.8))
+    return invent_product(rng, HELD_OUT_SURFACES), categories
+
+
+def _view(
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], rng: random.Random, side: int, *, centred: bool, view: int
+) -> NDArray[np.uint8]:
+    """A square crop around the flaw, uint8 ``[side, side, 4]``; beyond the picture it is zero."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    longer = max(bottom - top, right - left)
+    factor = (1.5, 2.0, 3.0)[view % 3] if centred else math.exp(rng.uniform(math.log(1.05), math.log(3.6)))
+    size = max(24, round(longer * factor))
+    reach = 0.0 if centred else (0.22 * size if rng.random() < 0.5 else 0.03 * size)
+    x = (left + right - size) / 2 + rng.uniform(-reach, reach)
+    y = (top + bottom - size) / 2 + rng.uniform(-reach, reach)
+    box = (round(x), round(y), round(x) + size, round(y) + size)
+    outline = mask if centred else _drawn_by_hand(mask, rng, (top, bottom, left, right))
+    crop = Image.fromarray(image).crop(box).resize((side, side), Image.Resampling.BICUBIC)
+    inside = Image.fromarray(outline.astype(np.uint8) * 255).crop(box).resize((side, side), Image.Resampling.BICUBIC)
+    return np.concatenate([np.asarray(crop), np.asarray(inside)[..., None]], axis=-1)
+
+
+def _drawn_by_hand(mask: NDArray[np.bool_], rng: random.Random, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """The mask as people annotate: exact, generous, or the box around it."""
+    kind = rng.random()
+    if kind < 0.5:
+        return mask
+    if kind < 0.85:
+        grown: NDArray[np.bool_] = binary_dilation(mask, iterations=rng.randint(1, 4))
+        return grown
+    whole = np.zeros_like(mask)
+    top, bottom, left, right = box
+    margin = rng.randint(0, 3)
+    whole[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = True
+    return whole
+
+
+def _tone(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
+    """How much brighter a flaw is than what is around it, in deviations of the latter, -1 to 1."""
+    around = binary_dilation(mask, iterations=4) & ~mask
+    gray = image.mean(axis=-1)
+    if not around.any():
+        return 0.0
+    deviation = float(gray[around].std()) + 4.0
+    return math.tanh((float(gray[mask].mean()) - float(gray[around].mean())) / (1.5 * deviation))
+
+
+def _form(mask: NDArray[np.bool_]) -> tuple[float, float]:
+    """Elongation (0 round to 1 a line) and direction (radians) by second moments."""
+    rows, columns = np.nonzero(mask)
+    if len(rows) < 3:
+        return 0.0, 0.0
+    values, vectors = np.linalg.eigh(np.cov(np.stack([columns, rows])) + 1e-3 * np.eye(2))
+    return 1 - math.sqrt(float(values[0] / values[1])), math.atan2(float(vectors[1, 1]), float(vectors[0, 1])) % math.pi
