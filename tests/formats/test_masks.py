@@ -55,7 +55,8 @@ def test_each_component_is_an_instance_exact_to_the_pixel(tmp_path):
     for exact, types in ((False, ["mask", "polygon"]), (True, ["mask", "mask"])):
         out = tmp_path / f"out-{exact}"
         found = import_masks(tmp_path / "src", out, min_area=5, exact=exact)
-        assert found == ("beside", ("src",), ("crack", "dent"), 2, 0, 2, 1, ())
+        assert found[:-1] == ("beside", ("src",), ("crack", "dent"), 2, 0, 2, 1)
+        assert [problem.kind for problem in found.problems] == ["empty-mask"]
         assert found.product == "src"
         catalog = Catalog.open(out)
         assert not catalog.problems
@@ -165,6 +166,22 @@ def test_each_value_is_an_instance(tmp_path):
     assert imported(tmp_path / "palette", palette, instance_values=True)[1] == [16, 32, 16, 16]
     found, areas = imported(tmp_path / "large", mask, instance_values=True, min_area=17, threshold=1)
     assert (areas, found.small) == ([32], 2)
+
+
+def test_many_values_take_one_pass_over_the_image(tmp_path, monkeypatch):
+    mask = Image.fromarray(np.arange(1, 2501, dtype=np.uint16).reshape(50, 50).repeat(2, axis=1))
+    monkeypatch.setattr("flawshot.formats.masks.components", None)  # a pass over the image a call
+    assert imported(tmp_path, mask, instance_values=True)[1] == [2] * 2500
+
+
+@pytest.mark.parametrize("instance_values", [False, True])
+def test_a_mask_without_a_defect_pixel_is_said_and_counted(tmp_path, instance_values):
+    write(tmp_path / "src/dent", "whole", squares(255))
+    found, areas = imported(tmp_path, squares(0, 0), instance_values=instance_values)
+    assert (found.images, found.empty, areas) == (2, 1, [16])
+    (problem,) = found.problems
+    assert str(problem).startswith("dent/a.jpg: a.png: no pixel is defect;")
+    assert problem.severity == "warning"  # the image comes in
 
 
 @pytest.mark.parametrize("distance", [20000, 1e9, float("inf")])

@@ -119,10 +119,11 @@ def masks(
     many = "product" if len(found.products) == 1 else f"{len(found.products)} products"
     products = f"{many} {printable(found.product)}"
     names = ", ".join(map(printable, found.categories))
+    empty = f"; {found.empty} mask{'' if found.empty == 1 else 's'} without a defect pixel" if found.empty else ""
     good = f" and {found.good} without a defect" if found.good else ""
     typer.echo(
         f"{out}: {products}, {len(found.categories)} categories ({names}), {found.images} images{good}, "
-        f"{found.instances} instances; {found.small} under {min_area} px left out"
+        f"{found.instances} instances; {found.small} under {min_area} px left out{empty}"
     )
 
 
