@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from conftest import shared
 from helpers import box_shape
@@ -48,6 +51,51 @@ def test_a_source_that_is_not_there_is_one_line(tmp_path, name):
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     done = run("import", name, tmp_path, tmp_path / "out", "--images", tmp_path / "nothing")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_problems_beyond_three_of_a_kind_are_in_the_file_that_is_named(tmp_path):
+    for number in range(6):
+        (tmp_path / "src").mkdir(exist_ok=True)
+        (tmp_path / f"src/{number}.xml").write_text("<annotation/>" if number == 0 else "damaged")
+    done = run("import", "voc", tmp_path / "src", tmp_path / "out")
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert len(lines) == 4
+    assert lines[-1] == "error: and 2 more of this kind (not-voc); --problems FILE writes all"
+    again = run("import", "voc", tmp_path / "src", tmp_path / "out", "--problems", tmp_path / "all.txt")
+    assert f"{tmp_path / 'all.txt'}: all 5 problems" in again.stderr
+    written = (tmp_path / "all.txt").read_text().splitlines()
+    assert [line.partition(": is")[0] for line in written] == [f"error: {number}.xml" for number in range(1, 6)]
+    assert written[:3] == lines[:3]
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "mpdd", "masks"])
+def test_a_progress_bar_is_shown_on_a_terminal_and_none_in_a_pipe(tmp_path, name):
+    pty = pytest.importorskip("pty", reason="terminals are Unix's")
+    made = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [], "categories": []}
+    record = {"class": "p", "anomaly": "a", "image": "a.png", "description": "", "coordinates": []}
+    texts = {
+        "coco": ("bolt.json", json.dumps(made)),
+        "voc": ("a.xml", "<annotation/>"),
+        "mpdd": ("a.json", json.dumps({"p": [record | {"num_anomalies": 0, "size_anomalies": 0}]})),
+        "masks": ("note.txt", ""),
+    }
+    (tmp_path / "src/dent").mkdir(parents=True)
+    (tmp_path / "src" / texts[name][0]).write_text(texts[name][1])
+    for suffix in ("jpg", "png"):
+        Image.new("L", (9, 9), 255).save(tmp_path / f"src/dent/a.{suffix}")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "flawshot", "import", name, tmp_path / "src", tmp_path / "out"]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=False, timeout=120)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert done.returncode == 0, shown
+    assert "━".encode() in shown
+    assert "━" not in run("import", name, tmp_path / "src", tmp_path / "out").stderr
 
 
 def test_problems_are_said_on_standard_error_and_the_rest_is_imported(tmp_path):

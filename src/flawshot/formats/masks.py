@@ -18,7 +18,7 @@ from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
 from flawshot.formats.components import component_shape, components, merge_near, value_components
 from flawshot.formats.labelme import LabelmeFile, write_labelme
-from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, folder_name, recognise_masks
+from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target
 from flawshot.formats.visa_labels import with_visa_labels
 from flawshot.images import read_image
 
@@ -243,12 +243,11 @@ def _import(each: MaskedImage, options: _Options) -> _Done:
         group_id = group if len(parts) > 1 else None
         for part in parts:
             shapes.append(component_shape(len(shapes), each.category, part, group_id=group_id, exact=options.exact))
-    name = folder_name(image.stem)
-    copy = f"{name}{image.suffix}"
+    place = options.out / target(each)
+    copy = f"{place.name}{image.suffix}"
     file = LabelmeFile(copy, tuple(shapes), image_height=height, image_width=width)
-    folder = options.out / folder_name(each.product) / (each.split or "") / folder_name(each.category)
-    write_labelme(file, folder / f"{name}.json", overwrite=options.overwrite)
-    write_with(folder / copy, partial(shutil.copyfile, image), overwrite=options.overwrite)
+    write_labelme(file, place.with_name(f"{place.name}.json"), overwrite=options.overwrite)
+    write_with(place.with_name(copy), partial(shutil.copyfile, image), overwrite=options.overwrite)
     return _Done(len(large), len(found) - len(large), tuple(problems))
 
 
