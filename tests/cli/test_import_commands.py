@@ -30,7 +30,7 @@ def test_mpdd_without_salvage_is_one_line_with_line_271_and_with_it_all_whole_re
     done = run("import", "mpdd", source, tmp_path / "out", "--salvage")
     assert done.returncode == 0, done.stderr
     assert "212 whole records with 413 boxes, 1 damaged place\n" in done.stdout
-    assert "lines 261 to 352" in done.stderr
+    assert f"error: {source}: lines 261 to 352: no record that begins here is whole" in done.stderr
 
 
 def test_detailed_annotations_are_written_and_come_back(write_annotations, tmp_path):
@@ -43,6 +43,17 @@ def test_detailed_annotations_are_written_and_come_back(write_annotations, tmp_p
     assert "2 Labelme files with 2 instances, 0 images; products: bolt" in again.stdout
     (tmp_path / "a.json").write_text("{}")
     assert run("export", "detailed", root, tmp_path / "a.json").returncode == 2
+
+
+def test_what_is_lost_in_a_damaged_file_is_among_the_problems(tmp_path):
+    record = {"class": "p", "anomaly": "a", "image": "a.png", "description": "", "coordinates": []}
+    records = [json.dumps(record | {"num_anomalies": 0, "size_anomalies": 0}), '{"class": "p", …', "", "]}"]
+    (tmp_path / "a.json").write_text('{"p": [\n' + ",\n".join(records))
+    done = run("import", "mpdd", tmp_path, tmp_path / "out", "--salvage", "--problems", tmp_path / "all.txt")
+    assert done.returncode == 0
+    written = (tmp_path / "all.txt").read_text()
+    assert written.startswith(f"error: {tmp_path}: lines 3 to 5: no record that begins here is whole")
+    assert done.stderr == f"{tmp_path / 'all.txt'}: 1 problem\n{written}"
 
 
 @pytest.mark.parametrize("name", ["coco", "voc", "mpdd"])

@@ -280,8 +280,12 @@ def test_links_out_of_the_folder_are_not_followed(source, tmp_path):
     (src / "far").symlink_to(outside)
     (src / "x.json").symlink_to(outside / "x.json")
     (src / "near.json").symlink_to(path)
+    Image.new("L", (WIDTH, HEIGHT)).save(outside / "000.jpg")
+    (src / "000.jpg").symlink_to(outside / "000.jpg")
     found = import_coco(src, tmp_path / "out")
-    assert [(problem.file, problem.kind) for problem in found.problems] == [("far", "link"), ("x.json", "link")]
+    links = [("far", "link"), ("x.json", "link"), (str(src / "000.jpg"), "link")]
+    assert [(problem.file, problem.kind) for problem in found.problems] == links
+    assert found.images == 0
     assert found.products == ("bolts", "near")
     assert import_coco(src / "x.json", tmp_path / "named").files == 1  # the user said so
 

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from scipy import ndimage
 
 from flawshot import Catalog, FlawshotError
@@ -150,6 +150,19 @@ def test_masks_of_every_mode(tmp_path, mode):
     else:
         picture = Image.fromarray(gray).convert(mode, dither=Image.Dither.NONE)
     assert imported(tmp_path, picture)[1] == [16, 16]
+
+
+def test_a_mask_that_lies_on_its_side_is_turned_as_its_image_is(tmp_path):
+    rotated = Image.Exif()
+    rotated[ExifTags.Base.Orientation] = 6
+    stored = squares(255, 0)
+    folder = tmp_path / "src/dent"
+    folder.mkdir(parents=True)
+    Image.new("L", (16, 8), 90).save(folder / "a.jpg", exif=rotated)
+    Image.fromarray(stored).save(folder / "a.png", exif=rotated)
+    assert import_masks(tmp_path / "src", tmp_path / "out").instances == 1
+    (instance,) = Catalog.open(tmp_path / "out")
+    np.testing.assert_array_equal(instance.region().full_mask(16, 8), np.rot90(stored, -1) > 0)
 
 
 def test_a_defect_in_a_dark_colour_counts_by_its_brightest_channel(tmp_path):

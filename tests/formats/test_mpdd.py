@@ -145,6 +145,18 @@ def test_a_class_with_a_splits_name_is_left_out_and_said(source, tmp_path):
     ]
 
 
+def test_links_out_of_the_folder_are_not_followed(source, tmp_path):
+    src, far = source(record()), tmp_path / "far"
+    image_at(far / "000.png")
+    (src / "tubes/rust").mkdir(parents=True)
+    (src / "tubes/rust/000.png").symlink_to(far / "000.png")
+    found = import_mpdd(src, tmp_path / "out").written
+    assert (found.images, [problem.kind for problem in found.problems]) == (0, ["link"])
+    (far / "a.json").symlink_to(src / "mpdd_detailed_annotations.json")
+    with pytest.raises(FlawshotError, match="holds none, links out of it aside"):
+        import_mpdd(far, tmp_path / "other")
+
+
 def test_progress_tells_the_records_done(source, tmp_path):
     told = []
     import_mpdd(source(record(), record(image="1.png")), tmp_path / "out", progress=lambda *done: told.append(done))

@@ -148,14 +148,17 @@ def mpdd(
     overwrite: OverwriteOption = False,
 ) -> None:
     """MPDD's detailed annotations become Labelme files, a rectangle a box, with the images where they are at hand."""
-    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.console import progress_bar
+    from flawshot.errors import Problem
     from flawshot.formats.mpdd import import_mpdd
 
     with progress_bar("records") as progress:
         found = import_mpdd(source, out, salvage=salvage, images=images, overwrite=overwrite, progress=progress)
-    _tell(found.written.problems, source, problems, overwrite=overwrite)
-    for first, last in found.lost:
-        say(f"{source}: lines {first} to {last}: no record that begins here is whole; what stands here is lost")
+    lost = [
+        Problem(f"{source}: lines {first} to {last}", "lost", "no record that begins here is whole; it is lost")
+        for first, last in found.lost
+    ]
+    _tell([*lost, *found.written.problems], source, problems, overwrite=overwrite)
     whole = "whole records" if salvage else "records"
     places = f", {len(found.lost)} damaged place{'' if len(found.lost) == 1 else 's'}" if salvage else ""
     typer.echo(f"{source}: {found.records} {whole} with {found.boxes} boxes{places}")

@@ -159,7 +159,7 @@ def _add_file(folder: LabelmeFolder, document: dict[str, Any], place: _Place, na
         where = f"{name}: image {number}"
         try:
             path = file_path(_file_name(image), "file_name")
-            original = first_file((home / path for home in place.images), place.roots)
+            original = first_file((home / path for home in place.images), place.roots, folder.problems)
             size = _size(image, path.name, original)
             shapes = list(_all_shapes(annotations.get(number, []), categories, size, name, folder.problems))
             parsed = {"imagePath": path.name, "imageHeight": size[0], "imageWidth": size[1], "shapes": shapes}

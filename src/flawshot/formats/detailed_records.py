@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
+from flawshot.formats.tree_files import lies_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,11 +115,15 @@ def find_detailed(source: Path) -> Path:
     """
     if not source.is_dir():
         return source
-    found = sorted(source.glob("*.json"))
+    found = sorted(path for path in source.glob("*.json") if lies_within(path, source))
     named = [path for path in found if path.stem.endswith("detailed_annotations")] or found
     if len(named) == 1:
         return named[0]
-    reason = f"holds several .json files ({', '.join(path.name for path in named[:3])}, …)" if named else "holds none"
+    reason = (
+        f"holds several .json files ({', '.join(path.name for path in named[:3])}, …)"
+        if named
+        else "holds none, links out of it aside"
+    )
     raise FlawshotError(f"{source}: {reason}; name the .json file of detailed annotations")
 
 

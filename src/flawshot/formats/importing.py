@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
 from flawshot.formats.labelme import write_labelme
-from flawshot.formats.tree_files import files_under, lies_within
+from flawshot.formats.tree_files import LINK_OUT, files_under, lies_within
 from flawshot.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
@@ -148,12 +148,21 @@ def split_and_rest(folders: Iterable[str]) -> tuple[str | None, list[str]]:
     return split, rest
 
 
-def first_file(candidates: Iterable[Path], roots: Sequence[Path]) -> Path | None:
-    """The first that is a file and, its links followed, lies in one of the folders that the user named."""
+def first_file(candidates: Iterable[Path], roots: Sequence[Path], problems: list[Problem]) -> Path | None:
+    """The first that is a file and, its links followed, lies in one of the folders that the user named.
+
+    Args:
+        candidates: Where it may lie.
+        roots: The folders.
+        problems: Files behind links out of the folders are added here.
+    """
     for candidate in candidates:
         try:
-            if candidate.is_file() and any(lies_within(candidate, root) for root in roots):
+            if not candidate.is_file():
+                continue
+            if any(lies_within(candidate, root) for root in roots):
                 return candidate
+            problems.append(Problem(str(candidate), *LINK_OUT))
         except OSError:  # a name that the file system cannot have
             continue
     return None

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
@@ -288,11 +288,12 @@ def _values(path: Path, *, numbers: bool) -> NDArray[Any]:
     """A mask's values ``[height, width]``: its brightest channel, or all as one number if ``numbers``."""
     try:
         with Image.open(path) as opened:
-            if opened.mode.startswith(("I", "F")) or (numbers and opened.mode == "P"):
-                return np.asarray(opened)
-            if opened.mode in {"1", "L"}:
-                return np.asarray(opened.convert("L"))
-            channels = np.asarray(opened.convert("RGB"))
+            upright = ImageOps.exif_transpose(opened)  # as its image is read
+            if upright.mode.startswith(("I", "F")) or (numbers and upright.mode == "P"):
+                return np.asarray(upright)
+            if upright.mode in {"1", "L"}:
+                return np.asarray(upright.convert("L"))
+            channels = np.asarray(upright.convert("RGB"))
     except Exception as error:  # a damaged file makes the decoders raise anything at all
         raise FlawshotError(f"{path.name}: the mask cannot be decoded ({one_line(error)})") from error
     if numbers:

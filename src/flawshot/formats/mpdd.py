@@ -100,7 +100,8 @@ def import_mpdd(
         below = not_a_split(category)
         if inner in ([category], [below]):
             inner = []
-        original, found_split = _find(path.parent if images is None else images, product, category, image)
+        home = path.parent if images is None else images
+        original, found_split = _find(home, product, category, image, folder.problems)
         split = split or found_split
         file = _annotation(record, image.name, original)
         folder.problems += contradictions(where, file)
@@ -109,10 +110,12 @@ def import_mpdd(
     return MpddImport(len(read.records), boxes, tuple(read.lost), folder.done(path))
 
 
-def _find(images: Path, product: str, category: str, image: PurePosixPath) -> tuple[Path | None, str | None]:
+def _find(
+    images: Path, product: str, category: str, image: PurePosixPath, problems: list[Problem]
+) -> tuple[Path | None, str | None]:
     """The image's file, and the split whose folder it lies in."""
     for place, split in _places(images, product, category, image):
-        if first_file([place], [images]) is not None:
+        if first_file([place], [images], problems) is not None:
             return place, split
     return None, None
 

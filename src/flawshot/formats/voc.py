@@ -75,7 +75,7 @@ def import_voc(
         try:
             tree = _tree(path)
             image = file_path(_text(tree, "filename") or f"{path.stem}.jpg", "filename")
-            original = _find(path, root, image, images)
+            original = _find(path, root, image, images, folder.problems)
             file = _annotation(tree, image.name, original, name.as_posix(), folder.problems)
             split, inner = split_and_rest(name.parts[:-1])
             inner = [part for part in inner if part.lower() not in PLAIN_FOLDERS]
@@ -93,7 +93,7 @@ def import_voc(
     return folder.done(source)
 
 
-def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None) -> Path | None:
+def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None, problems: list[Problem]) -> Path | None:
     """The image of an annotation file."""
     homes = [path.parent] if images is None else [images, path.parent]
     roots = [root, *homes]
@@ -101,7 +101,7 @@ def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None) -> 
         roots.append(path.parent.parent)
         homes += [path.parent.parent / name for name in ("JPEGImages", "images", "")]
     names = dict.fromkeys((str(image), image.name))
-    return first_file((home / name for home in homes for name in names), roots)
+    return first_file((home / name for home in homes for name in names), roots, problems)
 
 
 def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]:
