@@ -109,6 +109,19 @@ def test_a_progress_bar_is_shown_on_a_terminal_and_none_in_a_pipe(tmp_path, name
     assert "━" not in run("import", name, tmp_path / "src", tmp_path / "out").stderr
 
 
+def test_an_import_that_is_interrupted_says_so(tmp_path):
+    (tmp_path / "a.xml").write_text("<annotation/>")
+    program = (
+        "import flawshot.formats.voc as voc, flawshot.cli as cli\n"
+        "def stop(*given, **named): raise KeyboardInterrupt\n"
+        "voc.image_size = stop\n"
+        "cli.main()"
+    )
+    command = [sys.executable, "-c", program, "import", "voc", tmp_path, tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "flawshot: interrupted")
+
+
 def test_problems_are_said_on_standard_error_and_the_rest_is_imported(tmp_path):
     categories = [{"id": 1, "name": "dent"}]
     images = [
