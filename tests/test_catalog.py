@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,8 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from flawshot import AnnotationError, Catalog, FlawshotError
+from flawshot import AnnotationError, Catalog, FlawshotError, count, measure, query_catalog
+from flawshot.formats.detailed import detailed_document
 from helpers import box_shape, labelme_document
 
 
@@ -233,18 +235,106 @@ def test_problems_are_one_line_that_a_terminal_only_shows(tmp_path):
         ("flags", "{", "flags: '{'"),
         ("image", "../../etc/passwd", "image: .* leaves the data folder"),
         ("annotation", "/etc/passwd", "annotation: .* leaves"),
+        ("image", "", "image: is empty"),
+        ("annotation", "a\0b", "annotation: is empty somewhere, or no path"),
+        ("area", 0, "'a.json#0' lie in no image"),
+        ("area", 82, "'a.json#0' lie in no image"),  # more than its box holds
+        ("image_width", 0, "lie in no image"),
+        ("image_height", 15, "lie in no image"),  # the box ends below
+        ("x1", -(2**31), "lie in no image"),
     ],
 )
 def test_a_parquet_catalog_of_hostile_values_is_refused(write_annotations, tmp_path, column, value, message):
     catalog = Catalog.open(write_annotations({"a.json": [box_shape()]}))
     number = catalog.table.column_names.index(column)
-    table = catalog.table.set_column(number, catalog.table.schema.field(number), pa.array([value]))
+    field = catalog.table.schema.field(number)
+    table = catalog.table.set_column(number, field, pa.array([value], field.type))
     parquet.write_table(table, tmp_path / "c.parquet")
     with pytest.raises(FlawshotError, match=message):
         Catalog.load(tmp_path / "c.parquet")
     parquet.write_table(pa.concat_tables([catalog.table] * 2), tmp_path / "d.parquet")
     with pytest.raises(FlawshotError, match="id: an instance stands there twice"):
         Catalog.load(tmp_path / "d.parquet")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"shape_type": "blob"}, id="a type that Labelme has not"),
+        pytest.param({"shape_type": "circle"}, id="too many points"),
+        pytest.param({"shape_type": "mask"}, id="a mask without its mask"),
+        pytest.param({"points": []}, id="no points"),
+        pytest.param({"points": None}, id="null for points"),
+        pytest.param({"points": [[1.0, 1.0], None, [3.0, 9.0]]}, id="null for a point"),
+        pytest.param({"points": [[1.0, 1.0], [2.0, float("nan")], [3.0, 9.0]]}, id="a coordinate that is no number"),
+        pytest.param({"points": [[1.0, 1.0], [2.0, 1e300], [3.0, 9.0]]}, id="further out than any image"),
+        pytest.param({"index": None}, id="no index"),
+        pytest.param(None, id="no shape at all"),
+    ],
+)
+def test_a_parquet_catalog_of_shapes_that_are_none_is_refused(write_annotations, tmp_path, change):
+    catalog = Catalog.open(write_annotations({"a.json": [box_shape()]}))
+    number = catalog.table.column_names.index("geometry")
+    (shapes,) = catalog.column("geometry")
+    made = [] if change is None else [shapes[0] | change]
+    field = catalog.table.schema.field(number)
+    parquet.write_table(catalog.table.set_column(number, field, pa.array([made], field.type)), tmp_path / "c.parquet")
+    with pytest.raises(FlawshotError, match="geometry: holds a shape that is none"):
+        Catalog.load(tmp_path / "c.parquet")
+    assert len(Catalog.load(tmp_path / "c.parquet", geometry=False)) == 1  # which does not read it
+
+
+def test_a_mask_that_cannot_be_decoded_is_one_line_when_it_is_drawn(write_annotations, tmp_path):
+    catalog = Catalog.open(write_annotations({"a.json": [box_shape()]}))
+    number = catalog.table.column_names.index("geometry")
+    shape = {"index": 0, "shape_type": "mask", "points": [[1.0, 1.0], [5.0, 5.0]], "mask_png": b"\x89PNG broken"}
+    field = catalog.table.schema.field(number)
+    parquet.write_table(
+        catalog.table.set_column(number, field, pa.array([[shape]], field.type)), tmp_path / "c.parquet"
+    )
+    with pytest.raises(FlawshotError, match=r"a\.json#0: geometry: the mask cannot be decoded"):
+        Catalog.load(tmp_path / "c.parquet")[0].region()
+
+
+def test_a_parquet_catalog_damaged_anywhere_is_refused_or_read(write_annotations, tmp_path):
+    """One byte of the file is another: never anything but a catalog, or one line that says why not."""
+    labels = ("dent", "Kratzer", "擦痕")
+    catalog = Catalog.open(write_annotations({f"p{n}/{n}.json": [box_shape(labels[n % 3])] for n in range(9)}))
+    catalog.save(tmp_path / "whole.parquet")
+    whole = (tmp_path / "whole.parquet").read_bytes()
+    rng, damaged, refused = random.Random(0), tmp_path / "damaged.parquet", 0
+    for _ in range(400):
+        data = bytearray(whole)
+        data[rng.randrange(len(data))] = rng.randrange(256)
+        damaged.write_bytes(data)
+        try:
+            read = Catalog.load(damaged)
+            assert [len(instance.region().pixels.shape) for instance in read] == [2] * 9
+            count(read), measure(read), query_catalog(read, "area > 1 and category <> ''"), detailed_document(read)
+        except FlawshotError as error:
+            refused += 1
+            assert "damaged.parquet" in str(error) or "geometry" in str(error)
+    assert refused > 50
+
+
+@pytest.mark.parametrize("name", ["a:b.json", "back\\slash.json", "fol\\der/a.json"])
+def test_a_name_that_is_a_path_elsewhere_is_left_out_and_told(write_annotations, tmp_path, name):
+    """Otherwise the catalog would be written, and not be read again."""
+    catalog = Catalog.open(write_annotations({name: [box_shape()], "other.json": [box_shape()]}))
+    assert catalog.column("annotation") == ["other.json"]
+    assert kinds(catalog) == [("file-name", name, None)]
+    catalog.save(tmp_path / "catalog.parquet")
+    assert Catalog.load(tmp_path / "catalog.parquet").column("annotation") == ["other.json"]
+
+
+def test_an_image_on_a_drive_is_looked_for_by_its_name_alone(write_annotations, tmp_path):
+    root = write_annotations({"a.json": [box_shape()]})
+    (root / "a.json").write_text(json.dumps(labelme_document([box_shape()], imagePath="c:pic.png")))
+    Image.new("L", (120, 100)).save(root / "pic.png")
+    catalog = Catalog.open(root)
+    assert (catalog.column("image"), catalog.problems) == (["pic.png"], ())
+    catalog.save(tmp_path / "catalog.parquet")
+    assert len(Catalog.load(tmp_path / "catalog.parquet")) == 1
 
 
 def test_many_files_make_one_table(write_annotations, monkeypatch):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flawshot import Catalog
+from flawshot import Catalog, groups_from_csv
 from flawshot.likeness import Likeness, reduce_image
-from flawshot.same_sample import _candidates, _joined, _pair, find_same_samples
+from flawshot.same_sample import SameSamples, SampleGroup, _candidates, _joined, _pair, find_same_samples
+from flawshot.same_sample_files import write_same_samples
 from helpers import box_shape, labelme_document
 from textures import photograph, texture
 
@@ -172,3 +173,11 @@ def test_a_thousand_images_are_compared_with_their_nearest_only():
     with ThreadPoolExecutor(2) as pool:
         candidates = _candidates(likeness, pool)
     assert 16_000 <= len(candidates) <= 32_000
+
+
+def test_the_table_is_read_again_whatever_the_images_are_called(tmp_path):
+    names = ("a,b.png", 'a"b.png', "a\rb.png", "a\nb.png", "=a.png", "ä.png")
+    found = SameSamples(tuple(SampleGroup(f"sample{n}", "p", (f"p/{name}",)) for n, name in enumerate(names)))
+    write_same_samples(found, Catalog.from_annotations([]), tmp_path)
+    images = [f"p/{name}" for name in names]
+    assert list(groups_from_csv(tmp_path / "groups.csv", images)) == images

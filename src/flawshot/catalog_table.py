@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from flawshot.data_folder import LEAVES
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
+from flawshot.formats.labelme import MAX_COORDINATE, POINT_COUNTS
 from flawshot.instances import Instance
 from flawshot.layout import SPLIT_FOLDERS
 from flawshot.shapes import Shape
@@ -54,9 +56,6 @@ SCHEMA = pa.schema(
     metadata={"flawshot": json.dumps(FORMAT)},
 )
 
-# A path that leaves the data folder: absolute, on a drive, by .. or by Windows' separators.
-LEAVES = r"^/|^.:|\\|(^|/)\.\.(/|$)"
-
 
 def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
     """Read and check a Parquet catalog's table.
@@ -74,16 +73,22 @@ def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
             _check_header(path, schema)
             names = [name for name in SCHEMA.names if geometry or name != "geometry"]
             table = file.read(columns=names)
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)
+    except FlawshotError:
+        raise
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: of names that are not UTF-8
         raise FlawshotError(f"{path}: cannot be read as a catalog ({one_line(error)})") from error
     _check_values(path, table)
+    _check_boxes(path, table)
+    if geometry:
+        _check_geometry(path, table.column("geometry").combine_chunks())
     return table
 
 
 def _check_header(path: Path, schema: pa.Schema) -> None:
     try:
         header = json.loads((schema.metadata or {}).get(b"flawshot", b"null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT["format"]:
         raise FlawshotError(f"{path}: format: is not a flawshot catalog; make one with flawshot stats --catalog")
@@ -110,10 +115,46 @@ def _check_values(path: Path, table: pa.Table) -> None:
             raise FlawshotError(f"{path}: flags: {text[:40]!r} is no JSON object; make the catalog again")
     for name in ("image", "annotation"):
         column = table.column(name)
+        if pc.any(pc.match_substring_regex(column, r"^$|\x00")).as_py():
+            raise FlawshotError(f"{path}: {name}: is empty somewhere, or no path; make the catalog again")
         hostile = column.filter(pc.match_substring_regex(column, LEAVES))
         if len(hostile):
             text = hostile[0].as_py()
             raise FlawshotError(f"{path}: {name}: {text[:80]!r} leaves the data folder; make the catalog again")
+
+
+def _check_boxes(path: Path, table: pa.Table) -> None:
+    """Refuse boxes that are not inside their image, and areas that are not inside their box."""
+    names = ("x0", "y0", "x1", "y1", "image_width", "image_height", "area")
+    x0, y0, x1, y1, width, height, area = (table.column(name).to_numpy().astype(np.int64) for name in names)
+    inside = (x0 >= 0) & (y0 >= 0) & (x0 < x1) & (y0 < y1) & (x1 <= width) & (y1 <= height)
+    fits = inside & (np.maximum(width, height) <= MAX_COORDINATE)
+    wrong = np.flatnonzero(~(fits & (area > 0) & (area <= (x1 - x0) * (y1 - y0))))
+    if wrong.size:
+        identifier = table.column("id")[int(wrong[0])].as_py()
+        raise FlawshotError(
+            f"{path}: area, x0 to y1: of {identifier[:80]!r} lie in no image and box; make the catalog again"
+        )
+
+
+def _check_geometry(path: Path, column: pa.ListArray) -> None:
+    """Refuse shapes that Labelme does not know, or that lack what theirs has; masks are not decoded."""
+    parts = pc.list_flatten(column)
+    index, types, points, masks = (pc.struct_field(parts, name) for name in GEOMETRY.value_type.names)
+    pairs = pc.list_flatten(points)
+    numbers = pc.list_flatten(pairs)
+    nothing = parts.null_count + index.null_count + types.null_count + points.null_count + pairs.null_count
+    sound = not (nothing or numbers.null_count) and pc.all(pc.greater(pc.list_value_length(column), 0)).as_py()
+    # Compared this way round, for NaN is not below anything.
+    sound = sound and bool((np.abs(numbers.to_numpy(zero_copy_only=False)) <= MAX_COORDINATE).all())
+    for shape_type in pc.unique(types).to_pylist() if sound else ():
+        own = pc.equal(types, shape_type)
+        lengths = pc.list_value_length(points.filter(own)).to_numpy(zero_copy_only=False)
+        least, most = POINT_COUNTS.get(shape_type, (1, 0))
+        sound = sound and lengths.min() >= least and (most is None or lengths.max() <= most)
+        sound = sound and (shape_type != "mask" or not masks.filter(own).null_count)
+    if not sound:
+        raise FlawshotError(f"{path}: geometry: holds a shape that is none; make the catalog again")
 
 
 def row_of(instance: Instance) -> dict[str, Any]:

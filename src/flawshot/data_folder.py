@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import re
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from flawshot.errors import Problem
@@ -12,7 +13,10 @@ from flawshot.formats.labelme import embedded_size
 if TYPE_CHECKING:
     from flawshot.formats.labelme import LabelmeFile
 
-__all__ = ["annotation_files", "find_image"]
+__all__ = ["LEAVES", "annotation_files", "find_image"]
+
+# A path that leaves the data folder, here or on another machine: absolute, on a drive, by .. or by Windows' separators.
+LEAVES = r"^/|^.:|\\|(^|/)\.\.(/|$)"
 
 
 def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
@@ -43,7 +47,10 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
                 shown = path.encode(errors="backslashreplace").decode()
                 problems.append(Problem(shown, "file-name", "the file's name is not text; rename it"))
                 continue
-            if (Path(folder) / name).is_file():
+            if re.search(LEAVES, path):
+                message = "a backslash, or a letter and a colon, is a path on other machines; rename it"
+                problems.append(Problem(path, "file-name", message))
+            elif (Path(folder) / name).is_file():
                 found.append(path)
             else:
                 problems.append(Problem(path, "unreadable", "is not an ordinary file"))
@@ -54,7 +61,7 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
     """The image's path relative to the root; a problem is added where no image lies there."""
     beside = path.rpartition("/")[0]
     given = file.image_path
-    name = given.rpartition("/")[2]
+    name = PureWindowsPath(given).name
     by_name = f"{beside}/{name}" if beside else name
     # An absolute path is another machine's, and a path out of the root is not followed.
     absolute = given.startswith("/") or given[1:2] == ":"

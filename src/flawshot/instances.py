@@ -7,7 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flawshot.errors import Problem
+from PIL import Image
+
+from flawshot.errors import FlawshotError, Problem
+from flawshot.files import one_line
 from flawshot.shapes import Region, Shape, join_regions, rasterise
 
 if TYPE_CHECKING:
@@ -63,8 +66,15 @@ class Instance:
         return types.pop() if len(types) == 1 else "mixed"
 
     def region(self) -> Region:
-        """Its pixels, drawn anew."""
-        return join_regions(rasterise(shape, self.image_height, self.image_width) for shape in self.shapes)
+        """Its pixels, drawn anew.
+
+        Raises:
+            FlawshotError: If a mask of a catalog from elsewhere cannot be decoded.
+        """
+        try:
+            return join_regions(rasterise(shape, self.image_height, self.image_width) for shape in self.shapes)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise FlawshotError(f"{self.id}: geometry: the mask cannot be decoded ({one_line(error)})") from error
 
 
 def instances_of(

@@ -11,7 +11,7 @@ from flawshot.errors import FlawshotError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["SPLIT_FOLDERS", "Layout", "recognise_layout"]
+__all__ = ["SPLIT_FOLDERS", "Layout", "is_split", "not_a_split", "recognise_layout"]
 
 # Folder name (lower case) -> split as it is shown.
 SPLIT_FOLDERS = {
@@ -24,6 +24,20 @@ SPLIT_FOLDERS = {
     "validation": "val",
 }
 DEFAULT_PATTERN = "{product}/{split}/**"
+
+
+def is_split(folder: str) -> bool:
+    """Whether a folder of this name is read as a split's."""
+    return folder.lower() in SPLIT_FOLDERS
+
+
+def not_a_split(folder: str) -> str:
+    """A category's folder, renamed where it would be read as a split's; the label stands in the files.
+
+    >>> not_a_split("scratch"), not_a_split("Test")
+    ('scratch', 'Test_')
+    """
+    return f"{folder}_" if is_split(folder) else folder
 
 
 @dataclass(frozen=True, slots=True)

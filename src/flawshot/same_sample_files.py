@@ -41,7 +41,9 @@ def write_same_samples(found: SameSamples, catalog: Catalog, out: Path, *, overw
         FlawshotError: If a file there has other content already.
     """
     table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
+    # A carriage return in a name ends a row for readers, but makes the writer quote nothing.
+    returns = any("\r" in image for group in found.groups for image in group.images)
+    writer = csv.writer(table, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
     writer.writerow(["image", "group"])
     writer.writerows(sorted((image, group.group) for group in found.groups for image in group.images))
     write_bytes(out / "groups.csv", table.getvalue().encode(), overwrite=overwrite)

@@ -158,6 +158,7 @@ def test_order_of_the_support_and_scale_of_the_features_do_not_matter(seed, supp
         ("tip-adapter", {"beta": -5.5}),
         ("tip-adapter-f", {"alpha": 0.0}),
         ("clip-adapter", {"ratio": 0.0}),
+        ("clip-adapter", {"ratio": 1.5}),  # more than all of the blend
         ("soft-kmeans", {"temperature": 0}),
         ("default", {"shrinkage": 0}),
         ("default-transductive", {"query_weight": -0.5}),

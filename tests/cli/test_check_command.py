@@ -42,6 +42,20 @@ def test_sound_annotations_have_no_findings_and_status_0(sound):
     assert json.loads(run(sound, "--json", "-").stdout) == []
 
 
+def test_a_file_without_shapes_is_a_file(write_annotations):
+    """What nobody has drawn in yet is no finding but that its image is missing; a folder of nothing is a mistake."""
+    root = write_annotations({"bolt/0.json": []})
+    Image.new("L", (120, 100)).save(root / "bolt/0.png")
+    done = run(root)
+    assert (done.returncode, done.stdout) == (0, "0 findings in the annotations of 0 instances\n")
+    (root / "bolt/0.png").write_bytes(b"junk")
+    done = run(root)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "unreadable-image (1)")
+    (root / "bolt/0.json").unlink()
+    done = run(root)
+    assert (done.returncode, done.stderr) == (2, f"flawshot: {root}: holds no Labelme file\n")
+
+
 def test_findings_are_grouped_counted_and_status_1(sound, tmp_path):
     (sound / "bolt/1.png").write_bytes((sound / "bolt/0.png").read_bytes())
     (sound / "bolt/2.png").write_bytes((sound / "bolt/2.png").read_bytes()[:5000])

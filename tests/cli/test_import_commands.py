@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from conftest import shared
 from helpers import box_shape
@@ -27,7 +30,7 @@ def test_mpdd_without_salvage_is_one_line_with_line_271_and_with_it_all_whole_re
     done = run("import", "mpdd", source, tmp_path / "out", "--salvage")
     assert done.returncode == 0, done.stderr
     assert "212 whole records with 413 boxes, 1 damaged place\n" in done.stdout
-    assert "lines 261 to 352" in done.stderr
+    assert f"error: {source}: lines 261 to 352: no record that begins here is whole" in done.stderr
 
 
 def test_detailed_annotations_are_written_and_come_back(write_annotations, tmp_path):
@@ -42,12 +45,81 @@ def test_detailed_annotations_are_written_and_come_back(write_annotations, tmp_p
     assert run("export", "detailed", root, tmp_path / "a.json").returncode == 2
 
 
+def test_what_is_lost_in_a_damaged_file_is_among_the_problems(tmp_path):
+    record = {"class": "p", "anomaly": "a", "image": "a.png", "description": "", "coordinates": []}
+    records = [json.dumps(record | {"num_anomalies": 0, "size_anomalies": 0}), '{"class": "p", …', "", "]}"]
+    (tmp_path / "a.json").write_text('{"p": [\n' + ",\n".join(records))
+    done = run("import", "mpdd", tmp_path, tmp_path / "out", "--salvage", "--problems", tmp_path / "all.txt")
+    assert done.returncode == 0
+    written = (tmp_path / "all.txt").read_text()
+    assert written.startswith(f"error: {tmp_path}: lines 3 to 5: no record that begins here is whole")
+    assert done.stderr == f"{tmp_path / 'all.txt'}: 1 problem\n{written}"
+
+
 @pytest.mark.parametrize("name", ["coco", "voc", "mpdd"])
 def test_a_source_that_is_not_there_is_one_line(tmp_path, name):
     done = run("import", name, tmp_path / "nothing", tmp_path / "out")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     done = run("import", name, tmp_path, tmp_path / "out", "--images", tmp_path / "nothing")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_problems_beyond_three_of_a_kind_are_in_the_file_that_is_named(tmp_path):
+    for number in range(6):
+        (tmp_path / "src").mkdir(exist_ok=True)
+        (tmp_path / f"src/{number}.xml").write_text("<annotation/>" if number == 0 else "damaged")
+    done = run("import", "voc", tmp_path / "src", tmp_path / "out")
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert len(lines) == 4
+    assert lines[-1] == "error: and 2 more of this kind (not-voc); --problems FILE writes all"
+    again = run("import", "voc", tmp_path / "src", tmp_path / "out", "--problems", tmp_path / "all.txt")
+    assert f"{tmp_path / 'all.txt'}: all 5 problems" in again.stderr
+    written = (tmp_path / "all.txt").read_text().splitlines()
+    assert [line.partition(": is")[0] for line in written] == [f"error: {number}.xml" for number in range(1, 6)]
+    assert written[:3] == lines[:3]
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "mpdd", "masks"])
+def test_a_progress_bar_is_shown_on_a_terminal_and_none_in_a_pipe(tmp_path, name):
+    pty = pytest.importorskip("pty", reason="terminals are Unix's")
+    made = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [], "categories": []}
+    record = {"class": "p", "anomaly": "a", "image": "a.png", "description": "", "coordinates": []}
+    texts = {
+        "coco": ("bolt.json", json.dumps(made)),
+        "voc": ("a.xml", "<annotation/>"),
+        "mpdd": ("a.json", json.dumps({"p": [record | {"num_anomalies": 0, "size_anomalies": 0}]})),
+        "masks": ("note.txt", ""),
+    }
+    (tmp_path / "src/dent").mkdir(parents=True)
+    (tmp_path / "src" / texts[name][0]).write_text(texts[name][1])
+    for suffix in ("jpg", "png"):
+        Image.new("L", (9, 9), 255).save(tmp_path / f"src/dent/a.{suffix}")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "flawshot", "import", name, tmp_path / "src", tmp_path / "out"]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=False, timeout=120)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert done.returncode == 0, shown
+    assert "━".encode() in shown
+    assert "━" not in run("import", name, tmp_path / "src", tmp_path / "out").stderr
+
+
+def test_an_import_that_is_interrupted_says_so(tmp_path):
+    (tmp_path / "a.xml").write_text("<annotation/>")
+    program = (
+        "import flawshot.formats.voc as voc, flawshot.cli as cli\n"
+        "def stop(*given, **named): raise KeyboardInterrupt\n"
+        "voc.image_size = stop\n"
+        "cli.main()"
+    )
+    command = [sys.executable, "-c", program, "import", "voc", tmp_path, tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "flawshot: interrupted")
 
 
 def test_problems_are_said_on_standard_error_and_the_rest_is_imported(tmp_path):

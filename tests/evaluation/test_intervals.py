@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest, bootstrap
 
 from flawshot.evaluation.intervals import draws, percentile_interval, wilson
-from flawshot.evaluation.scores import Predictions, resample
+from flawshot.evaluation.scores import Asked, Predictions, resample
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 1), (1, 1), (0, 21), (21, 21), (7, 20), (199, 200)])
@@ -36,18 +36,19 @@ def test_chunks_change_nothing_that_is_drawn_within_them(monkeypatch):
     assert sum(len(d.seeds) for d in draws(5, 40, "key", 250)) == 250
 
 
-def predictions(right, truth=None, confidence=None):
+def predictions(right, units):
+    """What is right, ``[seeds, queries]``, of one category, every query asked in every seed."""
     right = np.asarray(right, dtype=float)
-    truth = np.zeros(right.shape[1], dtype=int) if truth is None else np.asarray(truth)
-    confidence = np.full(right.shape, 0.55) if confidence is None else confidence
-    return Predictions(np.ones(right.shape, bool), truth, np.where(right == 1, truth, 1 - truth), right, confidence, 2)
+    seed, query = np.nonzero(np.ones(right.shape))
+    asked = Asked(len(right), seed, query, np.zeros(right.size, int), np.asarray(units)[query])
+    return Predictions(asked, (1 - right).astype(int).ravel(), right.ravel(), np.full(right.size, 0.55))
 
 
 def test_with_one_seed_and_single_units_it_is_the_ordinary_bootstrap():
     """Percentiles of the resampled mean, as scipy computes them."""
     rng = np.random.default_rng(0)
     right = (rng.uniform(size=(1, 60)) < 0.7).astype(float)
-    (ours,) = resample([predictions(right)], np.arange(60), 2, "key")
+    (ours,) = resample([predictions(right, np.arange(60))], 2, "key")
     expected = bootstrap(
         (right[0],), np.mean, method="percentile", n_resamples=10_000, rng=np.random.default_rng(1)
     ).confidence_interval
@@ -57,8 +58,8 @@ def test_with_one_seed_and_single_units_it_is_the_ordinary_bootstrap():
 def test_instances_of_a_unit_stay_together():
     """Ten units of twenty identical instances are worth ten, not two hundred."""
     right = np.repeat(np.arange(10) % 2, 20)[None].astype(float)
-    (apart,) = resample([predictions(right)], np.arange(200), 2, "key")
-    (together,) = resample([predictions(right)], np.repeat(np.arange(10), 20), 2, "key")
+    (apart,) = resample([predictions(right, np.arange(200))], 2, "key")
+    (together,) = resample([predictions(right, np.repeat(np.arange(10), 20))], 2, "key")
     assert together.accuracy.std() == pytest.approx(0.5 / 10**0.5, rel=0.05)
     assert apart.accuracy.std() == pytest.approx(0.5 / 200**0.5, rel=0.05)
 
@@ -66,18 +67,18 @@ def test_instances_of_a_unit_stay_together():
 def test_seeds_are_drawn_too():
     right = np.zeros((4, 30))
     right[:2] = 1  # two seeds all right, two all wrong: only seeds vary
-    (ours,) = resample([predictions(right)], np.arange(30), 2, "key")
+    (ours,) = resample([predictions(right, np.arange(30))], 2, "key")
     assert ours.accuracy.std() == pytest.approx(0.5 / 4**0.5, rel=0.05)
 
 
 def test_classifiers_meet_the_same_draws():
     rng = np.random.default_rng(3)
     right = (rng.uniform(size=(3, 50)) < 0.6).astype(float)
-    a, b = resample([predictions(right), predictions(right)], np.arange(50), 2, "key")
+    a, b = resample([predictions(right, np.arange(50)), predictions(right, np.arange(50))], 2, "key")
     np.testing.assert_array_equal(a.accuracy, b.accuracy)
     better = right.copy()
     better[:, :5] = 1
-    a, b = resample([predictions(right), predictions(better)], np.arange(50), 2, "key")
+    a, b = resample([predictions(right, np.arange(50)), predictions(better, np.arange(50))], 2, "key")
     assert (b.accuracy >= a.accuracy - 1e-6).all()
 
 
@@ -92,10 +93,12 @@ def test_every_statistic_of_the_draw_that_takes_all_once_is_the_plain_one(monkey
     predicted = rng.integers(3, size=(4, 40))
     asked = rng.uniform(size=(4, 40)) < 0.8
     confidence = rng.uniform(size=(4, 40))
-    made = Predictions(asked, truth, predicted, (predicted == truth).astype(float), confidence, 13)
+    seed, query = np.nonzero(asked)
+    of_query = (each[seed, query] for each in (predicted, (predicted == truth).astype(float), confidence))
+    made = Predictions(Asked(4, seed, query, truth[query], query % 13), *of_query)
     once = Draw(np.ones((1, 4), np.float32), np.ones((1, 13), np.float32))
     monkeypatch.setattr(scores, "draws", lambda *_: iter([once]))
-    (ours,) = resample([made], np.arange(40) % 13, 3, "key")
+    (ours,) = resample([made], 3, "key")
     per_seed = [(truth[a], p[a], c[a]) for a, p, c in zip(asked, predicted, confidence, strict=True)]
     assert ours.accuracy[0] == pytest.approx(np.mean([(t == p).mean() for t, p, _ in per_seed]), abs=1e-6)
     assert ours.macro_recall[0] == pytest.approx(np.mean([macro_recall(t, p) for t, p, _ in per_seed]), abs=1e-6)

@@ -8,10 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from flawshot import CLASSIFIERS, FlawshotError, Results, evaluate, make_classifier, sample_episodes
+from flawshot import CLASSIFIERS, FlawshotError, Results, evaluate, make_classifier, sample_episodes, sample_tasks
 from flawshot.catalog import Catalog
-from flawshot.evaluation import runs
-from flawshot.evaluation.intervals import wilson
+from flawshot.evaluation import comparisons, runs, scores
+from flawshot.evaluation.intervals import DRAWS, wilson
 from flawshot.features import write_blocks
 from flawshot.prompts import TEMPLATES
 from flawshot.text_bank import TextFeatures, TextRecord
@@ -320,8 +320,8 @@ def test_an_estimator_that_needs_text_gets_its_categories_in_sorted_order(with_t
 
     sets = [sample_episodes(with_text.catalog, product, 1) for product in "pq"]
     results = evaluate(with_text, sets, {"by-text": ByText(), "plain": Plain()})
-    assert len(seen) == 10
-    for number, (categories, text) in enumerate(seen):
+    assert len(seen) == 1 + 10  # the first fit is untimed
+    for number, (categories, text) in enumerate(seen[1:]):
         assert categories == ["dent", "scratch", "stain"]
         np.testing.assert_array_equal(text, with_text.text_features("pq"[number // 5], categories))
     assert results.provenance["text"] == {"templates": list(TEMPLATES), "categories": {}, "weights_hash": None}
@@ -391,3 +391,40 @@ def test_labels_that_end_in_nul_stay_apart(bank_of, catalog_of):
     run = evaluate(bank, [sample_episodes(bank.catalog, "p", 1)], ["knn"]).runs[0]
     assert run.categories == ("a", "a\0", "b")
     assert run.accuracy.mean == 1
+
+
+def test_every_estimator_is_fitted_and_asked_once_before_any_is_timed(bank, episodes):
+    told = []
+
+    class Telling(type(make_classifier("prototype"))):
+        def fit(self, X, y):
+            told.append("fit")
+            return super().fit(X, y)
+
+        def predict_proba(self, X):
+            told.append("predict")
+            return super().predict_proba(X)
+
+    evaluate(bank, episodes[:1], {"one": Telling(), "other": Telling()})
+    assert told == 2 * ["fit", "predict"] + 10 * ["fit"] + 10 * ["predict"]
+
+
+def test_what_is_kept_of_many_tasks_is_what_they_ask(catalog_of, bank_of, monkeypatch):
+    """Not a table of tasks by instances; and of a product that is done, nothing of its queries."""
+    bank = bank_of(catalog_of([(f"p/{c}{n:03}", [c]) for c in ("dent", "scratch", "stain") for n in range(200)]))
+    tasks = sample_tasks(bank.catalog, "p", 1, ways=2, queries=2, episodes=30, seed=0)
+    held, kept = [], []
+
+    def resample(predictions, *rest):
+        held.extend(array.size for each in predictions for array in (each.predicted, each.right, each.confidence))
+        return scores.resample(predictions, *rest)
+
+    def compare(outcomes, names):
+        kept.extend(value for outcome in outcomes.values() for value in outcome[1:])
+        return comparisons.compare(outcomes, names)
+
+    monkeypatch.setattr(runs, "resample", resample)
+    monkeypatch.setattr(runs, "compare", compare)
+    evaluate(bank, [tasks], NAMES)
+    assert set(held) == {30 * 2 * 2}
+    assert {np.size(value) for value in kept} == {1, DRAWS}

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import fields
 
 import numpy as np
 
 from flawshot.evaluation import scores
-from flawshot.evaluation.scores import Predictions, resample
+from flawshot.evaluation.scores import Asked, Predictions, resample
 
 
 def test_sparse_sums_and_few_draws_at_a_time_give_the_same_scores(monkeypatch):
     rng = np.random.default_rng(0)
     seeds, queries, categories = 12, 40, 5
-    units = rng.integers(0, 30, queries)
-    _, units = np.unique(units, return_inverse=True)
-    asked = rng.random((seeds, queries)) < 0.3
-    asked[:, 0] = True
-    right = (rng.random((seeds, queries)) < 0.6).astype(float)
+    of_query = rng.integers(0, 30, queries)
+    _, units = np.unique(of_query, return_inverse=True)
     truth = rng.integers(0, categories, queries)
-    made = [
-        Predictions(asked, truth, np.zeros((seeds, queries), int), each, rng.random((seeds, queries)), units.max() + 1)
-        for each in (right, 1 - right)
-    ]
-    dense = resample(made, units, categories, "key")
+    chosen = rng.random((seeds, queries)) < 0.3
+    chosen[0] = True
+    seed, query = np.nonzero(chosen)
+    asked = Asked(seeds, seed, query, truth[query], units[query])
+    right = (rng.random(len(seed)) < 0.6).astype(float)
+    made = [Predictions(asked, np.zeros(len(seed), int), each, rng.random(len(seed))) for each in (right, 1 - right)]
+    dense = resample(made, categories, "key")
     monkeypatch.setattr(scores, "DENSE_CELLS", 0)
     monkeypatch.setattr(scores, "SUMS_AT_ONCE", 5000)
-    for a, b in zip(dense, resample(made, units, categories, "key"), strict=True):
+    for a, b in zip(dense, resample(made, categories, "key"), strict=True):
         for field in fields(a):
             np.testing.assert_allclose(getattr(a, field.name), getattr(b, field.name), rtol=1e-5)
+
+
+def test_memory_follows_the_queries_asked_and_not_tasks_by_instances():
+    """A thousand tasks over ten thousand instances, each asking ten of them."""
+    seeds, queries, each = 1000, 10_000, 10
+    rng = np.random.default_rng(0)
+    seed, query = np.repeat(np.arange(seeds), each), rng.integers(0, queries, seeds * each)
+    asked = Asked(seeds, seed, query, query % 5, query)
+    right = rng.integers(0, 2, len(seed)).astype(float)
+    made = Predictions(asked, np.zeros(len(seed), int), right, np.full(len(seed), 0.5))
+    tracemalloc.start()
+    try:
+        resample([made], 5, "key")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 200 * 2**20

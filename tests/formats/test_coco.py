@@ -271,6 +271,62 @@ def test_what_does_not_fit_together_is_said_and_the_rest_is_read(source, tmp_pat
     assert found.instances == 1
 
 
+def test_links_out_of_the_folder_are_not_followed(source, tmp_path):
+    path = source(coco([annotation()]))
+    src = path.parents[1]
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x.json").write_text(json.dumps(coco([annotation()])))
+    (src / "far").symlink_to(outside)
+    (src / "x.json").symlink_to(outside / "x.json")
+    (src / "near.json").symlink_to(path)
+    Image.new("L", (WIDTH, HEIGHT)).save(outside / "000.jpg")
+    (src / "000.jpg").symlink_to(outside / "000.jpg")
+    found = import_coco(src, tmp_path / "out")
+    links = [("far", "link"), ("x.json", "link"), (str(src / "000.jpg"), "link")]
+    assert [(problem.file, problem.kind) for problem in found.problems] == links
+    assert found.images == 0
+    assert found.products == ("bolts", "near")
+    assert import_coco(src / "x.json", tmp_path / "named").files == 1  # the user said so
+
+
+def test_what_was_written_below_the_source_is_not_read(source, tmp_path):
+    path = source(coco([annotation()]))
+    for _ in range(2):
+        found = import_coco(path.parents[1], path.parents[1] / "labelme")
+        assert (found.files, found.problems) == (1, ())
+
+
+def test_two_categories_of_one_id_are_refused(source, tmp_path):
+    same = [{"id": 7, "name": "dent"}, {"id": 7, "name": "dent"}]
+    path = source(coco([annotation()], changes={"categories": same}))
+    assert import_coco(path, tmp_path / "same").instances == 1
+    path = source(coco([annotation()], changes={"categories": [*same, {"id": 7, "name": "scratch"}]}))
+    with pytest.raises(
+        FlawshotError, match="categories: id 7 is both 'dent' and 'scratch'; give each an id of its own"
+    ):
+        import_coco(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_a_splits_is_no_product(source, tmp_path):
+    path = source(coco([annotation()]), "test/annotations.json")
+    with pytest.raises(FlawshotError, match="product: 'test' is a split's name; give the folder above it"):
+        import_coco(path, tmp_path / "out")
+    import_coco(path.parents[1], tmp_path / "out")
+    (instance,) = Catalog.open(tmp_path / "out")
+    assert (instance.product, instance.split) == ("src", "test")
+
+
+def test_progress_tells_the_images_done(source, tmp_path):
+    images = [{"id": n, "file_name": f"{n}.png"} for n in (1, 2)]
+    source(coco([], images))
+    source(coco([], images), "nuts/annotations.json")
+    told = []
+    import_coco(tmp_path / "src", tmp_path / "out", progress=lambda *done: told.append(done))
+    assert told == [(1, 2), (2, 2), (3, 4), (4, 4)]
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", "{", '{"images": []}', "[" * 100_000, "\xff", '{"images": 3, "annotations": []}']
 )

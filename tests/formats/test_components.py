@@ -12,10 +12,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
-from flawshot.formats.components import component_shape, components, merge_near, outline
+from flawshot.formats.components import component_shape, components, merge_near, outline, value_components
 from flawshot.shapes import rasterise
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=14))
+
+
+@given(arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 4)))
+def test_components_of_values_are_scipys_of_each_value_by_itself(values):
+    expected = [components(values == value) for value in np.unique(values) if value]
+    found = value_components(values)
+    assert [[part.box for part in own] for own in found] == [[part.box for part in own] for own in expected]
+    for own, others in zip(found, expected, strict=True):
+        for part, other in zip(own, others, strict=True):
+            np.testing.assert_array_equal(part.pixels, other.pixels)
 
 
 def smooth_mask(seed):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from scipy import ndimage
 
 from flawshot import Catalog, FlawshotError
 from flawshot.formats.masks import import_masks
 from flawshot.mask_export import export_masks
-from helpers import SHARED
+from helpers import SHARED, box_shape
 
 
 def write(folder, name, mask, size=None):
@@ -55,7 +56,8 @@ def test_each_component_is_an_instance_exact_to_the_pixel(tmp_path):
     for exact, types in ((False, ["mask", "polygon"]), (True, ["mask", "mask"])):
         out = tmp_path / f"out-{exact}"
         found = import_masks(tmp_path / "src", out, min_area=5, exact=exact)
-        assert found == ("beside", ("src",), ("crack", "dent"), 2, 0, 2, 1, ())
+        assert found[:-1] == ("beside", ("src",), ("crack", "dent"), 2, 0, 2, 1)
+        assert [problem.kind for problem in found.problems] == ["empty-mask"]
         assert found.product == "src"
         catalog = Catalog.open(out)
         assert not catalog.problems
@@ -150,6 +152,19 @@ def test_masks_of_every_mode(tmp_path, mode):
     assert imported(tmp_path, picture)[1] == [16, 16]
 
 
+def test_a_mask_that_lies_on_its_side_is_turned_as_its_image_is(tmp_path):
+    rotated = Image.Exif()
+    rotated[ExifTags.Base.Orientation] = 6
+    stored = squares(255, 0)
+    folder = tmp_path / "src/dent"
+    folder.mkdir(parents=True)
+    Image.new("L", (16, 8), 90).save(folder / "a.jpg", exif=rotated)
+    Image.fromarray(stored).save(folder / "a.png", exif=rotated)
+    assert import_masks(tmp_path / "src", tmp_path / "out").instances == 1
+    (instance,) = Catalog.open(tmp_path / "out")
+    np.testing.assert_array_equal(instance.region().full_mask(16, 8), np.rot90(stored, -1) > 0)
+
+
 def test_a_defect_in_a_dark_colour_counts_by_its_brightest_channel(tmp_path):
     colours = np.stack([squares(0, 0), squares(0, 0), squares(255, 128)], axis=2)
     assert imported(tmp_path, Image.fromarray(colours))[1] == [16, 16]
@@ -165,6 +180,22 @@ def test_each_value_is_an_instance(tmp_path):
     assert imported(tmp_path / "palette", palette, instance_values=True)[1] == [16, 32, 16, 16]
     found, areas = imported(tmp_path / "large", mask, instance_values=True, min_area=17, threshold=1)
     assert (areas, found.small) == ([32], 2)
+
+
+def test_many_values_take_one_pass_over_the_image(tmp_path, monkeypatch):
+    mask = Image.fromarray(np.arange(1, 2501, dtype=np.uint16).reshape(50, 50).repeat(2, axis=1))
+    monkeypatch.setattr("flawshot.formats.masks.components", None)  # a pass over the image a call
+    assert imported(tmp_path, mask, instance_values=True)[1] == [2] * 2500
+
+
+@pytest.mark.parametrize("instance_values", [False, True])
+def test_a_mask_without_a_defect_pixel_is_said_and_counted(tmp_path, instance_values):
+    write(tmp_path / "src/dent", "whole", squares(255))
+    found, areas = imported(tmp_path, squares(0, 0), instance_values=instance_values)
+    assert (found.images, found.empty, areas) == (2, 1, [16])
+    (problem,) = found.problems
+    assert str(problem).startswith("dent/a.jpg: a.png: no pixel is defect;")
+    assert problem.severity == "warning"  # the image comes in
 
 
 @pytest.mark.parametrize("distance", [20000, 1e9, float("inf")])
@@ -210,8 +241,6 @@ def test_masks_come_back_as_they_were(tmp_path, exact):
 
 
 def test_a_category_by_itself_is_a_mask_and_leads_nowhere_else(tmp_path, write_annotations):
-    from helpers import box_shape
-
     shapes = [box_shape("../../x"), box_shape("a/b", at=(40, 40)), box_shape("a/b", at=(60, 60))]
     catalog = Catalog.open(write_annotations({"p/000.json": shapes}))
     assert export_masks(catalog, tmp_path / "deep/out") == 2
@@ -219,12 +248,63 @@ def test_a_category_by_itself_is_a_mask_and_leads_nowhere_else(tmp_path, write_a
     assert written == ["p/ground_truth/_._.._x/000_mask.png", "p/ground_truth/a_b/000_mask.png"]
 
 
-def test_two_masks_of_one_name_are_refused(tmp_path, write_annotations):
-    from helpers import box_shape
+def test_equal_names_in_train_and_test_are_kept_apart_and_come_in_again(tmp_path, write_annotations):
+    places = ("p/train/000.json", "p/test/000.json", "p/test/dent/001.json", "q/test/000.json")
+    boxes = {place: [box_shape("dent", at=(5 * n, 7))] for n, place in enumerate(places)}
+    catalog = Catalog.open(write_annotations(boxes))
+    assert export_masks(catalog, tmp_path / "out") == 4
+    written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/**/*.png"))
+    assert written == [
+        "p/ground_truth/test/dent/000_mask.png",
+        "p/ground_truth/test/dent/001_mask.png",
+        "p/ground_truth/train/dent/000_mask.png",
+        "q/ground_truth/dent/000_mask.png",  # nothing of q stands in its way
+    ]
+    for split, x in (("train", 0), ("test", 5)):
+        with Image.open(tmp_path / f"out/p/ground_truth/{split}/dent/000_mask.png") as mask:
+            assert mask.getbbox()[:2] == (x, 7)
+        image = tmp_path / f"out/p/{split}/dent/000.jpg"
+        image.parent.mkdir(parents=True)
+        Image.new("L", (120, 100)).save(image)
+    pattern = "{product}/{split}/{category}/{name} | {product}/ground_truth/{split}/{category}/{name}_mask"
+    assert import_masks(tmp_path / "out", tmp_path / "again", layout=pattern).instances == 2
 
-    catalog = Catalog.open(write_annotations({"p/train/000.json": [box_shape()], "p/test/000.json": [box_shape()]}))
-    with pytest.raises(FlawshotError, match=r"000_mask.png: is the mask of p/test/000.json and of p/train/000.json"):
+
+@pytest.mark.parametrize(
+    ("files", "both"),
+    [
+        ({"p/a.json": ["x/y", "x_y"]}, "p/a.json ('x/y') and of p/a.json ('x_y')"),
+        ({"p/a.json": ["Dent", "dent"]}, "p/a.json ('Dent') and of p/a.json ('dent')"),
+        ({"p/c/a.json": ["c"], "p/a.json": ["c"]}, "p/a.json ('c') and of p/c/a.json ('c')"),
+    ],
+)
+def test_two_masks_of_one_name_are_refused_before_any_is_written(tmp_path, write_annotations, files, both):
+    files = {place: [box_shape(label) for label in labels] for place, labels in files.items()}
+    catalog = Catalog.open(write_annotations(files | {"a/0.json": [box_shape()]}))
+    with pytest.raises(FlawshotError, match=re.escape(both)):
         export_masks(catalog, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_category_with_a_splits_name_is_read_back_as_what_it_is(tmp_path):
+    for category in ("train", "Val", "dent"):
+        write(tmp_path / "src" / category, "a", squares(255))
+    write(tmp_path / "src/train_", "a", squares(255, 255))
+    found = import_masks(tmp_path / "src", tmp_path / "out")
+    catalog = Catalog.open(tmp_path / "out")
+    assert sorted(catalog.column("category")) == ["Val", "dent", "train"]
+    assert set(zip(catalog.column("product"), catalog.column("split"), strict=True)) == {("src", None)}
+    # One folder cannot hold both, and this is said.
+    assert [str(problem) for problem in found.problems] == [
+        "train_/a.jpg: would be written where train/a.jpg is; rename one"
+    ]
+
+
+def test_a_product_with_a_splits_name_is_refused(tmp_path):
+    write(tmp_path / "test/dent", "a", squares(255))
+    with pytest.raises(FlawshotError, match="the product would be 'test', a split's name; give the folder above it"):
+        import_masks(tmp_path / "test", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_several_processes_write_the_same(tmp_path):
@@ -253,14 +333,17 @@ def test_magnetic_tile_comes_in_whole(tmp_path):
     if not source.is_dir():
         pytest.skip(f"real data not at hand: {source} (set FLAWSHOT_SHARED)")
     found = import_masks(source, tmp_path, min_area=30)
-    assert (found.product, len(found.categories), found.images, found.problems) == ("magnetic-tile", 5, 392, ())
-    expected, areas = 0, []
+    assert (found.product, len(found.categories), found.images) == ("magnetic-tile", 5, 392)
+    expected, areas, empty = 0, [], []
     for path in sorted(source.glob("*/Imgs/*.png"), key=lambda path: (path.parts[-3], path.name)):
         labels, count = ndimage.label(np.asarray(Image.open(path).convert("L")) > 127, np.ones((3, 3)))
+        if not count:
+            empty.append(path.relative_to(source).with_suffix(".jpg").as_posix())
         own = [int(area) for area in np.bincount(labels.ravel(), minlength=count + 1)[1:] if area >= 30]
         expected += len(own)
         areas += own
     catalog = Catalog.open(tmp_path)
     assert not catalog.problems
+    assert [(problem.kind, problem.file) for problem in found.problems] == [("empty-mask", path) for path in empty]
     assert found.instances == len(catalog) == expected
     assert sorted(catalog.column("area")) == sorted(areas)

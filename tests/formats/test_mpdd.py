@@ -108,6 +108,61 @@ def test_bytes_that_are_no_text_are_named_by_line_and_no_record_holds_them(tmp_p
     assert found.lost == [(2, 2)]
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"description": "\ud800"}, "description"),
+        ({"anomaly": "a\udfff"}, "anomaly"),
+        ({"image": "\ud800.png"}, "image"),
+        ({"product": "\ud800"}, "[key]"),
+    ],
+)
+def test_half_a_surrogate_pair_is_one_line_and_nothing_is_written(source, tmp_path, changes, field):
+    src = source(record(image="1.png"), record(**changes))
+    with pytest.raises(FlawshotError, match=r"holds half a surrogate pair, .*--salvage") as caught:
+        import_mpdd(src, tmp_path / "out")
+    assert f"{field}: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    found = import_mpdd(src, tmp_path / "out", salvage=True)
+    assert (found.records, len(found.lost), found.written.files) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("layout", ["tubes/train/000.png", "tubes/test/train/000.png", "tubes/000.png"])
+def test_a_category_with_a_splits_name_is_read_back_as_what_it_is(source, tmp_path, layout):
+    src = source(record(anomaly="train"))
+    image_at(src / layout)
+    assert import_mpdd(src, tmp_path / "out").written.files == 1
+    (instance,) = Catalog.open(tmp_path / "out", layout="{product}/{split}/**")
+    split = "test" if layout == "tubes/test/train/000.png" else None
+    assert (instance.product, instance.split, instance.category) == ("tubes", split, "train")
+
+
+def test_a_class_with_a_splits_name_is_left_out_and_said(source, tmp_path):
+    found = import_mpdd(source(record(), record(product="Test")), tmp_path / "out")
+    assert [str(problem).partition(";")[0] for problem in found.written.problems] == [
+        "mpdd_detailed_annotations.json: record 2: class: 'Test' is a split's name"
+    ]
+
+
+def test_links_out_of_the_folder_are_not_followed(source, tmp_path):
+    src, far = source(record()), tmp_path / "far"
+    image_at(far / "000.png")
+    (src / "tubes/rust").mkdir(parents=True)
+    (src / "tubes/rust/000.png").symlink_to(far / "000.png")
+    found = import_mpdd(src, tmp_path / "out").written
+    assert (found.images, [problem.kind for problem in found.problems]) == (0, ["link"])
+    (far / "a.json").symlink_to(src / "mpdd_detailed_annotations.json")
+    with pytest.raises(FlawshotError, match="holds none, links out of it aside"):
+        import_mpdd(far, tmp_path / "other")
+
+
+def test_progress_tells_the_records_done(source, tmp_path):
+    told = []
+    import_mpdd(source(record(), record(image="1.png")), tmp_path / "out", progress=lambda *done: told.append(done))
+    assert told == [(1, 2), (2, 2)]
+
+
 def test_salvage_keeps_whole_records_and_names_the_lost_place(source, tmp_path):
     lines = json.dumps({"tubes": [record(image=f"{n}.png") for n in range(3)]}, indent=1).split("\n")
     start = next(number for number, line in enumerate(lines) if "1.png" in line)

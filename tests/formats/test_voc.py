@@ -150,6 +150,37 @@ def test_an_image_that_is_called_as_annotations_are_is_not_copied(source, tmp_pa
     assert len(read_labelme(tmp_path / "out/src/a.json").shapes) == 1
 
 
+def test_links_out_of_the_folder_are_not_followed(source, tmp_path):
+    src = source({"Annotations/a.xml": voc(element()), "ImageSets/Main/val.txt": "b"})
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x.xml").write_text(voc(element()))
+    (outside / "train.txt").write_text("a")
+    (src / "far").symlink_to(outside)
+    (src / "Annotations/x.xml").symlink_to(outside / "x.xml")
+    (src / "ImageSets/Main/train.txt").symlink_to(outside / "train.txt")
+    found = import_voc(src, tmp_path / "out")
+    assert [(problem.kind, problem.file.rpartition("/")[2]) for problem in found.problems] == [
+        ("link", "x.xml"),
+        ("link", "far"),
+        ("link", "train.txt"),
+    ]
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json")] == ["out/src/a.json"]
+
+
+def test_a_folder_that_is_a_splits_is_no_product(source, tmp_path):
+    src = source({"train/a.xml": voc(element())})
+    with pytest.raises(FlawshotError, match="product: 'train' is a split's name; give the folder above it"):
+        import_voc(src / "train", tmp_path / "out")
+
+
+def test_progress_tells_the_files_done(source, tmp_path):
+    told = []
+    src = source({"a.xml": voc(element()), "b.xml": "damaged"})
+    import_voc(src, tmp_path / "out", progress=lambda *done: told.append(done))
+    assert told == [(1, 2), (2, 2)]
+
+
 def test_a_folder_without_any_is_one_line(tmp_path):
     with pytest.raises(FlawshotError, match="holds no annotation that can be used"):
         import_voc(tmp_path, tmp_path / "out")

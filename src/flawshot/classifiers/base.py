@@ -55,6 +55,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     matched_views: ClassVar[bool] = False
     # Parameters that must be numbers above 0.
     positive: ClassVar[tuple[str, ...]] = ()
+    # Parameters that must be shares: above 0, at most 1.
+    shares: ClassVar[tuple[str, ...]] = ()
     # Parameters that must be whole numbers of at least 0.
     whole: ClassVar[tuple[str, ...]] = ()
 
@@ -98,6 +100,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 < float(value) < math.inf:
                 raise ValueError(f"{name} must be a number above 0, not {value!r}")
+        for name in self.shares:
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < float(value) <= 1:
+                raise ValueError(f"{name} must be a number above 0 and at most 1, not {value!r}")
         for name in self.whole:
             value = getattr(self, name)
             if not isinstance(value, Integral) or int(value) < 0:

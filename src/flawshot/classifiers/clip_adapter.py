@@ -35,7 +35,7 @@ class ClipAdapter(TrainedClassifier):
     Adam, and the ratio fixed.
 
     Args:
-        ratio: Share of the network in the blend; the released code's.
+        ratio: Share of the network in the blend, above 0 and at most 1; the released code's.
         steps: Full-batch steps; ours.
         learning_rate: At the first step; Adam's own default.
         random_state: Seed of the first weights, drawn as torch's ``Linear`` does; the same for every support set.
@@ -47,7 +47,8 @@ class ClipAdapter(TrainedClassifier):
 
     needs_text: ClassVar[bool] = True
 
-    positive: ClassVar[tuple[str, ...]] = ("ratio", "learning_rate")
+    positive: ClassVar[tuple[str, ...]] = ("learning_rate",)
+    shares: ClassVar[tuple[str, ...]] = ("ratio",)
     whole: ClassVar[tuple[str, ...]] = ("steps", "random_state")
 
     down_: NDArray[np.float32]

@@ -21,6 +21,8 @@ from flawshot.errors import FlawshotError
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -63,13 +65,15 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
+        if status == INTERRUPTED:  # newer versions of typer return it in silence
+            status = _refuse("interrupted", INTERRUPTED)
     except FlawshotError as error:
         status = _refuse(str(error))
     except BrokenPipeError:  # the reader of a pipe went away, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except (KeyboardInterrupt, typer.Abort):
-        status = _refuse("interrupted", 130)
+        status = _refuse("interrupted", INTERRUPTED)
     except Exception as error:
         # Typer's usage errors, whatever module the installed version keeps them in.
         if not hasattr(error, "format_message"):

@@ -53,6 +53,7 @@ def check(
     """List what is wrong or odd in the annotations; exit status 1 if anything is."""
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar
+    from flawshot.data_folder import annotation_files
     from flawshot.errors import FlawshotError
 
     numbers = whole_numbers(shots, "--shots")
@@ -64,7 +65,7 @@ def check(
         raise FlawshotError("--out: is for --same-sample; findings go to --json FILE")
     with progress_bar("files") as progress:
         catalog = Catalog.from_folder(data, layout=layout, progress=progress)
-    if not len(catalog) and not catalog.problems:
+    if not len(catalog) and not catalog.problems and not annotation_files(data, []):
         raise FlawshotError(f"{data}: holds no Labelme file")
     own = catalog.select(product) if product else catalog
     if out is not None:

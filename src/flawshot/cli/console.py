@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from flawshot.files import write_json
+from flawshot.files import write_bytes, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +31,7 @@ __all__ = [
     "progress_bar",
     "say",
     "say_problems",
+    "write_problems",
 ]
 
 # Columns to write to where standard output is no terminal.
@@ -61,6 +62,13 @@ def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None 
         elif shown[problem.kind] == totals[problem.kind]:
             more = totals[problem.kind] - SHOWN_PER_KIND
             say(f"{problem.severity}: and {more} more of this kind ({problem.kind}); {remedy}")
+
+
+def write_problems(problems: Sequence[Problem], path: Path, *, overwrite: bool) -> None:
+    """Write all problems as text, one line each, as they are said on standard error."""
+    lines = [f"{problem.severity}: {problem}\n" for problem in problems]
+    write_bytes(path, "".join(lines).encode(errors="backslashreplace"), overwrite=overwrite)
+    say(f"{path}: all {len(problems)} problems" if len(problems) != 1 else f"{path}: 1 problem")
 
 
 def console_width() -> int:

@@ -11,7 +11,10 @@ from flawshot.cli.options import OverwriteOption
 from flawshot.errors import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flawshot.catalog import Catalog
+    from flawshot.errors import Problem
     from flawshot.formats.importing import Imported
 
 __all__ = ["imports"]
@@ -21,6 +24,11 @@ ImagesOption = Annotated[
     typer.Option(
         "--images", metavar="DIR", help="Where the images are looked for; beside the annotations unless given."
     ),
+]
+
+ProblemsOption = Annotated[
+    Path | None,
+    typer.Option("--problems", metavar="FILE", help="Write all that is left out or odd to a text file, a line each."),
 ]
 
 imports = typer.Typer(no_args_is_help=True, help="Turn other formats into Labelme files, or into a feature bank.")
@@ -85,12 +93,13 @@ def masks(
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; one for each core unless given.")
     ] = None,
+    problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Images with pixel masks become Labelme files, one instance a connected component, and are copied beside them."""
     import os
 
-    from flawshot.cli.console import progress_bar, say, say_problems
+    from flawshot.cli.console import progress_bar, say
     from flawshot.errors import FlawshotError
     from flawshot.formats.mask_layouts import MaskLayout
     from flawshot.formats.masks import import_masks
@@ -115,14 +124,15 @@ def masks(
             say=say,
             progress=progress,
         )
-    say_problems(found.problems, source, remedy="--strict stops at the first")
+    _tell(found.problems, source, problems, overwrite=overwrite)
     many = "product" if len(found.products) == 1 else f"{len(found.products)} products"
     products = f"{many} {printable(found.product)}"
     names = ", ".join(map(printable, found.categories))
+    empty = f"; {found.empty} mask{'' if found.empty == 1 else 's'} without a defect pixel" if found.empty else ""
     good = f" and {found.good} without a defect" if found.good else ""
     typer.echo(
         f"{out}: {products}, {len(found.categories)} categories ({names}), {found.images} images{good}, "
-        f"{found.instances} instances; {found.small} under {min_area} px left out"
+        f"{found.instances} instances; {found.small} under {min_area} px left out{empty}"
     )
 
 
@@ -134,16 +144,21 @@ def mpdd(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
     salvage: Annotated[bool, typer.Option("--salvage", help="Keep the whole records of a damaged file.")] = False,
     images: ImagesOption = None,
+    problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """MPDD's detailed annotations become Labelme files, a rectangle a box, with the images where they are at hand."""
-    from flawshot.cli.console import say, say_problems
+    from flawshot.cli.console import progress_bar
+    from flawshot.errors import Problem
     from flawshot.formats.mpdd import import_mpdd
 
-    found = import_mpdd(source, out, salvage=salvage, images=images, overwrite=overwrite)
-    say_problems(found.written.problems, out)
-    for first, last in found.lost:
-        say(f"{source}: lines {first} to {last}: no record that begins here is whole; what stands here is lost")
+    with progress_bar("records") as progress:
+        found = import_mpdd(source, out, salvage=salvage, images=images, overwrite=overwrite, progress=progress)
+    lost = [
+        Problem(f"{source}: lines {first} to {last}", "lost", "no record that begins here is whole; it is lost")
+        for first, last in found.lost
+    ]
+    _tell([*lost, *found.written.problems], source, problems, overwrite=overwrite)
     whole = "whole records" if salvage else "records"
     places = f", {len(found.lost)} damaged place{'' if len(found.lost) == 1 else 's'}" if salvage else ""
     typer.echo(f"{source}: {found.records} {whole} with {found.boxes} boxes{places}")
@@ -155,14 +170,16 @@ def coco(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A COCO .json file, or a folder with some in it.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
     images: ImagesOption = None,
+    problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """COCO's polygons, run lengths and boxes become Labelme files, with the images where they are at hand."""
-    from flawshot.cli.console import say_problems
+    from flawshot.cli.console import progress_bar
     from flawshot.formats.coco import import_coco
 
-    written = import_coco(source, out, images=images, overwrite=overwrite)
-    say_problems(written.problems, out)
+    with progress_bar("images") as progress:
+        written = import_coco(source, out, images=images, overwrite=overwrite, progress=progress)
+    _tell(written.problems, source, problems, overwrite=overwrite)
     _say_written(out, written)
 
 
@@ -171,14 +188,16 @@ def voc(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder with Pascal VOC's .xml files in it.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
     images: ImagesOption = None,
+    problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Pascal VOC's boxes become Labelme files, with the images where they are at hand."""
-    from flawshot.cli.console import say_problems
+    from flawshot.cli.console import progress_bar
     from flawshot.formats.voc import import_voc
 
-    written = import_voc(source, out, images=images, overwrite=overwrite)
-    say_problems(written.problems, out)
+    with progress_bar("files") as progress:
+        written = import_voc(source, out, images=images, overwrite=overwrite, progress=progress)
+    _tell(written.problems, source, problems, overwrite=overwrite)
     _say_written(out, written)
 
 
@@ -212,6 +231,14 @@ def mvrec_features(
     typer.echo(
         f"{out}: {instances} instances of {', '.join(bank.catalog.products)}: {count} views x {tokens} tokens x {dim}"
     )
+
+
+def _tell(found: Sequence[Problem], source: Path, file: Path | None, *, overwrite: bool) -> None:
+    from flawshot.cli.console import say_problems, write_problems
+
+    if file is not None:
+        write_problems(found, file, overwrite=overwrite)
+    say_problems(found, source, remedy="--problems FILE writes all" if file is None else f"{file} has all")
 
 
 def _say_written(out: Path, written: Imported) -> None:

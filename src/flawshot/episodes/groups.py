@@ -80,7 +80,7 @@ def _name(path: str) -> str:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+        rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise EpisodeError(f"{path}: cannot be read as a CSV file ({error})") from error
     table: dict[str, str] = {}

@@ -10,17 +10,25 @@ from flawshot.evaluation.intervals import percentile_interval, wilson
 from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run
 
 if TYPE_CHECKING:
-    from flawshot.evaluation.scores import Predictions, Resampled
+    from numpy.typing import NDArray
 
 __all__ = ["Outcome", "Outcomes", "average", "compare"]
 
 
 class Outcome(NamedTuple):
-    """A run with what is behind it."""
+    """A run, and what is kept of its predictions to compare it with others.
+
+    Attributes:
+        run: The run.
+        decided: Hash of which queries were decided rightly.
+        varies: Whether there was anything to resample.
+        resampled: Accuracy in each bootstrap draw, float64 ``[draws]``.
+    """
 
     run: Run
-    predictions: Predictions
-    resampled: Resampled
+    decided: bytes
+    varies: bool
+    resampled: NDArray[np.float64]
 
 
 # By product, K and classifier.
@@ -51,13 +59,13 @@ def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
     """The mean over products of the differences in accuracy, on the same draws."""
     pairs = list(zip(mine, its, strict=True))
     mean = float(np.mean([a.run.accuracy.mean - b.run.accuracy.mean for a, b in pairs]))
-    low, high = percentile_interval(np.mean([a.resampled.accuracy - b.resampled.accuracy for a, b in pairs], axis=0))
-    if all((a.predictions.right == b.predictions.right).all() for a, b in pairs):
+    low, high = percentile_interval(np.mean([a.resampled - b.resampled for a, b in pairs], axis=0))
+    if all(a.decided == b.decided for a, b in pairs):
         # No query is decided differently, which bounds how often one might be.
         queries = sum(outcome.run.n_query for outcome in mine)
         reach = 1.0 - wilson(queries, queries)[0]
         low, high = -reach, reach
-    elif not any(outcome.predictions.varies for outcome in mine):
+    elif not any(outcome.varies for outcome in mine):
         low, high = -1.0, 1.0
     deviation = _deviation(
         [
@@ -91,7 +99,7 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
     for name in dict.fromkeys(name for _, _, name in outcomes):
         for shots, several in _by_shots(outcomes, name).items():
             mean = float(np.mean([outcome.run.accuracy.mean for outcome in several]))
-            low, high = percentile_interval(np.mean([outcome.resampled.accuracy for outcome in several], axis=0))
+            low, high = percentile_interval(np.mean([outcome.resampled for outcome in several], axis=0))
             if mean in {0.0, 1.0}:
                 queries = sum(outcome.run.n_query for outcome in several)
                 low, high = wilson(queries * mean, queries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import itertools
 import time
@@ -19,7 +20,7 @@ from flawshot.evaluation.estimates import estimate_error, estimate_share
 from flawshot.evaluation.intervals import DRAWS
 from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall
 from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
-from flawshot.evaluation.scores import Predictions, Resampled, resample
+from flawshot.evaluation.scores import Asked, Predictions, Resampled, resample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +45,7 @@ class _Task(NamedTuple):
     episodes: EpisodeSet
     query: list[str]
     truth: NDArray[np.intp]
-    units: NDArray[np.intp]
-    asked: NDArray[np.bool_]
+    asked: Asked
     ways: list[int]
 
 
@@ -95,6 +95,7 @@ def evaluate(
         if progress is not None:
             progress(next(done), total)
 
+    _warm_up(bank, _task(bank, episode_sets[0]), estimators)
     outcomes: Outcomes = {}
     for episodes in episode_sets:
         task = _task(bank, episodes)
@@ -132,52 +133,52 @@ def _outcomes(
     """Every classifier, then every yardstick, on one product at one K."""
     made = {name: _blank(task) for name in estimators}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in estimators}
+    places = task.asked.episodes()
     total = len(task.episodes.episodes)
     for first in range(0, total, EPISODES_AT_ONCE):
         seeds = range(first, min(first + EPISODES_AT_ONCE, total))
         supports = [_support(bank, task, seed) for seed in seeds]
         fitted = {name: _fit(estimator, supports) for name, estimator in estimators.items()}
         for number, seed in enumerate(seeds):
-            query = bank.features([task.query[column] for column in np.flatnonzero(task.asked[seed])])
+            query = bank.features([task.query[column] for column in task.asked.query[places[seed]]])
             query.setflags(write=False)
             for name, (several, seconds) in fitted.items():
                 start = time.perf_counter()
                 probabilities = several[number].predict_proba(query)
                 times[name].append((seconds, time.perf_counter() - start))
-                _note(task, seed, several[number], probabilities, made[name])
+                _note(task, places[seed], several[number], probabilities, made[name])
                 tick()
     for name in YARDSTICKS:
         made[name] = _yardstick(name, task)
         times[name] = [(0.0, 0.0)] * len(task.episodes.episodes)
     key = f"{task.episodes.product}/{task.episodes.shots}"
-    resampled = resample(list(made.values()), task.units, len(task.episodes.categories), key)
+    resampled = resample(list(made.values()), len(task.episodes.categories), key)
     for (name, predictions), values in zip(made.items(), resampled, strict=True):
         scores = _episode_scores(task, predictions, times[name])
         transductive = name in estimators and estimators[name].transductive
         run = _run(name, task, predictions, scores, values, transductive=transductive, views=bank.manifest.shape[1])
-        yield Outcome(run, predictions, values)
+        decided = hashlib.blake2b(predictions.right.tobytes()).digest()
+        yield Outcome(run, decided, task.asked.varies, values.accuracy)
 
 
 def _task(bank: FeatureBank, episodes: EpisodeSet) -> _Task:
     rows = bank.catalog.row_of
     query = list(dict.fromkeys(identifier for episode in episodes.episodes for identifier in episode.query))
     place = {identifier: column for column, identifier in enumerate(query)}
-    asked = np.zeros((len(episodes.episodes), len(query)), dtype=bool)
-    for seed, episode in enumerate(episodes.episodes):
-        asked[seed, [place[identifier] for identifier in episode.query]] = True
+    columns = [np.unique([place[identifier] for identifier in episode.query]) for episode in episodes.episodes]
+    seed, column = np.repeat(np.arange(len(columns)), list(map(len, columns))), np.concatenate(columns)
     categories, images = bank.catalog.column("category"), bank.catalog.column("image")
     groups = episodes.groups or {}
     own = [images[rows[identifier]] for identifier in query]
     _, units = np.unique([groups.get(image, image) for image in own], return_inverse=True)
     truth = np.array([episodes.categories.index(categories[rows[identifier]]) for identifier in query])
     ways = [len({categories[rows[identifier]] for identifier in each.support}) for each in episodes.episodes]
-    return _Task(episodes, query, truth, units, asked, ways)
+    return _Task(episodes, query, truth, Asked(len(columns), seed, column, truth[column], units[column]), ways)
 
 
 def _blank(task: _Task) -> Predictions:
-    shape = task.asked.shape
-    units = len(np.unique(task.units))
-    return Predictions(task.asked, task.truth, np.full(shape, -1), np.zeros(shape), np.zeros(shape), units)
+    shape = task.asked.seed.shape
+    return Predictions(task.asked, np.full(shape, -1), np.zeros(shape), np.zeros(shape))
 
 
 def _support(bank: FeatureBank, task: _Task, seed: int) -> Support:
@@ -199,40 +200,46 @@ def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[lis
     return several, (time.perf_counter() - start) / len(supports)
 
 
+def _warm_up(bank: FeatureBank, task: _Task, estimators: Mapping[str, FewShotClassifier]) -> None:
+    """Fit and ask each estimator once, untimed: what is done once a process, such as starting a GPU, is no fit's."""
+    support = _support(bank, task, 0)
+    for estimator in estimators.values():
+        (fitted,), _ = _fit(estimator, [support])
+        fitted.predict_proba(support.features)
+
+
 def _note(
-    task: _Task, seed: int, fitted: FewShotClassifier, probabilities: NDArray[np.float32], into: Predictions
+    task: _Task, place: slice, fitted: FewShotClassifier, probabilities: NDArray[np.float32], into: Predictions
 ) -> None:
     """Note what one episode's queries were given."""
     if not np.isfinite(probabilities).all():
         raise FlawshotError(f"{fitted}: gives probabilities that are not finite")
-    columns, winners = np.flatnonzero(task.asked[seed]), probabilities.argmax(axis=1)
+    winners = probabilities.argmax(axis=1)
     numbers = np.array([task.episodes.categories.index(category) for category in fitted.classes_])
-    into.predicted[seed, columns] = numbers[winners]
-    into.right[seed, columns] = numbers[winners] == task.truth[columns]
-    into.confidence[seed, columns] = probabilities[np.arange(len(winners)), winners]
+    into.predicted[place] = numbers[winners]
+    into.right[place] = numbers[winners] == task.asked.truth[place]
+    into.confidence[place] = probabilities[np.arange(len(winners)), winners]
 
 
 def _yardstick(name: str, task: _Task) -> Predictions:
     made = _blank(task)
-    for seed, asked in enumerate(task.asked):
+    for ways, place in zip(task.ways, task.asked.episodes(), strict=True):
         if name == "chance":
-            made.right[seed, asked] = made.confidence[seed, asked] = 1.0 / task.ways[seed]
+            made.right[place] = made.confidence[place] = 1.0 / ways
         else:
             # Random tasks ask for other categories each; elsewhere one answer stands for all seeds.
-            truth = task.truth[asked] if task.episodes.protocol == "episodic" else task.truth
+            truth = task.asked.truth[place] if task.episodes.protocol == "episodic" else task.truth
             most = Counter(truth.tolist()).most_common(1)[0][0]
-            made.predicted[seed, asked] = most
-            made.right[seed] = asked & (task.truth == most)
-            made.confidence[seed, asked] = 1.0
+            made.predicted[place] = most
+            made.right[place] = task.asked.truth[place] == most
+            made.confidence[place] = 1.0
     return made
 
 
 def _episode_scores(task: _Task, predictions: Predictions, times: Sequence[tuple[float, float]]) -> list[EpisodeScore]:
     scores = []
-    for seed, (episode, (fit, predict)) in enumerate(zip(task.episodes.episodes, times, strict=True)):
-        asked = task.asked[seed]
-        right, truth = predictions.right[seed, asked], task.truth[asked]
-        guessed = predictions.predicted[seed, asked]
+    for episode, place, (fit, predict) in zip(task.episodes.episodes, task.asked.episodes(), times, strict=True):
+        right, truth, guessed = predictions.right[place], task.asked.truth[place], predictions.predicted[place]
         nothing_predicted = bool((guessed < 0).any())
         scores.append(
             EpisodeScore(
@@ -256,22 +263,19 @@ def _run(
     transductive: bool,
     views: int,
 ) -> Run:
-    categories = task.episodes.categories
-    queries, units = len(task.query), predictions.units
+    categories, asked = task.episodes.categories, task.asked
+    queries, units = len(task.query), asked.units
     errors = [
-        expected_calibration_error(predictions.confidence[seed, asked], predictions.right[seed, asked])
-        for seed, asked in enumerate(task.asked)
+        expected_calibration_error(predictions.confidence[place], predictions.right[place])
+        for place in asked.episodes()
     ]
-    per_category = {}
-    for number, category in enumerate(categories):
-        own = task.truth == number
-        per_category[category] = _category_score(
-            predictions, own, resampled.per_category[:, number], len(np.unique(task.units[own]))
-        )
+    per_category = {
+        category: _category_score(predictions, number, resampled.per_category[:, number])
+        for number, category in enumerate(categories)
+    }
     confusion = None
-    if (predictions.predicted[task.asked] >= 0).all():
-        truth = np.broadcast_to(task.truth, task.asked.shape)[task.asked]
-        matrix = confusion_matrix(truth, predictions.predicted[task.asked], len(categories))
+    if (predictions.predicted >= 0).all():
+        matrix = confusion_matrix(asked.truth, predictions.predicted, len(categories))
         confusion = tuple(tuple(row) for row in matrix.tolist())
     return Run(
         product=task.episodes.product,
@@ -290,14 +294,15 @@ def _run(
     )
 
 
-def _category_score(
-    predictions: Predictions, own: NDArray[np.bool_], resampled: NDArray[np.float64], units: int
-) -> CategoryScore:
-    asked = predictions.asked & own
-    per_seed = [float(predictions.right[seed, row].mean()) for seed, row in enumerate(asked) if row.any()]
-    if not per_seed:
+def _category_score(predictions: Predictions, number: int, resampled: NDArray[np.float64]) -> CategoryScore:
+    asked = predictions.asked
+    own = asked.truth == number
+    if not own.any():
         return CategoryScore(mean=None, ci95=None, n_query=0)
-    queries = int(asked.any(axis=0).sum())
+    counts = np.bincount(asked.seed[own], minlength=asked.seeds)
+    right = np.bincount(asked.seed[own], weights=predictions.right[own], minlength=asked.seeds)
+    per_seed = (right[counts > 0] / counts[counts > 0]).tolist()
+    queries, units = (len(np.unique(numbers[own])) for numbers in (asked.query, asked.unit))
     share = estimate_share(per_seed, resampled, queries, units)
     return CategoryScore(mean=share.mean, ci95=share.ci95, n_query=queries)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array
 
 from flawshot.evaluation.intervals import draws
 from flawshot.evaluation.metrics import CALIBRATION_BINS, calibration_bins
@@ -16,41 +17,66 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Predictions", "Resampled", "resample"]
+__all__ = ["Asked", "Predictions", "Resampled", "resample"]
 
 DRAWS_AT_ONCE = 500
 # Fewer draws at a time where a draw's sums are many, as those of hundreds of random tasks are.
-SUMS_AT_ONCE = 2**24
+SUMS_AT_ONCE = 2**21
 # Above this many cells tallies are kept sparse: of many random tasks, each asks of few units.
-DENSE_CELLS = 2**26
+DENSE_CELLS = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the episodes of one product and K ask: one entry a query, episode by episode.
+
+    Of many random tasks each asks of few of the instances, so that a table of tasks by instances would be mostly empty.
+
+    Attributes:
+        seeds: How many episodes there are.
+        seed: The number of the query's episode, rising, ``[asked]``.
+        query: The number of the instance, ``[asked]``.
+        truth: Its category's number, ``[asked]``.
+        unit: The number of the unit (image or group) it comes from, ``[asked]``.
+    """
+
+    seeds: int
+    seed: NDArray[np.intp]
+    query: NDArray[np.intp]
+    truth: NDArray[np.intp]
+    unit: NDArray[np.intp]
+
+    @property
+    def units(self) -> int:
+        """How many units there are."""
+        return int(self.unit.max()) + 1
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is anything to resample: several seeds, or several units."""
+        return self.seeds > 1 or self.units > 1
+
+    def episodes(self) -> list[slice]:
+        """Where each episode's entries stand."""
+        bounds = np.searchsorted(self.seed, np.arange(self.seeds + 1)).tolist()
+        return [slice(*pair) for pair in itertools.pairwise(bounds)]
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """One classifier's predictions over the episodes of one product and K.
 
-    Rows are seeds, columns the distinct query instances over all seeds.
-
     Attributes:
-        asked: bool ``[seeds, queries]``: whether the instance is a query of the seed's episode.
-        truth: Category numbers ``[queries]``.
-        predicted: Category numbers ``[seeds, queries]``; -1 where not asked, or where nothing was predicted.
-        right: float64 ``[seeds, queries]``: 1 or 0, or the chance of being right where nothing was predicted.
-        confidence: float64 ``[seeds, queries]``: the probability given to the prediction.
-        units: How many units (images or groups) the queries come from.
+        asked: What was asked.
+        predicted: Category numbers ``[asked]``; -1 where nothing was predicted.
+        right: float64 ``[asked]``: 1 or 0, or the chance of being right where nothing was predicted.
+        confidence: float64 ``[asked]``: the probability given to the prediction.
     """
 
-    asked: NDArray[np.bool_]
-    truth: NDArray[np.intp]
+    asked: Asked
     predicted: NDArray[np.intp]
     right: NDArray[np.float64]
     confidence: NDArray[np.float64]
-    units: int
-
-    @property
-    def varies(self) -> bool:
-        """Whether there is anything to resample: several seeds, or several units."""
-        return len(self.asked) > 1 or self.units > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +89,33 @@ class Resampled:
     per_category: NDArray[np.float64]
 
 
-def resample(predictions: Sequence[Predictions], units: NDArray[np.intp], categories: int, key: str) -> list[Resampled]:
+def resample(predictions: Sequence[Predictions], categories: int, key: str) -> list[Resampled]:
     """Bootstrap several classifiers' statistics on the same draws of seeds and units.
 
     Each statistic is the mean over the drawn seeds of its value in that seed's episode, over the drawn units.
 
     Args:
         predictions: The classifiers' predictions on the same queries.
-        units: The unit (image or group) of each query, numbers from 0, ``[queries]``.
         categories: How many categories there are.
         key: What seeds the draws.
 
     Returns:
         The statistics, in the classifiers' order; ``per_category`` is ``[draws, categories]``.
     """
-    seeds = len(predictions[0].asked)
-    columns = _columns(predictions, units, categories)
-    at_once = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // columns.shape[1]))
+    asked = predictions[0].asked
+    width = asked.seeds * (2 * categories + CALIBRATION_BINS)
+    sparse = asked.units * width * len(predictions) > DENSE_CELLS
+    tallies = [_tally(each, categories, sparse=sparse) for each in predictions]
+    at_once = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // width))
     chunks: list[list[Resampled]] = [[] for _ in predictions]
-    for draw in draws(seeds, columns.shape[0], key):
-        # A few draws at a time, for their sums grow with seeds, categories and classifiers.
+    for draw in draws(asked.seeds, asked.units, key):
+        # A few draws of one classifier at a time, for their sums grow with seeds and categories.
         for start in range(0, len(draw.units), at_once):
             part = slice(start, start + at_once)
-            sums = (draw.units[part] @ columns).astype(np.float64)
             weights = draw.seeds[part].astype(np.float64)
-            for own, each in zip(chunks, np.split(sums, len(predictions), axis=1), strict=True):
-                own.append(_statistics(each.reshape(len(weights), seeds, -1), weights, categories))
+            for own, tally in zip(chunks, tallies, strict=True):
+                sums = (draw.units[part] @ tally).astype(np.float64)
+                own.append(_statistics(sums.reshape(len(weights), asked.seeds, -1), weights, categories))
     return [_joined(own) for own in chunks]
 
 
@@ -101,30 +128,22 @@ def _joined(chunks: list[Resampled]) -> Resampled:
     )
 
 
-def _columns(predictions: Sequence[Predictions], units: NDArray[np.intp], categories: int) -> Any:
-    """Sums by unit, float32 ``[units, classifiers * seeds * (2 categories + bins)]``, as an array or sparse.
+def _tally(predictions: Predictions, categories: int, *, sparse: bool) -> Any:
+    """Sums by unit, float32 ``[units, seeds * (2 categories + bins)]``, as an array or sparse.
 
     Along the last axis: queries asked by category, queries right by category, and right minus confidence by bin.
     """
-    rows, seeds = int(units.max()) + 1, len(predictions[0].asked)
+    asked, right, confidence = predictions.asked, predictions.right, predictions.confidence
     width = 2 * categories + CALIBRATION_BINS
-    tallies: list[Any] = []
-    sparse = rows * seeds * width * len(predictions) > DENSE_CELLS
-    for each in predictions:
-        seed, query = np.nonzero(each.asked)
-        truth = each.truth[query]
-        right, confidence = each.right[seed, query], each.confidence[seed, query]
-        kinds = (truth, categories + truth, 2 * categories + calibration_bins(confidence))
-        place = np.concatenate([seed * width + kind for kind in kinds])
-        value = np.concatenate([np.ones(len(seed)), right, right - confidence])
-        unit = np.tile(units[query], len(kinds))
-        if sparse:
-            tallies.append(csr_array((value, (unit, place)), shape=(rows, seeds * width)).astype(np.float32))
-        else:
-            tally = np.zeros((rows, seeds * width))
-            np.add.at(tally, (unit, place), value)
-            tallies.append(tally.astype(np.float32))
-    return hstack(tallies, format="csr") if sparse else np.concatenate(tallies, axis=1)
+    kinds = (asked.truth, categories + asked.truth, 2 * categories + calibration_bins(confidence))
+    place = np.concatenate([asked.seed * width + kind for kind in kinds])
+    value = np.concatenate([np.ones(len(right)), right, right - confidence])
+    unit, shape = np.tile(asked.unit, len(kinds)), (asked.units, asked.seeds * width)
+    if sparse:
+        return csr_array((value, (unit, place)), shape=shape).astype(np.float32)
+    tally = np.zeros(shape)
+    np.add.at(tally, (unit, place), value)
+    return tally.astype(np.float32)
 
 
 def _statistics(sums: NDArray[np.float64], weights: NDArray[np.float64], categories: int) -> Resampled:

@@ -19,7 +19,8 @@ from flawshot.formats.importing import (
     box_corners,
     file_path,
     first_file,
-    folder_name,
+    product_folder,
+    source_files,
     split_and_rest,
 )
 from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
@@ -28,7 +29,7 @@ from flawshot.layout import SPLIT_FOLDERS
 from flawshot.shapes import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -52,7 +53,14 @@ class _Place(NamedTuple):
     roots: tuple[Path, ...]
 
 
-def import_coco(source: Path, out: Path, *, images: Path | None = None, overwrite: bool = False) -> Imported:
+def import_coco(
+    source: Path,
+    out: Path,
+    *,
+    images: Path | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Imported:
     """Write COCO annotations as Labelme files: ``<product>/[<split>/]<the image's path>.json``.
 
     Split and product are the folders that a COCO file lies in, else words of its name (``bolt_train.json``,
@@ -66,6 +74,7 @@ def import_coco(source: Path, out: Path, *, images: Path | None = None, overwrit
         out: Where the files go.
         images: Where the images are looked for; beside the COCO file and in its neighbours where None.
         overwrite: Whether files there with other content may be replaced.
+        progress: Called with the images done, and their number in the COCO files that were read so far.
 
     Raises:
         FlawshotError: If there is no COCO file, or a file at ``out`` has other content already.
@@ -74,25 +83,25 @@ def import_coco(source: Path, out: Path, *, images: Path | None = None, overwrit
         raise FlawshotError(f"--images {images}: is not a folder")
     root = source if source.is_dir() else source.parent
     folder = LabelmeFolder(out, overwrite=overwrite)
-    for path in _coco_files(source):
-        name = path.relative_to(root).as_posix()
+    names = source_files(source, ".json", folder.problems, beyond=out)
+    images_done = images_known = 0
+    for name in names:
+        path = root / name
         try:
             document = _document(path)
+            _no_id_twice(document)
             place = _place(PurePosixPath(name), root, images)
         except FlawshotError as error:
             if not source.is_dir():
                 raise FlawshotError(f"{path}: {error}") from error
             folder.problems.append(Problem(name, "not-coco", str(error)))
             continue
-        _add_file(folder, document, place, name)
+        images_known += len(document["images"])
+        for _ in _add_file(folder, document, place, name):
+            images_done += 1
+            if progress is not None:
+                progress(images_done, images_known)
     return folder.done(source)
-
-
-def _coco_files(source: Path) -> list[Path]:
-    if not source.is_dir():
-        return [source]
-    paths = (path for path in source.rglob("*.json") if path.is_file())
-    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(source).parts))
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -110,6 +119,20 @@ def _document(path: Path) -> dict[str, Any]:
     return made
 
 
+def _no_id_twice(document: dict[str, Any]) -> None:
+    """Raise where a category's id does not say which it is; the annotations of either would be of the wrong one."""
+    names: dict[Any, Any] = {}
+    for entry in document["categories"]:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str):
+            name = entry.get("name")
+            other = names.setdefault(entry["id"], name)
+            if other != name:
+                raise FlawshotError(
+                    f"categories: id {entry['id']!r} is both {str(other)[:60]!r} and {str(name)[:60]!r}; "
+                    "give each an id of its own"
+                )
+
+
 def _place(name: PurePosixPath, root: Path, images: Path | None) -> _Place:
     split, folders = split_and_rest(name.parts[:-1])
     folders = [folder for folder in folders if folder.lower() not in PLAIN_FOLDERS]
@@ -124,17 +147,19 @@ def _place(name: PurePosixPath, root: Path, images: Path | None) -> _Place:
     below = ["", "images", *split_words, *(f"images/{word}" for word in split_words)]
     places = ([] if images is None else [images]) + homes
     candidates = tuple(home / inner for home in places for inner in below)
-    return _Place(folder_name(product, "product"), split, candidates, (root, *places))
+    return _Place(product_folder(product), split, candidates, (root, *places))
 
 
-def _add_file(folder: LabelmeFolder, document: dict[str, Any], place: _Place, name: str) -> None:
+def _add_file(folder: LabelmeFolder, document: dict[str, Any], place: _Place, name: str) -> Iterator[None]:
+    """Write a COCO file's images, yielding before each."""
     categories = _categories(document, name, folder.problems)
     images, annotations = _by_image(document, name, folder.problems)
     for number, image in images.items():
+        yield
         where = f"{name}: image {number}"
         try:
             path = file_path(_file_name(image), "file_name")
-            original = first_file((home / path for home in place.images), place.roots)
+            original = first_file((home / path for home in place.images), place.roots, folder.problems)
             size = _size(image, path.name, original)
             shapes = list(_all_shapes(annotations.get(number, []), categories, size, name, folder.problems))
             parsed = {"imagePath": path.name, "imageHeight": size[0], "imageWidth": size[1], "shapes": shapes}

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from flawshot.shapes import Region, Shape, rasterise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from numpy.typing import NDArray
 
-__all__ = ["component_shape", "components", "merge_near", "outline"]
+__all__ = ["component_shape", "components", "merge_near", "outline", "value_components"]
 
 EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 # An outline runs this far inside the pixels' edges, so that it neither touches nor crosses itself, however thin the
@@ -40,6 +43,49 @@ def components(mask: NDArray[np.bool_]) -> list[Region]:
         Region(place[1].start, place[0].start, labels[place] == number)
         for number, place in enumerate(ndimage.find_objects(labels), start=1)
     ]
+
+
+def value_components(values: NDArray[Any]) -> list[list[Region]]:
+    """The 8-connected components of each value but 0, a list a value, both in order.
+
+    The time is that of sorting the pixels, however many values there are.
+
+    Args:
+        values: Numbers ``[height, width]``.
+
+    >>> parts = value_components(np.array([[7, 0, 3, 3], [0, 7, 0, 3]]))
+    >>> [[part.box for part in own] for own in parts]
+    [[(2, 0, 4, 2)], [(0, 0, 2, 2)]]
+    """
+    distinct, ranks = np.unique(values, return_inverse=True)
+    ranks = ranks.reshape(values.shape)
+    # Pixels of one value side by side are one run, and runs that touch one of their value in the next row are joined.
+    begins = np.ones(values.shape, dtype=bool)
+    begins[:, 1:] = ranks[:, 1:] != ranks[:, :-1]
+    runs = (np.cumsum(begins) - 1).reshape(values.shape)
+    pairs = []
+    for upper, lower in (
+        (np.s_[:-1, :], np.s_[1:, :]),
+        (np.s_[:-1, 1:], np.s_[1:, :-1]),
+        (np.s_[:-1, :-1], np.s_[1:, 1:]),
+    ):
+        same = (ranks[upper] == ranks[lower]) & (values[upper] != 0)
+        pairs.append(np.stack([runs[upper][same], runs[lower][same]]))
+    first, second = np.concatenate(pairs, axis=1)
+    count = int(begins.sum())
+    graph = coo_matrix((np.ones(first.size, dtype=bool), (first, second)), shape=(count, count))
+    _, of_run = connected_components(graph, directed=False)
+    labels = np.where(values != 0, of_run[runs] + 1, 0)
+    places = ndimage.find_objects(labels)
+    numbers, beginnings = np.unique(of_run, return_index=True)
+    rank_of = ranks[begins][beginnings]
+    found: list[list[Region]] = [[] for _ in distinct]
+    for number in numbers[np.lexsort((beginnings, rank_of))].tolist():
+        place = places[number] if number < len(places) else None
+        if place is not None:
+            part = Region(place[1].start, place[0].start, labels[place] == number + 1)
+            found[rank_of[number]].append(part)
+    return [parts for parts in found if parts]
 
 
 def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:

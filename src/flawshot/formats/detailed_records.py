@@ -6,10 +6,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
+from flawshot.formats.tree_files import lies_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,17 @@ __all__ = ["DetailedBox", "DetailedFile", "DetailedRecord", "find_detailed", "re
 # What no image reaches is refused, as it is in a Labelme file.
 Pixel = Annotated[int, Field(ge=0, le=200_000)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _writable(text: object) -> object:
+    try:
+        str(text).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("holds half a surrogate pair, which is no character") from error
+    return text
+
+
+Text = Annotated[str, BeforeValidator(_writable)]
 
 RECORD_START = re.compile(
     r'\{\s*"(?:class|anomaly|image|num_anomalies|size_anomalies|coordinates|description)"\s*:', re.ASCII
@@ -71,13 +83,13 @@ class DetailedRecord(_Part):
         description: In words.
     """
 
-    product: str = Field(alias="class", min_length=1)
-    anomaly: str
-    image: str = Field(min_length=1)
+    product: Text = Field(alias="class", min_length=1)
+    anomaly: Text
+    image: Text = Field(min_length=1)
     num_anomalies: Count
     size_anomalies: Count
     coordinates: list[DetailedBox]
-    description: str
+    description: Text
 
 
 class DetailedFile(NamedTuple):
@@ -92,7 +104,7 @@ class DetailedFile(NamedTuple):
     lost: list[tuple[int, int]]
 
 
-WHOLE_FILE = TypeAdapter(dict[str, list[DetailedRecord]])
+WHOLE_FILE = TypeAdapter(dict[Text, list[DetailedRecord]])
 
 
 def find_detailed(source: Path) -> Path:
@@ -103,11 +115,15 @@ def find_detailed(source: Path) -> Path:
     """
     if not source.is_dir():
         return source
-    found = sorted(source.glob("*.json"))
+    found = sorted(path for path in source.glob("*.json") if lies_within(path, source))
     named = [path for path in found if path.stem.endswith("detailed_annotations")] or found
     if len(named) == 1:
         return named[0]
-    reason = f"holds several .json files ({', '.join(path.name for path in named[:3])}, …)" if named else "holds none"
+    reason = (
+        f"holds several .json files ({', '.join(path.name for path in named[:3])}, …)"
+        if named
+        else "holds none, links out of it aside"
+    )
     raise FlawshotError(f"{source}: {reason}; name the .json file of detailed annotations")
 
 
@@ -186,7 +202,6 @@ def _whole_records(text: str) -> Iterator[tuple[int, int, DetailedRecord]]:
         at = found.start() + 1
         try:
             raw, end = decoder.raw_decode(text, found.start())
-            json.dumps(raw, ensure_ascii=False).encode()
             record = DetailedRecord.model_validate(raw)
         except (ValueError, RecursionError):  # damaged, not text, or not a record
             continue

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
 from flawshot.formats.labelme import write_labelme
-from flawshot.formats.tree_files import lies_within
-from flawshot.layout import SPLIT_FOLDERS
+from flawshot.formats.tree_files import LINK_OUT, files_under, lies_within
+from flawshot.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,8 @@ __all__ = [
     "count_instances",
     "file_path",
     "first_file",
-    "folder_name",
+    "product_folder",
+    "source_files",
     "split_and_rest",
 ]
 
@@ -79,16 +80,30 @@ def file_path(text: str, field: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def folder_name(text: str, field: str) -> str:
-    """A name that one folder can have, such as a product's.
+def product_folder(text: str, field: str = "product") -> str:
+    """A product's name, as that of its folder.
 
     Raises:
-        FlawshotError: If no folder can be called that.
+        FlawshotError: If no folder can be called that, or it would be read as a split's.
     """
     path = file_path(text, field)
     if len(path.parts) > 1:
         raise FlawshotError(f"{field}: {text!r} must be the name of one folder, without slashes; rename it")
+    if is_split(path.name):
+        raise FlawshotError(f"{field}: {text!r} is a split's name; give the folder above it, or rename it")
     return path.name
+
+
+def source_files(source: Path, suffix: str, problems: list[Problem], *, beyond: Path) -> list[str]:
+    """The files that are imported, relative to the folder that the user named, or that holds the file they named.
+
+    Args:
+        source: A folder, searched without leaving it by a link, or one file.
+        suffix: What the files' names end in.
+        problems: What is left out is added here.
+        beyond: A folder that is not looked into.
+    """
+    return files_under(source, (suffix,), problems, beyond=beyond) if source.is_dir() else [source.name]
 
 
 def category_folder(label: str) -> str:
@@ -133,12 +148,21 @@ def split_and_rest(folders: Iterable[str]) -> tuple[str | None, list[str]]:
     return split, rest
 
 
-def first_file(candidates: Iterable[Path], roots: Sequence[Path]) -> Path | None:
-    """The first that is a file and, its links followed, lies in one of the folders that the user named."""
+def first_file(candidates: Iterable[Path], roots: Sequence[Path], problems: list[Problem]) -> Path | None:
+    """The first that is a file and, its links followed, lies in one of the folders that the user named.
+
+    Args:
+        candidates: Where it may lie.
+        roots: The folders.
+        problems: Files behind links out of the folders are added here.
+    """
     for candidate in candidates:
         try:
-            if candidate.is_file() and any(lies_within(candidate, root) for root in roots):
+            if not candidate.is_file():
+                continue
+            if any(lies_within(candidate, root) for root in roots):
                 return candidate
+            problems.append(Problem(str(candidate), *LINK_OUT))
         except OSError:  # a name that the file system cannot have
             continue
     return None

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.formats.tree_files import files_under
-from flawshot.layout import SPLIT_FOLDERS
+from flawshot.layout import SPLIT_FOLDERS, is_split, not_a_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "folder_name", "recognise_masks"]
+__all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "folder_name", "recognise_masks", "target"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Categories whose images have no defect, and so no mask.
@@ -192,6 +192,12 @@ def folder_name(label: str) -> str:
     return plain.encode(errors="replace")[:LONGEST_NAME].decode(errors="ignore") or "_"
 
 
+def target(each: MaskedImage) -> PurePosixPath:
+    """Where an image's Labelme file goes, without its suffix: ``<product>/[<split>/]<category>/<name>``."""
+    folders = (folder_name(each.product), each.split or "", not_a_split(folder_name(each.category)))
+    return PurePosixPath(*folders, folder_name(PurePosixPath(each.image).stem))
+
+
 def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | None = None) -> MaskTree:
     """Find images and their masks.
 
@@ -205,7 +211,8 @@ def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | N
         beyond: A folder that is not looked into.
 
     Raises:
-        FlawshotError: If ``source`` is not a folder, no layout fits it, or ``layout`` is neither name nor pattern.
+        FlawshotError: If ``source`` is not a folder, no layout fits it, ``layout`` is neither name nor pattern, or a
+            product has a split's name.
     """
     if not source.is_dir():
         raise FlawshotError(f"{source}: is not a folder")
@@ -221,6 +228,12 @@ def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | N
         first = next(iter((*problems, *(best.problems if layout else ()))), None)
         also = f"; the first problem: {first}" if first else ""
         raise FlawshotError(f"{source}: {found}; name the layout by --as, or give a --pattern{also}")
+    for each in best.images:
+        if is_split(folder_name(each.product)):
+            raise FlawshotError(
+                f"{source}: {each.image}: the product would be {each.product!r}, a split's name; give the folder "
+                "above it, or rename it"
+            )
     return best._replace(problems=(*problems, *best.problems))
 
 
@@ -272,12 +285,13 @@ def _paired(
     good: dict[str, int] = {}
     claimed: set[tuple[str, ...]] = set()
     taken: dict[tuple[str, ...], str] = {}
-    targets: dict[tuple[str | None, ...], str] = {}
+    targets: dict[PurePosixPath, str] = {}
     for path, fields, key in images:
         product = fields.get("product", root_name)
         category = fields.get("category", NO_CATEGORY)
-        place = (fields.get("split"), *map(folder_name, (product, category, PurePosixPath(path).stem)))
         found = masks.get(key, [])
+        each = MaskedImage(product, fields.get("split"), category, path, tuple(found))
+        place = target(each)
         if found:
             claimed.add(key)
         if category.lower() in GOOD and not found:
@@ -292,7 +306,7 @@ def _paired(
             problems.append(Problem(path, "mask", f"has several masks: {', '.join(found)}; keep one"))
         else:
             taken[key] = targets[place] = path
-            pairs.append(MaskedImage(product, fields.get("split"), category, path, tuple(found)))
+            pairs.append(each)
     for key, found in masks.items():
         if key not in claimed:
             problems += [Problem(path, "mask", "is a mask without its image") for path in found]

@@ -12,13 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
-from flawshot.formats.components import component_shape, components, merge_near
+from flawshot.formats.components import component_shape, components, merge_near, value_components
 from flawshot.formats.labelme import LabelmeFile, write_labelme
-from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, folder_name, recognise_masks
+from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target
 from flawshot.formats.visa_labels import with_visa_labels
 from flawshot.images import read_image
 
@@ -35,6 +35,8 @@ __all__ = ["MasksImport", "import_masks"]
 
 # A process takes about as long to start as this many images.
 IMAGES_A_WORKER = 16
+# The kind of problem that a mask without a defect is.
+EMPTY = "empty-mask"
 
 
 class MasksImport(NamedTuple):
@@ -64,6 +66,11 @@ class MasksImport(NamedTuple):
     def product(self) -> str:
         """The product's name; of several, all names with commas between."""
         return ", ".join(self.products)
+
+    @property
+    def empty(self) -> int:
+        """Masks without a defect pixel; their images came in without an instance of it."""
+        return sum(problem.kind == EMPTY for problem in self.problems)
 
 
 class _Options(NamedTuple):
@@ -236,12 +243,11 @@ def _import(each: MaskedImage, options: _Options) -> _Done:
         group_id = group if len(parts) > 1 else None
         for part in parts:
             shapes.append(component_shape(len(shapes), each.category, part, group_id=group_id, exact=options.exact))
-    name = folder_name(image.stem)
-    copy = f"{name}{image.suffix}"
+    place = options.out / target(each)
+    copy = f"{place.name}{image.suffix}"
     file = LabelmeFile(copy, tuple(shapes), image_height=height, image_width=width)
-    folder = options.out / folder_name(each.product) / (each.split or "") / folder_name(each.category)
-    write_labelme(file, folder / f"{name}.json", overwrite=options.overwrite)
-    write_with(folder / copy, partial(shutil.copyfile, image), overwrite=options.overwrite)
+    write_labelme(file, place.with_name(f"{place.name}.json"), overwrite=options.overwrite)
+    write_with(place.with_name(copy), partial(shutil.copyfile, image), overwrite=options.overwrite)
     return _Done(len(large), len(found) - len(large), tuple(problems))
 
 
@@ -254,7 +260,10 @@ def _instances(
         (height, width), (image_height, image_width) = values.shape, size
         raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {image_width} x {image_height} px")
     if options.instance_values:
-        return [components(values == value) for value in np.unique(values).tolist() if value > (options.threshold or 0)]
+        instances = value_components(np.where(values > (options.threshold or 0), values, 0))
+        if not instances:
+            problems.append(_empty(path, image))
+        return instances
     limit, greatest = options.usual if options.threshold is None else options.threshold, values.max()
     if options.threshold is None and limit == DEFAULT_THRESHOLD and greatest == 1:
         problems.append(Problem(image, "zero-one-mask", f"{path.name}: holds 0 and 1 only; 1 is defect", "warning"))
@@ -263,20 +272,28 @@ def _instances(
         message = f"{path.name}: no value is over {limit}, the greatest is {greatest}; give --threshold"
         problems.append(Problem(image, "nothing-over-threshold", message, "warning"))
     found = components(values > limit)
+    if not found and not greatest > 0:
+        problems.append(_empty(path, image))
     if options.each_mask_one:
         return [found] if found else []
     return merge_near(found, options.merge_distance)
+
+
+def _empty(path: Path, image: str) -> Problem:
+    message = f"{path.name}: no pixel is defect; its image comes in without an instance, look whether a defect is there"
+    return Problem(image, EMPTY, message, "warning")
 
 
 def _values(path: Path, *, numbers: bool) -> NDArray[Any]:
     """A mask's values ``[height, width]``: its brightest channel, or all as one number if ``numbers``."""
     try:
         with Image.open(path) as opened:
-            if opened.mode.startswith(("I", "F")) or (numbers and opened.mode == "P"):
-                return np.asarray(opened)
-            if opened.mode in {"1", "L"}:
-                return np.asarray(opened.convert("L"))
-            channels = np.asarray(opened.convert("RGB"))
+            upright = ImageOps.exif_transpose(opened)  # as its image is read
+            if upright.mode.startswith(("I", "F")) or (numbers and upright.mode == "P"):
+                return np.asarray(upright)
+            if upright.mode in {"1", "L"}:
+                return np.asarray(upright.convert("L"))
+            channels = np.asarray(upright.convert("RGB"))
     except Exception as error:  # a damaged file makes the decoders raise anything at all
         raise FlawshotError(f"{path.name}: the mask cannot be decoded ({one_line(error)})") from error
     if numbers:

@@ -20,15 +20,15 @@ from flawshot.formats.importing import (
     count_instances,
     file_path,
     first_file,
-    folder_name,
+    product_folder,
     split_and_rest,
 )
 from flawshot.formats.labelme import LabelmeFile, image_size
-from flawshot.layout import SPLIT_FOLDERS
+from flawshot.layout import SPLIT_FOLDERS, not_a_split
 from flawshot.shapes import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path, PurePosixPath
 
     from flawshot.formats.detailed_records import DetailedBox, DetailedRecord
@@ -53,7 +53,13 @@ class MpddImport(NamedTuple):
 
 
 def import_mpdd(
-    source: Path, out: Path, *, salvage: bool = False, images: Path | None = None, overwrite: bool = False
+    source: Path,
+    out: Path,
+    *,
+    salvage: bool = False,
+    images: Path | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> MpddImport:
     """Write detailed annotations as Labelme files: ``<product>/[<split>/]<category>/<name>.json``.
 
@@ -69,6 +75,7 @@ def import_mpdd(
         salvage: Keep the whole records of a damaged file.
         images: Where the images are looked for; the source's folder where None.
         overwrite: Whether files there with other content may be replaced.
+        progress: Called with the records done and their number.
 
     Raises:
         FlawshotError: With line and column, if the file is damaged and ``salvage`` is false; if it is no such file; if
@@ -80,29 +87,35 @@ def import_mpdd(
     read = salvage_detailed(path) if salvage else DetailedFile(read_detailed(path), [])
     folder = LabelmeFolder(out, overwrite=overwrite)
     for number, record in enumerate(read.records, start=1):
+        if progress is not None:
+            progress(number, len(read.records))
         where = f"{path.name}: record {number}"
         try:
-            product, image = folder_name(record.product, "class"), file_path(record.image, "image")
+            product, image = product_folder(record.product, "class"), file_path(record.image, "image")
         except FlawshotError as error:
             folder.problems.append(Problem(where, "file-name", str(error)))
             continue
         split, inner = split_and_rest(image.parts[:-1])
         category = category_folder(record.anomaly)
-        if inner == [category]:
+        below = not_a_split(category)
+        if inner in ([category], [below]):
             inner = []
-        original, found_split = _find(path.parent if images is None else images, product, category, image)
+        home = path.parent if images is None else images
+        original, found_split = _find(home, product, category, image, folder.problems)
         split = split or found_split
         file = _annotation(record, image.name, original)
         folder.problems += contradictions(where, file)
-        folder.add([product, split, category, *inner], image.stem, file, original, where)
+        folder.add([product, split, below, *inner], image.stem, file, original, where)
     boxes = sum(len(record.coordinates) for record in read.records)
     return MpddImport(len(read.records), boxes, tuple(read.lost), folder.done(path))
 
 
-def _find(images: Path, product: str, category: str, image: PurePosixPath) -> tuple[Path | None, str | None]:
+def _find(
+    images: Path, product: str, category: str, image: PurePosixPath, problems: list[Problem]
+) -> tuple[Path | None, str | None]:
     """The image's file, and the split whose folder it lies in."""
     for place, split in _places(images, product, category, image):
-        if first_file([place], [images]) is not None:
+        if first_file([place], [images], problems) is not None:
             return place, split
     return None, None
 

@@ -1,7 +1,7 @@
 """COCO's run lengths: a mask as runs of 0 and 1 down its columns, as a list or packed into text.
 
-Read here and not by pycocotools, which shows memory that is not the mask's where runs end early (version 2.0.11); the
-tests hold the two side by side.
+Read here and not by pycocotools, which on damaged runs shows memory that is not the mask's, or crashes (version 2.0.11;
+see docs/adr/0011); the tests hold the two side by side.
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from flawshot.errors import Problem
 
-__all__ = ["files_under", "lies_within"]
+__all__ = ["LINK_OUT", "files_under", "lies_within"]
+
+# Kind and message of the problem that a file is.
+LINK_OUT = ("link", "is a link out of the folder, and not read; copy it here")
 
 
 def lies_within(path: Path, folder: Path) -> bool:
@@ -63,7 +66,7 @@ def _wrong(path: Path, name: str, root: Path) -> Problem | None:
         shown = name.encode(errors="backslashreplace").decode()
         return Problem(shown, "file-name", "the file's name is not text; rename it")
     if path.is_symlink() and not lies_within(path, root):
-        return Problem(name, "link", "is a link out of the folder, and not read; copy it here")
+        return Problem(name, *LINK_OUT)
     if not path.is_file():
         return Problem(name, "unreadable", "is not an ordinary file")
     return None

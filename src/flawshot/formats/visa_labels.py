@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
-from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree, folder_name
-from flawshot.formats.tree_files import lies_within
+from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree, target
+from flawshot.formats.tree_files import LINK_OUT, lies_within
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import Path, PurePosixPath
 
     from flawshot.formats.mask_layouts import MaskedImage
 
@@ -38,7 +37,7 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
     problems = list(tree.problems)
     images: list[MaskedImage] = []
     tables: dict[str, dict[str, str]] = {}
-    targets: dict[tuple[str | None, ...], str] = {}
+    targets: dict[PurePosixPath, str] = {}
     for each in tree.images:
         # Only what begins with Data/ tells: the table's paths begin with the product, wherever its folder lies.
         folder, inner = _parted(each.image)
@@ -57,7 +56,7 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
             message = f"has no row in {folder}{TABLE}; the category is {category!r}"
             problems.append(Problem(each.image, "no-row", message, "warning"))
         own = each._replace(category=category)
-        place = (each.split, *map(folder_name, (each.product, category, PurePosixPath(each.image).stem)))
+        place = target(own)
         if place in targets:
             message = f"would be written where {targets[place]} is, of category {category!r} too; rename one"
             problems.append(Problem(each.image, "mask", message))
@@ -79,7 +78,7 @@ def _labels(path: Path, name: str, source: Path, problems: list[Problem]) -> dic
     if not path.is_file():
         return {}
     if not lies_within(path, source):
-        problems.append(Problem(name, "link", "is a link out of the folder, and not read; copy it here"))
+        problems.append(Problem(name, *LINK_OUT))
         return {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as opened:

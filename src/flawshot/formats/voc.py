@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from defusedxml import ElementTree
@@ -16,13 +17,16 @@ from flawshot.formats.importing import (
     box_corners,
     file_path,
     first_file,
-    folder_name,
+    product_folder,
+    source_files,
     split_and_rest,
 )
 from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
+from flawshot.formats.tree_files import LINK_OUT, lies_within
 
 if TYPE_CHECKING:
-    from pathlib import Path, PurePosixPath
+    from collections.abc import Callable
+    from pathlib import Path
     from xml.etree.ElementTree import Element
 
 __all__ = ["import_voc"]
@@ -32,7 +36,14 @@ FLAGS = ("truncated", "difficult", "occluded")
 LIST_SPLITS = ("train", "val", "test")
 
 
-def import_voc(source: Path, out: Path, *, images: Path | None = None, overwrite: bool = False) -> Imported:
+def import_voc(
+    source: Path,
+    out: Path,
+    *,
+    images: Path | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Imported:
     """Write Pascal VOC annotations as Labelme files: ``<product>/[<split>/]…/<name>.json``.
 
     Split and product are the folders that a file lies in (``Annotations`` aside); where no folder is a split's,
@@ -46,6 +57,7 @@ def import_voc(source: Path, out: Path, *, images: Path | None = None, overwrite
         out: Where the files go.
         images: Where the images are looked for first.
         overwrite: Whether files there with other content may be replaced.
+        progress: Called with the .xml files looked at and their number.
 
     Raises:
         FlawshotError: If there is no usable VOC file, or a file at ``out`` has other content already.
@@ -55,16 +67,19 @@ def import_voc(source: Path, out: Path, *, images: Path | None = None, overwrite
     root = source if source.is_dir() else source.parent
     folder = LabelmeFolder(out, overwrite=overwrite)
     lists: dict[Path, dict[str, str]] = {}
-    for path in _xml_files(source):
-        name = path.relative_to(root)
+    names = source_files(source, ".xml", folder.problems, beyond=out)
+    for number, place in enumerate(names, start=1):
+        if progress is not None:
+            progress(number, len(names))
+        path, name = root / place, PurePosixPath(place)
         try:
             tree = _tree(path)
             image = file_path(_text(tree, "filename") or f"{path.stem}.jpg", "filename")
-            original = _find(path, root, image, images)
+            original = _find(path, root, image, images, folder.problems)
             file = _annotation(tree, image.name, original, name.as_posix(), folder.problems)
             split, inner = split_and_rest(name.parts[:-1])
             inner = [part for part in inner if part.lower() not in PLAIN_FOLDERS]
-            product = folder_name(inner[0] if inner else root.resolve().name, "product")
+            product = product_folder(inner[0] if inner else root.resolve().name)
             stem = file_path(path.stem, "file name").name
         except FlawshotError as error:
             folder.problems.append(Problem(name.as_posix(), "not-voc", str(error).removeprefix(f"{name}: ")))
@@ -72,20 +87,13 @@ def import_voc(source: Path, out: Path, *, images: Path | None = None, overwrite
         if split is None:
             home = path.parent.parent / "ImageSets" / "Main"
             if home not in lists:
-                lists[home] = _listed(home)
+                lists[home] = _listed(home, root, folder.problems)
             split = lists[home].get(stem)
         folder.add([product, split, *inner[1:]], stem, file, original, name.as_posix())
     return folder.done(source)
 
 
-def _xml_files(source: Path) -> list[Path]:
-    if not source.is_dir():
-        return [source]
-    paths = (path for path in source.rglob("*.xml") if path.is_file())
-    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(source).parts))
-
-
-def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None) -> Path | None:
+def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None, problems: list[Problem]) -> Path | None:
     """The image of an annotation file."""
     homes = [path.parent] if images is None else [images, path.parent]
     roots = [root, *homes]
@@ -93,15 +101,20 @@ def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None) -> 
         roots.append(path.parent.parent)
         homes += [path.parent.parent / name for name in ("JPEGImages", "images", "")]
     names = dict.fromkeys((str(image), image.name))
-    return first_file((home / name for home in homes for name in names), roots)
+    return first_file((home / name for home in homes for name in names), roots, problems)
 
 
-def _listed(folder: Path) -> dict[str, str]:
+def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]:
     """The split of each name in VOC's lists."""
     splits: dict[str, str] = {}
     for split in LIST_SPLITS:
+        path = folder / f"{split}.txt"
+        # A user may have named VOC's Annotations alone.
+        if not any(lies_within(path, place) for place in (root, folder.parent.parent)):
+            problems.append(Problem(str(path), *LINK_OUT))
+            continue
         try:
-            names = (folder / f"{split}.txt").read_text(encoding="utf-8").split()
+            names = path.read_text(encoding="utf-8").split()
         except (OSError, UnicodeDecodeError):
             continue
         splits |= dict.fromkeys(names, split)
