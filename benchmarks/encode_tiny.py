@@ -37,9 +37,8 @@ def main() -> None:
         start = time.perf_counter()
         rows = sum(1 for _ in encode_rows(catalog, range(len(catalog)), encoder, scheme))
         whole = rows * len(scheme.views) / (time.perf_counter() - start)
-    print(
-        f"{torch.get_num_threads()} threads: bare {bare:.0f} crops/s; end to end {whole:.0f} crops/s ({whole / bare:.2f})"
-    )
+    rates = f"bare {bare:.0f} crops/s; end to end {whole:.0f} crops/s ({whole / bare:.2f})"
+    print(f"{torch.get_num_threads()} threads: {rates}")
 
 
 if __name__ == "__main__":
