@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -65,7 +66,7 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
         try:
             write(temporary)
             if path.exists() and not overwrite:
-                if path.is_file() and path.read_bytes() == temporary.read_bytes():
+                if path.is_file() and filecmp.cmp(path, temporary, shallow=False):
                     return
                 raise FlawshotError(
                     f"{path}: exists with other content; name another place, move it away, or add --overwrite"

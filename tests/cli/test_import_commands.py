@@ -53,7 +53,7 @@ def test_what_is_lost_in_a_damaged_file_is_among_the_problems(tmp_path):
     assert done.returncode == 0
     written = (tmp_path / "all.txt").read_text()
     assert written.startswith(f"error: {tmp_path}: lines 3 to 5: no record that begins here is whole")
-    assert done.stderr == f"{tmp_path / 'all.txt'}: 1 problem\n{written}"
+    assert done.stderr == f"{written}{tmp_path / 'all.txt'}: 1 problem\n"
 
 
 @pytest.mark.parametrize("name", ["coco", "voc", "mpdd"])
@@ -80,21 +80,50 @@ def test_problems_beyond_three_of_a_kind_are_in_the_file_that_is_named(tmp_path)
     assert written[:3] == lines[:3]
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "mpdd", "masks"])
-def test_a_progress_bar_is_shown_on_a_terminal_and_none_in_a_pipe(tmp_path, name):
-    pty = pytest.importorskip("pty", reason="terminals are Unix's")
+FORMATS = ["coco", "voc", "mpdd", "masks", "mvtec-fs"]
+TABLE = """img_rel_path,imageHeight,imageWidth,label,points
+{split}/dent/a.png,9,9,dent,"[[1, 1], [5, 1], [5, 5]]"
+"""
+
+
+def small_source(name, root):
+    """A source of a format with one image or more."""
     made = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [], "categories": []}
     record = {"class": "p", "anomaly": "a", "image": "a.png", "description": "", "coordinates": []}
     texts = {
-        "coco": ("bolt.json", json.dumps(made)),
-        "voc": ("a.xml", "<annotation/>"),
-        "mpdd": ("a.json", json.dumps({"p": [record | {"num_anomalies": 0, "size_anomalies": 0}]})),
-        "masks": ("note.txt", ""),
+        "coco": {"bolt.json": json.dumps(made)},
+        "voc": {"a.xml": "<annotation/>"},
+        "mpdd": {"a.json": json.dumps({"p": [record | {"num_anomalies": 0, "size_anomalies": 0}]})},
+        "masks": {"note.txt": ""},
+        "mvtec-fs": {
+            f"CONFIG/nut_config1/{table}.csv": TABLE.format(split=split)
+            for table, split in (("train", "training"), ("valid", "testing"))
+        },
     }
-    (tmp_path / "src/dent").mkdir(parents=True)
-    (tmp_path / "src" / texts[name][0]).write_text(texts[name][1])
+    (root / "dent").mkdir(parents=True)
     for suffix in ("jpg", "png"):
-        Image.new("L", (9, 9), 255).save(tmp_path / f"src/dent/a.{suffix}")
+        Image.new("L", (9, 9), 255).save(root / f"dent/a.{suffix}")
+    for place, text in texts[name].items():
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_text(text)
+    return root
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_imported_is_said_even_where_the_problems_cannot_be_written(tmp_path, name):
+    src = small_source(name, tmp_path / "src")
+    told = run("import", name, src, tmp_path / "out")
+    assert (told.returncode, told.stdout.count(f"{tmp_path / 'out'}: ")) == (0, 1)
+    (tmp_path / "file").write_text("")
+    done = run("import", name, src, tmp_path / "out", "--problems", tmp_path / "file/all.txt")
+    assert (done.returncode, done.stdout) == (2, told.stdout)
+    assert done.stderr.splitlines()[-1].startswith(f"flawshot: {tmp_path / 'file/all.txt'}: cannot be written")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_progress_bar_is_shown_on_a_terminal_and_none_in_a_pipe(tmp_path, name):
+    pty = pytest.importorskip("pty", reason="terminals are Unix's")
+    small_source(name, tmp_path / "src")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "flawshot", "import", name, tmp_path / "src", tmp_path / "out"]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=False, timeout=120)

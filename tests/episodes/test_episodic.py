@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from flawshot import (
     verify,
     write_episodes,
 )
-from flawshot.episodes import episode_product, write_all
+from flawshot.episodes import episode_product, stream_tasks, write_all
 from flawshot.formats.labelme import parse_labelme
 from helpers import box_shape, labelme_document
 
@@ -170,6 +171,34 @@ def test_a_file_is_one_line_an_episode_and_comes_back(catalog_of, tmp_path):
     write_episodes(sample_episodes(catalog, "p", 1), tmp_path)
     with pytest.raises(EpisodeError, match=r"several protocols \(disjoint, episodic\)"):
         find_episode_files(tmp_path)
+
+
+def test_streamed_tasks_are_those_that_are_kept_and_make_the_same_file(catalog_of, tmp_path):
+    catalog = catalog_of(PLAIN)
+    options = {"ways": 3, "queries": 2, "episodes": 30, "seed": 4}
+    kept, streamed = (draw(catalog, "p", 2, **options) for draw in (sample_tasks, stream_tasks))
+    assert isinstance(kept.episodes, tuple)
+    assert tuple(streamed.episodes) == kept.episodes
+    assert (streamed.episodes[-1], streamed.episodes[3:5]) == (kept.episodes[-1], kept.episodes[3:5])
+    with pytest.raises(IndexError):
+        streamed.episodes[30]
+    assert write_episodes(streamed, tmp_path / "a").read_bytes() == write_episodes(kept, tmp_path / "b").read_bytes()
+
+
+def test_the_memory_of_streamed_tasks_does_not_grow_with_their_number(catalog_of, tmp_path):
+    catalog = catalog_of(PLAIN)
+
+    def peak(count):
+        tracemalloc.start()
+        try:
+            for _ in range(2):  # the second time the file is there already, and compared
+                write_all([stream_tasks(catalog, "p", 1, ways=2, queries=1, episodes=count)], tmp_path / str(count))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)  # what is loaded and kept once
+    assert peak(3000) < peak(300) + 100_000
 
 
 def damaged(lines, number, change):

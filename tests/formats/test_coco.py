@@ -271,6 +271,30 @@ def test_what_does_not_fit_together_is_said_and_the_rest_is_read(source, tmp_pat
     assert found.instances == 1
 
 
+@pytest.mark.parametrize(
+    ("names", "place"),
+    [
+        (["a.png", "a.json/x.png"], "a.json"),
+        (["a.json/x.png", "a.png"], "a.json"),
+        (["A.png", "a.JSON/below/x.png"], "a.JSON"),
+        (["a.png", "a.png/x.png"], "a.png"),
+        (["a.png/x.png", "a.png"], "a.png"),
+    ],
+)
+def test_what_would_be_a_file_and_a_folder_is_said_and_the_rest_is_read(source, tmp_path, names, place):
+    entries = [{"id": n, "file_name": name, "width": 9, "height": 9} for n, name in enumerate([*names, "b.png"])]
+    src = source(coco([], images=entries)).parent
+    for number in (0, 1):  # the source cannot hold both in one folder: each has a home of its own
+        image = src / ("images", "")[number] / names[number]
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (9, 9)).save(image)
+    found = import_coco(src, tmp_path / "out")
+    (problem,) = found.problems
+    assert (problem.kind, found.files) == ("same-name", 2)
+    assert f"/{place} would be a file and a folder, with " in problem.message
+    assert len(list((tmp_path / "out").rglob("b.json"))) == 1
+
+
 def test_links_out_of_the_folder_are_not_followed(source, tmp_path):
     path = source(coco([annotation()]))
     src = path.parents[1]

@@ -58,6 +58,24 @@ def test_images_are_copied_beside_their_files_where_the_source_has_them(source, 
     assert kinds == ["nut/testing/bent/001.json"]
 
 
+def test_links_out_of_the_source_are_not_followed(source, tmp_path):
+    src = source()
+    Image.new("L", (50, 40)).save(tmp_path / "secret.png")
+    image = src / "image/nut/training/combined/000.png"
+    image.parent.mkdir(parents=True)
+    image.symlink_to(tmp_path / "secret.png")
+    problems = []
+    assert import_mvtec_fs(src, tmp_path / "out", problems=problems) == (2, 0)
+    assert [(problem.file, problem.kind) for problem in problems] == [(str(image), "link")]
+    assert not list((tmp_path / "out").rglob("*.png"))
+    table = src / "CONFIG/nut_config1/valid.csv"
+    table.rename(tmp_path / "valid.csv")
+    table.symlink_to(tmp_path / "valid.csv")
+    with pytest.raises(FlawshotError, match=r"valid\.csv: is a link out of the folder"):
+        import_mvtec_fs(src, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_a_second_import_changes_nothing_and_a_corrected_file_is_never_replaced(source, tmp_path):
     src, out = source(), tmp_path / "out"
     import_mvtec_fs(src, out)

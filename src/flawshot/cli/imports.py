@@ -38,13 +38,17 @@ imports = typer.Typer(no_args_is_help=True, help="Turn other formats into Labelm
 def mvtec_fs(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="The folder that holds MVTec-FS's CONFIG.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """MVTec-FS's tables become Labelme files, and its images, where SRC has them, are copied beside them."""
+    from flawshot.cli.console import progress_bar
     from flawshot.formats.mvtec_fs import import_mvtec_fs
 
-    written, found = import_mvtec_fs(source, out, overwrite=overwrite)
-    typer.echo(f"{out}: {written} Labelme files, {found} images")
+    left_out: list[Problem] = []
+    with progress_bar("images") as progress:
+        written, found = import_mvtec_fs(source, out, overwrite=overwrite, problems=left_out, progress=progress)
+    _tell(left_out, source, problems, f"{out}: {written} Labelme files, {found} images", overwrite=overwrite)
 
 
 @imports.command("masks")
@@ -124,16 +128,16 @@ def masks(
             say=say,
             progress=progress,
         )
-    _tell(found.problems, source, problems, overwrite=overwrite)
     many = "product" if len(found.products) == 1 else f"{len(found.products)} products"
     products = f"{many} {printable(found.product)}"
     names = ", ".join(map(printable, found.categories))
     empty = f"; {found.empty} mask{'' if found.empty == 1 else 's'} without a defect pixel" if found.empty else ""
     good = f" and {found.good} without a defect" if found.good else ""
-    typer.echo(
+    summary = (
         f"{out}: {products}, {len(found.categories)} categories ({names}), {found.images} images{good}, "
         f"{found.instances} instances; {found.small} under {min_area} px left out{empty}"
     )
+    _tell(found.problems, source, problems, summary, overwrite=overwrite)
 
 
 @imports.command("mpdd")
@@ -158,11 +162,10 @@ def mpdd(
         Problem(f"{source}: lines {first} to {last}", "lost", "no record that begins here is whole; it is lost")
         for first, last in found.lost
     ]
-    _tell([*lost, *found.written.problems], source, problems, overwrite=overwrite)
     whole = "whole records" if salvage else "records"
     places = f", {len(found.lost)} damaged place{'' if len(found.lost) == 1 else 's'}" if salvage else ""
-    typer.echo(f"{source}: {found.records} {whole} with {found.boxes} boxes{places}")
-    _say_written(out, found.written)
+    summary = f"{source}: {found.records} {whole} with {found.boxes} boxes{places}\n{_written(out, found.written)}"
+    _tell([*lost, *found.written.problems], source, problems, summary, overwrite=overwrite)
 
 
 @imports.command("coco")
@@ -179,8 +182,7 @@ def coco(
 
     with progress_bar("images") as progress:
         written = import_coco(source, out, images=images, overwrite=overwrite, progress=progress)
-    _tell(written.problems, source, problems, overwrite=overwrite)
-    _say_written(out, written)
+    _tell(written.problems, source, problems, _written(out, written), overwrite=overwrite)
 
 
 @imports.command("voc")
@@ -197,8 +199,7 @@ def voc(
 
     with progress_bar("files") as progress:
         written = import_voc(source, out, images=images, overwrite=overwrite, progress=progress)
-    _tell(written.problems, source, problems, overwrite=overwrite)
-    _say_written(out, written)
+    _tell(written.problems, source, problems, _written(out, written), overwrite=overwrite)
 
 
 @imports.command("mvrec-features")
@@ -233,17 +234,19 @@ def mvrec_features(
     )
 
 
-def _tell(found: Sequence[Problem], source: Path, file: Path | None, *, overwrite: bool) -> None:
+def _tell(found: Sequence[Problem], source: Path, file: Path | None, summary: str, *, overwrite: bool) -> None:
+    """Say problems and summary; the file of all problems comes last, for what is done must be said if it fails."""
     from flawshot.cli.console import say_problems, write_problems
 
+    say_problems(found, source, remedy="--problems FILE writes all" if file is None else f"all go to {file}")
+    typer.echo(summary)
     if file is not None:
         write_problems(found, file, overwrite=overwrite)
-    say_problems(found, source, remedy="--problems FILE writes all" if file is None else f"{file} has all")
 
 
-def _say_written(out: Path, written: Imported) -> None:
+def _written(out: Path, written: Imported) -> str:
     products = ", ".join(printable(product) for product in written.products)
-    typer.echo(
+    return (
         f"{out}: {written.files} Labelme files with {written.instances} instances, {written.images} images; "
         f"products: {products or 'none'}"
     )

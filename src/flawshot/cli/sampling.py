@@ -69,7 +69,7 @@ def sample(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Draw support and query sets, one episode a seed, proved to share nothing."""
-    from flawshot.episodes import sample_episodes, sample_tasks, write_all
+    from flawshot.episodes import sample_episodes, stream_tasks, write_all
     from flawshot.errors import EpisodeError
 
     told = {"--ways": ways, "--queries": queries, "--episodes": episodes, "--seed": seed}
@@ -88,7 +88,7 @@ def sample(
     made = []
     for name in names:
         sets = [
-            sample_tasks(catalog, name, k, groups=groups, **tasks)
+            stream_tasks(catalog, name, k, groups=groups, **tasks)
             if protocol == "episodic"
             else sample_episodes(
                 catalog, name, k, seeds=range(seeds or 5), protocol=protocol, groups=groups, allow_short=allow_short

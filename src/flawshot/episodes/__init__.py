@@ -9,7 +9,7 @@ from flawshot.episodes.episode_files import (
 )
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.groups import groups_from_csv, groups_from_regex
-from flawshot.episodes.sampling import PROTOCOLS, sample_episodes, sample_tasks
+from flawshot.episodes.sampling import PROTOCOLS, sample_episodes, sample_tasks, stream_tasks
 from flawshot.episodes.verification import verify
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "read_episodes",
     "sample_episodes",
     "sample_tasks",
+    "stream_tasks",
     "verify",
     "write_all",
     "write_episodes",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flawshot.errors import EpisodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Episode", "EpisodeSet", "Protocol"]
 
@@ -41,7 +41,8 @@ class EpisodeSet:
         shots: K, support instances a category.
         fingerprint: :meth:`flawshot.Catalog.fingerprint` of the product they were drawn from.
         categories: The product's categories in label order.
-        episodes: One episode a seed; of ``episodic`` the seeds are the episodes' numbers.
+        episodes: One episode a seed; of ``episodic`` the seeds are the episodes' numbers, and tasks on their way to a
+            file are drawn whenever they are asked for.
         groups: The physical sample that each image shows, by the image's path, or None where images stand alone.
     """
 
@@ -51,7 +52,7 @@ class EpisodeSet:
     shots: int
     fingerprint: str
     categories: tuple[str, ...]
-    episodes: tuple[Episode, ...]
+    episodes: Sequence[Episode]
     groups: Mapping[str, str] | None = None
 
     @property

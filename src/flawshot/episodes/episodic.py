@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.pools import Item, make_pools
 from flawshot.errors import EpisodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from flawshot.catalog import Catalog
     from flawshot.episodes.pools import Pools
 
-__all__ = ["TaskRule", "check_tasks", "draw_tasks"]
+__all__ = ["DrawnTasks", "TaskRule", "draw_tasks", "task_check"]
 
 # A draw that leaves a category short of queries is made again, this often. From half of them on a support takes as few
 # images as it can, for what stands in the support's images cannot be queried.
@@ -121,6 +122,30 @@ class TaskRule:
         return query
 
 
+class DrawnTasks(Sequence[Episode]):
+    """The first tasks of a rule, each drawn whenever it is asked for: however many there are, none is kept."""
+
+    def __init__(self, rule: TaskRule, count: int) -> None:
+        """Draw nothing yet."""
+        self._rule, self._numbers = rule, range(count)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> Episode: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Episode]: ...
+
+    def __getitem__(self, place: int | slice) -> Episode | Sequence[Episode]:
+        """One task, or several."""
+        if isinstance(place, slice):
+            return tuple(map(self._rule.draw, self._numbers[place]))
+        return self._rule.draw(self._numbers[place])
+
+
 def _in_random_order(items: Sequence[Thing], rng: random.Random) -> Iterator[Thing]:
     """The items in random order; the first few of many cost no more than they are."""
     moved: dict[int, int] = {}
@@ -141,7 +166,7 @@ def draw_tasks(
     seed: int,
     groups: Mapping[str, str] | None,
 ) -> EpisodeSet:
-    """All tasks of a product at one K; nothing is verified yet."""
+    """All tasks of a product at one K, drawn as they are asked for; nothing is verified yet."""
     if episodes < 1:
         raise EpisodeError(f"--episodes {episodes}: must be at least 1")
     own = catalog.select([product])
@@ -155,13 +180,16 @@ def draw_tasks(
         shots=shots,
         fingerprint=catalog.fingerprint(product),
         categories=pools.categories,
-        episodes=tuple(rule.draw(number) for number in range(episodes)),
+        episodes=DrawnTasks(rule, episodes),
         groups=None if groups is None else {image: groups[image] for image in sorted(set(own.column("image")))},
     )
 
 
-def check_tasks(episodes: EpisodeSet, pools: Pools) -> None:
-    """Prove that no unit stands on both sides of a task, and that each is the one that its rule draws.
+def task_check(episodes: EpisodeSet, pools: Pools) -> Callable[[int, Episode], None]:
+    """What proves one task after the other: no unit stands on both sides, and each is the one that its rule draws.
+
+    Returns:
+        A function of a task's number and the task, to be called in order; it raises as this does.
 
     Raises:
         EpisodeError: With the first claim that does not hold.
@@ -176,7 +204,10 @@ def check_tasks(episodes: EpisodeSet, pools: Pools) -> None:
         raise EpisodeError(f"episodes: there are {len(episodes.episodes)}, not as many as parameters.episodes says")
     rule = TaskRule(episodes.product, pools, shots=episodes.shots, **numbers)
     unit = {item.id: item.unit for item in pools.query}
-    for number, episode in enumerate(episodes.episodes):
+
+    def check(number: int, episode: Episode) -> None:
+        if 0 <= episode.seed < number:  # all before it hold, and so have their numbers as seeds
+            raise EpisodeError(f"episodes: seed {episode.seed} stands there twice; sample again")
         sides = ({unit.get(identifier, identifier) for identifier in ids} for ids in (episode.support, episode.query))
         both = set.intersection(*sides)
         if both:
@@ -184,3 +215,5 @@ def check_tasks(episodes: EpisodeSet, pools: Pools) -> None:
             raise EpisodeError(f"episodes.{number}: {kind} {min(both)} stands in support and query ({len(both)} such)")
         if episode != rule.draw(number):
             raise EpisodeError(f"episodes.{number}: is not the task that its number and the seed draw")
+
+    return check

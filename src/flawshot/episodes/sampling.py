@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from flawshot.catalog import Catalog
 
-__all__ = ["PROTOCOLS", "sample_episodes", "sample_tasks"]
+__all__ = ["PROTOCOLS", "sample_episodes", "sample_tasks", "stream_tasks"]
 
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
@@ -135,6 +136,27 @@ def sample_tasks(
 
     References:
         Vinyals et al.: "Matching Networks for One Shot Learning", NeurIPS 2016.
+    """
+    tasks = draw_tasks(catalog, product, shots, ways=ways, queries=queries, episodes=episodes, seed=seed, groups=groups)
+    kept = replace(tasks, episodes=tuple(tasks.episodes))
+    verify(kept, catalog)
+    return kept
+
+
+def stream_tasks(
+    catalog: Catalog,
+    product: str,
+    shots: int,
+    *,
+    ways: int = 5,
+    queries: int = 15,
+    episodes: int = 600,
+    seed: int = 0,
+    groups: Mapping[str, str] | None = None,
+) -> EpisodeSet:
+    """The tasks of :func:`sample_tasks`, verified too, but drawn again whenever they are asked for.
+
+    They take time for memory: to write them costs no more of it for many tasks than for few.
     """
     tasks = draw_tasks(catalog, product, shots, ways=ways, queries=queries, episodes=episodes, seed=seed, groups=groups)
     verify(tasks, catalog)

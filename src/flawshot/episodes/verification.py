@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flawshot.episodes.episodic import check_tasks
+from flawshot.episodes.episodic import task_check
 from flawshot.episodes.pools import draw_mvrec, make_pools
 from flawshot.errors import EpisodeError
 
@@ -38,19 +38,21 @@ def verify(episodes: EpisodeSet, catalog: Catalog) -> None:
         raise EpisodeError(f"product: {episodes.product} is not in the data, which has {', '.join(catalog.products)}")
     own = catalog.select([episodes.product])
     _check_seeds(episodes)
-    category = dict(zip(own.column("id"), own.column("category"), strict=True))
-    for number, episode in enumerate(episodes.episodes):
-        _check_ids(f"episodes.{number}", episode, category)
-        if episodes.protocol != "episodic":
-            _check_shots(f"episodes.{number}", episode, category, episodes)
     if episodes.groups is not None and set(episodes.groups) != set(own.column("image")):
         odd = min(set(episodes.groups) ^ set(own.column("image")))
         raise EpisodeError(f"groups: {odd} is missing there, or not an image of the product; sample again")
     pools = make_pools(own, episodes.protocol, episodes.groups)
     _check_claims(episodes, pools)
+    category = dict(zip(own.column("id"), own.column("category"), strict=True))
     if episodes.protocol == "episodic":
-        check_tasks(episodes, pools)
+        prove = task_check(episodes, pools)
+        for number, episode in enumerate(episodes.episodes):  # once: tasks may be drawn as they are asked for
+            _check_ids(f"episodes.{number}", episode, category)
+            prove(number, episode)
     else:
+        for number, episode in enumerate(episodes.episodes):
+            _check_ids(f"episodes.{number}", episode, category)
+            _check_shots(f"episodes.{number}", episode, category, episodes)
         check = _check_mvrec if episodes.protocol == "mvrec" else _check_disjoint
         for number, episode in enumerate(episodes.episodes):
             check(f"episodes.{number}", episode, pools, episodes)
@@ -64,6 +66,8 @@ def verify(episodes: EpisodeSet, catalog: Catalog) -> None:
 def _check_seeds(episodes: EpisodeSet) -> None:
     if not episodes.episodes:
         raise EpisodeError("episodes: there is none; sample again")
+    if episodes.protocol == "episodic":
+        return  # the seeds are the tasks' numbers, which is proved task by task
     seed, times = Counter(episode.seed for episode in episodes.episodes).most_common(1)[0]
     if times > 1:
         raise EpisodeError(f"episodes: seed {seed} stands there twice; sample again")

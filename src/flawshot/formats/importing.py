@@ -191,6 +191,8 @@ class LabelmeFolder:
         self.problems: list[Problem] = []
         self._out, self._overwrite = out, overwrite
         self._taken: dict[str, str] = {}
+        self._files: dict[str, str] = {}  # images too, and whose they are
+        self._folders: dict[str, str] = {}
         self._products: set[str] = set()
         self._images = self._instances = 0
 
@@ -212,12 +214,23 @@ class LabelmeFolder:
             message = f"would be one file {path} with {self._taken[key]}; it is left out, rename one of them"
             self.problems.append(Problem(where, "same-name", message))
             return
+        copied = image is not None and image.suffix.lower() != ".json"
+        files = [path, path.with_name(file.image_path)] if copied else [path]
+        above = path.parents[:-1]
+        for places, others in ((files, self._folders), (above, self._files)):
+            for place in places:
+                if (other := others.get(str(place).casefold())) is not None:
+                    message = f"{place} would be a file and a folder, with {other}; it is left out, rename one of them"
+                    self.problems.append(Problem(where, "same-name", message))
+                    return
         self._taken[key] = where
+        self._files |= {str(each).casefold(): where for each in files}
+        self._folders |= {str(each).casefold(): where for each in above}
         target = self._out / path
         write_labelme(file, target, overwrite=self._overwrite)
         self._products.add(path.parts[0])
         self._instances += count_instances(file)
-        if image is not None and image.suffix.lower() == ".json":
+        if image is not None and not copied:
             self.problems.append(Problem(where, "file-name", f"the image {image.name} is called as annotations are"))
         elif image is not None:
             beside = target.with_name(file.image_path)

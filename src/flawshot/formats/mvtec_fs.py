@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import csv
 
-from flawshot.errors import FlawshotError
+from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
+from flawshot.formats.importing import first_file
 from flawshot.formats.labelme import LabelmeFile, parse_labelme, write_labelme
+from flawshot.formats.tree_files import LINK_OUT, lies_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["find_config", "import_mvtec_fs", "read_mvtec_fs"]
 
@@ -55,7 +57,7 @@ def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
         and their two tables in order. A shape's label is its row's, never its folder's.
 
     Raises:
-        FlawshotError: With file and row, if a table is not as it is published.
+        FlawshotError: With file and row, if a table is not as it is published, or a link out of the source.
     """
     for folder in sorted(find_config(source).glob(f"*{CONFIG_SUFFIX}")):
         product = folder.name.removesuffix(CONFIG_SUFFIX)
@@ -63,6 +65,8 @@ def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
             raise FlawshotError(f"{folder}: names no product; it must be <product>{CONFIG_SUFFIX}")
         taken: dict[PurePosixPath, str] = {}
         for name, split in TABLES.items():
+            if not lies_within(folder / name, source):
+                raise FlawshotError(f"{folder / name}: {LINK_OUT[1]}")
             images: dict[str, list[dict[str, str]]] = {}
             for row in _rows(folder / name):
                 images.setdefault(row["img_rel_path"], []).append(row)
@@ -125,15 +129,25 @@ def _points(row: dict[str, str]) -> Any:
         raise FlawshotError(f"{row['where']}: points is not a list of [x, y] ({one_line(error)})") from error
 
 
-def import_mvtec_fs(source: Path, out: Path, *, overwrite: bool = False) -> tuple[int, int]:
+def import_mvtec_fs(
+    source: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    problems: list[Problem] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[int, int]:
     """Write MVTec-FS as a folder of Labelme files.
 
-    Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``), they are copied beside their files.
+    Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``), they are copied beside their files;
+    links out of it are not followed. The tables are read twice: nothing is written where a row is bad.
 
     Args:
         source: The folder that holds ``CONFIG``.
         out: Where ``<product>/{training,testing}/<folder>/<name>.json`` goes.
         overwrite: Whether files there with other content may be replaced.
+        problems: Images behind links out of the source are added here.
+        progress: Called with the annotation files written and their number.
 
     Returns:
         How many annotation files were written and how many images were found.
@@ -142,15 +156,17 @@ def import_mvtec_fs(source: Path, out: Path, *, overwrite: bool = False) -> tupl
         FlawshotError: If the source is not MVTec-FS, or a file there has other content already.
     """
     written = found = 0
+    problems = [] if problems is None else problems
+    total = sum(1 for _ in read_mvtec_fs(source))
     for path, annotation in read_mvtec_fs(source):
         target = out / path
         image = PurePosixPath(path).with_name(annotation.image_path)
         write_labelme(replace(annotation, image_path=image.name), target, overwrite=overwrite)
         written += 1
-        for folder in (source / "image", source):
-            original = folder / image
-            if original.is_file():
-                write_with(target.with_name(image.name), partial(shutil.copyfile, original), overwrite=overwrite)
-                found += 1
-                break
+        original = first_file((source / "image" / image, source / image), [source], problems)
+        if original is not None:
+            write_with(target.with_name(image.name), partial(shutil.copyfile, original), overwrite=overwrite)
+            found += 1
+        if progress is not None:
+            progress(written, total)
     return written, found
