@@ -1,0 +1,76 @@
+"""Package trained weights: ``python -m flawshot.synthetic.ship OUT --commit COMMIT``.
+
+Copies ``flawshot-tiny.safetensors`` out of a training's folder into the package, and writes the record beside it. The
+weights must be those that the training's ``training.json`` names, and be small enough to be shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from flawshot.encoders.base import hash_weights
+from flawshot.encoders.flawshot_tiny import FOLDER, TINY, TinyRecord
+from flawshot.encoders.weights import read_weights
+from flawshot.errors import FlawshotError
+from flawshot.files import Document, read_document, write_bytes, write_json
+
+__all__ = ["LARGEST", "ship"]
+
+# Bytes of weights that a package may carry.
+LARGEST = 12_000_000
+
+
+class _Training(Document):
+    recipe: dict[str, int | float]
+    weights_hash: str
+    held_out: list[dict[str, Any]]
+
+
+def ship(out: Path, commit: str, folder: Path = FOLDER) -> TinyRecord:
+    """Copy a training's weights into the package and say where they are from.
+
+    Args:
+        out: The training's folder.
+        commit: Whose code trained them.
+        folder: Where they go; what lies there is replaced.
+
+    Raises:
+        FlawshotError: If the folder lacks them, they are not those that were trained, or too large.
+    """
+    path = out / f"{TINY}.safetensors"
+    training = read_document(out / "training.json", _Training, "train with python -m flawshot.synthetic.train")
+    if hash_weights(read_weights(path)) != training.weights_hash:
+        raise FlawshotError(f"{path}: is not what training.json names; train again")
+    data = path.read_bytes()
+    if len(data) > LARGEST:
+        raise FlawshotError(f"{path}: has {len(data)} bytes; at most {LARGEST} are shipped")
+    record = TinyRecord(
+        format="flawshot-tiny",
+        version=1,
+        sha256=hashlib.sha256(data).hexdigest(),
+        commit=commit,
+        command="python -m flawshot.synthetic.train OUT",
+        recipe=training.recipe,
+    )
+    write_bytes(folder / path.name, data, overwrite=True)
+    write_json(folder / f"{TINY}.record.json", record.model_dump(), overwrite=True)
+    return record
+
+
+def main() -> None:
+    """Package from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the training's folder")
+    parser.add_argument("--commit", required=True, help="whose code trained them")
+    options = parser.parse_args()
+    try:
+        print(ship(options.out, options.commit).sha256)  # noqa: T201
+    except FlawshotError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
