@@ -134,7 +134,8 @@ def test_a_name_that_is_none_is_one_line_with_those_that_are():
     views=st.integers(1, 4),
     dim=st.integers(3, 9),  # in fewer, cosines tie
     # Zip-Adapter-F adds SiLU(W x + b) to x: what it learns depends on how long x is, in its paper as here.
-    name=st.sampled_from([name for name in NAMES if name != "zip-adapter-f"]),
+    # outline's numbers are standard deviations already: how large they are is what they say.
+    name=st.sampled_from([name for name in NAMES if name not in {"zip-adapter-f", "outline"}]),
     scale=st.sampled_from([1e-3, 1.0, 1e3]),
 )
 def test_order_of_the_support_and_scale_of_the_features_do_not_matter(seed, support, views, dim, name, scale):

@@ -13,8 +13,10 @@ from flawshot.catalog import Catalog
 from flawshot.evaluation import comparisons, runs, scores
 from flawshot.evaluation.intervals import DRAWS, wilson
 from flawshot.features import write_blocks
+from flawshot.formats.labelme import parse_labelme
 from flawshot.prompts import TEMPLATES
 from flawshot.text_bank import TextFeatures, TextRecord
+from helpers import box_shape, labelme_document
 
 IMAGES = [(f"{p}/train/{c}{n}", [c]) for p in "pq" for c in ("dent", "scratch", "stain") for n in range(5)]
 IMAGES += [(f"{p}/test/{c}{n}", [c, c]) for p in "pq" for c in ("dent", "scratch", "stain") for n in range(4)]
@@ -34,7 +36,7 @@ def episodes(bank):
 def test_every_figure_follows_from_the_predictions(bank, episodes):
     results = evaluate(bank, episodes, NAMES)
     runs = {(run.product, run.classifier, run.shots): run for run in results.runs}
-    assert set(runs) == {(p, c, k) for p in "pq" for c in [*NAMES, "chance", "majority"] for k in (1, 3)}
+    assert set(runs) == {(p, c, k) for p in "pq" for c in [*NAMES, "outline", "chance", "majority"] for k in (1, 3)}
     category = dict(zip(bank.catalog.column("id"), bank.catalog.column("category"), strict=True))
     for each in episodes:
         for name in NAMES:
@@ -115,8 +117,8 @@ def test_permuting_the_query_labels_changes_no_prediction(with_text, monkeypatch
         fitted = make_classifier(name)
 
         class Recorder(type(fitted)):
-            def predict_proba(self, X):
-                shares = super().predict_proba(X)
+            def predict_proba(self, *given):
+                shares = super().predict_proba(*given)
                 seen.setdefault(current, []).append(shares)
                 return shares
 
@@ -372,7 +374,7 @@ def test_the_device_reaches_those_that_train(bank):
     episodes = sample_episodes(bank.catalog, "p", 1, seeds=[0])
     results = evaluate(bank, [episodes], ["knn", "zip-adapter-f"], device="cpu:0")
     used = {name: each["parameters"].get("device") for name, each in results.provenance["classifiers"].items()}
-    assert used == {"knn": None, "zip-adapter-f": "cpu:0"}
+    assert used == {"knn": None, "zip-adapter-f": "cpu:0", "outline": None}
 
 
 def test_an_estimator_cannot_change_what_the_next_one_gets(bank):
@@ -428,3 +430,22 @@ def test_what_is_kept_of_many_tasks_is_what_they_ask(catalog_of, bank_of, monkey
     evaluate(bank, [tasks], NAMES)
     assert set(held) == {30 * 2 * 2}
     assert {np.size(value) for value in kept} == {1, DRAWS}
+
+
+def test_outlines_tell_what_forms_tell(bank_of):
+    """Features are noise, forms are the categories': outline is right, and default-outline gains by it."""
+    annotations = []
+    for n, label in enumerate(["long", "square"] * 12):
+        width, height = (60, 4 + n % 3) if label == "long" else (20, 18 + n % 3)
+        points = [[5, 5], [5 + width, 5], [5 + width, 5 + height], [5, 5 + height]]
+        document = labelme_document([box_shape(label, points=points)], imagePath=f"{n}.png")
+        file, problems = parse_labelme(json.dumps(document).encode(), f"{n}")
+        assert not problems
+        annotations.append((f"p/{n}.json", file))
+    catalog = Catalog.from_annotations(annotations, root_name="part", layout="{product}/**")
+    bank = bank_of(catalog, spread=1000.0)
+    results = evaluate(bank, [sample_episodes(catalog, "p", 1)], ["default", "default-outline"])
+    accuracy = {run.classifier: run.accuracy.mean for run in results.runs}
+    assert accuracy["outline"] == 1.0
+    assert accuracy["default-outline"] > accuracy["default"] + 0.1
+    assert {each.classifier for each in results.comparisons} == {"default-outline"}

@@ -28,6 +28,8 @@ CLASSIFIERS = {
     "clip-adapter": ("clip_adapter", "ClipAdapter"),
     "gda": ("gda", "GaussianDiscriminant"),
     "soft-kmeans": ("soft_kmeans", "SoftKMeans"),
+    "default-outline": ("outlined_ridge", "OutlinedRidge"),
+    "outline": ("outline", "Outline"),
 }
 
 

@@ -28,11 +28,13 @@ class Support(NamedTuple):
         features: ``[instances, views, dim]``.
         labels: The instances' categories.
         text: Text features of the categories in sorted order, ``[categories, dim]``, or None.
+        outlines: Standardised outlines of the instances, ``[instances, numbers]``, or None.
     """
 
     features: ArrayLike
     labels: ArrayLike
     text: ArrayLike | None = None
+    outlines: ArrayLike | None = None
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
@@ -51,6 +53,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     transductive: ClassVar[bool] = False
     # Whether it needs features of the categories' names in the encoder's shared space of images and texts.
     needs_text: ClassVar[bool] = False
+    # Whether it is given the instances' outlines in place of their features.
+    takes_outlines: ClassVar[bool] = False
+    # Whether it is given outlines beside the features: fit(…, outlines=…), predict_proba(X, outlines).
+    beside_outlines: ClassVar[bool] = False
     # Whether a query must have just the support's views, in their order.
     matched_views: ClassVar[bool] = False
     # Parameters that must be numbers above 0.
@@ -87,8 +93,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
             Fitted estimators in the order of the support sets; each gives what a fit on its own would, to 1e-4.
         """
         fitted = []
-        for features, labels, text in supports:
+        for features, labels, text, outlines in supports:
             named = {} if text is None else {"text": text}
+            if outlines is not None:
+                named["outlines"] = outlines
             fitted.append(clone(self).fit(features, labels, **named))
         return fitted
 

@@ -52,7 +52,7 @@ class TrainedClassifier(FewShotClassifier):
         copies = [clone(self) for _ in supports]
         alike: dict[tuple[int, ...], list[tuple[Self, NDArray[np.float32], NDArray[np.intp]]]] = {}
         for copy, support in zip(copies, supports, strict=True):
-            views, labels = copy.checked_support(*support)
+            views, labels = copy.checked_support(support.features, support.labels, support.text)
             alike.setdefault((*views.shape, len(copy.classes_)), []).append((copy, views, labels))
         together = self.together_on_cpu or torch.device(self.device).type != "cpu"
         for several in alike.values():

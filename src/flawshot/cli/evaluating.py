@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -35,6 +35,10 @@ def evaluate(
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="Where trained classifiers train: auto, cpu, cuda, ….")
     ] = "auto",
+    outline: Annotated[
+        Literal["auto", "off"],
+        typer.Option("--outline", help="auto: default is given the annotations' outlines too, as default-outline."),
+    ] = "off",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
@@ -48,6 +52,8 @@ def evaluate(
         raise FlawshotError(f"{json}: exists; name another file, move it away, or add --overwrite")
     opened = FeatureBank.open(bank)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
+    if outline == "auto":
+        names = ["default-outline" if name == "default" else name for name in names]
     sets = _shared(opened, episodes, product)
     with progress_bar("episodes") as progress:
         results = run(opened, sets, list(dict.fromkeys(names)), device=_device(device, names), progress=progress)

@@ -14,6 +14,8 @@ import numpy as np
 
 from flawshot.classifiers import make_classifier
 from flawshot.classifiers.base import Support
+from flawshot.classifiers.outline import Outline
+from flawshot.classifiers.outlined_ridge import OutlinedRidge
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
 from flawshot.evaluation.estimates import estimate_error, estimate_share
@@ -21,6 +23,7 @@ from flawshot.evaluation.intervals import DRAWS
 from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall
 from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
 from flawshot.evaluation.scores import Asked, Predictions, Resampled, resample
+from flawshot.outlines import catalog_outlines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +38,8 @@ __all__ = ["YARDSTICKS", "evaluate"]
 
 # What stands in every table beside the classifiers: the blind guess, and the best answer that never looks.
 YARDSTICKS = ("chance", "majority")
+# A yardstick that is a classifier: what the annotations' form alone gives away.
+OUTLINE = "outline"
 # Trained classifiers train so many episodes together; more would only take memory.
 EPISODES_AT_ONCE = 8
 
@@ -47,6 +52,19 @@ class _Task(NamedTuple):
     truth: NDArray[np.intp]
     asked: Asked
     ways: list[int]
+
+
+class _Inputs:
+    """What estimators may be shown of a bank's instances: features, and outlines, which are measured once."""
+
+    def __init__(self, bank: FeatureBank) -> None:
+        self.bank = bank
+        self._outlines: dict[str, NDArray[np.float32]] = {}
+
+    def outlines(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        new = [identifier for identifier in ids if identifier not in self._outlines]
+        self._outlines.update(zip(new, catalog_outlines(self.bank.catalog, new), strict=True))
+        return np.stack([self._outlines[identifier] for identifier in ids])
 
 
 def evaluate(
@@ -62,7 +80,8 @@ def evaluate(
     An estimator gets the support set's features and labels, if it needs them text features of the categories' names,
     and the query set's features, and nothing else. Intervals are percentiles of 10,000 bootstrap draws over seeds and
     query images together (the instances of an image, or of a group, stay together); where every query is right, or
-    every one wrong, Wilson's bound on their number.
+    every one wrong, Wilson's bound on their number. Beside the classifiers stand ``outline``, which sees
+    the annotations' outlines alone, chance, and the majority.
 
     Args:
         bank: The features; its catalog gives the labels.
@@ -76,6 +95,9 @@ def evaluate(
             features that an estimator needs.
     """
     estimators = _estimators(classifiers, device)
+    compared = list(estimators)
+    estimators.setdefault(OUTLINE, Outline())
+    inputs = _Inputs(bank)
     pairs = Counter((each.product, each.shots) for each in episode_sets)
     if not episode_sets:
         raise FlawshotError("nothing to evaluate: name at least one episode file")
@@ -95,15 +117,15 @@ def evaluate(
         if progress is not None:
             progress(next(done), total)
 
-    _warm_up(bank, _task(bank, episode_sets[0]), estimators)
+    _warm_up(inputs, _task(bank, episode_sets[0]), estimators)
     outcomes: Outcomes = {}
     for episodes in episode_sets:
         task = _task(bank, episodes)
-        for outcome in _outcomes(bank, task, estimators, tick):
+        for outcome in _outcomes(inputs, task, estimators, tick):
             outcomes[episodes.product, episodes.shots, outcome.run.classifier] = outcome
     return Results(
         runs=tuple(outcome.run for outcome in outcomes.values()),
-        comparisons=tuple(compare(outcomes, list(estimators))),
+        comparisons=tuple(compare(outcomes, compared)),
         means=tuple(average(outcomes)),
         provenance=_provenance(bank, episode_sets, estimators),
     )
@@ -128,7 +150,7 @@ def _estimators(
 
 
 def _outcomes(
-    bank: FeatureBank, task: _Task, estimators: Mapping[str, FewShotClassifier], tick: Callable[[], None]
+    inputs: _Inputs, task: _Task, estimators: Mapping[str, FewShotClassifier], tick: Callable[[], None]
 ) -> Iterator[Outcome]:
     """Every classifier, then every yardstick, on one product at one K."""
     made = {name: _blank(task) for name in estimators}
@@ -137,26 +159,28 @@ def _outcomes(
     total = len(task.episodes.episodes)
     for first in range(0, total, EPISODES_AT_ONCE):
         seeds = range(first, min(first + EPISODES_AT_ONCE, total))
-        supports = [_support(bank, task, seed) for seed in seeds]
-        fitted = {name: _fit(estimator, supports) for name, estimator in estimators.items()}
+        supports = [_support(inputs.bank, task, seed) for seed in seeds]
+        outlines = [inputs.outlines(task.episodes.episodes[seed].support) for seed in seeds]
+        fitted = {name: _fit(estimator, supports, outlines) for name, estimator in estimators.items()}
         for number, seed in enumerate(seeds):
-            query = bank.features([task.query[column] for column in task.asked.query[places[seed]]])
+            asked = [task.query[column] for column in task.asked.query[places[seed]]]
+            query, forms = inputs.bank.features(asked), inputs.outlines(asked)
             query.setflags(write=False)
             for name, (several, seconds) in fitted.items():
                 start = time.perf_counter()
-                probabilities = several[number].predict_proba(query)
+                probabilities = _ask(several[number], query, forms)
                 times[name].append((seconds, time.perf_counter() - start))
                 _note(task, places[seed], several[number], probabilities, made[name])
                 tick()
     for name in YARDSTICKS:
         made[name] = _yardstick(name, task)
         times[name] = [(0.0, 0.0)] * len(task.episodes.episodes)
-    key = f"{task.episodes.product}/{task.episodes.shots}"
+    key, views = f"{task.episodes.product}/{task.episodes.shots}", inputs.bank.manifest.shape[1]
     resampled = resample(list(made.values()), len(task.episodes.categories), key)
     for (name, predictions), values in zip(made.items(), resampled, strict=True):
         scores = _episode_scores(task, predictions, times[name])
         transductive = name in estimators and estimators[name].transductive
-        run = _run(name, task, predictions, scores, values, transductive=transductive, views=bank.manifest.shape[1])
+        run = _run(name, task, predictions, scores, values, transductive=transductive, views=views)
         decided = hashlib.blake2b(predictions.right.tobytes()).digest()
         yield Outcome(run, decided, task.asked.varies, values.accuracy)
 
@@ -191,8 +215,14 @@ def _support(bank: FeatureBank, task: _Task, seed: int) -> Support:
     return Support(features, np.array(named, dtype=object), text)
 
 
-def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[list[FewShotClassifier], float]:
+def _fit(
+    estimator: FewShotClassifier, supports: Sequence[Support], outlines: Sequence[NDArray[np.float32]]
+) -> tuple[list[FewShotClassifier], float]:
     """The estimator fitted to each support set, and the seconds that each took on average."""
+    if estimator.takes_outlines:
+        supports = [each._replace(features=forms[:, None]) for each, forms in zip(supports, outlines, strict=True)]
+    if estimator.beside_outlines:
+        supports = [each._replace(outlines=forms) for each, forms in zip(supports, outlines, strict=True)]
     if not estimator.needs_text:
         supports = [support._replace(text=None) for support in supports]
     start = time.perf_counter()
@@ -200,12 +230,22 @@ def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[lis
     return several, (time.perf_counter() - start) / len(supports)
 
 
-def _warm_up(bank: FeatureBank, task: _Task, estimators: Mapping[str, FewShotClassifier]) -> None:
+def _ask(fitted: FewShotClassifier, query: NDArray[np.float32], outlines: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a fitted estimator says of queries, shown what it takes of them."""
+    if fitted.takes_outlines:
+        return fitted.predict_proba(outlines[:, None])
+    if isinstance(fitted, OutlinedRidge):
+        return fitted.predict_proba(query, outlines)
+    return fitted.predict_proba(query)
+
+
+def _warm_up(inputs: _Inputs, task: _Task, estimators: Mapping[str, FewShotClassifier]) -> None:
     """Fit and ask each estimator once, untimed: what is done once a process, such as starting a GPU, is no fit's."""
-    support = _support(bank, task, 0)
+    support = _support(inputs.bank, task, 0)
+    outlines = inputs.outlines(task.episodes.episodes[0].support)
     for estimator in estimators.values():
-        (fitted,), _ = _fit(estimator, [support])
-        fitted.predict_proba(support.features)
+        (fitted,), _ = _fit(estimator, [support], [outlines])
+        _ask(fitted, np.asarray(support.features), outlines)
 
 
 def _note(

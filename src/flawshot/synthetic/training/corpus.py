@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Corpus", "CorpusPlan", "draw_corpus"]
+__all__ = ["Corpus", "CorpusPlan", "cut_view", "draw_corpus"]
 
 # What a scene's row of attributes holds, in order.
 ATTRIBUTES = ("flaw", "surface", "share", "tone", "elongation", "angle")
@@ -131,7 +131,7 @@ def _draw_product(task: tuple[CorpusPlan, Path, int]) -> tuple[int, NDArray[np.f
             share = math.sqrt(float(mask.sum())) / side
             attributes[place, instance] = (kind, surface, share, _tone(scene.image, mask), elongation, angle)
             for view in range(plan.views):
-                pixels[place, instance, view] = _view(
+                pixels[place, instance, view] = cut_view(
                     scene.image, mask, rng, plan.side, centred=plan.held_out, view=view
                 )
     with (folder / "pixels.u8").open("r+b") as file:
@@ -153,7 +153,7 @@ def _invent(plan: CorpusPlan, number: int, rng: random.Random) -> tuple[Product,
     return invent_product(rng, HELD_OUT_SURFACES), categories
 
 
-def _view(
+def cut_view(
     image: NDArray[np.uint8], mask: NDArray[np.bool_], rng: random.Random, side: int, *, centred: bool, view: int
 ) -> NDArray[np.uint8]:
     """A square crop around the flaw, uint8 ``[side, side, 4]``; beyond the picture it is zero."""
