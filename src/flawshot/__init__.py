@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from flawshot.same_sample import SameSamples, SampleGroup, find_same_samples
     from flawshot.shapes import Region, Shape, rasterise
     from flawshot.stats import count, measure
+    from flawshot.synthetic.data_set import DrawnProduct, draw_data_set
     from flawshot.views import View, ViewScheme, make_scheme
 
     __version__: str
@@ -125,6 +126,7 @@ _MODULES = {
     "query": ["query_catalog"],
     "same_sample": ["SameSamples", "SampleGroup", "find_same_samples"],
     "stats": ["count", "measure"],
+    "synthetic.data_set": ["DrawnProduct", "draw_data_set"],
     "views": ["View", "ViewScheme", "make_scheme"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -138,6 +140,7 @@ __all__ = [
     "ClipAdapter",
     "CosinePrototype",
     "Crops",
+    "DrawnProduct",
     "EncodeReport",
     "Encoder",
     "EncoderRecord",
@@ -177,6 +180,7 @@ __all__ = [
     "check_data",
     "count",
     "crop_views",
+    "draw_data_set",
     "encode_catalog",
     "evaluate",
     "export_masks",

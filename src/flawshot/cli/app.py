@@ -17,6 +17,7 @@ from flawshot.cli.exports import exports
 from flawshot.cli.imports import imports
 from flawshot.cli.querying import query
 from flawshot.cli.sampling import sample
+from flawshot.cli.synthesising import synth
 from flawshot.errors import FlawshotError
 
 __all__ = ["app", "main"]
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
-for command in (check, stats, query, crops, sample, encode, evaluate):
+for command in (synth, check, stats, query, crops, sample, encode, evaluate):
     app.command()(command)
 
 
