@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flawshot.crops import Crops, crop_views
     from flawshot.encoders.alpha_clip import AlphaClipEncoder
     from flawshot.encoders.base import Encoder
+    from flawshot.encoders.flawshot_tiny import TinyEncoder
     from flawshot.encoders.open_clip import OpenClipEncoder
     from flawshot.episodes import (
         Episode,
@@ -94,6 +95,7 @@ _MODULES = {
     "crops": ["Crops", "crop_views"],
     "encoders.alpha_clip": ["AlphaClipEncoder"],
     "encoders.base": ["Encoder"],
+    "encoders.flawshot_tiny": ["TinyEncoder"],
     "encoders.open_clip": ["OpenClipEncoder"],
     "episodes": [
         "Episode",
@@ -166,6 +168,7 @@ __all__ = [
     "SampleGroup",
     "Shape",
     "SoftKMeans",
+    "TinyEncoder",
     "TipAdapter",
     "TipAdapterF",
     "TransductiveRidge",

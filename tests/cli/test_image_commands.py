@@ -185,3 +185,31 @@ def test_all_leaves_out_what_needs_text_where_there_is_none_and_says_so(run, cat
     expected = "left out, for the bank has no text features of the categories: zero-shot, tip-adapter"
     assert expected in done.stderr.splitlines()
     assert {each["classifier"] for each in json.loads(done.stdout)["runs"]} == {"knn", "chance", "majority"}
+
+
+def test_encode_needs_no_model(run, data):
+    """The embedded encoder says what it is, takes its own views, and needs nothing from outside."""
+    result = run("encode", data, "--out", "bank")
+    assert result.exit_code == 0, result.output
+    assert "flawshot-tiny: a small encoder trained on drawn surfaces" in result.output
+    assert "--model ViT-L-14-quickgelu --pretrained openai" in result.output
+    assert "bank: 4 instances x 3 views x 1 tokens x 368; 4 encoded" in result.output
+    views = FeatureBank.open("bank").manifest.views
+    assert (views.scheme, views.sizes) == ("centre3", ("1.5x", "2x", "3x"))
+    assert "3 views x 1 tokens x 128" in run("encode", data, "--out", "other", "--layer", "projection").output
+    assert "5 views" not in run("encode", data, "--out", "mso", "--views", "mso", "--view-size", "64,96").output
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        pytest.param(["--pretrained", "openai"], "--pretrained: is nothing that flawshot-tiny takes", id="weights"),
+        pytest.param(["--patch-tokens", "2"], "--patch-tokens: is nothing that flawshot-tiny takes", id="tokens"),
+        pytest.param(["--region", "masked"], "--region masked: flawshot-tiny takes alpha", id="region"),
+        pytest.param(["--model", "ViT-B-32"], "--pretrained: say which weights of ViT-B-32", id="other model"),
+    ],
+)
+def test_what_the_embedded_encoder_does_not_take(run, data, options, line):
+    result = run("encode", data, "--out", "bank", *options)
+    assert isinstance(result.exception, FlawshotError)
+    assert str(result.exception).startswith(line)

@@ -10,6 +10,7 @@ import typer
 from flawshot.cli.options import DataArgument, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
 
 if TYPE_CHECKING:
+    from flawshot.encoders.flawshot_tiny import TinyEncoder
     from flawshot.encoders.open_clip import OpenClipEncoder
     from flawshot.views import ViewScheme
 
@@ -37,21 +38,33 @@ def encode(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", metavar="BANK", help="The feature bank's folder.")],
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="A model that open_clip knows, such as ViT-B-32.")
-    ],
-    pretrained: Annotated[
         str,
-        typer.Option("--pretrained", metavar="TAG|FILE", help="One of its tags (downloaded once), or a local file."),
-    ],
-    region: Annotated[
-        Literal["crop", "masked", "mask-pool", "alpha"],
+        typer.Option("--model", metavar="NAME", help="flawshot-tiny, or a model that open_clip knows, as ViT-B-32."),
+    ] = "flawshot-tiny",
+    pretrained: Annotated[
+        str | None,
         typer.Option(
-            "--region", help="How the mask enters: not at all, background dimmed, tokens inside it, AlphaCLIP."
+            "--pretrained",
+            metavar="TAG|FILE",
+            help="One of its tags (downloaded once), or a local file; flawshot-tiny brings its own.",
         ),
-    ] = "crop",
+    ] = None,
+    region: Annotated[
+        Literal["crop", "masked", "mask-pool", "alpha"] | None,
+        typer.Option(
+            "--region",
+            help="How the mask enters: not at all, background dimmed, tokens inside it, as a channel (AlphaCLIP).",
+            show_default="crop; alpha for flawshot-tiny",
+        ),
+    ] = None,
     layer: Annotated[
-        Literal["projection", "trunk"], typer.Option("--layer", help="CLIP's shared space, or what stands before it.")
-    ] = "projection",
+        Literal["projection", "trunk"] | None,
+        typer.Option(
+            "--layer",
+            help="CLIP's shared space, or what stands before it.",
+            show_default="projection; trunk for flawshot-tiny",
+        ),
+    ] = None,
     patch_tokens: Annotated[
         int, typer.Option("--patch-tokens", metavar="N", min=0, help="Patch tokens nearest to the first, beside it.")
     ] = 0,
@@ -64,7 +77,15 @@ def encode(
             "--prompts", metavar="FILE", help="What the text tower reads of the categories, as JSON; else as before."
         ),
     ] = None,
-    views: ViewsOption = "mso",
+    views: Annotated[
+        str | None,
+        typer.Option(
+            "--views",
+            metavar="NAME",
+            help="View scheme: none ms mo mr mf mso msf msr mor mso_bbox centre3 cross15.",
+            show_default="mso; for flawshot-tiny centre3 of 1.5x,2x,3x",
+        ),
+    ] = None,
     view_size: SizeOption = None,
     border: BorderOption = "zero",
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, ….")] = "auto",
@@ -89,7 +110,7 @@ def encode(
     from flawshot.prompts import read_prompts
 
     read = None if prompts is None else read_prompts(prompts)
-    scheme = _scheme(views, view_size, border)
+    scheme = _encode_scheme(model, views, view_size, border)
     sizes = [0] if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")
     if len(sizes) > 1:
         raise FlawshotError(f"--batch-size {batch_size!r}: must be one number, or auto")
@@ -127,20 +148,38 @@ def encode(
     )
 
 
+def _encode_scheme(
+    model: str, views: str | None, view_size: str | None, border: Literal["zero", "reflect", "shift"]
+) -> ViewScheme:
+    """The views asked for; those that flawshot-tiny was trained on the like of, where none are."""
+    from flawshot.encoders.flawshot_tiny import TINY, TINY_VIEWS
+
+    if model != TINY:
+        return _scheme(views or "mso", view_size, border)
+    name, sizes = TINY_VIEWS
+    return _scheme(views or name, view_size or ",".join(sizes), border)
+
+
 def _encoder(
     model: str,
-    pretrained: str,
-    region: Literal["crop", "masked", "mask-pool", "alpha"],
-    layer: Literal["projection", "trunk"],
+    pretrained: str | None,
+    region: Literal["crop", "masked", "mask-pool", "alpha"] | None,
+    layer: Literal["projection", "trunk"] | None,
     patch_tokens: int,
     activation: Literal["gelu", "quickgelu"] | None,
     device: str,
     precision: str,
 ) -> OpenClipEncoder:
     from flawshot.encoders.alpha_clip import AlphaClipEncoder
+    from flawshot.encoders.flawshot_tiny import TINY
     from flawshot.encoders.open_clip import OpenClipEncoder
     from flawshot.errors import FlawshotError
 
+    if model == TINY:
+        return _tiny(pretrained, region, layer, patch_tokens, activation, device, precision)
+    if pretrained is None:
+        raise FlawshotError(f"--pretrained: say which weights of {model}: one of its tags, such as openai, or a file")
+    region, layer = region or "crop", layer or "projection"
     if region == "alpha":
         if activation == "gelu":
             raise FlawshotError("--activation gelu: AlphaCLIP's weights have QuickGELU; leave the option away")
@@ -156,6 +195,33 @@ def _encoder(
         activation=activation,
         device=device,
         precision=precision,
+    )
+
+
+def _tiny(
+    pretrained: str | None,
+    region: Literal["crop", "masked", "mask-pool", "alpha"] | None,
+    layer: Literal["projection", "trunk"] | None,
+    patch_tokens: int,
+    activation: str | None,
+    device: str,
+    precision: str,
+) -> TinyEncoder:
+    from flawshot.cli.console import say
+    from flawshot.encoders.flawshot_tiny import TINY, TinyEncoder
+    from flawshot.errors import FlawshotError
+
+    for name, given in (("--pretrained", pretrained), ("--patch-tokens", patch_tokens), ("--activation", activation)):
+        if given:
+            raise FlawshotError(f"{name}: is nothing that {TINY} takes; leave it away, or name another --model")
+    if region in {"masked", "mask-pool"}:
+        raise FlawshotError(f"--region {region}: {TINY} takes alpha (it sees the mask) or crop (it does not)")
+    say(
+        f"{TINY}: a small encoder trained on drawn surfaces, for a first answer; for serious work name a real CLIP: "
+        "--model ViT-L-14-quickgelu --pretrained openai"
+    )
+    return TinyEncoder(
+        region="crop" if region == "crop" else "alpha", layer=layer or "trunk", device=device, precision=precision
     )
 
 

@@ -2,23 +2,100 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import open_clip
 import torch
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
-from flawshot.encoders.open_clip import empty_model
+from flawshot.encoders.open_clip import OpenClipEncoder, empty_model, load_into
+from flawshot.encoders.weights import read_weights
+from flawshot.errors import FlawshotError
+from flawshot.files import Document, read_document
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["TINY", "MaskedStem", "empty_tiny_model", "tiny_input"]
+    from flawshot.encoders.open_clip import Layer
+
+__all__ = ["TINY", "TINY_VIEWS", "MaskedStem", "TinyEncoder", "TinyRecord", "empty_tiny_model", "tiny_input"]
 
 TINY = "flawshot-tiny"
+# The views that it was trained on the like of, and that its figures are of: a scheme and its sizes.
+TINY_VIEWS = ("centre3", ("1.5x", "2x", "3x"))
 FOLDER = Path(str(files("flawshot.encoders").joinpath("tiny")))
+TinyRegion = Literal["crop", "alpha"]
+
+
+class TinyRecord(Document):
+    """What is said of the packaged weights; ``flawshot-tiny.record.json``.
+
+    Attributes:
+        sha256: Of the weights file.
+        commit: The commit whose code trained them.
+        command: The command that trained them.
+        recipe: The training's parameters, its seed among them.
+    """
+
+    format: Literal["flawshot-tiny"]
+    version: Literal[1]
+    sha256: str
+    commit: str
+    command: str
+    recipe: dict[str, int | float]
+
+
+class TinyEncoder(OpenClipEncoder):
+    """flawshot-tiny: a RegNetX-002 at 96 px, 2.3 million parameters, trained on drawn surfaces with drawn flaws.
+
+    Its weights come with the package; nothing is downloaded. ``docs/embedded-encoder.md`` says what it can and cannot
+    do. It is no general CLIP: names of categories mean nothing to it beyond the flaws that it was drawn.
+
+    Args:
+        region: ``alpha`` (the mask is a fourth channel) or ``crop`` (the mask is absent).
+        layer: ``trunk`` (368 features) or ``projection`` (128, the space that was shared with captions in training).
+        device: ``auto``, ``cpu``, ``cuda``, ….
+        precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
+
+    Raises:
+        FlawshotError: If there is no such region or layer, or the packaged weights are missing or not those that the
+            record beside them names.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: TinyRegion = "alpha",
+        layer: Layer = "trunk",
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        if region not in get_args(TinyRegion):
+            raise FlawshotError(f"--region {region!r}: {TINY} takes alpha (it sees the mask) or crop (it does not)")
+        path = FOLDER / f"{TINY}.safetensors"
+        remedy = "install flawshot again"
+        record = read_document(FOLDER / f"{TINY}.record.json", TinyRecord, remedy)
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != record.sha256:
+            raise FlawshotError(f"{path}: is missing or not the file that was packaged; {remedy}")
+        built = empty_tiny_model()
+        load_into(
+            built,
+            {
+                name: tensor.float() if tensor.is_floating_point() else tensor
+                for name, tensor in read_weights(path).items()
+            },
+            path,
+        )
+        built.visual.to(memory_format=torch.channels_last)
+        self._set_up(built, TINY, str(path), layer, region, 0, device, precision, [])
+        self.record = self.record.model_copy(update={"name": TINY, "tokens": ("mean",)})
+
+    def _input(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        seen = masks[:, None].float()
+        return tiny_input(images.permute(0, 3, 1, 2).float(), seen if self._region == "alpha" else seen * 0)
 
 
 class MaskedStem(torch.nn.Module):

@@ -1,0 +1,45 @@
+"""How many crops a second the embedded encoder does: bare, and end to end from drawn images on disk.
+
+python benchmarks/encode_tiny.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+import flawshot
+from drawn import draw_products
+from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
+from flawshot.encoding import encode_rows
+from flawshot.views import make_scheme
+
+BATCH, ROUNDS = 32, 40
+
+
+def main() -> None:
+    """Print both rates and their ratio."""
+    encoder = TinyEncoder(device="cpu")
+    images = torch.randint(0, 256, (BATCH, encoder.side, encoder.side, 3), dtype=torch.uint8)
+    masks = torch.zeros(BATCH, encoder.side, encoder.side, dtype=torch.uint8)
+    encoder.encode(images, masks)
+    start = time.perf_counter()
+    for _ in range(ROUNDS):
+        encoder.encode(images, masks)
+    bare = BATCH * ROUNDS / (time.perf_counter() - start)
+    with tempfile.TemporaryDirectory() as name:
+        draw_products(Path(name), products=2, per_category=20)
+        catalog = flawshot.Catalog.open(Path(name), layout="{product}/**")
+        scheme = make_scheme(*TINY_VIEWS)
+        start = time.perf_counter()
+        rows = sum(1 for _ in encode_rows(catalog, range(len(catalog)), encoder, scheme))
+        whole = rows * len(scheme.views) / (time.perf_counter() - start)
+    rates = f"bare {bare:.0f} crops/s; end to end {whole:.0f} crops/s ({whole / bare:.2f})"
+    print(f"{torch.get_num_threads()} threads: {rates}")
+
+
+if __name__ == "__main__":
+    main()
