@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -63,7 +62,7 @@ def test_the_page_is_silent_and_asks_for_nothing_else(page):
 
 def test_hostile_names_are_text_everywhere(page):
     heads = page.locator(".confusion thead th").all_text_contents()
-    assert sorted(heads) == sorted(json.dumps(name)[1:-1].replace('\\"', '"').replace("\\\\", "\\") for name in HOSTILE)
+    assert sorted(heads) == sorted(HOSTILE)
     assert any("<script>alert(1)</script>" in text for text in page.locator("svg text").all_text_contents())
     assert page.locator("img[src=x]").count() == 0
     assert page.seen == []
@@ -76,10 +75,9 @@ def test_figures_are_those_of_the_results(page, results):
     run = next(run for run in results.runs if (run.classifier, run.shots) == ("prototype", 3))
     counts = list(map(int, page.locator(".confusion td b").all_text_contents()))
     assert counts == [count for row in run.confusion for count in row]
-    assert (
-        percent(run.accuracy.mean, run.accuracy.ci95).replace(" ", " % of 48 query", 1)[:5]
-        in page.locator("#answer").text_content()
-    )
+    mean, interval = percent(run.accuracy.mean, run.accuracy.ci95).split(" ", 1)
+    answer = page.locator("#answer").text_content()
+    assert answer.startswith(f"At 3 shots prototype is right on {mean} % of {run.n_query} query instances {interval}")
 
 
 def test_charts_have_their_marks(page):
