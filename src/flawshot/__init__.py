@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from flawshot.mvrec_bank import import_mvrec_features
     from flawshot.prompts import Prompts, read_prompts
     from flawshot.query import query_catalog
+    from flawshot.report import write_report
     from flawshot.same_sample import SameSamples, SampleGroup, find_same_samples
     from flawshot.shapes import Region, Shape, rasterise
     from flawshot.stats import count, measure
@@ -126,6 +127,7 @@ _MODULES = {
     "prompts": ["Prompts", "read_prompts"],
     "shapes": ["Region", "Shape", "rasterise"],
     "query": ["query_catalog"],
+    "report": ["write_report"],
     "same_sample": ["SameSamples", "SampleGroup", "find_same_samples"],
     "stats": ["count", "measure"],
     "synthetic.data_set": ["DrawnProduct", "draw_data_set"],
@@ -215,6 +217,7 @@ __all__ = [
     "write_detailed",
     "write_episodes",
     "write_labelme",
+    "write_report",
 ]
 
 

@@ -16,6 +16,7 @@ from flawshot.cli.evaluating import evaluate
 from flawshot.cli.exports import exports
 from flawshot.cli.imports import imports
 from flawshot.cli.querying import query
+from flawshot.cli.reporting import report
 from flawshot.cli.sampling import sample
 from flawshot.cli.synthesising import synth
 from flawshot.errors import FlawshotError
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
-for command in (synth, check, stats, query, crops, sample, encode, evaluate):
+for command in (synth, check, stats, query, crops, sample, encode, evaluate, report):
     app.command()(command)
 
 

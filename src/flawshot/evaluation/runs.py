@@ -15,10 +15,11 @@ import numpy as np
 from flawshot.classifiers import make_classifier
 from flawshot.classifiers.base import Support
 from flawshot.errors import FeatureBankError, FlawshotError
+from flawshot.evaluation.answers import record_answers
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
 from flawshot.evaluation.estimates import estimate_error, estimate_share
 from flawshot.evaluation.intervals import DRAWS
-from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall
+from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall, reliability
 from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
 from flawshot.evaluation.scores import Asked, Predictions, Resampled, resample
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.episodes import EpisodeSet
+    from flawshot.evaluation.results import Answers
     from flawshot.features import FeatureBank
 
 __all__ = ["YARDSTICKS", "evaluate"]
@@ -97,15 +99,17 @@ def evaluate(
 
     _warm_up(bank, _task(bank, episode_sets[0]), estimators)
     outcomes: Outcomes = {}
+    answers: list[Answers] = []
     for episodes in episode_sets:
         task = _task(bank, episodes)
-        for outcome in _outcomes(bank, task, estimators, tick):
+        for outcome in _outcomes(bank, task, estimators, tick, answers):
             outcomes[episodes.product, episodes.shots, outcome.run.classifier] = outcome
     return Results(
         runs=tuple(outcome.run for outcome in outcomes.values()),
         comparisons=tuple(compare(outcomes, list(estimators))),
         means=tuple(average(outcomes)),
         provenance=_provenance(bank, episode_sets, estimators),
+        answers=tuple(answers),
     )
 
 
@@ -128,9 +132,13 @@ def _estimators(
 
 
 def _outcomes(
-    bank: FeatureBank, task: _Task, estimators: Mapping[str, FewShotClassifier], tick: Callable[[], None]
+    bank: FeatureBank,
+    task: _Task,
+    estimators: Mapping[str, FewShotClassifier],
+    tick: Callable[[], None],
+    answers: list[Answers],
 ) -> Iterator[Outcome]:
-    """Every classifier, then every yardstick, on one product at one K."""
+    """Every classifier, then every yardstick, on one product at one K; what they answered joins ``answers``."""
     made = {name: _blank(task) for name in estimators}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in estimators}
     places = task.asked.episodes()
@@ -151,6 +159,7 @@ def _outcomes(
     for name in YARDSTICKS:
         made[name] = _yardstick(name, task)
         times[name] = [(0.0, 0.0)] * len(task.episodes.episodes)
+    answers.append(record_answers(bank, task.episodes, task.query, task.asked, made))
     key = f"{task.episodes.product}/{task.episodes.shots}"
     resampled = resample(list(made.values()), len(task.episodes.categories), key)
     for (name, predictions), values in zip(made.items(), resampled, strict=True):
@@ -291,6 +300,7 @@ def _run(
         per_category=per_category,
         confusion=confusion,
         episodes=tuple(scores),
+        reliability=reliability(predictions.confidence, predictions.right),
     )
 
 
