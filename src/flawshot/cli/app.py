@@ -11,6 +11,7 @@ import typer
 
 from flawshot.cli.annotations import stats
 from flawshot.cli.checking import check
+from flawshot.cli.demonstrating import demo
 from flawshot.cli.encoding import crops, encode
 from flawshot.cli.evaluating import evaluate
 from flawshot.cli.exports import exports
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
-for command in (synth, check, stats, query, crops, sample, encode, evaluate, report):
+for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report):
     app.command()(command)
 
 
