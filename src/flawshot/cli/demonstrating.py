@@ -34,14 +34,15 @@ def demo(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="DIR", help="Where all of it goes.", show_default="flawshot-demo, with the data's name"
+            "--out",
+            metavar="DIR",
+            help="Where all of it goes.",
+            show_default="flawshot-demo; with --data, flawshot-demo-<its name>",
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data", metavar="DIR", help="Your own Labelme folder, instead of drawn images.", show_default=""
-        ),
+        typer.Option("--data", metavar="DIR", help="Your own Labelme folder, instead of drawn images."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="Another one draws another product.", show_default="0")
