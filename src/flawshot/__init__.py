@@ -63,9 +63,11 @@ if TYPE_CHECKING:
     from flawshot.mvrec_bank import import_mvrec_features
     from flawshot.prompts import Prompts, read_prompts
     from flawshot.query import query_catalog
+    from flawshot.report import write_report
     from flawshot.same_sample import SameSamples, SampleGroup, find_same_samples
     from flawshot.shapes import Region, Shape, rasterise
     from flawshot.stats import count, measure
+    from flawshot.synthetic.data_set import DrawnProduct, draw_data_set
     from flawshot.views import View, ViewScheme, make_scheme
 
     __version__: str
@@ -125,8 +127,10 @@ _MODULES = {
     "prompts": ["Prompts", "read_prompts"],
     "shapes": ["Region", "Shape", "rasterise"],
     "query": ["query_catalog"],
+    "report": ["write_report"],
     "same_sample": ["SameSamples", "SampleGroup", "find_same_samples"],
     "stats": ["count", "measure"],
+    "synthetic.data_set": ["DrawnProduct", "draw_data_set"],
     "views": ["View", "ViewScheme", "make_scheme"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -140,6 +144,7 @@ __all__ = [
     "ClipAdapter",
     "CosinePrototype",
     "Crops",
+    "DrawnProduct",
     "EncodeReport",
     "Encoder",
     "EncoderRecord",
@@ -180,6 +185,7 @@ __all__ = [
     "check_data",
     "count",
     "crop_views",
+    "draw_data_set",
     "encode_catalog",
     "evaluate",
     "export_masks",
@@ -211,6 +217,7 @@ __all__ = [
     "write_detailed",
     "write_episodes",
     "write_labelme",
+    "write_report",
 ]
 
 

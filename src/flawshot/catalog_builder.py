@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,10 @@ from flawshot.data_folder import find_image
 from flawshot.errors import AnnotationError, Problem
 from flawshot.formats.labelme import image_size, parse_labelme
 from flawshot.instances import instances_of
+from flawshot.parallel import cores, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from flawshot.formats.labelme import LabelmeFile
@@ -105,10 +104,11 @@ def build_table(
         AnnotationError: The first error, if ``strict``.
     """
     if workers is None:
-        workers = _cores() if len(paths) >= FILES_FOR_WORKERS else 1
+        workers = cores() if len(paths) >= FILES_FOR_WORKERS else 1
     chunks = [paths[start : start + FILES_AT_ONCE] for start in range(0, len(paths), FILES_AT_ONCE)]
     tables, done = [SCHEMA.empty_table()], 0
-    with closing(_read_chunks(root, chunks, layout, workers)) as read:
+    tasks = [(root, chunk, layout) for chunk in chunks]
+    with closing(in_order(_read_chunk, tasks, workers if len(chunks) > 1 else 1)) as read:
         for chunk, (table, found) in zip(chunks, read, strict=True):
             problems += found
             if strict:
@@ -125,31 +125,6 @@ def stop_at_error(problems: Sequence[Problem]) -> None:
     for problem in problems:
         if problem.severity == "error":
             raise AnnotationError(problem)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _read_chunks(
-    root: Path, chunks: Sequence[Sequence[str]], layout: Layout, workers: int
-) -> Generator[tuple[pa.Table, list[Problem]], None, None]:
-    """Each chunk's rows and problems, in order; no more chunks are under way than twice the workers."""
-    if workers == 1 or len(chunks) < 2:
-        for chunk in chunks:
-            yield _read_chunk(root, chunk, layout)
-        return
-    import joblib  # noqa: PLC0415 - few need it
-
-    # Fresh interpreters, which a thread of ours cannot have locked, and which need no main guard in a user's script.
-    parallel = joblib.Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
-    made = parallel(joblib.delayed(_read_chunk)(root, chunk, layout) for chunk in chunks)
-    try:
-        for each in made:  # noqa: UP028 - yield from would close it, and let it warn, on its own
-            yield each
-    finally:
-        with warnings.catch_warnings(action="ignore"):  # that chunks are given up where the first error stops all
-            made.close()
 
 
 def _read_chunk(root: Path, paths: Sequence[str], layout: Layout) -> tuple[pa.Table, list[Problem]]:

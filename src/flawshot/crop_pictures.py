@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flawshot.instances import Instance
     from flawshot.views import ViewScheme
 
-__all__ = ["contact_sheet", "file_name", "write_plain", "write_sheets"]
+__all__ = ["contact_sheet", "file_name", "outlined", "write_plain", "write_sheets"]
 
 OUTLINE = (255, 60, 0)
 GAP = 4
@@ -95,12 +95,13 @@ def contact_sheet(crops: Crops) -> Image.Image:
     sheet = Image.new("RGB", (across * (side + GAP) + GAP, down * (side + GAP) + GAP), (30, 30, 30))
     for number in range(count):
         row, column = divmod(number, across)
-        view = _outlined(crops.images[number], crops.masks[number])
+        view = outlined(crops.images[number], crops.masks[number])
         sheet.paste(view, (GAP + column * (side + GAP), GAP + row * (side + GAP)))
     return sheet
 
 
-def _outlined(pixels: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Image.Image:
+def outlined(pixels: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Image.Image:
+    """One view, uint8 ``[side, side, 3]``, with its mask's outline, uint8 ``[side, side]``, drawn over it."""
     inside = Image.fromarray(((mask > 127) * 255).astype(np.uint8))
     edge = np.asarray(inside.filter(ImageFilter.MaxFilter(3))) != np.asarray(inside)
     drawn = pixels.copy()

@@ -176,9 +176,9 @@ def test_results_are_read_as_they_were_written_and_nothing_else_is(bank, episode
     results.save(path)
     assert Results.load(path) == results
     document = json.loads(path.read_text())
-    assert (document["format"], document["version"]) == ("flawshot-results", 1)
+    assert (document["format"], document["version"]) == ("flawshot-results", 2)
     for change, field in [
-        ({"version": 2}, "version"),
+        ({"version": 3}, "version"),
         ({"format": "x"}, "format"),
         ({"runs": [{"product": 3}]}, r"runs\.0"),
         ({"means": None}, "means"),
@@ -187,6 +187,33 @@ def test_results_are_read_as_they_were_written_and_nothing_else_is(bank, episode
         with pytest.raises(FlawshotError, match=field) as caught:
             Results.load(path)
         assert "\n" not in str(caught.value)
+
+
+def test_results_of_version_1_are_still_read(bank, episodes, tmp_path):
+    results = evaluate(bank, episodes[:1], NAMES)
+    document = results.model_dump(mode="json", exclude={"answers": True, "runs": {"__all__": {"reliability"}}})
+    (tmp_path / "old.json").write_text(json.dumps(document | {"version": 1}))
+    old = Results.load(tmp_path / "old.json")
+    assert old.answers == ()
+    assert old.runs[0].reliability is None
+    assert old.runs[0].accuracy == results.runs[0].accuracy
+
+
+def test_answers_are_those_that_were_scored(bank, episodes):
+    results = evaluate(bank, episodes, NAMES)
+    category = dict(zip(bank.catalog.column("id"), bank.catalog.column("category"), strict=True))
+    for answers, each in zip(results.answers, episodes, strict=True):
+        support = {episode.seed: episode.support for episode in each.episodes}
+        for seed, near in zip(answers.seed, answers.nearest, strict=True):
+            assert {answers.ids[number] for number in near} <= set(support[seed])
+        for run in results.runs:
+            if (run.product, run.shots) != (answers.product, answers.shots) or run.classifier not in NAMES:
+                continue
+            assert [run.categories[n] for n in answers.true] == [category[name] for name in answers.ids]
+            given = answers.predicted[run.classifier]
+            right = [answers.true[number] == each for number, each in zip(answers.query, given, strict=True)]
+            assert sum(right) == sum(run.confusion[n][n] for n in range(len(run.categories)))
+            assert sum(count for count, _, _ in run.reliability) == len(right)
 
 
 @pytest.mark.parametrize(

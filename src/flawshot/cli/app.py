@@ -11,12 +11,15 @@ import typer
 
 from flawshot.cli.annotations import stats
 from flawshot.cli.checking import check
+from flawshot.cli.demonstrating import demo
 from flawshot.cli.encoding import crops, encode
 from flawshot.cli.evaluating import evaluate
 from flawshot.cli.exports import exports
 from flawshot.cli.imports import imports
 from flawshot.cli.querying import query
+from flawshot.cli.reporting import report
 from flawshot.cli.sampling import sample
+from flawshot.cli.synthesising import synth
 from flawshot.errors import FlawshotError
 
 __all__ = ["app", "main"]
@@ -32,7 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
-for command in (check, stats, query, crops, sample, encode, evaluate):
+for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report):
     app.command()(command)
 
 

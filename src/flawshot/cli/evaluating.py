@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -32,6 +34,12 @@ def evaluate(
     per_category: Annotated[
         bool, typer.Option("--per-category", help="Print every category's accuracy, of several products too.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE.html", help="Write the results as one page to look at.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DATA", help="The images' folder, for the report's gallery.")
+    ] = None,
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="Where trained classifiers train: auto, cpu, cuda, ….")
     ] = "auto",
@@ -43,6 +51,7 @@ def evaluate(
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
     from flawshot.cli.console import print_json, progress_bar
+    from flawshot.cli.reporting import save_report, stamped
     from flawshot.cli.tables import print_results
     from flawshot.errors import FlawshotError
     from flawshot.evaluation import evaluate as run
@@ -50,6 +59,9 @@ def evaluate(
 
     if json not in {None, "-"} and Path(str(json)).exists() and not overwrite:
         raise FlawshotError(f"{json}: exists; name another file, move it away, or add --overwrite")
+    if report is not None and report.exists() and not overwrite:
+        raise FlawshotError(f"{report}: exists; name another file, move it away, or add --overwrite")
+    started, clock = datetime.now(UTC), time.perf_counter()
     opened = FeatureBank.open(bank)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     if outline == "auto":
@@ -57,10 +69,13 @@ def evaluate(
     sets = _shared(opened, episodes, product)
     with progress_bar("episodes") as progress:
         results = run(opened, sets, list(dict.fromkeys(names)), device=_device(device, names), progress=progress)
+    results = stamped(results, started, time.perf_counter() - clock)
     if json != "-":
         print_results(results, per_category=per_category)
     if json is not None:
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
+    if report is not None:
+        save_report(results, report, data, overwrite=overwrite)
 
 
 def _device(wanted: str, names: list[str]) -> str:

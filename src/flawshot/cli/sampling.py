@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flawshot.catalog import Catalog
     from flawshot.episodes import EpisodeSet
 
-__all__ = ["sample"]
+__all__ = ["read_groups", "sample"]
 
 
 def sample(
@@ -84,7 +84,7 @@ def sample(
         raise EpisodeError(
             f"{data}: no product has {wanted} categories; if its folders are categories, add --layout '**'"
         )
-    groups = None if group is None else _groups(group, catalog.select(names))
+    groups = None if group is None else read_groups(group, catalog.select(names))
     made = []
     for name in names:
         sets = [
@@ -114,7 +114,8 @@ def _refuse_foreign(protocol: str, of_tasks: dict[str, int | None], of_others: d
             raise EpisodeError(f"{option}: {fitting}")
 
 
-def _groups(group: str, catalog: Catalog) -> dict[str, str]:
+def read_groups(group: str, catalog: Catalog) -> dict[str, str]:
+    """The group of each image, as ``--group`` says it: a regular expression, or a table."""
     from flawshot.episodes import groups_from_csv, groups_from_regex
 
     images = catalog.column("image")

@@ -9,6 +9,7 @@ from flawshot.episodes.episode_files import (
 )
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.groups import groups_from_csv, groups_from_regex
+from flawshot.episodes.possible import Possible, sample_possible
 from flawshot.episodes.sampling import PROTOCOLS, sample_episodes, sample_tasks, stream_tasks
 from flawshot.episodes.verification import verify
 
@@ -16,12 +17,14 @@ __all__ = [
     "PROTOCOLS",
     "Episode",
     "EpisodeSet",
+    "Possible",
     "episode_product",
     "find_episode_files",
     "groups_from_csv",
     "groups_from_regex",
     "read_episodes",
     "sample_episodes",
+    "sample_possible",
     "sample_tasks",
     "stream_tasks",
     "verify",

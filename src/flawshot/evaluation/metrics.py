@@ -15,6 +15,7 @@ __all__ = [
     "confusion_matrix",
     "expected_calibration_error",
     "macro_recall",
+    "reliability",
 ]
 
 CALIBRATION_BINS = 10
@@ -65,3 +66,16 @@ def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[n
     """
     gaps = np.bincount(calibration_bins(confidence), weights=right - confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(right))
+
+
+def reliability(confidence: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[tuple[int, float, float], ...]:
+    """Of each of ten bins of confidence: how many predictions, their mean confidence, their share right.
+
+    >>> reliability(np.array([0.95, 0.97]), np.array([1.0, 0.0]))[9]
+    (2, 0.96, 0.5)
+    """
+    bins = calibration_bins(confidence)
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    sums = (np.bincount(bins, weights=values, minlength=CALIBRATION_BINS) for values in (confidence, right))
+    means = (values / np.maximum(counts, 1) for values in sums)
+    return tuple(zip(counts.tolist(), *(each.tolist() for each in means), strict=True))

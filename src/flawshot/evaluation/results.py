@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from flawshot.files import Document, read_document, write_json
 
-__all__ = ["CategoryScore", "Comparison", "EpisodeScore", "Estimate", "MeanScore", "Results", "Run"]
+__all__ = ["Answers", "CategoryScore", "Comparison", "EpisodeScore", "Estimate", "MeanScore", "Results", "Run"]
 
 Interval = tuple[float, float]
 
@@ -69,6 +69,8 @@ class Run(Document):
         per_category: Accuracy by true category.
         confusion: Counts summed over seeds, rows true; None for ``chance``.
         episodes: The seeds' own figures.
+        reliability: Of each of ten bins of confidence, over all seeds: queries, mean confidence, share right; None in
+            files of version 1.
     """
 
     product: str
@@ -84,6 +86,35 @@ class Run(Document):
     per_category: dict[str, CategoryScore]
     confusion: tuple[tuple[int, ...], ...] | None
     episodes: tuple[EpisodeScore, ...]
+    reliability: tuple[tuple[int, float, float], ...] | None = None
+
+
+class Answers(Document):
+    """What the queries of one product and K were given, for looking at.
+
+    Attributes:
+        product: The product.
+        shots: K.
+        ids: The instances that the other fields number: those asked, and the nearest.
+        true: Each instance's category, a number into the runs' ``categories``.
+        seed: Each query's episode.
+        query: Which instance each query is.
+        predicted: By classifier, the category's number for each query.
+        probability: By classifier, the probability given to it, to four digits.
+        nearest: The support instances of the greatest cosine of mean views to each query, nearest first.
+        left_out: Queries that were asked and scored, but are not listed, for there are too many.
+    """
+
+    product: str
+    shots: int
+    ids: tuple[str, ...]
+    true: tuple[int, ...]
+    seed: tuple[int, ...]
+    query: tuple[int, ...]
+    predicted: dict[str, tuple[int, ...]]
+    probability: dict[str, tuple[float, ...]]
+    nearest: tuple[tuple[int, ...], ...]
+    left_out: int
 
 
 class Comparison(Document):
@@ -113,14 +144,16 @@ class Results(Document):
         comparisons: Paired differences to the first classifier named, on the same draws.
         means: Mean accuracies over the products, where there are several.
         provenance: What was run on: encoder, views, protocol, fingerprints, versions.
+        answers: What each query was given, by product and K; empty in files of version 1.
     """
 
     format: Literal["flawshot-results"] = "flawshot-results"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
     means: tuple[MeanScore, ...]
     provenance: dict[str, Any]
+    answers: tuple[Answers, ...] = ()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the results as JSON.

@@ -17,10 +17,11 @@ from flawshot.classifiers.base import Support
 from flawshot.classifiers.outline import Outline
 from flawshot.classifiers.outlined_ridge import OutlinedRidge
 from flawshot.errors import FeatureBankError, FlawshotError
+from flawshot.evaluation.answers import record_answers
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
 from flawshot.evaluation.estimates import estimate_error, estimate_share
 from flawshot.evaluation.intervals import DRAWS
-from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall
+from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall, reliability
 from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
 from flawshot.evaluation.scores import Asked, Predictions, Resampled, resample
 from flawshot.outlines import catalog_outlines
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.episodes import EpisodeSet
+    from flawshot.evaluation.results import Answers
     from flawshot.features import FeatureBank
 
 __all__ = ["YARDSTICKS", "evaluate"]
@@ -119,15 +121,17 @@ def evaluate(
 
     _warm_up(inputs, _task(bank, episode_sets[0]), estimators)
     outcomes: Outcomes = {}
+    answers: list[Answers] = []
     for episodes in episode_sets:
         task = _task(bank, episodes)
-        for outcome in _outcomes(inputs, task, estimators, tick):
+        for outcome in _outcomes(inputs, task, estimators, tick, answers):
             outcomes[episodes.product, episodes.shots, outcome.run.classifier] = outcome
     return Results(
         runs=tuple(outcome.run for outcome in outcomes.values()),
         comparisons=tuple(compare(outcomes, compared)),
         means=tuple(average(outcomes)),
         provenance=_provenance(bank, episode_sets, estimators),
+        answers=tuple(answers),
     )
 
 
@@ -150,9 +154,13 @@ def _estimators(
 
 
 def _outcomes(
-    inputs: _Inputs, task: _Task, estimators: Mapping[str, FewShotClassifier], tick: Callable[[], None]
+    inputs: _Inputs,
+    task: _Task,
+    estimators: Mapping[str, FewShotClassifier],
+    tick: Callable[[], None],
+    answers: list[Answers],
 ) -> Iterator[Outcome]:
-    """Every classifier, then every yardstick, on one product at one K."""
+    """Every classifier, then every yardstick, on one product at one K; what they answered joins ``answers``."""
     made = {name: _blank(task) for name in estimators}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in estimators}
     places = task.asked.episodes()
@@ -175,6 +183,7 @@ def _outcomes(
     for name in YARDSTICKS:
         made[name] = _yardstick(name, task)
         times[name] = [(0.0, 0.0)] * len(task.episodes.episodes)
+    answers.append(record_answers(inputs.bank, task.episodes, task.query, task.asked, made))
     key, views = f"{task.episodes.product}/{task.episodes.shots}", inputs.bank.manifest.shape[1]
     resampled = resample(list(made.values()), len(task.episodes.categories), key)
     for (name, predictions), values in zip(made.items(), resampled, strict=True):
@@ -331,6 +340,7 @@ def _run(
         per_category=per_category,
         confusion=confusion,
         episodes=tuple(scores),
+        reliability=reliability(predictions.confidence, predictions.right),
     )
 
 

@@ -1,0 +1,225 @@
+"""``flawshot demo``: the whole way from images to a report, on drawn data or one's own."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.cli.options import LayoutOption, ProductOption, open_data
+from flawshot.cli.sampling import read_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flawshot.catalog import Catalog
+    from flawshot.demo_folder import DemoFolder
+    from flawshot.episodes import Possible
+    from flawshot.features import FeatureBank
+
+__all__ = ["demo"]
+
+CATEGORIES, IMAGES, SIDE = 6, 100, 512
+SHOTS, SEEDS = (1, 3, 5), 10
+CLASSIFIERS = ("default", "matched-prototype", "zip-adapter", "prototype")
+EPISODES, RESULTS, REPORT = "episodes/", "results.json", "report.html"
+REAL_CLIP = "--model ViT-L-14-quickgelu --pretrained openai --views cross15"
+
+
+def demo(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where all of it goes.",
+            show_default="flawshot-demo; with --data, flawshot-demo-<its name>",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Your own Labelme folder, instead of drawn images."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Another one draws another product.", show_default="0")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="REGEX|FILE.csv",
+            help="With --data: which images show one physical sample; a regular expression, or a table image,group.",
+        ),
+    ] = None,
+    product: ProductOption = None,
+    layout: LayoutOption = None,
+) -> None:
+    """The whole way in one go: images, feature bank, episodes, a table of accuracies, a report; offline."""
+    from flawshot.demo_folder import DemoFolder
+    from flawshot.errors import FlawshotError
+
+    if data is None:
+        for option, value in (("--group", group), ("--product", product), ("--layout", layout)):
+            if value:
+                raise FlawshotError(f"{option}: is for your own data; name it with --data")
+        folder = DemoFolder(
+            out or Path(f"flawshot-demo-{seed}" if seed else "flawshot-demo"),
+            f"{IMAGES} drawn images of {SIDE} px, {CATEGORIES} categories, seed {seed or 0}",
+        )
+        catalog = open_data(_draw(folder, seed or 0), None, None, strict=True)
+    else:
+        if seed is not None:
+            raise FlawshotError("--seed: is for drawn data; leave it away with --data")
+        name = data.resolve().name
+        place = out or Path(f"flawshot-demo-{name.removesuffix('.parquet')}")
+        if data.is_dir() and place.resolve().is_relative_to(data.resolve()):
+            raise FlawshotError(f"--out {place}: lies in --data {data}; name a folder outside it")
+        catalog = open_data(data, layout, product, strict=False)
+        folder = DemoFolder(place, str(data.resolve()))
+        _say_own(catalog, data)
+    folder.own([EPISODES, RESULTS, REPORT])  # what is in the way is said now, not after the work
+    groups = None if group is None else read_groups(group, catalog)
+    bank, possible = _encode(folder, catalog, groups, data or folder.path / "images")
+    _sample(folder, possible)
+    _evaluate(folder, bank, possible)
+    _next(folder, data, group)
+
+
+def _draw(folder: DemoFolder, seed: int) -> Path:
+    """The drawn images' folder; those of an earlier call if they are what it drew."""
+    from collections import Counter
+
+    from flawshot.cli.console import progress_bar
+    from flawshot.synthetic.data_set import draw_data_set
+
+    place = folder.path / "images"
+    if folder.holds("images"):
+        typer.echo(f"1. Images: those of the last call, unchanged, in {place}")
+        return place
+    with progress_bar("images") as progress:
+        (drawn,) = draw_data_set(place, categories=CATEGORIES, images=IMAGES, side=SIDE, seed=seed, progress=progress)
+    folder.note("images")
+    counts = Counter(drawn.instances)
+    typer.echo(
+        f"1. Images: drew {drawn.images} of {drawn.surface}, {SIDE} px, with {counts.total()} flaws of {len(counts)} "
+        f"categories, some alike on purpose ({', '.join(counts)}); Labelme files in {place / drawn.name}"
+    )
+    return place
+
+
+def _say_own(catalog: Catalog, data: Path) -> None:
+    products, images = catalog.products, len(set(catalog.column("image")))
+    typer.echo(
+        f"1. Images: {images} of {len(products)} product{'s' if len(products) > 1 else ''} with {len(catalog)} "
+        f"annotated instances in {data}"
+    )
+
+
+def _encode(
+    folder: DemoFolder, catalog: Catalog, groups: Mapping[str, str] | None, data: Path
+) -> tuple[FeatureBank, Possible]:
+    """A bank of just the instances that the episodes are drawn from."""
+    from flawshot.bank_builder import encode_catalog
+    from flawshot.cli.console import progress_bar, say
+    from flawshot.encoders.flawshot_tiny import TINY, TINY_VIEWS, TinyEncoder
+    from flawshot.episodes import sample_possible
+    from flawshot.errors import EpisodeError, printable
+    from flawshot.views import make_scheme
+
+    encoder, scheme = TinyEncoder(), make_scheme(*TINY_VIEWS)
+    said: list[str] = []
+    start = time.perf_counter()
+    encoded = 0
+    while True:
+        possible = sample_possible(catalog, shots=SHOTS, seeds=range(SEEDS), groups=groups)
+        for remark in possible.remarks:
+            if remark not in said:
+                say(printable(remark))
+                said.append(remark)
+        if not possible.episodes:
+            raise EpisodeError(
+                f"{data}: no product has two categories with enough instances; flawshot stats {data} counts them"
+            )
+        with progress_bar("crops") as progress:
+            report = encode_catalog(
+                possible.catalog,
+                encoder,
+                scheme,
+                folder.path / "bank",
+                overwrite=folder.is_own("bank/manifest.json"),
+                progress=progress,
+            )
+        folder.note("bank/manifest.json")
+        encoded += report.encoded
+        if not report.left_out:
+            break
+        for entry in report.left_out:
+            say(printable(f"left out: {entry.reason} ({len(entry.instances)} instances)"))
+        catalog = report.bank.catalog  # what cannot be encoded cannot be asked about either
+        catalog.root = possible.catalog.root  # the bank's own is the bank's folder
+    instances, views, _, dim = report.bank.manifest.shape
+    took = f"{encoded} encoded in {time.perf_counter() - start:.1f} s" if encoded else "all there from the last call"
+    typer.echo(
+        f"2. Features: {TINY}, the embedded encoder, sees each of {instances} instances in {views} crops with its mask "
+        f"and makes {dim} numbers of each; {took}, in {folder.path / 'bank'}"
+    )
+    return report.bank, possible
+
+
+def _sample(folder: DemoFolder, possible: Possible) -> None:
+    from flawshot.episodes import write_all
+
+    folder.clear([EPISODES])
+    write_all(possible.episodes, folder.path / "episodes")
+    folder.note("episodes")
+    shots = sorted({each.shots for each in possible.episodes})
+    typer.echo(
+        f"3. Episodes: {SEEDS} draws each of {', '.join(map(str, shots))} examples a category to learn from, all "
+        f"others to be asked about, no image on both sides; in {folder.path / 'episodes'}"
+    )
+
+
+def _evaluate(folder: DemoFolder, bank: FeatureBank, possible: Possible) -> None:
+    from flawshot.cli.console import progress_bar
+    from flawshot.cli.reporting import stamped
+    from flawshot.cli.tables import print_results
+    from flawshot.evaluation import evaluate
+    from flawshot.report import write_report
+    from flawshot.report.sentence import sentence
+
+    started, clock = datetime.now(UTC), time.perf_counter()
+    with progress_bar("episodes") as progress:
+        results = evaluate(bank, possible.episodes, CLASSIFIERS, progress=progress)
+    results = stamped(results, started, time.perf_counter() - clock)
+    folder.clear([RESULTS, REPORT])
+    results.save(folder.path / RESULTS)
+    write_report(results, folder.path / REPORT, data=possible.catalog)
+    folder.note(RESULTS, REPORT)
+    typer.echo(f"4. Accuracy of {len(CLASSIFIERS)} classifiers, and of yardsticks that learn nothing:")
+    print_results(results, per_category=False)
+    typer.echo(sentence(results))
+    typer.echo(f"5. Report: {folder.path / REPORT} (open it in a browser); figures in {RESULTS} beside it")
+
+
+def _next(folder: DemoFolder, data: Path | None, group: str | None) -> None:
+    """The commands that a user would type next."""
+    own = shlex.quote(str(data)) if data else "parts"
+    place = shlex.quote(str(folder.path))
+    grouped = f" --group {shlex.quote(group)}" if group else ""
+    lines = ["", "Next:"]
+    if data is None:
+        lines.append("  flawshot demo --data parts              # the same on your own Labelme folder")
+    else:
+        lines.append(f"  flawshot check {own}    # is anything wrong with the annotations?")
+    lines += [
+        f"  flawshot evaluate {place}/bank {place}/episodes --classifiers all    # every classifier",
+        "with a real CLIP, whose weights are downloaded once:",
+        f"  flawshot encode {own} --out bank {REAL_CLIP}",
+        f"  flawshot sample {own} --out episodes{grouped}",
+        "  flawshot evaluate bank episodes --report report.html",
+    ]
+    typer.echo("\n".join(lines))

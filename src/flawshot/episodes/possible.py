@@ -1,0 +1,121 @@
+"""What data allows for: the categories that can be both learned and queried, and the K that they bear."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+
+from flawshot.catalog import Catalog
+from flawshot.episodes.pools import make_pools
+from flawshot.episodes.sampling import sample_episodes
+from flawshot.errors import EpisodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flawshot.episodes.episode_set import EpisodeSet
+
+__all__ = ["Possible", "sample_possible"]
+
+
+class Possible(NamedTuple):
+    """What data allows for.
+
+    Attributes:
+        catalog: The instances of products and categories that can be used.
+        episodes: A set a product and K; none where nothing can be told apart.
+        remarks: What was left out, or is short, one line each.
+    """
+
+    catalog: Catalog
+    episodes: tuple[EpisodeSet, ...]
+    remarks: tuple[str, ...]
+
+
+def sample_possible(
+    catalog: Catalog,
+    *,
+    shots: Sequence[int] = (1, 3, 5),
+    seeds: Sequence[int] = range(5),
+    groups: Mapping[str, str] | None = None,
+) -> Possible:
+    """Draw ``disjoint`` episodes of all that there are enough instances of, and say what there is not.
+
+    A category is left out where a support of one would leave it nothing to query; a product, where fewer than two
+    categories remain; a K, where fewer than two categories have as many instances. A category with fewer than K brings
+    what it has.
+
+    Args:
+        catalog: The data set.
+        shots: The K that are wanted.
+        seeds: One episode each.
+        groups: The physical sample that each image shows, by image path.
+
+    Raises:
+        EpisodeError: If an image has no group.
+    """
+    remarks: list[str] = []
+    sets: list[EpisodeSet] = []
+    kept: list[Catalog] = []
+    for product in catalog.products:
+        own = _usable(catalog.select([product]), product, groups, remarks)
+        made = [] if own is None else _sample(own, shots, seeds, groups, remarks)
+        if own is not None and made:
+            kept.append(own)
+            sets += made
+    table = pa.concat_tables([each.table for each in kept]) if kept else catalog.table.slice(0, 0)
+    return Possible(Catalog(table, catalog.root, catalog.problems), tuple(sets), tuple(remarks))
+
+
+def _usable(own: Catalog, product: str, groups: Mapping[str, str] | None, remarks: list[str]) -> Catalog | None:
+    """A product's instances without the categories that cannot be used; None where fewer than two are left."""
+    while True:
+        room = _room(own, groups)
+        short = [category for category, most in room.items() if most < 1]
+        if not short:
+            break
+        counts = Counter(own.column("category"))
+        named = ", ".join(f"{category} ({counts[category]})" for category in short)
+        where = "one image" if groups is None else "one group"
+        remarks.append(f"{product}: left out, all instances in {where}: {named}; annotate more of them")
+        keep = [category not in short for category in own.column("category")]
+        own = Catalog(own.table.filter(pa.array(keep)), own.root, own.problems)
+    if len(room) < 2:
+        only = f"a single category ({', '.join(room)})" if room else "no category"
+        remarks.append(f"{product}: left out, it has {only} that can be used; there is nothing to tell apart")
+        return None
+    return own
+
+
+def _room(own: Catalog, groups: Mapping[str, str] | None) -> dict[str, int]:
+    """How many instances of each category a support set can take, at most."""
+    pools = make_pools(own, "disjoint", groups)
+    room = {}
+    for category in pools.categories:
+        units = Counter(item.unit for item in pools.support if item.category == category)
+        if pools.parameters.get("split") == "kept":
+            room[category] = units.total()
+        else:  # one image or group stays for the queries
+            room[category] = units.total() - min(units.values())
+    return room
+
+
+def _sample(
+    own: Catalog, shots: Sequence[int], seeds: Sequence[int], groups: Mapping[str, str] | None, remarks: list[str]
+) -> list[EpisodeSet]:
+    room, (product,) = _room(own, groups), own.products
+    made: list[EpisodeSet] = []
+    for k in shots:
+        if sum(most >= k for most in room.values()) < min(2, len(room)):
+            remarks.append(f"{product}: {k} shots left out, fewer than two categories have as many to learn from")
+            continue
+        short = [f"{category} ({most})" for category, most in room.items() if most < k]
+        if short:
+            remarks.append(f"{product}: fewer than {k} to learn from, so it is all there are: {', '.join(short)}")
+        try:
+            made.append(sample_episodes(own, product, k, seeds=seeds, groups=groups, allow_short=bool(short)))
+        except EpisodeError as error:
+            remarks.append(f"{k} shots left out: {error}")
+    return made

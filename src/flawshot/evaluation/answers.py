@@ -1,0 +1,81 @@
+"""What each query instance was given: predictions, probabilities and nearest support instances, for looking at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flawshot.evaluation.results import Answers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from flawshot.episodes import EpisodeSet
+    from flawshot.evaluation.scores import Asked, Predictions
+    from flawshot.features import FeatureBank
+
+__all__ = ["MOST_ANSWERS", "record_answers"]
+
+# Of hundreds of random tasks only the first are kept, so that a results file stays small.
+MOST_ANSWERS = 5000
+NEAREST = 3
+
+
+def record_answers(
+    bank: FeatureBank,
+    episodes: EpisodeSet,
+    query: Sequence[str],
+    asked: Asked,
+    made: Mapping[str, Predictions],
+) -> Answers:
+    """The answers of one product and K, whole episodes only, of at most :data:`MOST_ANSWERS` queries.
+
+    Args:
+        bank: The features; nearest are the support instances of the greatest cosine of mean views.
+        episodes: What was asked.
+        query: The ids that ``asked.query`` numbers.
+        asked: The queries, episode by episode.
+        made: Predictions by classifier; those that predict nothing are left away.
+    """
+    places = [place for place in asked.episodes() if place.stop <= MOST_ANSWERS]
+    kept = places[-1].stop if places else 0
+    ids: dict[str, int] = {}
+    seeds: list[int] = []
+    numbers: list[int] = []
+    nearest: list[tuple[int, ...]] = []
+    for episode, place in zip(episodes.episodes, places, strict=False):
+        own = [query[column] for column in asked.query[place]]
+        seeds += [episode.seed] * len(own)
+        numbers += [ids.setdefault(identifier, len(ids)) for identifier in own]
+        likeness = _means(bank, own) @ _means(bank, episode.support).T
+        nearest += [
+            tuple(ids.setdefault(episode.support[column], len(ids)) for column in row)
+            for row in np.argsort(-likeness, axis=1, kind="stable")[:, :NEAREST]
+        ]
+    labels, rows = bank.catalog.column("category"), bank.catalog.row_of
+    guessing = {name: each for name, each in made.items() if (each.predicted >= 0).all()}
+    return Answers(
+        product=episodes.product,
+        shots=episodes.shots,
+        ids=tuple(ids),
+        true=tuple(episodes.categories.index(labels[rows[identifier]]) for identifier in ids),
+        seed=tuple(seeds),
+        query=tuple(numbers),
+        predicted={name: tuple(each.predicted[:kept].tolist()) for name, each in guessing.items()},
+        probability={
+            name: tuple(round(value, 4) for value in each.confidence[:kept].tolist()) for name, each in guessing.items()
+        },
+        nearest=tuple(nearest),
+        left_out=len(asked.query) - kept,
+    )
+
+
+def _means(bank: FeatureBank, ids: Sequence[str]) -> NDArray[np.float32]:
+    """Means over views, of length one, ``[ids, dim]``."""
+    means: NDArray[np.float32] = bank.features(ids).mean(axis=1)
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (means / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit

@@ -1,0 +1,99 @@
+"""Accuracies as tables for other programs: a row a product, a column a classifier and K."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING
+
+from flawshot.errors import printable
+
+if TYPE_CHECKING:
+    from flawshot.evaluation.results import Estimate, Results
+
+__all__ = ["csv_table", "latex_table", "markdown_table", "percent"]
+
+LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def percent(mean: float, ci95: tuple[float, float], *, signed: bool = False) -> str:
+    """A share with its interval, in percent.
+
+    >>> percent(0.5, (0.25, 0.75))
+    '50.0 [25.0, 75.0]'
+    """
+    sign = "+" if signed else ""
+    # Adding nought takes the sign off a rounded -0.0.
+    shown, low, high = (round(100 * value, 1) + 0.0 for value in (mean, *ci95))
+    return f"{shown:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+
+
+def _cells(results: Results) -> tuple[list[tuple[str, int]], dict[str, list[Estimate | None]]]:
+    """Columns (classifier, K) by rising K, and each row's figures, the mean over products last."""
+    columns = sorted(dict.fromkeys((run.classifier, run.shots) for run in results.runs), key=lambda each: each[1])
+    runs = {(run.product, run.classifier, run.shots): run.accuracy for run in results.runs}
+    rows = {
+        product: [runs.get((product, *column)) for column in columns]
+        for product in dict.fromkeys(run.product for run in results.runs)
+    }
+    if results.means:
+        means = {(mean.classifier, mean.shots): mean.accuracy for mean in results.means}
+        rows[f"mean of {len(rows)}"] = [means.get(column) for column in columns]
+    return columns, rows
+
+
+def csv_table(results: Results) -> str:
+    """Means and interval ends as shares, full precision, three columns a classifier and K."""
+    columns, rows = _cells(results)
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    heads = [f"{name} {shots}-shot{part}" for name, shots in columns for part in ("", " low", " high")]
+    writer.writerow([_inert(cell) for cell in ("product", *heads)])
+    for product, cells in rows.items():
+        values = [value for each in cells for value in (("", "", "") if each is None else (each.mean, *each.ci95))]
+        writer.writerow([_inert(product), *values])
+    return out.getvalue()
+
+
+def markdown_table(results: Results) -> str:
+    """A GitHub-style table of accuracies in percent with 95 % intervals."""
+    columns, rows = _cells(results)
+    lines = [["product", *(_markdown(f"{name} {shots}-shot") for name, shots in columns)]]
+    lines.append(["---", *("---:" for _ in columns)])
+    lines += [[_markdown(product), *(_shown(cell) for cell in cells)] for product, cells in rows.items()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def latex_table(results: Results) -> str:
+    """A ``tabular`` of accuracies in percent with 95 % intervals."""
+    columns, rows = _cells(results)
+    lines = [["product", *(_latex(f"{name} {shots}-shot") for name, shots in columns)]]
+    lines += [[_latex(product), *(_shown(cell) for cell in cells)] for product, cells in rows.items()]
+    # In braces, so that no \\ takes a row's opening bracket for its own option.
+    body = [f"{' & '.join(f'{{{cell}}}' for cell in line)} \\\\\n" for line in lines]
+    head = f"\\begin{{tabular}}{{l{'r' * len(columns)}}}\n\\hline\n"
+    return f"{head}{body[0]}\\hline\n{''.join(body[1:])}\\hline\n\\end{{tabular}}\n"
+
+
+def _shown(estimate: Estimate | None) -> str:
+    return "" if estimate is None else percent(estimate.mean, estimate.ci95)
+
+
+def _inert(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", printable(text))
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in printable(text))

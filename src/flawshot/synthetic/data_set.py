@@ -1,0 +1,170 @@
+"""Drawn data sets: pictures of products with flaws, annotated exactly, as Labelme files."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from flawshot.errors import FlawshotError
+from flawshot.formats.components import component_shape, components
+from flawshot.formats.labelme import LabelmeFile, write_labelme
+from flawshot.parallel import cores, in_order
+from flawshot.shapes import Region
+from flawshot.synthetic.plans import plan_products
+from flawshot.synthetic.scenes import draw_scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from flawshot.shapes import Shape
+    from flawshot.synthetic.plans import ProductPlan
+
+__all__ = ["DrawnProduct", "draw_data_set"]
+
+SMALLEST, LARGEST = 64, 2048
+# An instance of more components than this becomes one mask: nobody would draw as many polygons.
+MOST_POLYGONS = 8
+# A process takes about as long to start as this many pictures.
+IMAGES_A_WORKER = 12
+
+
+class DrawnProduct(NamedTuple):
+    """What was drawn of one product.
+
+    Attributes:
+        name: Its folder's.
+        surface: What it is made of.
+        images: How many pictures.
+        instances: How many instances of each category, by label.
+    """
+
+    name: str
+    surface: str
+    images: int
+    instances: Mapping[str, int]
+
+
+def draw_data_set(
+    out: str | Path,
+    *,
+    categories: int = 6,
+    images: int = 100,
+    seed: int = 0,
+    side: int = 512,
+    products: int = 1,
+    surface: str | None = None,
+    flaws: Sequence[str] | None = None,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[DrawnProduct]:
+    """Draw pictures of products with flaws, and annotate them: ``OUT/<product>/<number>.png`` and ``.json``.
+
+    Each flaw is an instance with its exact mask: a polygon that draws its pixels, several that share a ``group_id``
+    where it has several parts, and a ``mask`` where it has holes or very many parts. The files come into a folder
+    beside ``out`` first; only a whole data set is ever found there.
+
+    Args:
+        out: A folder that is not there yet, or empty.
+        categories: Of each product; a third of them are of a kind that another one has.
+        images: Of each product, with one or two instances each.
+        seed: Another one draws another data set.
+        side: Of a picture, px.
+        products: How many.
+        surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`; any where None.
+        flaws: Some of :data:`flawshot.synthetic.flaws.FLAWS`; any that need no edge of the object where None.
+        workers: Processes; as many as cores where 0.
+        progress: Called with the pictures done and all there are.
+
+    Returns:
+        What was drawn, the same for the same arguments, on every machine.
+
+    Raises:
+        FlawshotError: If ``out`` is taken or cannot be written, there is no such surface or flaw, or a number is out
+            of its bounds.
+    """
+    out = Path(out)
+    if not SMALLEST <= side <= LARGEST:
+        raise FlawshotError(f"--size {side}: must be {SMALLEST} to {LARGEST} px")
+    try:
+        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+            raise FlawshotError(f"{out}: exists; name another folder, or move it away")
+    except OSError as error:
+        raise FlawshotError(f"{out}: cannot be read ({error.strerror or error})") from error
+    plans = plan_products(
+        products=products, categories=categories, images=images, seed=seed, surface=surface, flaws=flaws
+    )
+    place = out.resolve()
+    temporary = place.with_name(f".{place.name[:200]}.{secrets.token_hex(8)}.tmp")
+    try:
+        _draw_all(plans, temporary, side, workers, progress)
+        if place.exists():
+            place.rmdir()
+        temporary.rename(place)
+    except OSError as error:
+        raise FlawshotError(f"{out}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return [
+        DrawnProduct(
+            plan.name,
+            plan.product.surface,
+            len(plan.images),
+            dict(sorted(Counter(label for own in plan.images for label, _ in own).items())),
+        )
+        for plan in plans
+    ]
+
+
+def _draw_all(
+    plans: Sequence[ProductPlan],
+    folder: Path,
+    side: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    tasks = []
+    for plan in plans:
+        (folder / plan.name).mkdir(parents=True)
+        digits = max(3, len(str(len(plan.images) - 1)))
+        tasks += [
+            (plan, number, folder / plan.name / f"{number:0{digits}}", side) for number in range(len(plan.images))
+        ]
+    count = max(1, min(workers or cores(), len(tasks) // IMAGES_A_WORKER))
+    with closing(in_order(_draw_image, tasks, count)) as drawn:
+        for number, _ in enumerate(drawn, start=1):
+            if progress is not None:
+                progress(number, len(tasks))
+
+
+def _draw_image(plan: ProductPlan, number: int, stem: Path, side: int) -> None:
+    """Draw one picture and write it with its annotation."""
+    labels = [label for label, _ in plan.images[number]]
+    flaws = [(plan.categories[label], own) for label, own in plan.images[number]]
+    scene = draw_scene(plan.product, flaws, side, number)
+    shapes: list[Shape] = []
+    for group, (label, mask) in enumerate(zip(labels, scene.masks, strict=True), start=1):
+        shapes += _shapes(len(shapes), label, mask, group)
+    image = stem.with_suffix(".png")
+    Image.fromarray(scene.image).save(image)
+    write_labelme(LabelmeFile(image.name, tuple(shapes), side, side), stem.with_suffix(".json"))
+
+
+def _shapes(first: int, label: str, mask: NDArray[np.bool_], group: int) -> list[Shape]:
+    """The shapes that are one instance."""
+    parts = components(mask)
+    if len(parts) > MOST_POLYGONS:
+        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        y, x = int(rows[0]), int(columns[0])
+        whole = Region(x, y, mask[y : int(rows[-1]) + 1, x : int(columns[-1]) + 1])
+        return [component_shape(first, label, whole, exact=True)]
+    group_id = group if len(parts) > 1 else None
+    return [component_shape(first + number, label, part, group_id=group_id) for number, part in enumerate(parts)]
