@@ -81,7 +81,7 @@ def test_figures_are_those_of_the_results(page, results):
 
 
 def test_charts_have_their_marks(page):
-    assert page.locator("[data-mark^=mark-line]").count() == 4
+    assert page.locator("[data-mark^=mark-line]").count() == 5  # two classifiers, outline, chance, majority
     assert page.locator("[data-mark^=mark-bar]").count() == 3
     assert page.locator("[data-mark^=mark-bin]").count() > 0
 
