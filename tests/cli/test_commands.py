@@ -306,3 +306,25 @@ def test_a_label_that_the_terminal_has_no_letters_for_is_no_reason_to_stop(write
         env={"PYTHONIOENCODING": "ascii"},
     )
     assert "\\u5212" in done.stdout
+
+
+def test_a_report_is_written_with_the_evaluation_and_again_from_its_results(data, released, tmp_path):
+    succeed("sample", data, "--out", tmp_path / "episodes", "--shots", "1,3", "--seeds", 2)
+    succeed("import", "mvrec-features", released, tmp_path / "bank", "--annotations", data, "--encoder", "made up")
+    bank, episodes, results = tmp_path / "bank", tmp_path / "episodes", tmp_path / "r.json"
+    page = tmp_path / "report.html"
+    succeed("evaluate", bank, episodes, "--json", results, "--report", page, "--classifiers", "knn,prototype")
+    text = page.read_text(encoding="utf-8")
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert "[b]old" in text
+    again = tmp_path / "again.html"
+    tables = [tmp_path / f"table.{ending}" for ending in ("csv", "md", "tex")]
+    options = zip(("--csv", "--markdown", "--latex"), tables, strict=True)
+    succeed("report", results, "--out", again, *(word for pair in options for word in pair))
+    assert "[b]old" in again.read_text(encoding="utf-8")
+    for table in tables:
+        assert "prototype" in table.read_text(encoding="utf-8")
+    page.write_text("mine", encoding="utf-8")
+    refused = refuse("report", results, "--out", page)
+    assert "report.html" in str(refused)
+    assert page.read_text(encoding="utf-8") == "mine"
