@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import open_clip
 import torch
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from torch.nn import functional
 
 from flawshot.encoders.open_clip import OpenClipEncoder, empty_model, load_into
 from flawshot.encoders.weights import read_weights
@@ -21,12 +23,23 @@ if TYPE_CHECKING:
 
     from flawshot.encoders.open_clip import Layer
 
-__all__ = ["TINY", "TINY_VIEWS", "MaskedStem", "TinyEncoder", "TinyRecord", "empty_tiny_model", "tiny_input"]
+__all__ = [
+    "TINY",
+    "TINY_VIEWS",
+    "MaskedStem",
+    "RegionTrunk",
+    "TinyEncoder",
+    "TinyRecord",
+    "empty_tiny_model",
+    "tiny_input",
+]
 
 TINY = "flawshot-tiny"
 # The views that it was trained on the like of, and that its figures are of: a scheme and its sizes.
 TINY_VIEWS = ("centre3", ("1.5x", "2x", "3x"))
 FOLDER = Path(str(files("flawshot.encoders").joinpath("tiny")))
+# What every place weighs at least where a map is averaged over the mask.
+FLOOR = 1e-4
 TinyRegion = Literal["crop", "alpha"]
 
 
@@ -56,7 +69,8 @@ class TinyEncoder(OpenClipEncoder):
 
     Args:
         region: ``alpha`` (the mask is a fourth channel) or ``crop`` (the mask is absent).
-        layer: ``trunk`` (368 features) or ``projection`` (128, the space that was shared with captions in training).
+        layer: ``trunk`` (520 features: 368 of the view, 152 of what the mask covers) or ``projection`` (128, the space
+            that was shared with captions in training).
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
 
@@ -120,12 +134,56 @@ class MaskedStem(torch.nn.Module):
         return embedded
 
 
+class RegionTrunk(torch.nn.Module):
+    """A RegNet that sees the mask twice: as a fourth channel, and where it averages its third stage.
+
+    The third stage's map is averaged over the mask, the last one's over the whole view. What lies around a flaw, which
+    training cannot know in all its forms, then stays out of a part of the features by construction and not by what was
+    learned. Where the mask is 0 everywhere, both are averaged over the view.
+
+    Attributes:
+        num_features: How many there are: of the last stage, then of the third.
+    """
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        net.stem.conv = MaskedStem(net.stem.conv)
+        self.net = net
+        self.widths = tuple(int(stage["num_chs"]) for stage in net.feature_info[-2:])
+        self.num_features = sum(self.widths)
+
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What each of the four stages says of ``[crops, 4, side, side]``."""
+        out = []
+        x = self.net.stem(x)
+        for stage in (self.net.s1, self.net.s2, self.net.s3, self.net.s4):
+            x = stage(x)
+            out.append(x)
+        return out
+
+    def features(self, maps: list[torch.Tensor], masks: torch.Tensor) -> torch.Tensor:
+        """Average the maps under masks ``[crops, 1, side, side]``, 0 to 1; float32 ``[crops, num_features]``."""
+        third, last = maps[2].float(), self.net.final_conv(maps[3]).float()
+        weights = functional.interpolate(masks.float(), size=third.shape[-2:], mode="area") + FLOOR
+        inside = (third * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
+        parts = [functional.normalize(part, dim=-1) for part in (last.mean(dim=(2, 3)), inside)]
+        return torch.cat(parts, dim=-1) * math.sqrt(self.num_features / len(parts))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features of ``[crops, 4, side, side]``."""
+        return self.features(self.maps(x), x[:, 3:])
+
+
 def empty_tiny_model() -> Any:
     """The model without weights."""
     if TINY not in open_clip.list_models():
         open_clip.add_model_config(FOLDER / f"{TINY}.json")
     built = empty_model(TINY, quickgelu=False)
-    built.visual.trunk.stem.conv = MaskedStem(built.visual.trunk.stem.conv)
+    visual = built.visual
+    visual.trunk = RegionTrunk(visual.trunk)
+    visual.head.proj = torch.nn.Linear(
+        visual.trunk.num_features, visual.head.proj.out_features, bias=visual.head.proj.bias is not None
+    )
     return built
 
 

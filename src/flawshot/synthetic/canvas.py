@@ -84,9 +84,9 @@ def photograph(canvas: Canvas, style: random.Random, rng: random.Random) -> NDAr
     """
     side = canvas.side
     direction = style.uniform(0, 2 * math.pi) + rng.gauss(0, 0.15)
-    slant, relief = style.uniform(0.3, 1.3), log_uniform(style, 0.25, 1.2)
+    slant, relief = style.uniform(0.3, 1.3), log_uniform(style, 0.15, 0.9)
     down, across = np.gradient(canvas.height)
-    scale = np.float32(relief / max(1.0, canvas.unit))
+    scale = np.float32(relief)
     bare = 1 / np.sqrt(1 + (scale * down) ** 2 + (scale * across) ** 2)
     towards = (math.cos(direction) * across + math.sin(direction) * down) * scale
     facing = (math.cos(slant) + math.sin(slant) * towards) * bare / np.float32(math.cos(slant))
@@ -100,7 +100,7 @@ def photograph(canvas: Canvas, style: random.Random, rng: random.Random) -> NDAr
     light = shade * _unevenness(style, rng, side)
     picture = canvas.colour * light[..., None] + (highlight * np.float32(style.uniform(0.05, 0.5)))[..., None]
     picture = lerp(np.broadcast_to(canvas.behind, picture.shape), picture, canvas.solid[..., None])
-    return _exposed(picture, style, rng, canvas.unit)
+    return _exposed(picture, canvas.solid, style, rng, canvas.unit)
 
 
 def _unevenness(style: random.Random, rng: random.Random, side: int) -> Field:
@@ -117,11 +117,13 @@ def _unevenness(style: random.Random, rng: random.Random, side: int) -> Field:
     return light
 
 
-def _exposed(picture: NDArray[np.float32], style: random.Random, rng: random.Random, unit: float) -> NDArray[np.uint8]:
+def _exposed(
+    picture: NDArray[np.float32], solid: Field, style: random.Random, rng: random.Random, unit: float
+) -> NDArray[np.uint8]:
     gray, blur = style.random() < 0.5, style.uniform(0, 0.9) * unit * (style.random() < 0.8)
     # A camera is set so that its product is neither black nor white; single pictures stray from that.
-    level = log_uniform(style, 0.12, 0.6) * math.exp(rng.gauss(0, style.uniform(0.02, 0.25)))
-    exposure = level / max(0.02, float(np.median(picture)))
+    level = log_uniform(style, 0.18, 0.65) * math.exp(rng.gauss(0, style.uniform(0.02, 0.25)))
+    exposure = level / max(0.02, float(np.median(picture[solid >= solid.max() / 2])))
     gamma = math.exp(style.uniform(-0.25, 0.25) + rng.gauss(0, 0.03))
     coarse, noise = style.random() < 0.4, log_uniform(style, 0.002, 0.035)
     side = len(picture)

@@ -38,12 +38,14 @@ class Product:
         surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`.
         detail: Size of the finest detail, px in a picture of 256 px.
         edge: Whether the object's edge is in the picture.
+        lots: In how many looks it comes: lots of material, cameras, lights. Each picture is of one of them.
     """
 
     seed: int
     surface: str
     detail: float
     edge: bool
+    lots: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Category:
         size: Its longer side, as a share of the picture's.
         strength: How plain it is to see, 0 to 1.
         angle: Its direction in radians, or None where it varies.
+        looks: How many looks its instances have. One cause mostly gives one; a name that people give to whatever is
+            of a kind, many.
     """
 
     seed: int
@@ -63,6 +67,12 @@ class Category:
     size: float
     strength: float
     angle: float | None
+    looks: int = 1
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """By how much size and strength differ from instance to instance: deviations of their logarithms."""
+        return (0.22, 0.15) if self.looks == 1 else (0.45, 0.3)
 
 
 class Scene(NamedTuple):
@@ -77,13 +87,20 @@ class Scene(NamedTuple):
     masks: tuple[NDArray[np.bool_], ...]
 
 
-def invent_product(rng: random.Random, surfaces: Sequence[str] = tuple(SURFACES)) -> Product:
-    """A product that is not there yet."""
+def invent_product(rng: random.Random, surfaces: Sequence[str] = tuple(SURFACES), *, varied: float = 0.0) -> Product:
+    """A product that is not there yet.
+
+    Args:
+        rng: Where the randomness comes from.
+        surfaces: Kinds to choose from.
+        varied: How often it comes in several lots.
+    """
     return Product(
         seed=rng.getrandbits(48),
         surface=rng.choice(surfaces),
         detail=log_uniform(rng, 0.8, 4.5),
         edge=rng.random() < 0.3,
+        lots=rng.choice((2, 3, 6, 100)) if rng.random() < varied else 1,
     )
 
 
@@ -93,6 +110,7 @@ def invent_categories(
     *,
     flaws: Sequence[str] = tuple(FLAWS),
     alike: float = 0.25,
+    broad: float = 0.0,
     hardness: tuple[float, float] = (0.0, 1.0),
     sizes: tuple[float, float] = (0.04, 0.5),
 ) -> list[Category]:
@@ -103,6 +121,7 @@ def invent_categories(
         count: How many.
         flaws: Kinds to choose from.
         alike: How often a category is of a kind that another one has, with other parameters.
+        broad: How often a category has several looks; no other one is then of its kind while there are others.
         hardness: Bounds of 1 - strength.
         sizes: Bounds of the longer side, as shares of the picture's.
     """
@@ -110,10 +129,13 @@ def invent_categories(
     for _ in range(count):
         used = [category.flaw for category in made]
         free = [name for name in flaws if name not in used] or list(flaws)
-        flaw = rng.choice(used) if used and rng.random() < alike else rng.choice(free)
+        uniform = [category.flaw for category in made if category.looks == 1]
+        again = bool(uniform) and rng.random() < alike
+        flaw = rng.choice(uniform) if again else rng.choice(free)
+        looks = rng.choice((2, 4, 100)) if not again and rng.random() < broad else 1
         angle = rng.uniform(0, math.pi) if flaw not in ROUND and rng.random() < 0.4 else None
         strength = 1 - 0.92 * rng.uniform(*hardness)
-        made.append(Category(rng.getrandbits(48), flaw, log_uniform(rng, *sizes), strength, angle))
+        made.append(Category(rng.getrandbits(48), flaw, log_uniform(rng, *sizes), strength, angle, looks))
     return made
 
 
@@ -130,23 +152,33 @@ def draw_scene(product: Product, flaws: Sequence[tuple[Category, int]], side: in
         The same scene for the same arguments, on every machine.
     """
     rng = random.Random(f"{product.seed}/{seed}")
-    canvas = _canvas(product, side, rng, edge=product.edge or any(c.flaw in EDGE_FLAWS for c, _ in flaws))
+    look = _look(product.seed, product.lots, rng)
+    canvas = _canvas(product, look, side, rng, edge=product.edge or any(c.flaw in EDGE_FLAWS for c, _ in flaws))
     taken: list[Spot] = []
     masks = []
     for category, number in flaws:
         own = random.Random(f"{category.seed}/{number}")
+        style = random.Random(_look(category.seed, category.looks, own))
         spot = _spot(category, own, canvas, taken)
-        share = FLAWS[category.flaw](random.Random(category.seed), own, canvas, spot)
+        share = FLAWS[category.flaw](style, own, canvas, spot)
+        if category.flaw not in EDGE_FLAWS:
+            share = share * canvas.solid
         taken.append(spot)
         masks.append(_mask(share, spot))
-    image = photograph(canvas, random.Random(product.seed ^ 0x5EED), rng)
+    image = photograph(canvas, random.Random(look ^ 0x5EED), rng)
     return Scene(image, tuple(masks))
 
 
-def _canvas(product: Product, side: int, rng: random.Random, *, edge: bool) -> Canvas:
-    style = random.Random(product.seed)
+def _look(seed: int, count: int, rng: random.Random) -> int:
+    """The seed of one of so many looks; where there is one, nothing is drawn for it."""
+    return seed if count == 1 else random.Random(f"{seed}/{rng.randrange(count)}").getrandbits(48)
+
+
+def _canvas(product: Product, look: int, side: int, rng: random.Random, *, edge: bool) -> Canvas:
+    style = random.Random(look)
     base, other, behind = (_colour(style) for _ in range(3))
-    unit = max(0.8, product.detail * side / 256)
+    detail = product.detail if product.lots == 1 else product.detail * math.exp(style.gauss(0, 0.3))
+    unit = max(0.8, detail * side / 256)
     surface = SURFACES[product.surface](style, rng, side, unit)
     base = base * np.float32(1 + rng.gauss(0, 0.04))
     contrast = style.uniform(0.5, 1.3)
@@ -193,9 +225,10 @@ def _outline(style: random.Random, rng: random.Random, side: int) -> NDArray[np.
 def _spot(category: Category, rng: random.Random, canvas: Canvas, taken: Sequence[Spot]) -> Spot:
     """A place for a flaw: inside the picture, on the object (or its edge), off the others."""
     side = canvas.side
-    size = max(6.0, min(0.85 * side, category.size * side * math.exp(rng.gauss(0, 0.22))))
+    sizes, strengths = category.spread
+    size = max(6.0, min(0.85 * side, category.size * side * math.exp(rng.gauss(0, sizes))))
     angle = rng.uniform(0, math.pi) if category.angle is None else category.angle + rng.gauss(0, 0.12)
-    strength = min(1.0, max(0.04, category.strength * math.exp(rng.gauss(0, 0.15))))
+    strength = min(1.0, max(0.04, category.strength * math.exp(rng.gauss(0, strengths))))
     margin = min(0.48 * side, size / 2 + 2)
     best, room = (side / 2, side / 2), -math.inf
     at_edge = category.flaw in EDGE_FLAWS

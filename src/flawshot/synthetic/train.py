@@ -55,8 +55,8 @@ class Recipe:
     """
 
     seed: int = 0
-    products: int = 5000
-    steps: int = 8000
+    products: int = 8000
+    steps: int = 10000
     small: float = 0.55
     frozen: float = 0.25
     rate: float = 2e-3
@@ -79,12 +79,12 @@ def train(recipe: Recipe, out: Path, *, threads: int = 0) -> dict[str, Any]:
         torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     corpus = draw_corpus(
-        CorpusPlan(recipe.products, side=CORPUS_SIDE, seed=recipe.seed, first_hard=recipe.products // 2),
+        CorpusPlan(recipe.products, views=1, side=CORPUS_SIDE, seed=recipe.seed, first_hard=recipe.products // 2),
         out / "corpus",
         progress=_note("drawn", 250),
     )
     watched = draw_corpus(
-        CorpusPlan(24, instances=10, views=3, side=96, seed=recipe.seed, held_out=True), out / "held-out"
+        CorpusPlan(48, instances=10, views=3, side=96, seed=recipe.seed, held_out=True), out / "held-out"
     )
     torch.manual_seed(recipe.seed)
     network = Network().to(device).to(memory_format=torch.channels_last)

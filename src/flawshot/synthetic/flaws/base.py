@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -63,14 +64,14 @@ class Flaw(Protocol):
 def colour(style: random.Random, strength: float) -> NDArray[np.float32]:
     """A colour: dark, bright or coloured; float32 ``[3]``."""
     kind = style.random()
-    if kind < 0.45:
+    if kind < 0.5:
         level = 0.35 - 0.33 * strength * style.uniform(0.6, 1)
         made = [level * style.uniform(0.8, 1.2) for _ in range(3)]
-    elif kind < 0.75:
+    elif kind < 0.85:
         level = 0.6 + 0.38 * strength * style.uniform(0.5, 1)
         made = [level * style.uniform(0.9, 1.05) for _ in range(3)]
     else:
-        made = [style.uniform(0.05, 0.95) for _ in range(3)]
+        made = list(colorsys.hsv_to_rgb(style.random(), style.uniform(0.1, 0.75), style.uniform(0.15, 0.9)))
     return np.array(made, dtype=np.float32)
 
 

@@ -66,7 +66,7 @@ def rust(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -
     field = fractal(rng, canvas.side, max(2.5, spot.size * style.uniform(0.1, 0.3)), 0.7)
     share = rise(field + 3 * window - np.float32(style.uniform(1.6, 2.6)), 0.0, 0.4) * rise(window, 0.05, 0.3)
     tone = colour(style, spot.strength)
-    if style.random() < 0.5:
+    if style.random() < 0.65:
         tone = np.array((style.uniform(0.3, 0.6), style.uniform(0.15, 0.3), 0.08), dtype=np.float32)
     canvas.paint(share * np.float32(0.25 + 0.75 * spot.strength), tone)
     canvas.height = canvas.height + share * np.float32(style.uniform(-1, 1) * canvas.unit) * (1 + 0.5 * field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import multiprocessing
@@ -11,10 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 from scipy.ndimage import binary_dilation
 
 from flawshot.files import write_json
+from flawshot.synthetic.fields import log_uniform
 from flawshot.synthetic.flaws import FLAWS, HELD_OUT_FLAWS
 from flawshot.synthetic.scenes import Category, Product, draw_scene, invent_categories, invent_product
 from flawshot.synthetic.surfaces import HELD_OUT_SURFACES, SURFACES
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Corpus", "CorpusPlan", "cut_view", "draw_corpus"]
 
+# How often a product comes in several lots, and a category in several looks. Of what is held out, every other product.
+VARIED = 0.6
+# How often a view is taken by a worse camera than the drawing's.
+WORSE = 0.35
 # What a scene's row of attributes holds, in order.
 ATTRIBUTES = ("flaw", "surface", "share", "tone", "elongation", "angle")
 
@@ -145,12 +151,12 @@ def _invent(plan: CorpusPlan, number: int, rng: random.Random) -> tuple[Product,
     known_flaws = [name for name in FLAWS if name not in HELD_OUT_FLAWS]
     if not plan.held_out:
         faintest = 0.3 + 0.65 * min(1.0, number / plan.first_hard)
-        categories = invent_categories(rng, plan.categories, flaws=known_flaws, hardness=(0.0, faintest))
-        return invent_product(rng, known_surfaces), categories
-    half = plan.categories // 2
-    categories = invent_categories(rng, half, flaws=HELD_OUT_FLAWS, hardness=(0.1, 0.8))
-    categories += invent_categories(rng, plan.categories - half, flaws=known_flaws, hardness=(0.1, 0.8))
-    return invent_product(rng, HELD_OUT_SURFACES), categories
+        categories = invent_categories(rng, plan.categories, flaws=known_flaws, hardness=(0.0, faintest), broad=VARIED)
+        return invent_product(rng, known_surfaces, varied=VARIED), categories
+    half, varied = plan.categories // 2, float(number % 2)
+    categories = invent_categories(rng, half, flaws=HELD_OUT_FLAWS, hardness=(0.1, 0.8), broad=varied)
+    categories += invent_categories(rng, plan.categories - half, flaws=known_flaws, hardness=(0.1, 0.8), broad=varied)
+    return invent_product(rng, HELD_OUT_SURFACES, varied=varied), categories
 
 
 def cut_view(
@@ -168,8 +174,24 @@ def cut_view(
     box = (round(x), round(y), round(x) + size, round(y) + size)
     outline = mask if centred else _drawn_by_hand(mask, rng, (top, bottom, left, right))
     crop = Image.fromarray(image).crop(box).resize((side, side), Image.Resampling.BICUBIC)
+    if not centred and rng.random() < WORSE:
+        crop = _worse(crop, rng)
     inside = Image.fromarray(outline.astype(np.uint8) * 255).crop(box).resize((side, side), Image.Resampling.BICUBIC)
     return np.concatenate([np.asarray(crop), np.asarray(inside)[..., None]], axis=-1)
+
+
+def _worse(crop: Image.Image, rng: random.Random) -> Image.Image:
+    """The same view with fewer px, out of focus, or as a JPEG of poor quality."""
+    side = crop.width
+    kind = rng.randrange(3)
+    if kind == 0:
+        fewer = max(16, round(side / log_uniform(rng, 1.3, 4)))
+        return crop.resize((fewer, fewer), Image.Resampling.BOX).resize((side, side), Image.Resampling.BICUBIC)
+    if kind == 1:
+        return crop.filter(ImageFilter.GaussianBlur(rng.uniform(0.6, 2.2)))
+    stored = io.BytesIO()
+    crop.save(stored, "JPEG", quality=rng.randint(15, 70))
+    return Image.open(stored).convert("RGB")
 
 
 def _drawn_by_hand(mask: NDArray[np.bool_], rng: random.Random, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:

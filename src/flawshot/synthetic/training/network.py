@@ -21,7 +21,7 @@ class Outputs(NamedTuple):
     """What the network says of a batch.
 
     Attributes:
-        trunk: Features before the projection, ``[crops, 368]``.
+        trunk: Features before the projection, ``[crops, 520]``.
         image: Features in the space shared with text, of length one, ``[crops, dim]``.
         flaw: Logits of the kinds of flaws.
         surface: Logits of the kinds of surfaces.
@@ -43,14 +43,11 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.clip: Any = empty_tiny_model()
-        stages = self.clip.visual.trunk
-        self._stages = (stages.s1, stages.s2, stages.s3, stages.s4)
-        dim = stages.num_features
+        dim = self.clip.visual.trunk.num_features
         self.flaw = nn.Linear(dim, len(FLAWS))
         self.surface = nn.Linear(dim, len(SURFACES))
         self.form = nn.Linear(dim, 3)
-        widths = [56, 152, dim]
-        self.mask = nn.ModuleList(nn.Conv2d(width, 1, 1) for width in widths)
+        self.mask = nn.ModuleList(nn.Conv2d(stage["num_chs"], 1, 1) for stage in self._stages()[-3:])
         self.episode_scale = nn.Parameter(torch.tensor(2.7))
 
     def forward(self, crops: torch.Tensor, masked: torch.Tensor) -> Outputs:
@@ -62,19 +59,19 @@ class Network(nn.Module):
         """
         visual = self.clip.visual
         pixels, masks = crops[:, :3], crops[:, 3:].float() * masked[:, None, None, None]
-        x = visual.trunk.stem(tiny_input(pixels.float(), masks))
-        maps = []
-        for stage in self._stages:
-            x = stage(x)
-            maps.append(x)
-        trunk = visual.trunk.head(visual.trunk.final_conv(x)).float()
+        seen = tiny_input(pixels.float(), masks)
+        maps = visual.trunk.maps(seen)
+        trunk = visual.trunk.features(maps, seen[:, 3:])
         image = nn.functional.normalize(visual.head(trunk).float(), dim=-1)
         guess: torch.Tensor | None = None
-        for layer, seen in zip(self.mask, maps[1:], strict=True):
-            said = nn.functional.interpolate(layer(seen).float(), size=maps[1].shape[-2:], mode="bilinear")
+        for layer, map_ in zip(self.mask, maps[1:], strict=True):
+            said = nn.functional.interpolate(layer(map_).float(), size=maps[1].shape[-2:], mode="bilinear")
             guess = said if guess is None else guess + said
         assert guess is not None  # noqa: S101  # there are three stages
         return Outputs(trunk, image, self.flaw(trunk), self.surface(trunk), self.form(trunk), guess)
+
+    def _stages(self) -> Any:
+        return self.clip.visual.trunk.net.feature_info
 
     def shipped(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Names and tensors of the model itself, without the heads of training."""

@@ -24,7 +24,7 @@ __all__ = ["few_shot_accuracy", "trunk_features"]
 
 @torch.inference_mode()
 def trunk_features(network: Network, corpus: Corpus, *, masked: bool, side: int = 96) -> NDArray[np.float32]:
-    """Features of every view, float32 ``[products, categories, instances, views, 368]``."""
+    """Features of every view, float32 ``[products, categories, instances, views, 520]``."""
     shape = corpus.pixels.shape[:4]
     flat = corpus.pixels.reshape(-1, *corpus.pixels.shape[4:])
     out = []
