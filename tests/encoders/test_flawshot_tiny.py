@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import math
 import shutil
 
-import open_clip
 import pytest
+import timm
 import torch
 
 from flawshot.encoders import flawshot_tiny
@@ -33,22 +34,53 @@ def test_weights_are_small_half_precision_and_those_of_the_record():
     assert {t.dtype for t in read_weights(path).values() if t.is_floating_point()} == {torch.float16}
 
 
-def test_features_are_the_trunk_of_open_clips_own_model_where_the_mask_is_absent(crops):
-    """Outside reference: open_clip builds the three-channel model from the same config, with the same weights."""
+def plain_trunk():
+    """Outside reference: timm's own network of three channels, with the packaged weights."""
+    plain = timm.create_model("regnetx_002", num_classes=0)
+    prefix = "visual.trunk.net."
+    plain.load_state_dict(
+        {
+            name.removeprefix(prefix).replace("stem.conv.image.", "stem.conv."): tensor.float()
+            if tensor.is_floating_point()
+            else tensor
+            for name, tensor in read_weights(FOLDER / f"{TINY}.safetensors").items()
+            if name.startswith(prefix) and "stem.conv.mask." not in name
+        }
+    )
+    return plain.eval()
+
+
+def unit(features):
+    return torch.nn.functional.normalize(features, dim=-1)
+
+
+def test_without_the_mask_features_are_those_of_timms_network(crops):
+    """Its pooled output, and its third stage averaged over the view; each of length sqrt(260)."""
     images, masks = crops
     encoder = TinyEncoder(region="crop", device="cpu")
-    assert encoder.dim == 368
-    plain = open_clip.create_model(TINY)
-    state = {
-        name.replace("stem.conv.image.", "stem.conv."): tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in read_weights(FOLDER / f"{TINY}.safetensors").items()
-        if "stem.conv.mask." not in name
-    }
-    plain.load_state_dict(state)
+    assert encoder.dim == 368 + 152
     pixels = tiny_input(images.permute(0, 3, 1, 2).float(), torch.zeros(5, 1, 96, 96))[:, :3]
+    plain = plain_trunk()
     with torch.inference_mode():
-        expected = plain.eval().visual.trunk(pixels)
-    torch.testing.assert_close(encoder.encode(images, masks)[:, 0], expected, atol=1e-4, rtol=1e-4)
+        stages = plain.forward_intermediates(pixels, intermediates_only=True)
+        expected = torch.cat([unit(plain(pixels)), unit(stages[3].mean(dim=(2, 3)))], dim=1) * math.sqrt(260)
+    torch.testing.assert_close(encoder.encode(images, masks)[:, 0], expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_third_stage_is_averaged_over_the_mask():
+    """A map that is 1 in one cell; masks over that cell, over another, over half of it, over none."""
+    trunk = empty_tiny_model().visual.trunk.eval()
+    third = torch.zeros(4, 152, 6, 6)
+    third[:, 0, 2, 3] = 1
+    third[:, 1] = 0.5
+    masks = torch.zeros(4, 1, 96, 96)
+    masks[0, :, 32:48, 48:64] = 1
+    masks[1, :, 0:16, 0:16] = 1
+    masks[2, :, 32:48, 40:56] = 1
+    with torch.inference_mode():
+        got = trunk.features([third, third, third, torch.rand(4, 368, 3, 3)], masks)[:, 368:]
+    share = got[:, 0] / got[:, 1] / 2  # what the first channel averages to
+    torch.testing.assert_close(share, torch.tensor([1.0, 0.0, 0.5, 1 / 36]), atol=5e-3, rtol=0)
 
 
 def test_the_mask_counts_with_alpha_and_only_there(crops):
@@ -61,8 +93,8 @@ def test_the_mask_counts_with_alpha_and_only_there(crops):
     assert seeing.record.preprocessing != blind.record.preprocessing
 
 
-def test_a_new_model_ignores_its_mask():
-    """The mask's convolution starts at zero."""
+def test_a_new_model_takes_a_mask_over_all_for_none():
+    """The mask's convolution starts at zero, and an average over all of the view is the view's."""
     torch.manual_seed(0)
     model = empty_tiny_model().eval()
     pixels = torch.rand(2, 3, 96, 96) * 255

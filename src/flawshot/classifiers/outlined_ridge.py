@@ -28,20 +28,23 @@ __all__ = ["OutlinedRidge"]
 
 # The ridge beside outlines in standard deviations, as classifiers/outline.py has it.
 OUTLINE_RIDGE = 3.0
+# Outlines that are all alike say nothing; what their spread is at least taken for.
+TINY = 1e-6
 
 
 class OutlinedRidge(WhitenedRidge):
     """``default`` with the outline as a further cue; ``default-outline``.
 
     To the scores of :class:`~flawshot.classifiers.whitened_ridge.WhitenedRidge` those of the same regression on the
-    instances' outlines are added, ``outline_weight / K`` times, K being the mean number of instances a category: the
-    fewer examples, the more the form is worth beside them. ``docs/adr/0012`` says how the weight was found. Without
-    outlines it is ``default``.
+    instances' outlines are added. They are first brought to the same spread, over support instances of which each is
+    scored by a fit to the others: ten numbers give greater scores than a strong encoder's hundreds. Then they count
+    ``outline_weight / K`` times, K being the mean number of instances a category: the fewer examples, the more the form
+    is worth beside them. ``docs/adr/0012`` says how the weight was found. Without outlines it is ``default``.
 
     Args:
         ridge: As in ``default``.
         shrinkage: As in ``default``.
-        outline_weight: What the outline's scores count at one shot.
+        outline_weight: What the outline's scores count at one shot, of the features'.
     """
 
     positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage", "outline_weight")
@@ -71,17 +74,17 @@ class OutlinedRidge(WhitenedRidge):
         check_consistent_length(views, forms)
         categories = len(self.classes_)
         targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
-        share = np.float32(self.outline_weight * categories / len(labels))
         self.outline_centre_ = category_means(forms, labels, categories).mean(axis=0)
         centred = forms - self.outline_centre_
+        support = whiten(view_statistics(views).instances - self.centre_, self.whitener_)
+        scores = leave_one_out(support, targets, weights, self.ridge)
+        other = leave_one_out(centred, targets, weights, OUTLINE_RIDGE)
+        share = np.float32(self.outline_weight * categories / len(labels) * _spread(scores) / max(_spread(other), TINY))
         self.outline_weights_ = share * ridge_regression(centred, targets, weights, OUTLINE_RIDGE)
         self.temperature_ = PRIOR_TEMPERATURE
         several = np.bincount(labels)[labels] > 1
         if several.any():
-            support = whiten(view_statistics(views).instances - self.centre_, self.whitener_)
-            scores = leave_one_out(support, targets, weights, self.ridge)
-            scores = scores + share * leave_one_out(centred, targets, weights, OUTLINE_RIDGE)
-            self.temperature_ = fit_temperature(scores[several], labels[several])
+            self.temperature_ = fit_temperature((scores + share * other)[several], labels[several])
         return self
 
     def predict_proba(self, X: ArrayLike, outlines: ArrayLike | None = None) -> NDArray[np.float32]:
@@ -104,3 +107,8 @@ class OutlinedRidge(WhitenedRidge):
         queries = whiten(instance_means(views) - self.centre_, self.whitener_)
         scores = queries @ self.weights_.T + (forms - self.outline_centre_) @ self.outline_weights_.T
         return softmax(scores / np.float32(self.temperature_))
+
+
+def _spread(scores: NDArray[np.float32]) -> float:
+    """How far an instance's scores lie from their mean, root mean square."""
+    return float((scores - scores.mean(axis=1, keepdims=True)).std())

@@ -119,8 +119,8 @@ def dust(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -
     shapes = []
     for _ in range(count):
         centre = (spot.x + rng.uniform(-0.45, 0.45) * spot.size, spot.y + rng.uniform(-0.45, 0.45) * spot.size)
-        size = max(1.8, 2 * reach * spot.size * rng.uniform(0.5, 1.6))
-        shapes.append(blob(rng, centre, size, rng.uniform(0.4, 1), 0.4, rng.uniform(0, math.pi), points=9))
+        size = max(2.8, 2 * reach * spot.size * rng.uniform(0.5, 1.6))  # less covers no px, and no mask has it
+        shapes.append(blob(rng, centre, size, rng.uniform(0.5, 1), 0.3, rng.uniform(0, math.pi), points=9))
     share = cover(canvas.side, shapes=shapes)
     canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), colour(style, spot.strength))
     canvas.height = canvas.height + np.float32(canvas.unit) * soften(share, 0.4)
