@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "BatchPlan", "batches"]
 
 
+# How often nothing but its mask is seen of a product that may see it: forms look alike on drawings and photographs.
+BLANK = 0.25
+
+
 class BatchPlan(NamedTuple):
     """Products, categories a product and instances a category in a batch; a view each."""
 
@@ -61,10 +65,13 @@ def make_batch(corpus: Corpus, plan: BatchPlan, side: int, reach: float, rng: ra
     numbers = rng.sample(range(max(plan.products, round(reach * total.products))), plan.products)
     pixels, attributes, masked = [], [], []
     for order, number in enumerate(numbers):
+        blank = rng.randrange(40, 216) if order % 2 == 0 and rng.random() < BLANK else None
         for category in rng.sample(range(total.categories), plan.categories):
             for instance in rng.sample(range(total.instances), plan.instances):
                 view = corpus.pixels[number, category, instance, rng.randrange(total.views)]
                 pixels.append(_turned(view, side, rng))
+                if blank is not None:
+                    pixels[-1][..., :3] = blank
                 attributes.append(corpus.attributes[number, category, instance])
                 masked.append(order % 2 == 0)
     stacked = np.stack(pixels)
