@@ -40,10 +40,11 @@ def read_image(source: Path | bytes, name: str) -> Image.Image:
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith(("I", "F")):
-                upright = _stretched(np.asarray(upright).astype(np.float64))
-            return upright.convert("RGB")
+            ImageOps.exif_transpose(opened, in_place=True)
+            if opened.mode.startswith(("I", "F")):
+                return _stretched(np.asarray(opened).astype(np.float64)).convert("RGB")
+            opened.load()
+            return opened if opened.mode == "RGB" else opened.convert("RGB")  # no copy of what is RGB already
     except Exception as error:  # a damaged file makes the decoders raise anything at all
         reason = getattr(error, "strerror", None) or one_line(error)
         raise ImageError(f"{name}: the image cannot be decoded ({reason})") from error
