@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ import torch
 from flawshot.crops import Crops, crop_views
 from flawshot.formats.labelme import read_labelme
 from flawshot.images import ImageError, read_image
+from flawshot.parallel import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -215,7 +215,7 @@ def encode_rows(
         scheme: Which views.
         batch_size: Crops a batch, over the borders of instances; picked by the device where 0, and halved where the
             device's memory does not hold it. On the CPU a batch is shared out among torch's threads.
-        workers: Threads that decode and crop; as many as there are cores where 0, sixteen at most.
+        workers: Threads that decode and crop; as many as there are cores for this process where 0, sixteen at most.
         progress: Called with the crops done and all there are.
 
     Yields:
@@ -232,7 +232,7 @@ def encode_rows(
         batch.images, batch.masks = batch.images.pin_memory(), batch.masks.pin_memory()
     waiting: deque[int] = deque()
     done = 0
-    chunks = crop_rows(catalog, rows, scheme, side, workers or min(16, os.cpu_count() or 1))
+    chunks = crop_rows(catalog, rows, scheme, side, workers or min(16, cores()))
     with _shared_out(encoder, threads) as encode:
         for chunk in chunks:
             if not chunk.crops:

@@ -102,12 +102,11 @@ def masks(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Images with pixel masks become Labelme files, one instance a connected component, and are copied beside them."""
-    import os
-
     from flawshot.cli.console import progress_bar, say
     from flawshot.errors import FlawshotError
     from flawshot.formats.mask_layouts import MaskLayout
     from flawshot.formats.masks import import_masks
+    from flawshot.parallel import cores
 
     if pattern is not None:
         if layout is not None:
@@ -125,7 +124,7 @@ def masks(
             exact=exact,
             strict=strict,
             overwrite=overwrite,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or cores(),
             say=say,
             progress=progress,
         )
