@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,23 @@ def test_every_row_has_the_features_of_its_own_views(data, encoder, tmp_path, ba
             got = report.bank.features([instance.id], token=token)[0]
             np.testing.assert_allclose(got, alone[:, token], atol=4e-3)  # float16
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("batch_size", [0, 1, 5])
+def test_what_several_threads_encode_side_by_side_is_what_one_does(data, encoder, tmp_path, batch_size):
+    catalog, before = Catalog.open(data), torch.get_num_threads()
+    rows = {}
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            bank = encode_catalog(catalog, encoder, SCHEME, tmp_path / str(threads), batch_size=batch_size).bank
+            rows[threads] = bank.rows(range(len(catalog))).astype(np.float32)
+            with ThreadPoolExecutor(1) as later:
+                in_new_thread = later.submit(torch.get_num_threads).result()
+            assert in_new_thread == torch.get_num_threads() == threads  # the process's own number is as it was
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(rows[3], rows[1], atol=4e-3)  # float16
 
 
 def test_a_second_call_encodes_nothing_and_a_change_encodes_only_itself(data, encoder, counted, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import ndimage
 from flawshot import Catalog, import_masks
 from flawshot.crops import crop_views
 from flawshot.images import read_image
+from flawshot.shapes import Shape, rasterise
 from flawshot.views import SCHEMES, make_scheme
 from helpers import SHARED
 
@@ -73,6 +75,28 @@ def test_every_view_is_the_plain_one(drawn, name, border):
             pixels, own = plain(image, mask, centre, view, view.size.pixels(instance.box), 64, border)
             np.testing.assert_array_equal(crops.images[number], pixels, err_msg=f"{view}")
             np.testing.assert_array_equal(crops.masks[number], own, err_msg=f"{view}")
+
+
+@pytest.mark.parametrize("border", ["zero", "reflect", "shift"])
+@pytest.mark.parametrize("sizes", [["0.5x"], ["13px"], ["64px"], ["9x"]])
+def test_masks_that_fill_a_crop_miss_it_or_are_thin_are_the_plain_ones(catalog_of, border, sizes):
+    """Small crops lie inside the defect, offset ones beside it; 64 px is the encoder's side itself."""
+    (instance,) = catalog_of([("a", ["dent"])])
+    image = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (instance.image_height, instance.image_width, 3), dtype=np.uint8)
+    )
+    thin = Shape(0, "dent", "polygon", np.array([[3.0, 2.0], [40.0, 30.0], [4.0, 2.0]]))
+    for shape in (instance.shapes[0], thin):
+        region = rasterise(shape, image.height, image.width)
+        own = replace(instance, shapes=(shape,), box=region.box)
+        centre = [int((shape.points[:, axis].min() + shape.points[:, axis].max()) // 2) for axis in (0, 1)]
+        scheme = make_scheme("mo", sizes, border)
+        crops = crop_views(image, own, scheme, 64)
+        mask = region.full_mask(image.height, image.width)
+        for number, view in enumerate(scheme.views):
+            pixels, expected = plain(image, mask, centre, view, view.size.pixels(own.box), 64, border)
+            np.testing.assert_array_equal(crops.images[number], pixels)
+            np.testing.assert_array_equal(crops.masks[number], expected)
 
 
 def test_a_crop_much_larger_than_the_image_is_still_square(catalog_of):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flawshot import Catalog, groups_from_csv
+from flawshot import Catalog, FlawshotError, groups_from_csv
 from flawshot.likeness import Likeness, reduce_image
 from flawshot.same_sample import SameSamples, SampleGroup, _candidates, _joined, _pair, find_same_samples
 from flawshot.same_sample_files import write_same_samples
@@ -181,3 +181,29 @@ def test_the_table_is_read_again_whatever_the_images_are_called(tmp_path):
     write_same_samples(found, Catalog.from_annotations([]), tmp_path)
     images = [f"p/{name}" for name in names]
     assert list(groups_from_csv(tmp_path / "groups.csv", images)) == images
+
+
+def test_sheets_of_an_earlier_table_go_where_files_may_be_replaced(tmp_path, images):
+    catalog = images({"p/a": texture(0), "p/b": texture(1), "p/c": texture(2), "p/d": texture(3)})
+
+    def table(*groups):
+        return SameSamples(
+            tuple(
+                SampleGroup(f"sample{n:04}", "p", tuple(f"p/{name}.png" for name in names), (0.9,) * len(names))
+                for n, names in enumerate(groups, start=1)
+            )
+        )
+
+    out = tmp_path / "same"
+    before, after = table("ab", "cd"), table("a", "bc", "d")
+    write_same_samples(before, catalog, out)
+    kept = ("notes.txt", "sample2.png", "sample0001.png.txt", "samples.png")
+    for name in kept:
+        (out / "evidence" / name).write_text("a user's own")
+    with pytest.raises(FlawshotError, match=r"groups\.csv"):
+        write_same_samples(after, catalog, out)
+    assert (out / "evidence/sample0001.png").is_file()
+    write_same_samples(after, catalog, out, overwrite=True)
+    assert {path.name for path in (out / "evidence").iterdir()} == {"sample0002.png", *kept}
+    write_same_samples(before, catalog, out, overwrite=True)
+    assert {path.name for path in (out / "evidence").iterdir()} == {"sample0001.png", "sample0002.png", *kept}

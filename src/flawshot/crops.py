@@ -65,19 +65,49 @@ def _cut(
     leaves = left < 0 or top < 0 or left + size > image.width or top + size > image.height
     if border == "reflect" and leaves:
         rows, columns = _mirrored(top, size, image.height), _mirrored(left, size, image.width)
-        pixels = Image.fromarray(np.asarray(image)[rows[:, None], columns])
-        full = region.full_mask(image.height, image.width)
-        mask = Image.fromarray(full[rows[:, None], columns].astype(np.uint8) * 255)
-    else:
-        pixels = image.crop((left, top, left + size, top + size))
-        mask = Image.new("L", (size, size))
-        if region.pixels.size:
-            mask.paste(Image.fromarray(region.pixels.astype(np.uint8) * 255), (region.x0 - left, region.y0 - top))
-    return _resized(pixels, side), _resized(mask, side)
+        x0, y0, x1, y1 = (int(end) for end in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+        places = ((rows - y0)[:, None], columns - x0)
+        pixels = Image.fromarray(np.asarray(image.crop((x0, y0, x1, y1)))[places])
+        inside = _drawn(region, x0, y0, x1 - x0, y1 - y0)
+        return _resized(pixels, side), _resized(Image.fromarray(np.asarray(inside)[places]), side)
+    pixels = image.crop((left, top, left + size, top + size))
+    return _resized(pixels, side), _resized_mask(region, left, top, size, side)
+
+
+def _drawn(region: Region, left: int, top: int, width: int, height: int) -> Image.Image:
+    """The mask in a window of the image, mode ``L``: 255 inside, 0 outside."""
+    mask = Image.new("L", (width, height))
+    if region.pixels.size:
+        mask.paste(Image.fromarray(region.pixels.view(np.uint8) * np.uint8(255)), (region.x0 - left, region.y0 - top))
+    return mask
 
 
 def _resized(crop: Image.Image, side: int) -> NDArray[np.uint8]:
     return np.asarray(crop if crop.width == side else crop.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def _resized_mask(region: Region, left: int, top: int, size: int, side: int) -> NDArray[np.uint8]:
+    """What :func:`_resized` makes of the mask, without the work on rows and columns that are 0 anyway.
+
+    Pillow resizes the rows first, each by itself, and then the columns.
+    """
+    out = Image.new("L", (side, side))
+    _, y0, _, y1 = region.box
+    first, last = max(y0, top), min(y1, top + size)
+    if first >= last:
+        return np.asarray(out)
+    rows = _drawn(region, left, first, size, last - first)
+    if size == side:
+        out.paste(rows, (0, first - top))
+        return np.asarray(out)
+    narrow = rows.resize((side, rows.height), Image.Resampling.BICUBIC)
+    covered = narrow.getbbox()
+    if covered is not None:
+        x0, _, x1, _ = covered
+        columns = Image.new("L", (x1 - x0, size))
+        columns.paste(narrow.crop((x0, 0, x1, narrow.height)), (0, first - top))
+        out.paste(columns.resize((x1 - x0, side), Image.Resampling.BICUBIC), (x0, 0))
+    return np.asarray(out)
 
 
 def _inside(start: int, size: int, length: int) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import torch
 from flawshot.crops import Crops, crop_views
 from flawshot.formats.labelme import read_labelme
 from flawshot.images import ImageError, read_image
+from flawshot.parallel import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,11 +30,17 @@ if TYPE_CHECKING:
     from flawshot.instances import Instance
     from flawshot.views import ViewScheme
 
+    Encode = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
 __all__ = ["Chunk", "Encoded", "crop_rows", "decode_rows", "encode_rows"]
 
-# Crops of this much memory are cut ahead of the encoder by each worker.
+# A worker cuts crops of this much memory at once, at most.
 CHUNK_BYTES = 32 * 2**20
+# Each worker's crops are cut ahead of the encoder by so many chunks, or by more where they are small.
 CHUNKS_AHEAD = 2
+BYTES_AHEAD = 16 * 2**20
+# Crops that a core encodes at once: fewer pay for the towers' calls, more for memory.
+CROPS_PER_CORE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: i
     per_instance = len(scheme.views) * side * side * 4
     most = max(1, CHUNK_BYTES // per_instance)
     waiting: deque[Future[list[Chunk]]] = deque()
+    held = 0
     images = catalog.column("image")
     groups = (tuple(group) for _, group in groupby(rows, key=lambda row: images[row]))
     with ThreadPoolExecutor(workers, thread_name_prefix="flawshot-crop") as pool:
@@ -98,8 +106,11 @@ def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: i
                 for start in range(0, len(group), most):
                     part = group[start : start + most]
                     waiting.append(pool.submit(_cut, reader, part, scheme, side))
-                    if len(waiting) > CHUNKS_AHEAD * workers:
-                        yield from waiting.popleft().result()
+                    held += len(part) * per_instance
+                    if len(waiting) > CHUNKS_AHEAD * workers and held > BYTES_AHEAD:
+                        chunks = waiting.popleft().result()
+                        held -= sum(len(chunk.rows) for chunk in chunks) * per_instance
+                        yield from chunks
             while waiting:
                 yield from waiting.popleft().result()
         finally:
@@ -203,15 +214,17 @@ def encode_rows(
         encoder: What to encode with.
         scheme: Which views.
         batch_size: Crops a batch, over the borders of instances; picked by the device where 0, and halved where the
-            device's memory does not hold it.
-        workers: Threads that decode and crop; as many as there are cores where 0, sixteen at most.
+            device's memory does not hold it. On the CPU a batch is shared out among torch's threads.
+        workers: Threads that decode and crop; as many as there are cores for this process where 0, sixteen at most.
         progress: Called with the crops done and all there are.
 
     Yields:
         Each row with its features, or rows with the reason why their image cannot be used.
     """
     views, side = len(scheme.views), encoder.side
-    size = min(batch_size or (256 if encoder.device.type == "cuda" else 32), max(1, views * len(rows)))
+    threads = torch.get_num_threads() if encoder.device.type == "cpu" else 1
+    usual = 256 if encoder.device.type == "cuda" else max(32, CROPS_PER_CORE * threads)
+    size = min(batch_size or usual, max(1, views * len(rows)))
     batch = _Batch(
         torch.empty(size, side, side, 3, dtype=torch.uint8), torch.empty(size, side, side, dtype=torch.uint8)
     )
@@ -219,34 +232,56 @@ def encode_rows(
         batch.images, batch.masks = batch.images.pin_memory(), batch.masks.pin_memory()
     waiting: deque[int] = deque()
     done = 0
-    for chunk in crop_rows(catalog, rows, scheme, side, workers or min(16, os.cpu_count() or 1)):
-        if not chunk.crops:
-            done += views * len(chunk.rows)
-            yield Encoded(chunk.rows, None, chunk.reason)
-            continue
-        for row, crops in zip(chunk.rows, chunk.crops, strict=True):
-            waiting.append(row)
-            taken = 0
-            while taken < views:
-                count = min(views - taken, batch.free())
-                place = slice(batch.filled, batch.filled + count)
-                batch.images[place] = torch.from_numpy(crops.images[taken : taken + count])
-                batch.masks[place] = torch.from_numpy(crops.masks[taken : taken + count])
-                batch.filled += count
-                taken += count
-                if not batch.free():
-                    done += _run(encoder, batch)
-                    yield from _whole_rows(batch, waiting, views)
-                    if progress is not None:
-                        progress(done, views * len(rows))
-    if batch.filled:
-        done += _run(encoder, batch)
-        yield from _whole_rows(batch, waiting, views)
+    chunks = crop_rows(catalog, rows, scheme, side, workers or min(16, cores()))
+    with _shared_out(encoder, threads) as encode:
+        for chunk in chunks:
+            if not chunk.crops:
+                done += views * len(chunk.rows)
+                yield Encoded(chunk.rows, None, chunk.reason)
+                continue
+            for row, crops in zip(chunk.rows, chunk.crops, strict=True):
+                waiting.append(row)
+                taken = 0
+                while taken < views:
+                    count = min(views - taken, batch.free())
+                    place = slice(batch.filled, batch.filled + count)
+                    batch.images[place] = torch.from_numpy(crops.images[taken : taken + count])
+                    batch.masks[place] = torch.from_numpy(crops.masks[taken : taken + count])
+                    batch.filled += count
+                    taken += count
+                    if not batch.free():
+                        done += _run(encode, batch)
+                        yield from _whole_rows(batch, waiting, views)
+                        if progress is not None:
+                            progress(done, views * len(rows))
+        if batch.filled:
+            done += _run(encode, batch)
+            yield from _whole_rows(batch, waiting, views)
     if progress is not None:
         progress(views * len(rows), views * len(rows))
 
 
-def _run(encoder: Encoder, batch: _Batch) -> int:
+@contextmanager
+def _shared_out(encoder: Encoder, threads: int) -> Iterator[Encode]:
+    """The encoder; with several threads each encodes a part of the batch by itself.
+
+    Threads that share the work of one layer wait for each other after each, for long where one is kept from its core.
+    """
+    if threads == 1:
+        yield encoder.encode
+        return
+
+    def encode(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        return torch.cat(list(pool.map(encoder.encode, images.chunk(threads), masks.chunk(threads))))
+
+    with ThreadPoolExecutor(threads, "flawshot-encode", torch.set_num_threads, (1,)) as pool:
+        try:
+            yield encode
+        finally:
+            torch.set_num_threads(threads)  # for threads that begin later; those there are keep their own number
+
+
+def _run(encode: Encode, batch: _Batch) -> int:
     """Encode what is in the batch and empty it; the number of crops."""
     count = batch.filled
     step = count
@@ -254,7 +289,7 @@ def _run(encoder: Encoder, batch: _Batch) -> int:
     while start < count:
         part = slice(start, min(start + step, count))
         try:
-            features = encoder.encode(batch.images[part], batch.masks[part])
+            features = encode(batch.images[part], batch.masks[part])
         except torch.OutOfMemoryError:
             if step == 1:
                 raise

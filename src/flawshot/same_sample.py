@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from flawshot.errors import FlawshotError
 from flawshot.formats.labelme import parse_labelme
 from flawshot.images import ImageError, read_image
 from flawshot.likeness import SIDE, Likeness, reduce_image
+from flawshot.parallel import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -99,7 +99,7 @@ def find_same_samples(catalog: Catalog, *, progress: Callable[[int, int], None] 
     steps = _Steps(2 * len(images), progress)
     found: list[tuple[str, tuple[str, ...], tuple[float, ...]]] = []
     unusable: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="flawshot-sample") as pool:
+    with ThreadPoolExecutor(cores(), thread_name_prefix="flawshot-sample") as pool:
         for product in catalog.products:
             own = sorted(image for image, its in images.items() if its == product)
             scale = min(1.0, SIDE / float(np.median([max(sizes[image]) for image in own])))

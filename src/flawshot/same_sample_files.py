@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from flawshot.errors import printable
+from flawshot.errors import FlawshotError, printable
 from flawshot.files import write_bytes
 from flawshot.images import ImageError
 from flawshot.same_sample import load_image
@@ -26,10 +27,13 @@ CAPTION = 44
 LETTERS = 28  # of a name, a line
 ACROSS = 6
 MOST_SHOWN = 60
+GROUP_NAME = re.compile(r"sample\d{4,}", re.ASCII)
 
 
 def write_same_samples(found: SameSamples, catalog: Catalog, out: Path, *, overwrite: bool = False) -> None:
     """Write ``groups.csv`` (image, group) and ``evidence/<group>.png`` for each group of several images.
+
+    Where files may be replaced, sheets of an earlier table that this one has no group for are removed.
 
     Args:
         found: The groups.
@@ -47,12 +51,25 @@ def write_same_samples(found: SameSamples, catalog: Catalog, out: Path, *, overw
     writer.writerow(["image", "group"])
     writer.writerows(sorted((image, group.group) for group in found.groups for image in group.images))
     write_bytes(out / "groups.csv", table.getvalue().encode(), overwrite=overwrite)
+    if overwrite:
+        _remove_stale(out / "evidence", found)
     annotations = dict(zip(catalog.column("image"), catalog.column("annotation"), strict=True))
     for group in found.groups:
         if len(group.images) > 1:
             buffer = io.BytesIO()
             evidence_sheet(group, catalog.root, annotations).save(buffer, format="PNG")
             write_bytes(out / "evidence" / f"{group.group}.png", buffer.getvalue(), overwrite=overwrite)
+
+
+def _remove_stale(folder: Path, found: SameSamples) -> None:
+    """Take away sheets that are called as groups are, but as none that has a sheet now."""
+    shown = {f"{group.group}.png" for group in found.groups if len(group.images) > 1}
+    for path in folder.glob("sample*.png"):
+        if path.name not in shown and GROUP_NAME.fullmatch(path.stem):
+            try:
+                path.unlink()
+            except OSError as error:
+                raise FlawshotError(f"{path}: cannot be removed ({error.strerror or error})") from error
 
 
 def evidence_sheet(group: SampleGroup, root: Path | None, annotations: dict[str, str]) -> Image.Image:

@@ -93,6 +93,18 @@ def test_the_mask_counts_with_alpha_and_only_there(crops):
     assert seeing.record.preprocessing != blind.record.preprocessing
 
 
+def test_features_with_the_mask_are_those_of_the_model_as_it_was_trained(crops):
+    """The encoder joins convolutions with what follows them; the model with its layers apart gives the same."""
+    images, masks = crops
+    weights = read_weights(FOLDER / f"{TINY}.safetensors")
+    assert next(t for name, t in weights.items() if name.endswith("stem.conv.mask.weight")).abs().max() > 0
+    model = empty_tiny_model().eval()
+    model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
+    with torch.inference_mode():
+        expected = model.visual.trunk(tiny_input(images.permute(0, 3, 1, 2).float(), masks[:, None].float()))
+    torch.testing.assert_close(TinyEncoder(device="cpu").encode(images, masks)[:, 0], expected, atol=1e-4, rtol=1e-4)
+
+
 def test_a_new_model_takes_a_mask_over_all_for_none():
     """The mask's convolution starts at zero, and an average over all of the view is the view's."""
     torch.manual_seed(0)

@@ -25,7 +25,7 @@ from flawshot import (
     verify,
     write_episodes,
 )
-from flawshot.episodes import episode_product, stream_tasks, write_all
+from flawshot.episodes import episode_product, write_all
 from flawshot.formats.labelme import parse_labelme
 from helpers import box_shape, labelme_document
 
@@ -176,7 +176,7 @@ def test_a_file_is_one_line_an_episode_and_comes_back(catalog_of, tmp_path):
 def test_streamed_tasks_are_those_that_are_kept_and_make_the_same_file(catalog_of, tmp_path):
     catalog = catalog_of(PLAIN)
     options = {"ways": 3, "queries": 2, "episodes": 30, "seed": 4}
-    kept, streamed = (draw(catalog, "p", 2, **options) for draw in (sample_tasks, stream_tasks))
+    kept, streamed = (sample_tasks(catalog, "p", 2, **options, keep=keep) for keep in (True, False))
     assert isinstance(kept.episodes, tuple)
     assert tuple(streamed.episodes) == kept.episodes
     assert (streamed.episodes[-1], streamed.episodes[3:5]) == (kept.episodes[-1], kept.episodes[3:5])
@@ -192,7 +192,10 @@ def test_the_memory_of_streamed_tasks_does_not_grow_with_their_number(catalog_of
         tracemalloc.start()
         try:
             for _ in range(2):  # the second time the file is there already, and compared
-                write_all([stream_tasks(catalog, "p", 1, ways=2, queries=1, episodes=count)], tmp_path / str(count))
+                write_all(
+                    [sample_tasks(catalog, "p", 1, ways=2, queries=1, episodes=count, keep=False)],
+                    tmp_path / str(count),
+                )
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from flawshot.errors import AnnotationError, FlawshotError, Problem
 from flawshot.formats.labelme import parse_labelme
 from flawshot.formats.mpdd import contradictions
 from flawshot.images import ImageError
+from flawshot.parallel import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +66,7 @@ def check_data(
 
 def _checked(root: Path, paths: Sequence[str], *, fast: bool) -> Iterator[tuple[list[Problem], Picture | None]]:
     """Each file's findings, in order; threads, for Pillow decodes without Python's lock."""
-    workers = os.cpu_count() or 1
+    workers = cores()
     waiting: deque[Future[tuple[list[Problem], Picture | None]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="flawshot-check") as pool:
         try:

@@ -12,6 +12,7 @@ from flawshot.cli.options import (
     LayoutOption,
     OverwriteOption,
     ProductOption,
+    RowsOption,
     StrictOption,
     open_data,
 )
@@ -29,9 +30,7 @@ def stats(
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON; - prints them.")
-    ] = None,
+    json: RowsOption = None,
     catalog: Annotated[
         Path | None, typer.Option("--catalog", metavar="FILE.parquet", help="Write the catalog, too.")
     ] = None,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.options import LayoutOption, ProductOption, open_data
-from flawshot.cli.sampling import read_groups
+from flawshot.cli.options import GroupOption, LayoutOption, ProductOption, open_data, read_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,14 +46,7 @@ def demo(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="Another one draws another product.", show_default="0")
     ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            "--group",
-            metavar="REGEX|FILE.csv",
-            help="With --data: which images show one physical sample; a regular expression, or a table image,group.",
-        ),
-    ] = None,
+    group: GroupOption = None,
     product: ProductOption = None,
     layout: LayoutOption = None,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flawshot.cli.options import OverwriteOption, ProductOption
+from flawshot.cli.options import GalleryOption, OverwriteOption, ProductOption
 
 if TYPE_CHECKING:
     from flawshot.episodes import EpisodeSet
@@ -37,9 +37,7 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE.html", help="Write the results as one page to look at.")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DATA", help="The images' folder, for the report's gallery.")
-    ] = None,
+    data: GalleryOption = None,
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="Where trained classifiers train: auto, cpu, cuda, ….")
     ] = "auto",

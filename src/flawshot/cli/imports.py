@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["imports"]
 
+OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")]
 ImagesOption = Annotated[
     Path | None,
     typer.Option(
@@ -37,7 +38,7 @@ imports = typer.Typer(no_args_is_help=True, help="Turn other formats into Labelm
 @imports.command("mvtec-fs")
 def mvtec_fs(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="The folder that holds MVTec-FS's CONFIG.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    out: OutArgument,
     problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -56,7 +57,7 @@ def masks(
     source: Annotated[
         Path, typer.Argument(metavar="SRC", help="Images with pixel masks: of several products, or of one.")
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    out: OutArgument,
     layout: Annotated[
         str | None,
         typer.Option("--as", metavar="LAYOUT", help="mvtec-ad, mvtec-loco, visa or beside; recognised unless given."),
@@ -101,12 +102,11 @@ def masks(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Images with pixel masks become Labelme files, one instance a connected component, and are copied beside them."""
-    import os
-
     from flawshot.cli.console import progress_bar, say
     from flawshot.errors import FlawshotError
     from flawshot.formats.mask_layouts import MaskLayout
     from flawshot.formats.masks import import_masks
+    from flawshot.parallel import cores
 
     if pattern is not None:
         if layout is not None:
@@ -124,7 +124,7 @@ def masks(
             exact=exact,
             strict=strict,
             overwrite=overwrite,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or cores(),
             say=say,
             progress=progress,
         )
@@ -145,7 +145,7 @@ def mpdd(
     source: Annotated[
         Path, typer.Argument(metavar="SRC", help="The .json file of detailed annotations, or the folder that holds it.")
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    out: OutArgument,
     salvage: Annotated[bool, typer.Option("--salvage", help="Keep the whole records of a damaged file.")] = False,
     images: ImagesOption = None,
     problems: ProblemsOption = None,
@@ -171,7 +171,7 @@ def mpdd(
 @imports.command("coco")
 def coco(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A COCO .json file, or a folder with some in it.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    out: OutArgument,
     images: ImagesOption = None,
     problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,
@@ -188,7 +188,7 @@ def coco(
 @imports.command("voc")
 def voc(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder with Pascal VOC's .xml files in it.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the Labelme files go.")],
+    out: OutArgument,
     images: ImagesOption = None,
     problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,

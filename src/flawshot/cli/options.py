@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DataArgument",
+    "GalleryOption",
+    "GroupOption",
     "LayoutOption",
     "OverwriteOption",
     "ProductOption",
+    "RowsOption",
     "StrictOption",
     "open_data",
     "problems_of",
+    "read_groups",
     "whole_numbers",
 ]
 
@@ -40,6 +44,20 @@ LayoutOption = Annotated[
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Stop at the first annotation that cannot be used, instead of leaving it out.")
+]
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="REGEX|FILE.csv",
+        help="Which images show one physical sample: a regular expression on its path, or a table image,group.",
+    ),
+]
+RowsOption = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON; - prints them.")
+]
+GalleryOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DATA", help="The images' folder, for the report's gallery.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist with other content.")]
 
@@ -64,6 +82,16 @@ def problems_of(selected: Catalog, catalog: Catalog) -> list[Problem]:
         return list(catalog.problems)
     elsewhere = set(catalog.column("annotation")) - set(selected.column("annotation"))
     return [problem for problem in catalog.problems if problem.file not in elsewhere]
+
+
+def read_groups(group: str, catalog: Catalog) -> dict[str, str]:
+    """The group of each image, as ``--group`` says it: a regular expression, or a table."""
+    from flawshot.episodes import groups_from_csv, groups_from_regex
+
+    images = catalog.column("image")
+    if group.lower().endswith(".csv"):
+        return groups_from_csv(Path(group), images)
+    return groups_from_regex(group, images)
 
 
 def whole_numbers(text: str, option: str) -> list[int]:

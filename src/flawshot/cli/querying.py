@@ -12,6 +12,7 @@ from flawshot.cli.options import (
     LayoutOption,
     OverwriteOption,
     ProductOption,
+    RowsOption,
     StrictOption,
     open_data,
 )
@@ -41,9 +42,7 @@ def query(
         Path | None,
         typer.Option("--crops", metavar="DIR", help="Write each instance's box and its mask as pictures there."),
     ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON; - prints them.")
-    ] = None,
+    json: RowsOption = None,
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,

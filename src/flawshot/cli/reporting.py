@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.options import OverwriteOption
+from flawshot.cli.options import GalleryOption, OverwriteOption
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,9 +22,7 @@ __all__ = ["report", "save_report", "stamped"]
 def report(
     results: Annotated[Path, typer.Argument(metavar="RESULTS.json", help="What flawshot evaluate --json wrote.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="One page to look at.")] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DATA", help="The images' folder, for the gallery.")
-    ] = None,
+    data: GalleryOption = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="The accuracies as CSV.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="As a Markdown table.")] = None,
     latex: Annotated[Path | None, typer.Option("--latex", metavar="FILE", help="As a LaTeX table.")] = None,

@@ -9,11 +9,13 @@ import typer
 
 from flawshot.cli.options import (
     DataArgument,
+    GroupOption,
     LayoutOption,
     OverwriteOption,
     ProductOption,
     StrictOption,
     open_data,
+    read_groups,
     whole_numbers,
 )
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from flawshot.catalog import Catalog
     from flawshot.episodes import EpisodeSet
 
-__all__ = ["read_groups", "sample"]
+__all__ = ["sample"]
 
 
 def sample(
@@ -52,14 +54,7 @@ def sample(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="episodic: another one draws other tasks; 0 unless given.")
     ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            "--group",
-            metavar="REGEX|FILE.csv",
-            help="Which images show one physical sample: a regular expression on its path, or a table image,group.",
-        ),
-    ] = None,
+    group: GroupOption = None,
     allow_short: Annotated[
         bool, typer.Option("--allow-short", help="Let a category with fewer than K instances bring what it has.")
     ] = False,
@@ -69,7 +64,7 @@ def sample(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Draw support and query sets, one episode a seed, proved to share nothing."""
-    from flawshot.episodes import sample_episodes, stream_tasks, write_all
+    from flawshot.episodes import sample_episodes, sample_tasks, write_all
     from flawshot.errors import EpisodeError
 
     told = {"--ways": ways, "--queries": queries, "--episodes": episodes, "--seed": seed}
@@ -88,7 +83,7 @@ def sample(
     made = []
     for name in names:
         sets = [
-            stream_tasks(catalog, name, k, groups=groups, **tasks)
+            sample_tasks(catalog, name, k, groups=groups, keep=False, **tasks)
             if protocol == "episodic"
             else sample_episodes(
                 catalog, name, k, seeds=range(seeds or 5), protocol=protocol, groups=groups, allow_short=allow_short
@@ -112,16 +107,6 @@ def _refuse_foreign(protocol: str, of_tasks: dict[str, int | None], of_others: d
         if value is not None:
             fitting = "is not for --protocol episodic" if protocol == "episodic" else "is for --protocol episodic only"
             raise EpisodeError(f"{option}: {fitting}")
-
-
-def read_groups(group: str, catalog: Catalog) -> dict[str, str]:
-    """The group of each image, as ``--group`` says it: a regular expression, or a table."""
-    from flawshot.episodes import groups_from_csv, groups_from_regex
-
-    images = catalog.column("image")
-    if group.lower().endswith(".csv"):
-        return groups_from_csv(Path(group), images)
-    return groups_from_regex(group, images)
 
 
 def _several_categories(catalog: Catalog, least: int) -> list[str]:

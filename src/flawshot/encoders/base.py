@@ -41,7 +41,7 @@ class Encoder(Protocol):
     device: torch.device
 
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """Encode crops.
+        """Encode crops; on the CPU several threads may call it at once.
 
         Args:
             images: uint8 ``[crops, side, side, 3]``, on any device.

@@ -10,7 +10,7 @@ from flawshot.episodes.episode_files import (
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.groups import groups_from_csv, groups_from_regex
 from flawshot.episodes.possible import Possible, sample_possible
-from flawshot.episodes.sampling import PROTOCOLS, sample_episodes, sample_tasks, stream_tasks
+from flawshot.episodes.sampling import PROTOCOLS, sample_episodes, sample_tasks
 from flawshot.episodes.verification import verify
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "sample_episodes",
     "sample_possible",
     "sample_tasks",
-    "stream_tasks",
     "verify",
     "write_all",
     "write_episodes",

@@ -30,7 +30,9 @@ class _EpisodeEntry(Document):
     query: tuple[str, ...] | None = None
 
 
-class _EpisodeFile(Document):
+class _Header(Document):
+    """What a file says of all its episodes."""
+
     format: Literal["flawshot-episodes"]
     version: Literal[1]
     protocol: Protocol
@@ -39,23 +41,30 @@ class _EpisodeFile(Document):
     shots: int
     fingerprint: str
     categories: tuple[str, ...]
-    query: tuple[str, ...] | None
     groups: dict[str, str] | None
+
+    def episode_set(self, episodes: list[Episode]) -> EpisodeSet:
+        return EpisodeSet(
+            protocol=self.protocol,
+            parameters=self.parameters,
+            product=self.product,
+            shots=self.shots,
+            fingerprint=self.fingerprint,
+            categories=self.categories,
+            episodes=tuple(episodes),
+            groups=self.groups,
+        )
+
+
+class _EpisodeFile(_Header):
+    query: tuple[str, ...] | None
     episodes: tuple[_EpisodeEntry, ...]
 
 
-class _TaskFileHeader(Document):
+class _TaskFileHeader(_Header):
     """The first line of a file of random tasks; the others are an episode each."""
 
-    format: Literal["flawshot-episodes"]
-    version: Literal[1]
     protocol: Literal["episodic"]
-    parameters: dict[str, Any]
-    product: str
-    shots: int
-    fingerprint: str
-    categories: tuple[str, ...]
-    groups: dict[str, str] | None
 
 
 def write_episodes(episodes: EpisodeSet, folder: str | Path, *, overwrite: bool = False) -> Path:
@@ -171,16 +180,7 @@ def _read_document(path: Path) -> EpisodeSet:
         episodes.append(
             Episode(entry.seed, entry.support, entry.query if entry.query is not None else file.query or ())
         )
-    return EpisodeSet(
-        protocol=file.protocol,
-        parameters=file.parameters,
-        product=file.product,
-        shots=file.shots,
-        fingerprint=file.fingerprint,
-        categories=file.categories,
-        episodes=tuple(episodes),
-        groups=file.groups,
-    )
+    return file.episode_set(episodes)
 
 
 def _read_tasks(path: Path) -> EpisodeSet:
@@ -193,16 +193,7 @@ def _read_tasks(path: Path) -> EpisodeSet:
         # Tasks name the same instances again and again: each name is kept once.
         support, query = (tuple(map(sys.intern, ids)) for ids in (entry.support, entry.query or ()))
         episodes.append(Episode(entry.seed, support, query))
-    return EpisodeSet(
-        protocol=header.protocol,
-        parameters=header.parameters,
-        product=header.product,
-        shots=header.shots,
-        fingerprint=header.fingerprint,
-        categories=header.categories,
-        episodes=tuple(episodes),
-        groups=header.groups,
-    )
+    return header.episode_set(episodes)
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from flawshot.catalog import Catalog
 
-__all__ = ["PROTOCOLS", "sample_episodes", "sample_tasks", "stream_tasks"]
+__all__ = ["PROTOCOLS", "sample_episodes", "sample_tasks"]
 
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
@@ -110,6 +110,7 @@ def sample_tasks(
     episodes: int = 600,
     seed: int = 0,
     groups: Mapping[str, str] | None = None,
+    keep: bool = True,
 ) -> EpisodeSet:
     """Draw random N-way K-shot tasks, as few-shot learning is usually measured: the protocol ``episodic``.
 
@@ -127,6 +128,8 @@ def sample_tasks(
         episodes: How many.
         seed: Another one gives other episodes.
         groups: The physical sample that each image shows, by image path.
+        keep: Whether the tasks stay in memory. Otherwise they are drawn again whenever they are asked for, and to write
+            them costs no more memory for many than for few.
 
     Returns:
         The episodes, verified.
@@ -138,27 +141,8 @@ def sample_tasks(
         Vinyals et al.: "Matching Networks for One Shot Learning", NeurIPS 2016.
     """
     tasks = draw_tasks(catalog, product, shots, ways=ways, queries=queries, episodes=episodes, seed=seed, groups=groups)
-    kept = replace(tasks, episodes=tuple(tasks.episodes))
-    verify(kept, catalog)
-    return kept
-
-
-def stream_tasks(
-    catalog: Catalog,
-    product: str,
-    shots: int,
-    *,
-    ways: int = 5,
-    queries: int = 15,
-    episodes: int = 600,
-    seed: int = 0,
-    groups: Mapping[str, str] | None = None,
-) -> EpisodeSet:
-    """The tasks of :func:`sample_tasks`, verified too, but drawn again whenever they are asked for.
-
-    They take time for memory: to write them costs no more of it for many tasks than for few.
-    """
-    tasks = draw_tasks(catalog, product, shots, ways=ways, queries=queries, episodes=episodes, seed=seed, groups=groups)
+    if keep:
+        tasks = replace(tasks, episodes=tuple(tasks.episodes))
     verify(tasks, catalog)
     return tasks
 

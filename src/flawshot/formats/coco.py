@@ -16,11 +16,11 @@ from flawshot.formats.components import component_shape
 from flawshot.formats.importing import (
     Imported,
     LabelmeFolder,
+    begin_import,
     box_corners,
     file_path,
     first_file,
     product_folder,
-    source_files,
     split_and_rest,
 )
 from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
@@ -79,11 +79,7 @@ def import_coco(
     Raises:
         FlawshotError: If there is no COCO file, or a file at ``out`` has other content already.
     """
-    if images is not None and not images.is_dir():
-        raise FlawshotError(f"--images {images}: is not a folder")
-    root = source if source.is_dir() else source.parent
-    folder = LabelmeFolder(out, overwrite=overwrite)
-    names = source_files(source, ".json", folder.problems, beyond=out)
+    root, names, folder = begin_import(source, ".json", out, images=images, overwrite=overwrite)
     images_done = images_known = 0
     for name in names:
         path = root / name

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Imported",
     "LabelmeFolder",
+    "begin_import",
     "box_corners",
     "category_folder",
+    "check_images",
     "count_instances",
     "file_path",
     "first_file",
     "product_folder",
-    "source_files",
     "split_and_rest",
 ]
 
@@ -92,18 +93,6 @@ def product_folder(text: str, field: str = "product") -> str:
     if is_split(path.name):
         raise FlawshotError(f"{field}: {text!r} is a split's name; give the folder above it, or rename it")
     return path.name
-
-
-def source_files(source: Path, suffix: str, problems: list[Problem], *, beyond: Path) -> list[str]:
-    """The files that are imported, relative to the folder that the user named, or that holds the file they named.
-
-    Args:
-        source: A folder, searched without leaving it by a link, or one file.
-        suffix: What the files' names end in.
-        problems: What is left out is added here.
-        beyond: A folder that is not looked into.
-    """
-    return files_under(source, (suffix,), problems, beyond=beyond) if source.is_dir() else [source.name]
 
 
 def category_folder(label: str) -> str:
@@ -249,3 +238,39 @@ class LabelmeFolder:
         return Imported(
             tuple(sorted(self._products)), len(self._taken), self._images, self._instances, tuple(self.problems)
         )
+
+
+def begin_import(
+    source: Path, suffix: str, out: Path, *, images: Path | None, overwrite: bool
+) -> tuple[Path, list[str], LabelmeFolder]:
+    """What an import of files of one kind begins with.
+
+    Args:
+        source: A folder, searched without leaving it by a link, or one file.
+        suffix: What the files' names end in.
+        out: Where the Labelme files go; it is not looked into.
+        images: Where the user says the images are.
+        overwrite: Whether files at ``out`` with other content may be replaced.
+
+    Returns:
+        The folder that the user named, or that holds the file they named; the files' names relative to it; and the
+        folder to write.
+
+    Raises:
+        FlawshotError: If ``images`` is not a folder.
+    """
+    check_images(images)
+    folder = LabelmeFolder(out, overwrite=overwrite)
+    if source.is_dir():
+        return source, files_under(source, (suffix,), folder.problems, beyond=out), folder
+    return source.parent, [source.name], folder
+
+
+def check_images(images: Path | None) -> None:
+    """Refuse what ``--images`` names if it is not a folder.
+
+    Raises:
+        FlawshotError: If so.
+    """
+    if images is not None and not images.is_dir():
+        raise FlawshotError(f"--images {images}: is not a folder")

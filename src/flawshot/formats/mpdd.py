@@ -17,6 +17,7 @@ from flawshot.formats.importing import (
     LabelmeFolder,
     box_corners,
     category_folder,
+    check_images,
     count_instances,
     file_path,
     first_file,
@@ -82,8 +83,7 @@ def import_mpdd(
             ``images`` is no folder; or if a file at ``out`` has other content already.
     """
     path = find_detailed(source)
-    if images is not None and not images.is_dir():
-        raise FlawshotError(f"--images {images}: is not a folder")
+    check_images(images)
     read = salvage_detailed(path) if salvage else DetailedFile(read_detailed(path), [])
     folder = LabelmeFolder(out, overwrite=overwrite)
     for number, record in enumerate(read.records, start=1):

@@ -13,12 +13,11 @@ from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
 from flawshot.formats.importing import (
     Imported,
-    LabelmeFolder,
+    begin_import,
     box_corners,
     file_path,
     first_file,
     product_folder,
-    source_files,
     split_and_rest,
 )
 from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
@@ -62,12 +61,8 @@ def import_voc(
     Raises:
         FlawshotError: If there is no usable VOC file, or a file at ``out`` has other content already.
     """
-    if images is not None and not images.is_dir():
-        raise FlawshotError(f"--images {images}: is not a folder")
-    root = source if source.is_dir() else source.parent
-    folder = LabelmeFolder(out, overwrite=overwrite)
+    root, names, folder = begin_import(source, ".xml", out, images=images, overwrite=overwrite)
     lists: dict[Path, dict[str, str]] = {}
-    names = source_files(source, ".xml", folder.problems, beyond=out)
     for number, place in enumerate(names, start=1):
         if progress is not None:
             progress(number, len(names))
