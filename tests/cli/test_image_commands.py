@@ -193,7 +193,7 @@ def test_encode_needs_no_model(run, data):
     assert result.exit_code == 0, result.output
     assert "flawshot-tiny: a small encoder trained on drawn surfaces" in result.output
     assert "--model ViT-L-14-quickgelu --pretrained openai" in result.output
-    assert "bank: 4 instances x 3 views x 1 tokens x 368; 4 encoded" in result.output
+    assert "bank: 4 instances x 3 views x 1 tokens x 520; 4 encoded" in result.output
     views = FeatureBank.open("bank").manifest.views
     assert (views.scheme, views.sizes) == ("centre3", ("1.5x", "2x", "3x"))
     assert "3 views x 1 tokens x 128" in run("encode", data, "--out", "other", "--layer", "projection").output

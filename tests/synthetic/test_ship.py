@@ -31,7 +31,7 @@ def test_what_is_shipped_is_what_the_encoder_takes(trained, tmp_path, monkeypatc
     assert (record.commit, record.recipe) == ("abc", {"seed": 7, "rate": 0.5})
     monkeypatch.setattr(flawshot_tiny, "FOLDER", tmp_path / "package")
     shutil.copy(FOLDER / f"{TINY}.json", tmp_path / "package")
-    assert TinyEncoder(device="cpu").dim == 368
+    assert TinyEncoder(device="cpu").dim == 520
 
 
 def test_other_weights_than_the_trained_are_refused(trained, tmp_path):
