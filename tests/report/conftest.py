@@ -49,12 +49,14 @@ def results(catalog_of, bank_of):
 
 @pytest.fixture
 def visit(browser, tmp_path):
-    """Open results' page; what it says and asks for is listed as ``seen`` and ``asked``."""
+    """Open results' page, or a page that is written; what it says and asks for is listed as ``seen`` and ``asked``."""
     opened = []
 
-    def visit(results, data=None, *, script=True, **options):
-        path = tmp_path / f"report{len(opened)}.html"
-        write_report(results, path, data=data)
+    def visit(results, *, script=True, **options):
+        path = results
+        if not isinstance(results, Path):
+            path = tmp_path / f"report{len(opened)}.html"
+            write_report(results, path)
         page = browser.new_page(java_script_enabled=script, **options)
         page.seen, page.asked = [], []
         page.on("console", lambda message: page.seen.append(message.text))

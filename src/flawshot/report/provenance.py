@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flawshot.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flawshot.evaluation.results import Results
 
@@ -28,6 +28,7 @@ GROUPS = {
     "flawshot": "flawshot",
     "libraries": "versions when encoded",
     "versions": "versions when evaluated",
+    "device": "device that trained",
     "started": "started",
     "seconds": "duration",
 }
@@ -41,11 +42,22 @@ def make_facts(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _said(key: str, value: Any) -> Any:
+    """A recorded value, shorter where nothing is lost by it."""
+    if key == "seeds" and isinstance(value, list | tuple) and len(value) > 2 and _in_a_row(value):
+        return f"{value[0]} to {value[-1]}"
+    if key == "sampling" and isinstance(value, dict) and len(value) > 1:
+        several = list(value.values())
+        if all(each == several[0] for each in several):
+            return several[0]
     if key == "seconds" and isinstance(value, int | float):
         return f"{value:.1f} s"
     if key == "classifiers" and isinstance(value, dict):
         return {name: _call(each) if isinstance(each, dict) else each for name, each in value.items()}
     return value
+
+
+def _in_a_row(values: Sequence[Any]) -> bool:
+    return all(each == place for place, each in enumerate(values, values[0])) if isinstance(values[0], int) else False
 
 
 def _call(classifier: Mapping[str, Any]) -> str:
