@@ -23,10 +23,10 @@ SIDE = 96
 QUALITY = 60
 # Crops show the instance with this much of its surroundings.
 SIZES = ("1.5x",)
-# So much of a page is pictures at most, in base64, and so many answers stand in it.
-MOST_PICTURE_BYTES = 12_000_000
+# So much of a page is pictures at most, in base64, and so many answers of one classifier stand in it.
+MOST_PICTURE_BYTES = 9_000_000
 MOST_PICTURES = 5000
-MOST_ANSWERS = 40_000
+MOST_ANSWERS = 250_000
 
 
 class Gallery(NamedTuple):
@@ -99,10 +99,11 @@ def make_gallery(results: Results, data: str | Path | Catalog | None, reference:
 
 def _steps(answers: list[Answers]) -> list[int]:
     """Of each set every how-manieth answer is listed: all, where all together are few enough."""
-    if sum(len(each.query) for each in answers) <= MOST_ANSWERS:
+    sizes = [len(each.query) * len(each.predicted) for each in answers]
+    if sum(sizes) <= MOST_ANSWERS:
         return [1] * len(answers)
     share = max(1, MOST_ANSWERS // len(answers))
-    return [-(-len(each.query) // share) or 1 for each in answers]
+    return [-(-size // share) or 1 for size in sizes]
 
 
 def _by_need(answers: list[Answers], step_of: list[int], reference: str) -> list[str]:

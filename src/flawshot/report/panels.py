@@ -18,7 +18,7 @@ __all__ = ["make_panels", "panel_data", "shares"]
 # Under this many query instances a category's figure is marked.
 FEW = 10
 # Of many products, Ks and classifiers only so much is drawn, the greatest K first.
-MOST_BYTES = 4_000_000
+MOST_BYTES = 3_000_000
 SHADES = 10
 
 

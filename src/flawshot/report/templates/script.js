@@ -110,8 +110,8 @@ function card(set, row, classifier) {
   const made = make("li", right ? "card right" : "card wrong");
   made.append(picture(set.instances[number], "query instance of " + name(set.true[number])));
   const text = make("div", "said");
-  text.append(make("strong", "", right ? "✓ right" : "✗ wrong"), make("span", "", "true: " + name(set.true[number])));
-  text.append(make("span", "", "predicted: " + name(given)));
+  text.append(make("strong", "", right ? "✓ right" : "✗ wrong"), make("span", "name", "true: " + name(set.true[number])));
+  text.append(make("span", "name", "predicted: " + name(given)));
   text.append(make("span", "share", (set.permille[classifier][row] / 10).toFixed(1) + " %, seed " + set.seed[row]));
   const neighbours = make("div", "near");
   neighbours.append(make("span", "", "nearest support instances"));
@@ -121,6 +121,7 @@ function card(set, row, classifier) {
     neighbours.append(one);
   }
   made.append(text, neighbours);
+  for (const each of made.querySelectorAll(".name, figcaption")) each.title = each.textContent;
   return made;
 }
 function group(set, truth, rows, wrong, classifier) {
