@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Results, Run
+from flawshot.evaluation.results import CategoryScore, Comparison, EpisodeScore, Estimate, MeanScore, Results, Run
 from flawshot.report.sentence import sentence
 
 
@@ -24,9 +24,9 @@ def run(product="bolt", classifier="default", shots=5, queries=40, accuracy=(0.9
         accuracy=estimate(*accuracy),
         macro_recall=estimate(*accuracy),
         ece=estimate(0, 0, 0),
-        per_category={},
+        per_category=dict.fromkeys(("a", "b"), CategoryScore(mean=None, ci95=None, n_query=0)),
         confusion=None,
-        episodes=(),
+        episodes=(EpisodeScore(seed=0, accuracy=0, macro_recall=0, fit_seconds=0, predict_seconds=0),),
     )
 
 
