@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flawshot import evaluate, sample_episodes, write_report
-from hostile import HOSTILE, PRODUCTS
+from flawshot import write_report
+from hostile import hostile_results
 
 CHROMIUM = Path("/usr/bin/chromium")
 SWITCHES = [
@@ -33,18 +33,18 @@ def browser():
         opened.close()
 
 
-@pytest.fixture
-def results(catalog_of, bank_of):
-    """Two products, two classifiers, two Ks."""
-    images = [
-        (f"{product}/train/{n}x{c}", [label] * 2)
-        for product in PRODUCTS
-        for c, label in enumerate(HOSTILE[: 8 if product == PRODUCTS[0] else 3])
-        for n in range(4 if product == PRODUCTS[0] else 8)
-    ]
-    bank = bank_of(catalog_of(images, layout="{product}/**"), spread=2.5)
-    sets = [sample_episodes(bank.catalog, product, shots) for product in PRODUCTS for shots in (1, 3)]
-    return evaluate(bank, sets, ["prototype", "knn"])
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """Results in which every name is hostile."""
+    return hostile_results(tmp_path_factory.mktemp("hostile") / "bank")
+
+
+@pytest.fixture(scope="session")
+def written(results, tmp_path_factory):
+    """Their page."""
+    path = tmp_path_factory.mktemp("hostile") / "report.html"
+    write_report(results, path)
+    return path
 
 
 @pytest.fixture
@@ -73,5 +73,5 @@ def visit(browser, tmp_path):
 
 
 @pytest.fixture
-def page(visit, results):
-    return visit(results)
+def page(visit, written):
+    return visit(written)

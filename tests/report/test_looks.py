@@ -90,8 +90,8 @@ def looks(tmp_path):
     return folder
 
 
-def test_pictures_of_the_page_are_taken(visit, pictured, results, looks):
-    for name, found in {"drawn": pictured, "hostile": results}.items():
+def test_pictures_of_the_page_are_taken(visit, pictured, written, looks):
+    for name, found in {"drawn": pictured, "hostile": written}.items():
         for device, width in (("desktop", 1280), ("phone", 390)):
             for scheme in ("light", "dark"):
                 page = visit(found, color_scheme=scheme, viewport={"width": width, "height": 900})

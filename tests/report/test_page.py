@@ -112,8 +112,8 @@ def test_another_product_keeps_the_classifier(page):
     assert page.locator("#panel-classifier option:checked").text_content() == "knn"
 
 
-def test_without_a_script_the_reference_shows_at_its_largest_k(visit, results):
-    page = visit(results, script=False)
+def test_without_a_script_the_reference_shows_at_its_largest_k(visit, written, results):
+    page = visit(written, script=False)
     panels = page.locator(".panel:visible")
     assert panels.count() == len(PRODUCTS)
     own = [run for run in results.runs if (run.classifier, run.shots) == HIGHEST]

@@ -13,8 +13,13 @@ from flawshot.report.svg import CLASSES
 from hostile import PRODUCTS
 
 
-def test_each_product_and_k_has_its_panel_with_every_classifier(results):
-    made, undrawn = make_panels(results, "prototype")
+@pytest.fixture(scope="module")
+def whole(results):
+    return make_panels(results, "prototype")
+
+
+def test_each_product_and_k_has_its_panel_with_every_classifier(whole):
+    made, undrawn = whole
     assert [(each["product"], each["shots"], each["shown"]) for each in made] == [
         (product, shots, shots == 3) for product in PRODUCTS for shots in (1, 3)
     ]
@@ -24,13 +29,12 @@ def test_each_product_and_k_has_its_panel_with_every_classifier(results):
         assert each["chosen"] == 0
 
 
-def test_what_has_no_room_is_the_smaller_k_and_is_said(results, monkeypatch, tmp_path):
-    whole, _ = make_panels(results, "prototype")
-    size = len(whole[1]["bars"]) + len(whole[1]["reliability"])
+def test_what_has_no_room_is_the_smaller_k_and_is_said(results, whole, monkeypatch, tmp_path):
+    size = len(whole[0][1]["bars"]) + len(whole[0][1]["reliability"])
     monkeypatch.setattr(panels, "MOST_BYTES", size)
     made, undrawn = make_panels(results, "prototype")
     assert {each["shots"] for each in made} == {3}
-    assert undrawn == len(whole) - len(made) > 0
+    assert undrawn == len(whole[0]) - len(made) > 0
     write_report(results, tmp_path / "r.html")
     noun = "pair" if undrawn == 1 else "pairs"
     assert f"{undrawn} further {noun} of product and shots" in (tmp_path / "r.html").read_text()
@@ -41,9 +45,8 @@ def test_a_panel_is_always_drawn(results, monkeypatch):
     assert len(make_panels(results, "prototype")[0]) == 1
 
 
-def test_figures_have_no_styles_and_no_colours_of_their_own(results):
-    made, _ = make_panels(results, "prototype")
-    for each in made:
+def test_figures_have_no_styles_and_no_colours_of_their_own(whole):
+    for each in whole[0]:
         for drawn in (each["bars"], each["reliability"]):
             for element in ET.fromstring(drawn).iter():  # noqa: S314  # our own
                 assert "style" not in element.attrib

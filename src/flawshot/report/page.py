@@ -120,7 +120,7 @@ def _parts(results: Results) -> list[dict[str, Any]]:
                 "title": printable(title),
                 # Serialised from a tree, which escapes its texts.
                 "wide": Markup(curves(lines, f"Accuracy by shots: {title}")),  # noqa: S704
-                "narrow": Markup(curves(lines, f"Accuracy by shots, narrow: {title}", narrow=True)),  # noqa: S704
+                "narrow": Markup(curves(lines, f"Accuracy by shots: {title}", narrow=True)),  # noqa: S704
                 "shots": sorted({shots for cells in rows.values() for shots in cells}),
                 "rows": [
                     (

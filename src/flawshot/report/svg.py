@@ -90,7 +90,8 @@ def to_svg(figure: Any, title: str, chosen: int | None = None) -> str:
     from matplotlib import rc_context  # noqa: PLC0415
 
     drawn = io.BytesIO()
-    with rc_context({**STYLE, "svg.hashsalt": title}):
+    # Marks that are used twice have names, which must differ from those of the page's other figures.
+    with rc_context({**STYLE, "svg.hashsalt": f"{title} {figure.get_size_inches()}"}):
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = fromstring(drawn.getvalue())
     for parent in list(root.iter()):
