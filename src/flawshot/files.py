@@ -30,7 +30,7 @@ __all__ = [
 class Document(BaseModel):
     """Base of every JSON format of ours: fields are checked when it is read, and it cannot be changed after."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)

@@ -49,7 +49,7 @@ def evaluate(
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
     from flawshot.cli.console import print_json, progress_bar
-    from flawshot.cli.reporting import save_report, stamped
+    from flawshot.cli.reporting import open_pictures, save_report, stamped
     from flawshot.cli.tables import print_results
     from flawshot.errors import FlawshotError
     from flawshot.evaluation import evaluate as run
@@ -59,12 +59,15 @@ def evaluate(
         raise FlawshotError(f"{json}: exists; name another file, move it away, or add --overwrite")
     if report is not None and report.exists() and not overwrite:
         raise FlawshotError(f"{report}: exists; name another file, move it away, or add --overwrite")
+    if data is not None and report is None:
+        raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
     started, clock = datetime.now(UTC), time.perf_counter()
     opened = FeatureBank.open(bank)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]
     sets = _shared(opened, episodes, product)
+    pictures = None if data is None else open_pictures(data, opened.catalog.row_of)  # said now, not after the work
     with progress_bar("episodes") as progress:
         results = run(opened, sets, list(dict.fromkeys(names)), device=_device(device, names), progress=progress)
     results = stamped(results, started, time.perf_counter() - clock)
@@ -73,7 +76,7 @@ def evaluate(
     if json is not None:
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
     if report is not None:
-        save_report(results, report, data, overwrite=overwrite)
+        save_report(results, report, pictures, overwrite=overwrite)
 
 
 def _device(wanted: str, names: list[str]) -> str:

@@ -12,11 +12,13 @@ import typer
 from flawshot.cli.options import GalleryOption, OverwriteOption
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
+    from flawshot.catalog import Catalog
     from flawshot.evaluation.results import Results
 
-__all__ = ["report", "save_report", "stamped"]
+__all__ = ["open_pictures", "report", "save_report", "stamped"]
 
 
 def report(
@@ -36,15 +38,43 @@ def report(
 
     if not any((out, csv, markdown, latex)):
         raise FlawshotError("nothing to write: name a file with --out, --csv, --markdown or --latex")
+    if data is not None and out is None:
+        raise FlawshotError("--data: is for the page's gallery; name the page with --out FILE.html")
     loaded = Results.load(results)
+    pictures = None if data is None else open_pictures(data, {name for each in loaded.answers for name in each.ids})
     for path, make in ((csv, csv_table), (markdown, markdown_table), (latex, latex_table)):
         if path is not None:
             write_bytes(path, make(loaded).encode("utf-8", "backslashreplace"), overwrite=overwrite)
     if out is not None:
-        save_report(loaded, out, data, overwrite=overwrite)
+        save_report(loaded, out, pictures, overwrite=overwrite)
 
 
-def save_report(results: Results, path: Path, data: Path | None, *, overwrite: bool) -> None:
+def open_pictures(data: Path, ids: Collection[str]) -> Catalog:
+    """The data set that the gallery's pictures come from, its problems summed up on standard error.
+
+    Args:
+        data: What ``--data`` names.
+        ids: Instances that are asked about; none where results do not say which.
+
+    Raises:
+        FlawshotError: If it cannot be read, or holds none of the instances.
+    """
+    from flawshot.catalog import Catalog
+    from flawshot.cli.console import progress_bar, say_problems
+    from flawshot.errors import FlawshotError
+
+    with progress_bar("files") as progress:
+        catalog = Catalog.open(data, progress=progress)
+    if ids and not any(name in catalog.row_of for name in ids):
+        raise FlawshotError(
+            f"--data {data}: holds none of the instances that were asked about, such as {min(ids)}; "
+            "name the folder that the bank was made from"
+        )
+    say_problems(catalog.problems, data)
+    return catalog
+
+
+def save_report(results: Results, path: Path, data: Catalog | None, *, overwrite: bool) -> None:
     """Write the page, and say where it lies."""
     from flawshot.cli.console import say
     from flawshot.report import write_report

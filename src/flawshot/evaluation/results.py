@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import model_validator
 
 from flawshot.files import Document, read_document, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Answers", "CategoryScore", "Comparison", "EpisodeScore", "Estimate", "MeanScore", "Results", "Run"]
 
 Interval = tuple[float, float]
+
+
+def _within(name: str, numbers: Sequence[int], count: int) -> None:
+    if numbers and not 0 <= min(numbers) <= max(numbers) < count:
+        raise ValueError(f"{name}: must be numbers from 0 to {count - 1}")
 
 
 class Estimate(Document):
@@ -88,6 +98,18 @@ class Run(Document):
     episodes: tuple[EpisodeScore, ...]
     reliability: tuple[tuple[int, float, float], ...] | None = None
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Every category has its score, its row and its column."""
+        if not self.episodes:
+            raise ValueError("episodes: must hold one at least")
+        if set(self.per_category) != set(self.categories):
+            raise ValueError("per_category: must have the run's categories, and no others")
+        rows = [len(row) for row in self.confusion or ()]
+        if self.confusion is not None and rows != [len(self.categories)] * len(self.categories):
+            raise ValueError("confusion: must have a row and a column a category")
+        return self
+
 
 class Answers(Document):
     """What the queries of one product and K were given, for looking at.
@@ -115,6 +137,24 @@ class Answers(Document):
     probability: dict[str, tuple[float, ...]]
     nearest: tuple[tuple[int, ...], ...]
     left_out: int
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Every query has its entry in each column, and no number leads nowhere."""
+        columns = {"seed": self.seed, "nearest": self.nearest}
+        columns |= {f"predicted.{name}": column for name, column in self.predicted.items()}
+        columns |= {f"probability.{name}": column for name, column in self.probability.items()}
+        for name, column in columns.items():
+            if len(column) != len(self.query):
+                raise ValueError(f"{name}: must have an entry a query, {len(self.query)}, not {len(column)}")
+        if len(self.true) != len(self.ids):
+            raise ValueError("true: must have an entry an instance")
+        if self.predicted.keys() != self.probability.keys():
+            raise ValueError("probability: must have the classifiers of predicted")
+        _within("query", self.query, len(self.ids))
+        for row in self.nearest:
+            _within("nearest", row, len(self.ids))
+        return self
 
 
 class Comparison(Document):
@@ -154,6 +194,19 @@ class Results(Document):
     means: tuple[MeanScore, ...]
     provenance: dict[str, Any]
     answers: tuple[Answers, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """There is something, and answers are of categories that the runs have."""
+        if not self.runs:
+            raise ValueError("runs: must hold one at least")
+        categories = {(run.product, run.shots): len(run.categories) for run in self.runs}
+        for each in self.answers:
+            if (each.product, each.shots) not in categories:
+                raise ValueError(f"answers: {each.product} at {each.shots} shots is in no run")
+            for name, column in {"true": each.true, **each.predicted}.items():
+                _within(f"answers.{name}", column, categories[each.product, each.shots])
+        return self
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the results as JSON.

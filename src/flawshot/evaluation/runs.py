@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,8 @@ from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.evaluation.answers import record_answers
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
 from flawshot.evaluation.estimates import estimate_error, estimate_share
-from flawshot.evaluation.intervals import DRAWS
 from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall, reliability
+from flawshot.evaluation.provenance import make_provenance
 from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
 from flawshot.evaluation.scores import Asked, Predictions, Resampled, resample
 from flawshot.outlines import catalog_outlines
@@ -130,7 +129,7 @@ def evaluate(
         runs=tuple(outcome.run for outcome in outcomes.values()),
         comparisons=tuple(compare(outcomes, compared)),
         means=tuple(average(outcomes)),
-        provenance=_provenance(bank, episode_sets, estimators),
+        provenance=make_provenance(bank, episode_sets, estimators, device),
         answers=tuple(answers),
     )
 
@@ -355,24 +354,3 @@ def _category_score(predictions: Predictions, number: int, resampled: NDArray[np
     queries, units = (len(np.unique(numbers[own])) for numbers in (asked.query, asked.unit))
     share = estimate_share(per_seed, resampled, queries, units)
     return CategoryScore(mean=share.mean, ci95=share.ci95, n_query=queries)
-
-
-def _provenance(
-    bank: FeatureBank, episode_sets: Sequence[EpisodeSet], estimators: Mapping[str, FewShotClassifier]
-) -> dict[str, Any]:
-    text = bank.manifest.text
-    return {
-        "flawshot": importlib.metadata.version("flawshot"),
-        "encoder": bank.manifest.encoder.model_dump(mode="json"),
-        "text": None if text is None else text.model_dump(mode="json", exclude={"file", "rows"}),
-        "views": bank.manifest.views.model_dump(mode="json"),
-        "libraries": bank.manifest.libraries,
-        "protocols": sorted({each.protocol for each in episode_sets}),
-        "seeds": sorted({episode.seed for each in episode_sets for episode in each.episodes}),
-        "fingerprints": {each.product: each.fingerprint for each in episode_sets},
-        "classifiers": {
-            name: {"class": type(estimator).__name__, "parameters": estimator.get_params()}
-            for name, estimator in estimators.items()
-        },
-        "interval": f"bootstrap over seeds and query images together, {DRAWS} draws, percentiles 2.5 and 97.5",
-    }

@@ -1,200 +1,148 @@
-"""Plots as inline SVG: drawn by matplotlib, coloured by the page's style sheet."""
+"""The report's figures: accuracy against K, accuracy by category, reliability."""
 
 from __future__ import annotations
 
-import io
-import re
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
-from xml.etree import ElementTree as ET
+from typing import TYPE_CHECKING, Any
 
-from defusedxml.ElementTree import fromstring
-
-from flawshot.errors import printable
+from flawshot.report.svg import FAINT, INK, LINES, new_figure, shortened, styled, to_svg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from flawshot.evaluation.results import Estimate, Run
 
-__all__ = ["bars", "curves", "reliability_diagram"]
+__all__ = ["NOT_CLASSIFIERS", "bars", "curves", "reliability_diagram"]
 
-SVG = "http://www.w3.org/2000/svg"
-# Placeholders; the style sheet gives each class its colour, light and dark.
-INK, FAINT = "#010101", "#020202"
-LINES = [f"#0000{number:02x}" for number in range(0xA0, 0xA8)]
-CLASSES = {INK: "ink", FAINT: "faint"} | {colour: f"c{number}" for number, colour in enumerate(LINES)}
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "text.usetex": False,
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.5,
-    "grid.alpha": 0.5,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
+# What stands beside the classifiers to measure them by; drawn fainter.
+NOT_CLASSIFIERS = ("chance", "majority", "outline")
 MARKERS = "osD^vPX*"
 DASHES = ["-", "--", "-.", ":"]
-LONGEST_LABEL = 32
 
 
-Arguments = ParamSpec("Arguments")
-
-
-def _styled(draw: Callable[Arguments, str]) -> Callable[Arguments, str]:
-    """Draw under :data:`STYLE`: axes make their ticks late, and a dollar sign in a label is no formula."""
-
-    @wraps(draw)
-    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> str:
-        from matplotlib import rc_context  # noqa: PLC0415  # slow to import
-
-        with rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    return drawn
-
-
-@_styled
-def curves(lines: dict[str, Sequence[tuple[int, Estimate]]], title: str) -> str:
-    """Accuracy against K, a line a classifier, with intervals."""
-    figure, axes = _new(title, 7.2, 3.8 + 0.11 * len(lines))
+@styled
+def curves(lines: Mapping[str, Sequence[tuple[int, Estimate]]], title: str, *, narrow: bool = False) -> str:
+    """Accuracy against K, a line a classifier, with intervals; ``narrow`` for a phone's width."""
+    width, across = (4.0, 2) if narrow else (7.2, 4)
+    figure, axes = new_figure(title, width, 3.1 + 0.2 * -(-len(lines) // across))
     shots = sorted({k for points in lines.values() for k, _ in points})
-    for number, (name, points) in enumerate(lines.items()):
-        shift = (number - (len(lines) - 1) / 2) * 0.5 / max(len(lines), 1)
+    number = 0
+    for place, (name, points) in enumerate(lines.items()):
+        shift = (place - (len(lines) - 1) / 2) * 0.55 / max(len(lines), 1)
         x = [shots.index(k) + shift for k, _ in points]
         y = [100 * each.mean for _, each in points]
         low = [max(0.0, 100 * (each.mean - each.ci95[0])) for _, each in points]
         high = [max(0.0, 100 * (each.ci95[1] - each.mean)) for _, each in points]
-        colour = LINES[number % len(LINES)]
+        if name in NOT_CLASSIFIERS:
+            colour, dash, marker = FAINT, ":", "x+1"[NOT_CLASSIFIERS.index(name)]
+        else:
+            colour, dash = LINES[number % len(LINES)], DASHES[number // len(LINES) % len(DASHES)]
+            marker = MARKERS[number % len(MARKERS)]
+            number += 1
         axes.errorbar(x, y, yerr=[low, high], fmt="none", ecolor=colour, elinewidth=1.3)
         (line,) = axes.plot(
-            x,
-            y,
-            color=colour,
-            marker=MARKERS[number % len(MARKERS)],
-            linestyle=DASHES[number // len(LINES) % len(DASHES)],
-            label=_short(name),
-            linewidth=1.6,
-            markersize=6,
+            x, y, color=colour, marker=marker, linestyle=dash, label=shortened(name), linewidth=1.6, markersize=6
         )
-        line.set_gid(f"mark-line-{number}")
+        line.set_gid(f"mark-line-{place}")
     axes.set_xticks(range(len(shots)), [str(k) for k in shots])
     axes.set_xlim(-0.5, len(shots) - 0.5)
     axes.set_xlabel("shots (support instances a category)")
     axes.set_ylabel("accuracy, %")
     axes.set_ylim(0, 101)
     axes.grid(axis="y")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
-    return _svg(figure, title)
+    figure.legend(loc="outside lower center", ncols=across, columnspacing=1.4, handlelength=2.4)
+    return to_svg(figure, title)
 
 
-@_styled
-def bars(run: Run, title: str) -> str:
-    """Accuracy by category, with intervals and n."""
-    categories = list(run.categories)
-    figure, axes = _new(title, 7.2, 0.9 + 0.36 * len(categories))
-    for number, category in enumerate(categories):
-        score = run.per_category[category]
-        if score.mean is None or score.ci95 is None:
-            continue
-        mean, (low, high) = 100 * score.mean, (100 * value for value in score.ci95)
-        (bar,) = axes.barh(number, mean, color=LINES[0], height=0.62)
-        bar.set_gid(f"mark-bar-{number}")
-        reach = [[max(0.0, mean - low)], [max(0.0, high - mean)]]
-        axes.errorbar(mean, number, xerr=reach, fmt="none", ecolor=INK, capsize=3, elinewidth=1.2)
-    counts = [run.per_category[category].n_query for category in categories]
+@styled
+def bars(runs: Sequence[Run], chosen: int, title: str) -> str:
+    """Accuracy by category, with intervals and n: every run's bars in the same axes, the chosen one's shown.
+
+    Args:
+        runs: Of one product at one K.
+        chosen: Which of them shows.
+        title: What a screen reader says.
+    """
+    from matplotlib.collections import LineCollection, PatchCollection  # noqa: PLC0415  # slow to import
+    from matplotlib.colors import to_rgba  # noqa: PLC0415
+    from matplotlib.patches import Rectangle  # noqa: PLC0415
+
+    categories = runs[chosen].categories
+    figure, axes = new_figure(title, 5.2, 0.75 + 0.34 * len(categories))
+    for number, run in enumerate(runs):
+        boxes: list[Rectangle] = []
+        reach: list[list[tuple[float, float]]] = []
+        for place, category in enumerate(categories):
+            score = run.per_category[category]
+            if score.mean is None or score.ci95 is None:
+                continue
+            low, high = (100 * value for value in score.ci95)
+            boxes.append(Rectangle((0, place - 0.3), 100 * score.mean, 0.6))
+            reach.append([(low, place), (high, place)])
+            reach += [[(end, place - 0.15), (end, place + 0.15)] for end in (low, high)]
+        _choice(
+            axes.add_collection(
+                PatchCollection(boxes, facecolor=to_rgba(LINES[0], 0.45), edgecolor=LINES[0], clip_on=False)
+            ),
+            number,
+            "bars",
+        )
+        _choice(
+            axes.add_collection(LineCollection(reach, colors=INK, linewidths=1.2, clip_on=False)), number, "intervals"
+        )
+    counts = [runs[chosen].per_category[category].n_query for category in categories]
     labels = [
-        f"{_short(name)} (n={count}{'*' if count < 10 else ''})" for name, count in zip(categories, counts, strict=True)
+        f"{shortened(name)}, n={count}{'*' if count < 10 else ''}"
+        for name, count in zip(categories, counts, strict=True)
     ]
     axes.set_yticks(range(len(categories)), labels)
+    axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(categories) - 0.5, -0.5)
     axes.set_xlim(0, 101)
     axes.set_xlabel("accuracy, %")
     axes.grid(axis="x")
-    return _svg(figure, title)
+    return to_svg(figure, title, chosen)
 
 
-@_styled
-def reliability_diagram(run: Run, title: str) -> str:
-    """Share right against mean confidence, a point a bin of confidence, as large as it holds predictions."""
-    figure, axes = _new(title, 4.4, 4.2)
+@styled
+def reliability_diagram(runs: Sequence[Run], chosen: int, title: str) -> str:
+    """Share right against mean confidence, a point a bin of confidence, as large as it holds predictions.
+
+    Args:
+        runs: Of one product at one K; each in the same axes.
+        chosen: Which of them shows.
+        title: What a screen reader says.
+    """
+    from matplotlib.collections import LineCollection  # noqa: PLC0415  # slow to import
+
+    figure, axes = new_figure(title, 3.9, 3.8)
     axes.plot([0, 100], [0, 100], color=FAINT, linestyle="--", linewidth=1.2)
-    bins = [each for each in run.reliability or () if each[0]]
-    most = max((count for count, _, _ in bins), default=1)
-    axes.plot([100 * each[1] for each in bins], [100 * each[2] for each in bins], color=LINES[0], linewidth=1.2)
-    for number, (count, confidence, share) in enumerate(bins):
-        points = axes.scatter(
-            [100 * confidence], [100 * share], s=16 + 130 * count / most, color=LINES[0], clip_on=False, zorder=3
+    for number, run in enumerate(runs):
+        bins = [each for each in run.reliability or () if each[0]]
+        if not bins:
+            continue
+        most = max(count for count, _, _ in bins)
+        places = [(100 * confidence, 100 * share) for _, confidence, share in bins]
+        _choice(
+            axes.add_collection(LineCollection([places], colors=LINES[0], linewidths=1.2, clip_on=False)),
+            number,
+            "line",
         )
-        points.set_gid(f"mark-bin-{number}")
+        points = axes.scatter(
+            *zip(*places, strict=True),
+            s=[16 + 130 * count / most for count, _, _ in bins],
+            color=LINES[0],
+            clip_on=False,
+            zorder=3,
+        )
+        _choice(points, number, "bins")
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
     axes.set_aspect("equal")
     axes.set_xlabel("mean confidence, %")
     axes.set_ylabel("share right, %")
     axes.grid()
-    return _svg(figure, title)
+    return to_svg(figure, title, chosen)
 
 
-def _new(title: str, width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # noqa: PLC0415  # slow to import
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot(label=title)
-
-
-def _short(label: str) -> str:
-    shown = printable(label)
-    return shown if len(shown) <= LONGEST_LABEL else f"{shown[: LONGEST_LABEL - 1]}…"
-
-
-def _svg(figure: Any, title: str) -> str:
-    """The figure as an SVG element without styles of its own, which the page's policy would not let in."""
-    from matplotlib import rc_context  # noqa: PLC0415
-
-    drawn = io.BytesIO()
-    with rc_context({**STYLE, "svg.hashsalt": title}):
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    root = fromstring(drawn.getvalue())
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag in {f"{{{SVG}}}metadata", f"{{{SVG}}}style"}:
-                parent.remove(child)
-    for element in root.iter():
-        _restyle(element)
-    for name in ("width", "height"):
-        root.attrib.pop(name, None)
-    root.set("role", "img")
-    root.set("aria-label", printable(title))
-    ET.register_namespace("", SVG)
-    ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-    return ET.tostring(root, encoding="unicode")
-
-
-def _restyle(element: ET.Element) -> None:
-    name = element.get("id", "")
-    if name.startswith("mark-"):
-        element.set("data-mark", name)
-    if name.startswith("mark-") or re.fullmatch(r"[A-Za-z0-9]+_\d+", name):
-        del element.attrib["id"]  # several figures of one page have the same
-    classes = []
-    for part in element.attrib.pop("style", "").split(";"):
-        key, _, value = (text.strip() for text in part.partition(":"))
-        if key in {"fill", "stroke"} and value in CLASSES:
-            classes.append(f"{key[0]}-{CLASSES[value]}")
-        elif key == "font":
-            size = re.search(r"([\d.]+)px", value)
-            element.set("font-size", size[1] if size else "10")
-        elif key and key != "font-family":
-            element.set(key, value)
-    if classes:
-        element.set("class", " ".join(classes))
+def _choice(artist: Any, number: int, name: str) -> None:
+    artist.set_gid(f"choice-{number}-{name}")

@@ -13,21 +13,19 @@ from markupsafe import Markup
 
 from flawshot.errors import printable
 from flawshot.files import write_bytes
-from flawshot.report.figures import bars, curves, reliability_diagram
-from flawshot.report.gallery import gallery_data, thumbnails
+from flawshot.report.figures import curves
+from flawshot.report.gallery import make_gallery
+from flawshot.report.panels import make_panels, panel_data, shares
+from flawshot.report.provenance import make_facts
 from flawshot.report.sentence import reference_of, sentence
 from flawshot.report.tables import percent
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
-    from flawshot.evaluation.results import Estimate, Results, Run
+    from flawshot.evaluation.results import Estimate, Results
     from flawshot.features import FeatureBank
 
 __all__ = ["write_report"]
-
-# Under this many query instances a category's figure is marked.
-FEW = 10
-SHADES = 10
 
 
 def write_report(
@@ -52,7 +50,6 @@ def write_report(
     """
     if data is None and bank is not None:
         data = bank.catalog
-    pictures = {} if data is None else thumbnails(results, data)
     environment = Environment(
         loader=PackageLoader("flawshot.report"),
         autoescape=True,
@@ -60,34 +57,28 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shown"] = printable
+    environment.filters |= {"shown": printable, "shares": shares, "shots": _shots}
     style, script = (_source(environment, name) for name in ("style.css", "script.js"))
     name, shots = reference_of(results)
+    panels, undrawn = make_panels(results, name)
+    gallery = make_gallery(results, data, name)
     page = environment.get_template("report.html").render(
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:",
         style=Markup(style),  # noqa: S704  # the package's own file
         script=Markup(script),  # noqa: S704
         sentence=sentence(results),
-        curves=_curves(results),
-        tables=_accuracies(results),
+        seeds=len({each.seed for run in results.runs for each in run.episodes}),
+        parts=_parts(results),
+        panels=panels,
+        undrawn=undrawn,
         differences=_differences(results),
         times=_times(results),
-        details=[_detail(run) for run in results.runs if (run.classifier, run.shots) == (name, shots)],
         classifier=name,
-        shots=shots,
-        provenance=_flat(results.provenance),
+        facts=make_facts(results),
         command=results.provenance.get("command"),
-        gallery=_json(
-            {
-                "reference": name,
-                "shots": shots,
-                "sets": gallery_data(results),
-                "pictures": pictures,
-            }
-        ),
+        data=_json({"reference": printable(name), "shots": shots, "panels": panel_data(panels), **gallery._asdict()}),
         recorded=bool(results.answers),
-        left_out=sum(each.left_out for each in results.answers),
-        pictured=bool(pictures),
+        gallery=gallery,
     )
     write_bytes(Path(path), page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
 
@@ -107,105 +98,77 @@ def _json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 
 
-def _svg(drawn: str) -> Markup:
-    return Markup(drawn)  # noqa: S704  # serialised from a tree, which escapes its texts
+def _shots(shots: int) -> str:
+    return f"{shots} shot" if shots == 1 else f"{shots} shots"
 
 
-def _curves(results: Results) -> list[Markup]:
-    """A plot of the means where there are several products, else the product's."""
+def _parts(results: Results) -> list[dict[str, Any]]:
+    """Curves and a table for each product; of several, their mean's come first."""
     products = list(dict.fromkeys(run.product for run in results.runs))
-    lines: dict[str, list[tuple[int, Estimate]]] = {}
-    for each in results.means or results.runs:
-        lines.setdefault(each.classifier, []).append((each.shots, each.accuracy))
-    for points in lines.values():
-        points.sort(key=lambda point: point[0])
-    over = products[0] if len(products) == 1 else f"mean of {len(products)} products"
-    return [_svg(curves(dict(lines), f"Accuracy by shots, {over}"))]
-
-
-def _accuracies(results: Results) -> list[dict[str, Any]]:
-    """A table a product, rows classifiers, columns K; the mean over products first."""
-    parts: dict[str, dict[str, dict[int, Estimate]]] = {}
-    several = f"mean of {len({run.product for run in results.runs})} products"
+    figures: dict[str | None, dict[str, dict[int, Estimate]]] = {}
     for mean in results.means:
-        parts.setdefault(several, {}).setdefault(mean.classifier, {})[mean.shots] = mean.accuracy
+        figures.setdefault(None, {}).setdefault(mean.classifier, {})[mean.shots] = mean.accuracy
     for run in results.runs:
-        parts.setdefault(run.product, {}).setdefault(run.classifier, {})[run.shots] = run.accuracy
+        figures.setdefault(run.product, {}).setdefault(run.classifier, {})[run.shots] = run.accuracy
     transductive = {run.classifier for run in results.runs if run.transductive}
+    parts = []
+    for product, rows in figures.items():
+        title = f"mean of {len(products)} products" if product is None else product
+        lines = {classifier: sorted(cells.items()) for classifier, cells in rows.items()}
+        parts.append(
+            {
+                "title": printable(title),
+                # Serialised from a tree, which escapes its texts.
+                "wide": Markup(curves(lines, f"Accuracy by shots: {title}")),  # noqa: S704
+                "narrow": Markup(curves(lines, f"Accuracy by shots: {title}", narrow=True)),  # noqa: S704
+                "shots": sorted({shots for cells in rows.values() for shots in cells}),
+                "rows": [
+                    (
+                        printable(classifier),
+                        classifier in transductive,
+                        {shots: percent(each.mean, each.ci95) for shots, each in cells.items()},
+                    )
+                    for classifier, cells in rows.items()
+                ],
+            }
+        )
+    return parts
+
+
+def _differences(results: Results) -> list[dict[str, Any]]:
+    """Tables of differences, rows classifiers, columns K; of several products, their mean's first."""
+    tables: dict[str | None, dict[str, dict[int, str]]] = {}
+    for each in sorted(results.comparisons, key=lambda each: each.product is not None):
+        shown = percent(each.difference.mean, each.difference.ci95, signed=True)
+        tables.setdefault(each.product, {}).setdefault(each.classifier, {})[each.shots] = shown
     return [
         {
-            "product": product,
+            "title": "mean of the products" if product is None else printable(product),
             "shots": sorted({shots for cells in rows.values() for shots in cells}),
-            "rows": [
-                (f"{name} †" if name in transductive else name, {k: percent(e.mean, e.ci95) for k, e in cells.items()})
-                for name, cells in rows.items()
-            ],
+            "rows": [(printable(classifier), cells) for classifier, cells in rows.items()],
         }
-        for product, rows in parts.items()
+        for product, rows in tables.items()
     ]
 
 
-def _differences(results: Results) -> list[tuple[str, int, str, str]]:
-    return [
-        (
-            "mean" if each.product is None else each.product,
-            each.shots,
-            each.classifier,
-            percent(each.difference.mean, each.difference.ci95, signed=True),
-        )
-        for each in results.comparisons
-    ]
-
-
-def _times(results: Results) -> list[tuple[str, int, str, str, str]]:
-    """Mean milliseconds a fit and a prediction took."""
-    rows = []
+def _times(results: Results) -> dict[str, Any]:
+    """Mean milliseconds of a fit and a prediction, over all episodes: rows classifiers, columns K."""
+    seconds: dict[str, dict[int, list[tuple[float, float]]]] = {}
     for run in results.runs:
         if run.confusion is None or run.classifier == "majority":
             continue
-        count = len(run.episodes)
-        fit, predict = (
-            sum(getattr(each, name) for each in run.episodes) / count for name in ("fit_seconds", "predict_seconds")
-        )
-        rows.append((run.product, run.shots, run.classifier, f"{1000 * fit:.1f}", f"{1000 * predict:.1f}"))
-    return rows
-
-
-def _detail(run: Run) -> dict[str, Any]:
-    scores = []
-    for category in run.categories:
-        score = run.per_category[category]
-        shown = "–" if score.mean is None or score.ci95 is None else percent(score.mean, score.ci95)
-        scores.append((category, f"{score.n_query}{'*' if score.n_query < FEW else ''}", shown))
-    confusion = []
-    for category, counts in zip(run.categories, run.confusion or (), strict=False):
-        total = max(sum(counts), 1)
-        confusion.append(
-            (category, [(count, f"{100 * count / total:.0f} %", round(SHADES * count / total)) for count in counts])
-        )
-    title = f"{run.product}, {run.classifier} at {run.shots} shots"
+        own = seconds.setdefault(run.classifier, {}).setdefault(run.shots, [])
+        own += [(each.fit_seconds, each.predict_seconds) for each in run.episodes]
     return {
-        "product": run.product,
-        "categories": run.categories,
-        "bars": _svg(bars(run, f"Accuracy by category: {title}")),
-        "scores": scores,
-        "few": any(run.per_category[category].n_query < FEW for category in run.categories),
-        "confusion": confusion,
-        "reliability": None if run.reliability is None else _svg(reliability_diagram(run, f"Reliability: {title}")),
-        "bins": [
-            (count, f"{100 * confidence:.1f}", f"{100 * share:.1f}")
-            for count, confidence, share in run.reliability or ()
-            if count
+        "shots": sorted({shots for cells in seconds.values() for shots in cells}),
+        "rows": [
+            (
+                printable(classifier),
+                {
+                    shots: tuple(f"{1000 * sum(values) / len(values):.1f}" for values in zip(*own, strict=True))
+                    for shots, own in cells.items()
+                },
+            )
+            for classifier, cells in seconds.items()
         ],
-        "ece": percent(run.ece.mean, run.ece.ci95),
-        "macro_recall": percent(run.macro_recall.mean, run.macro_recall.ci95),
     }
-
-
-def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as (dotted name, text) rows."""
-    if isinstance(value, dict) and value:
-        return [row for key, each in value.items() for row in _flat(each, f"{prefix}.{key}" if prefix else str(key))]
-    if isinstance(value, list | tuple):
-        return [(prefix, ", ".join(str(each) for each in value))]
-    return [(prefix, "none" if value is None else str(value))]

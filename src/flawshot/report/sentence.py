@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from flawshot.errors import printable
 from flawshot.report.tables import percent
 
 if TYPE_CHECKING:
-    from flawshot.evaluation.results import Estimate, Results
+    from flawshot.evaluation.results import Results
 
 __all__ = ["reference_of", "sentence"]
 
 
 def reference_of(results: Results) -> tuple[str, int]:
-    """The classifier that others are compared to, and the greatest K it was run at."""
+    """The classifier that others are compared to, and the greatest K of those that most products have it at."""
     name = results.comparisons[0].reference if results.comparisons else results.runs[0].classifier
-    return name, max(run.shots for run in results.runs if run.classifier == name)
+    products = Counter(run.shots for run in results.runs if run.classifier == name)
+    return name, max(shots for shots, count in products.items() if count == max(products.values()))
 
 
 def sentence(results: Results) -> str:
-    """How often the reference is right at the greatest K, and how far it lies from the strongest other classifier."""
+    """How often the reference is right at the greatest K, and how far it lies from the strongest other classifier.
+
+    Of several products it is the mean, in which each counts alike, however many queries it has.
+    """
     name, shots = reference_of(results)
-    own = [run for run in results.runs if run.classifier == name and run.shots == shots]
-    several = len(own) > 1
+    own = [run for run in results.runs if (run.classifier, run.shots) == (name, shots)]
+    all_products = {run.product for run in results.runs}
     mean = next((each.accuracy for each in results.means if (each.classifier, each.shots) == (name, shots)), None)
+    several = len(own) > 1 and mean is not None
     estimate = mean if several and mean is not None else own[0].accuracy
-    queries = sum(run.n_query for run in own)
-    over = f", on average over {len(own)} products" if several else ""
-    said = f"At {shots} shot{'' if shots == 1 else 's'} {name} is right on {_percent(estimate)}"
+    figure, interval = percent(estimate.mean, estimate.ci95).split(" ", 1)
+    said = f"At {shots} shot{'' if shots == 1 else 's'} {printable(name)} is right on {figure} %"
+    if several:
+        counts = sorted({run.n_query for run in own})
+        queries = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        count = f"{len(own)}" if len(own) == len(all_products) else f"{len(own)} of {len(all_products)}"
+        said += f" {interval}, the mean over {count} products of {queries} query instances, each product counting alike"
+    else:
+        where = "" if len(all_products) == 1 else f" of {printable(own[0].product)}"
+        said += f" of {own[0].n_query} query instances{where} {interval}"
     product = None if several else own[0].product
-    rivals = [each for each in results.comparisons if each.shots == shots and each.product == product]
-    said = said.replace(" % [", f" % of {queries} query instances [") + over
+    rivals = [each for each in results.comparisons if (each.shots, each.product) == (shots, product)]
     if not rivals:
         return f"{said}."
     best = max(rivals, key=lambda each: each.difference.mean)
+    rival = printable(best.classifier)
+    at_once = any(run.transductive for run in results.runs if run.classifier == best.classifier)
     low, high = best.difference.ci95
     gap, ends = -best.difference.mean, (-high, -low)
     if round(100 * gap, 1) == 0:
-        return f"{said}, level with {best.classifier} {percent(gap, ends, signed=True).split(' ', 1)[1]}."
+        return f"{said}, level with {rival} {percent(gap, ends, signed=True).split(' ', 1)[1]}."
     more = "more" if gap > 0 else "fewer"
     if gap < 0:
         gap, ends = -gap, (-ends[1], -ends[0])
     figure, interval = percent(gap, ends).split(" ", 1)
-    return f"{said}, {figure} points {more} than {best.classifier} {interval}."
-
-
-def _percent(estimate: Estimate) -> str:
-    figure, interval = percent(estimate.mean, estimate.ci95).split(" ", 1)
-    return f"{figure} % {interval}"
+    chance = "; the difference may be chance" if ends[0] <= 0 <= ends[1] else ""
+    aside = " (which sees all queries at once)" if at_once else ""
+    return f"{said}, {figure} points {more} than {rival}{aside} {interval}{chance}."

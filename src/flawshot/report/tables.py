@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["csv_table", "latex_table", "markdown_table", "percent"]
 
+# What a spreadsheet's formula begins with; the wide forms are taken for the narrow ones by some.
+FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -87,12 +89,15 @@ def _shown(estimate: Estimate | None) -> str:
 
 
 def _inert(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Text that no spreadsheet takes for a formula, whatever blanks it begins with, nor for the end of a line."""
+    text = text.replace("\r", "\\r")  # which the csv module does not quote
+    return f"'{text}" if text.lstrip().startswith(FORMULAS) or text[:1] in {"\t", "\n"} else text
 
 
 def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", printable(text))
+    """Text that is no markup, formula, mention or link; not even a bare address."""
+    escaped = re.sub(r"([\\`*_\[\]<>|&~$@#!:])", r"\\\1", printable(text))
+    return escaped.replace("www.", r"www\.")
 
 
 def _latex(text: str) -> str:

@@ -1,0 +1,66 @@
+"""What an evaluation was run on: all that is needed to run it again."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from flawshot.evaluation.intervals import DRAWS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flawshot.classifiers.base import FewShotClassifier
+    from flawshot.episodes import EpisodeSet
+    from flawshot.features import FeatureBank
+
+__all__ = ["make_provenance"]
+
+# What computes the figures, once features are there.
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+
+
+def make_provenance(
+    bank: FeatureBank, episode_sets: Sequence[EpisodeSet], estimators: Mapping[str, FewShotClassifier], device: str
+) -> dict[str, Any]:
+    """Data set, protocol, encoder, views, classifiers and versions, as JSON takes them.
+
+    Args:
+        bank: The features.
+        episode_sets: What was asked.
+        estimators: By name.
+        device: Where those that are trained were trained.
+    """
+    text = bank.manifest.text
+    return {
+        "flawshot": version("flawshot"),
+        "data": {"catalog_hash": bank.manifest.catalog_hash, "products": _counts(bank, episode_sets)},
+        "encoder": bank.manifest.encoder.model_dump(mode="json"),
+        "text": None if text is None else text.model_dump(mode="json", exclude={"file", "rows"}),
+        "views": bank.manifest.views.model_dump(mode="json"),
+        "libraries": bank.manifest.libraries,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "device": device,
+        "protocols": sorted({each.protocol for each in episode_sets}),
+        "sampling": {
+            each.product: {**each.parameters, "grouped": each.groups is not None} for each in reversed(episode_sets)
+        },
+        "seeds": sorted({episode.seed for each in episode_sets for episode in each.episodes}),
+        "fingerprints": {each.product: each.fingerprint for each in episode_sets},
+        "classifiers": {
+            name: {"class": type(estimator).__name__, "parameters": estimator.get_params()}
+            for name, estimator in estimators.items()
+        },
+        "interval": f"bootstrap over seeds and query images together, {DRAWS} draws, percentiles 2.5 and 97.5",
+    }
+
+
+def _counts(bank: FeatureBank, episode_sets: Sequence[EpisodeSet]) -> dict[str, dict[str, int]]:
+    """Instances and images of each product in the bank."""
+    products, images = bank.catalog.column("product"), bank.catalog.column("image")
+    counts = {}
+    for product in dict.fromkeys(each.product for each in episode_sets):
+        own = [image for name, image in zip(products, images, strict=True) if name == product]
+        counts[product] = {"instances": len(own), "images": len(set(own))}
+    return counts

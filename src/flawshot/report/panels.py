@@ -1,0 +1,111 @@
+"""Panels: by category, confusion and reliability, of each product and K, with every classifier to choose from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from flawshot.errors import printable
+from flawshot.report.figures import bars, reliability_diagram
+from flawshot.report.tables import percent
+
+if TYPE_CHECKING:
+    from flawshot.evaluation.results import Results, Run
+
+__all__ = ["make_panels", "panel_data", "shares"]
+
+# Under this many query instances a category's figure is marked.
+FEW = 10
+# Of many products, Ks and classifiers only so much is drawn, the greatest K first.
+MOST_BYTES = 3_000_000
+SHADES = 10
+
+
+def make_panels(results: Results, reference: str) -> tuple[list[dict[str, Any]], int]:
+    """What the template shows of each product and K, and how many of them had no room.
+
+    Args:
+        results: What was found.
+        reference: The classifier that shows first; at each product's greatest K without a script.
+    """
+    groups: dict[tuple[str, int], list[Run]] = {}
+    for run in results.runs:
+        if run.confusion is not None:
+            groups.setdefault((run.product, run.shots), []).append(run)
+    greatest = {product: max(shots for own, shots in groups if own == product) for product, _ in groups}
+    drawn: dict[tuple[str, int], dict[str, Any]] = {}
+    room = MOST_BYTES
+    for key in sorted(groups, key=lambda each: (greatest[each[0]] != each[1], -each[1])):
+        if drawn and room <= 0:
+            break
+        drawn[key] = _panel(groups[key], reference, shown=greatest[key[0]] == key[1])
+        room -= _size(drawn[key])
+    order = sorted(drawn, key=lambda each: (list(greatest).index(each[0]), each[1]))
+    return [drawn[key] for key in order], len(groups) - len(drawn)
+
+
+def _panel(runs: list[Run], reference: str, *, shown: bool) -> dict[str, Any]:
+    chosen = next((number for number, run in enumerate(runs) if run.classifier == reference), 0)
+    own = runs[chosen]
+    runs = [run for run in runs if run.categories == own.categories]
+    chosen = runs.index(own)
+    counts = [own.per_category[category].n_query for category in own.categories]
+    over = f"{own.product} at {own.shots} shot{'' if own.shots == 1 else 's'}"
+    return {
+        "product": printable(own.product),
+        "shots": own.shots,
+        "shown": shown,
+        "categories": [printable(category) for category in own.categories],
+        "counts": [f"{count}{'*' if count < FEW else ''}" for count in counts],
+        "few": any(count < FEW for count in counts),
+        "queries": own.n_query,
+        "chosen": chosen,
+        "runs": [_figures(run) for run in runs],
+        # Serialised from a tree, which escapes its texts.
+        "bars": Markup(bars(runs, chosen, f"Accuracy by category: {over}")),  # noqa: S704
+        "reliability": Markup(reliability_diagram(runs, chosen, f"Reliability: {over}"))  # noqa: S704
+        if any(run.reliability for run in runs)
+        else None,
+    }
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    """One run's figures, as they are to be read."""
+    scores = [run.per_category[category] for category in run.categories]
+    return {
+        "name": printable(run.classifier),
+        "accuracy": percent(run.accuracy.mean, run.accuracy.ci95),
+        "recall": percent(run.macro_recall.mean, run.macro_recall.ci95),
+        "ece": percent(run.ece.mean, run.ece.ci95),
+        "scores": [
+            "–" if score.mean is None or score.ci95 is None else percent(score.mean, score.ci95) for score in scores
+        ],
+        "confusion": [list(row) for row in run.confusion or ()],
+        "bins": [
+            [count, f"{100 * confidence:.1f}", f"{100 * share:.1f}"]
+            for count, confidence, share in run.reliability or ()
+            if count
+        ],
+    }
+
+
+def shares(counts: list[int]) -> list[tuple[int, int, int]]:
+    """Each count with its share of the row, in whole percent, and its shade; the script reckons the same way.
+
+    >>> shares([1, 7, 0])
+    [(1, 13, 1), (7, 88, 9), (0, 0, 0)]
+    """
+    total = max(sum(counts), 1)
+    return [(n, (200 * n + total) // (2 * total), (2 * SHADES * n + total) // (2 * total)) for n in counts]
+
+
+def panel_data(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the script shows instead, when another classifier is chosen."""
+    return [{key: panel[key] for key in ("product", "shots", "chosen", "runs")} for panel in panels]
+
+
+def _size(panel: dict[str, Any]) -> int:
+    """Roughly the bytes that a panel takes."""
+    cells = len(panel["categories"]) * (80 + len(panel["categories"]) * (70 + 4 * len(panel["runs"])))
+    return len(panel["bars"]) + len(panel["reliability"] or "") + cells

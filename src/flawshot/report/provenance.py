@@ -1,0 +1,80 @@
+"""What was run: everything that is needed to run it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flawshot.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flawshot.evaluation.results import Results
+
+__all__ = ["make_facts"]
+
+# What the groups are called, in the order in which they are shown; what else is recorded follows under its own name.
+GROUPS = {
+    "data": "data set",
+    "fingerprints": "fingerprint of instances and categories",
+    "protocols": "protocol",
+    "sampling": "protocol's settings",
+    "seeds": "seeds",
+    "encoder": "encoder",
+    "text": "text features",
+    "views": "views",
+    "classifiers": "classifiers",
+    "interval": "intervals",
+    "flawshot": "flawshot",
+    "libraries": "versions when encoded",
+    "versions": "versions when evaluated",
+    "device": "device that trained",
+    "started": "started",
+    "seconds": "duration",
+}
+
+
+def make_facts(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(Group, its (name, text) rows), as they are to be read; the command line stands elsewhere."""
+    recorded = {key: value for key, value in results.provenance.items() if key != "command"}
+    order = sorted(recorded, key=lambda key: (list(GROUPS).index(key) if key in GROUPS else len(GROUPS), key))
+    return [(printable(GROUPS.get(key, key)), _rows(_said(key, recorded[key]))) for key in order]
+
+
+def _said(key: str, value: Any) -> Any:
+    """A recorded value, shorter where nothing is lost by it."""
+    if key == "seeds" and isinstance(value, list | tuple) and len(value) > 2 and _in_a_row(value):
+        return f"{value[0]} to {value[-1]}"
+    if key == "sampling" and isinstance(value, dict) and len(value) > 1:
+        several = list(value.values())
+        if all(each == several[0] for each in several):
+            return several[0]
+    if key == "seconds" and isinstance(value, int | float):
+        return f"{value:.1f} s"
+    if key == "classifiers" and isinstance(value, dict):
+        return {name: _call(each) if isinstance(each, dict) else each for name, each in value.items()}
+    return value
+
+
+def _in_a_row(values: Sequence[Any]) -> bool:
+    return all(each == place for place, each in enumerate(values, values[0])) if isinstance(values[0], int) else False
+
+
+def _call(classifier: Mapping[str, Any]) -> str:
+    parameters = classifier.get("parameters")
+    if not isinstance(parameters, dict):
+        return str(dict(classifier))
+    return f"{classifier.get('class')}({', '.join(f'{name}={value}' for name, value in parameters.items())})"
+
+
+def _rows(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as (name, text); names of levels are put together with a dot."""
+    if isinstance(value, dict) and value:
+        return [
+            row
+            for key, each in value.items()
+            for row in _rows(each, f"{prefix}.{key}" if prefix else printable(str(key)))
+        ]
+    if isinstance(value, list | tuple):
+        return [(prefix, printable(", ".join(str(each) for each in value)) or "none")]
+    return [(prefix, "not recorded" if value is None else printable(str(value)))]

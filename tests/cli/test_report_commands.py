@@ -1,0 +1,114 @@
+"""Reports as a user asks for them: what is wrong with ``--data`` is said in one line, before anything is computed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flawshot import Catalog, sample_episodes, write_episodes
+from helpers import box_shape
+
+LABELS = ("dent", "stain")
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "flawshot", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def one_line(done):
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("flawshot: ")
+    return line
+
+
+@pytest.fixture
+def place(write_annotations, bank_of, tmp_path):
+    """A data set with pictures, its bank and episodes."""
+    files = {f"p/{label}{n}.json": [box_shape(label, at=(30, 30))] for label in LABELS for n in range(5)}
+    data = write_annotations(files)
+    for name in files:
+        Image.fromarray(np.full((100, 120, 3), 120, dtype=np.uint8)).save((data / name).with_suffix(".png"))
+    catalog = Catalog.open(data, layout="{product}/**")
+    bank_of(catalog)
+    write_episodes(sample_episodes(catalog, "p", 1, seeds=range(2)), tmp_path / "episodes")
+    return tmp_path
+
+
+def arguments(place, *more):
+    return (
+        "evaluate",
+        place / "bank",
+        place / "episodes",
+        "--classifiers",
+        "knn",
+        "--json",
+        place / "r.json",
+        *more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (Path.exists, "neither a folder"),
+        (Path.mkdir, "holds no usable defect instance"),
+        (lambda path: path.write_text("hello"), "neither a folder"),
+    ],
+    ids=["not there", "an empty folder", "a text file"],
+)
+def test_data_that_cannot_be_read_stops_the_evaluation_before_it_begins(place, make, said):
+    wrong = place / "wrong"
+    make(wrong)
+    line = one_line(run(*arguments(place, "--report", place / "r.html", "--data", wrong)))
+    assert str(wrong) in line
+    assert said in line
+    assert not (place / "r.json").exists()
+
+
+def test_another_data_set_is_refused_before_and_after(place, write_annotations):
+    other = write_annotations({"q/a.json": [box_shape("dent")]}, root=place / "other")
+    line = one_line(run(*arguments(place, "--report", place / "r.html", "--data", other)))
+    assert "holds none of the instances that were asked about, such as p/dent0.json#0" in line
+    assert not (place / "r.json").exists()
+    assert run(*arguments(place)).returncode == 0
+    assert "holds none" in one_line(run("report", place / "r.json", "--out", place / "r.html", "--data", other))
+    assert not (place / "r.html").exists()
+
+
+def test_data_without_a_page_to_show_it_is_refused(place):
+    assert "--report" in one_line(run(*arguments(place, "--data", place / "data")))
+    assert run(*arguments(place)).returncode == 0
+    line = one_line(run("report", place / "r.json", "--csv", place / "r.csv", "--data", place / "data"))
+    assert "--out" in line
+
+
+def test_pictures_reach_the_page(place):
+    done = run(*arguments(place, "--report", place / "r.html", "--data", place / "data"))
+    assert done.returncode == 0, done.stderr
+    text = (place / "r.html").read_text(encoding="utf-8")
+    assert text.count("UklGR") == 10  # what WebP files begin with, in base64
+    assert "No images were at hand" not in text
+    provenance = json.loads((place / "r.json").read_text())["provenance"]
+    assert provenance["command"].startswith("flawshot evaluate ")
+    assert provenance["seconds"] > 0
+    assert provenance["data"]["products"] == {"p": {"instances": 10, "images": 10}}
+    assert provenance["sampling"]["p"]["grouped"] is False
+    assert {"python", "numpy", "scikit-learn"} <= set(provenance["versions"])
+
+
+def test_pictures_that_are_gone_are_said(place):
+    for picture in (place / "data").rglob("*.png"):
+        picture.unlink()
+    done = run(*arguments(place, "--report", place / "r.html", "--data", place / "data"))
+    assert done.returncode == 0
+    assert "missing" in done.stderr
+    assert "No images were at hand" in (place / "r.html").read_text(encoding="utf-8")
