@@ -22,6 +22,7 @@ from flawshot import Catalog, FeatureBank, FeatureBankError, FlawshotError, impo
 from flawshot.bank_builder import encode_catalog
 from flawshot.crops import crop_views
 from flawshot.encoders.open_clip import OpenClipEncoder
+from flawshot.encoding import encode_rows
 from flawshot.images import read_image
 from flawshot.views import make_scheme
 
@@ -72,6 +73,23 @@ def test_every_row_has_the_features_of_its_own_views(data, encoder, tmp_path, ba
             got = report.bank.features([instance.id], token=token)[0]
             np.testing.assert_allclose(got, alone[:, token], atol=4e-3)  # float16
     assert not list(tmp_path.glob(".*"))
+
+
+def test_rows_come_out_in_order_each_with_its_own_features(data, encoder):
+    """Where only some are asked for, and where an image in between cannot be used."""
+    (data / "bracket/testing/crack/003.jpg").unlink()
+    catalog = Catalog.open(data)
+    asked = range(1, len(catalog), 2)
+    parts = list(encode_rows(catalog, asked, encoder, SCHEME, batch_size=7, workers=2))
+    assert sorted(row for part in parts for row in part.rows) == list(asked)
+    done = [part for part in parts if part.features is not None]
+    rows = [row for part in done for row in part.rows]
+    assert rows == [row for row in asked if row != 3]
+    for row, part in zip(rows[::5], done[::5], strict=True):
+        instance = catalog[row]
+        crops = crop_views(read_image(data / instance.image, ""), instance, SCHEME, encoder.side)
+        alone = encoder.encode(torch.from_numpy(crops.images), torch.from_numpy(crops.masks)).numpy()
+        np.testing.assert_allclose(part.features[0], alone, atol=4e-3)  # float16
 
 
 @pytest.mark.parametrize("batch_size", [0, 1, 5])

@@ -82,6 +82,23 @@ def test_differences_are_paired_and_means_are_over_products(bank, episodes):
         assert mean.accuracy.mean == pytest.approx(np.mean(both))
 
 
+def test_a_differences_interval_lies_on_its_side_of_zero(bank_of, catalog_of):
+    """A classifier that gives each answer of another to the next category is behind it for sure."""
+    bank = bank_of(catalog_of(IMAGES, layout="{product}/{split}/**"), spread=0.7)
+    episodes = [sample_episodes(bank.catalog, product, 3) for product in "pq"]
+
+    class Contrary(type(make_classifier("prototype"))):
+        def predict_proba(self, x):
+            return np.roll(super().predict_proba(x), 1, axis=1)
+
+    both = {"prototype": make_classifier("prototype"), "contrary": Contrary()}
+    for names, side in ((["prototype", "contrary"], -1), (["contrary", "prototype"], 1)):
+        results = evaluate(bank, episodes, {name: both[name] for name in names})
+        assert {each.product for each in results.comparisons} == {"p", "q", None}
+        for each in results.comparisons:
+            assert all(side * value > 0 for value in (each.difference.mean, *each.difference.ci95))
+
+
 def test_the_yardsticks_are_the_blind_guess_and_the_best_constant_answer(bank_of, catalog_of):
     images = [(f"p/{c}{n}", [c] * (3 if c == "dent" else 1)) for c in ("dent", "scratch") for n in range(6)]
     bank = bank_of(catalog_of(images, layout="{product}/{split}/**"))
