@@ -61,7 +61,7 @@ FOCUSED = """() => {
   const all = [...document.querySelectorAll("*")];
   return {
     name: element.id || element.className || element.tagName, place: all.indexOf(element),
-    ring: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth), colour: style.outlineColor,
+    ring: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
     seen: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
   };
 }"""

@@ -16,8 +16,10 @@ def test_everything_that_is_needed_is_said(results):
     facts = dict(make_facts(stamped(results, datetime(2026, 1, 2, tzinfo=UTC), 12.34)))
     for product, instances in zip(PRODUCTS, (64, 48), strict=True):
         name = printable(product)
-        assert (f"products.{name}.instances", str(instances)) in facts["data set"]
+        assert (name, f"{instances} instances in {instances // 2} images") in facts["data set"]
         assert any(row[0] == name and len(row[1]) == 64 for row in facts["fingerprint of instances and categories"])
+    assert ("catalog's hash", results.provenance["data"]["catalog_hash"]) in facts["data set"]
+    assert facts["text features"] == [("", "none")]
     assert facts["protocol"] == [("", "disjoint")]
     assert ("grouped", "False") in facts["protocol's settings"]
     assert facts["seeds"] == [("", "0 to 4")]

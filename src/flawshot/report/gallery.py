@@ -61,7 +61,7 @@ def make_gallery(results: Results, data: str | Path | Catalog | None, reference:
         FlawshotError: If ``data`` is no data folder and no catalog.
     """
     runs = {(run.product, run.shots): run for run in results.runs}
-    answers = [each for each in results.answers if (each.product, each.shots) in runs]
+    answers = [each for each in results.answers if each.query and each.predicted]
     step_of = _steps(answers)
     pictures = {} if data is None else thumbnails(results, data, _by_need(answers, step_of, reference))
     places: dict[str, int] = {}

@@ -77,7 +77,7 @@ def write_report(
         facts=make_facts(results),
         command=results.provenance.get("command"),
         data=_json({"reference": printable(name), "shots": shots, "panels": panel_data(panels), **gallery._asdict()}),
-        recorded=bool(results.answers),
+        recorded=bool(gallery.sets),
         gallery=gallery,
     )
     write_bytes(Path(path), page.encode("utf-8", "backslashreplace"), overwrite=overwrite)

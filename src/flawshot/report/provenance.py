@@ -45,7 +45,17 @@ def _said(key: str, value: Any) -> Any:
     """A recorded value, shorter where nothing is lost by it."""
     if key == "seeds" and isinstance(value, list | tuple) and len(value) > 2 and _in_a_row(value):
         return f"{value[0]} to {value[-1]}"
-    if key == "sampling" and isinstance(value, dict) and len(value) > 1:
+    if key == "data" and isinstance(value, dict) and isinstance(value.get("products"), dict):
+        counts = {
+            name: f"{each.get('instances')} instances in {each.get('images')} images"
+            if isinstance(each, dict)
+            else each
+            for name, each in value["products"].items()
+        }
+        return {"catalog's hash": value.get("catalog_hash"), **counts}
+    if key == "text" and value is None:
+        return "none"
+    if key == "sampling" and isinstance(value, dict) and value:
         several = list(value.values())
         if all(each == several[0] for each in several):
             return several[0]

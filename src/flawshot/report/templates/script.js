@@ -139,7 +139,7 @@ function group(set, truth, rows, wrong, classifier) {
     shown += next.length;
     const rest = rows.length - shown;
     button.hidden = !rest;
-    button.textContent = "Show " + Math.min(MORE, rest) + " more of " + rest;
+    button.textContent = rest > MORE ? "Show " + MORE + " more of " + rest : "Show " + rest + " more";
     return next[0];
   }
   button.addEventListener("click", () => {
