@@ -14,7 +14,7 @@ from flawshot.files import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ImageError", "read_image"]
+__all__ = ["ImageError", "read_image", "upright_rgb"]
 
 
 class ImageError(FlawshotError):
@@ -40,13 +40,18 @@ def read_image(source: Path | bytes, name: str) -> Image.Image:
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith(("I", "F")):
-                upright = _stretched(np.asarray(upright).astype(np.float64))
-            return upright.convert("RGB")
+            return upright_rgb(opened)
     except Exception as error:  # a damaged file makes the decoders raise anything at all
         reason = getattr(error, "strerror", None) or one_line(error)
         raise ImageError(f"{name}: the image cannot be decoded ({reason})") from error
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An image as :func:`read_image` gives it: upright, 8 bits, mode ``RGB``."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith(("I", "F")):
+        upright = _stretched(np.asarray(upright).astype(np.float64))
+    return upright.convert("RGB")
 
 
 def _stretched(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Image.Image:
