@@ -60,6 +60,10 @@ if TYPE_CHECKING:
     from flawshot.images import read_image
     from flawshot.instances import Instance
     from flawshot.mask_export import export_masks
+    from flawshot.models.fitting import fit_model
+    from flawshot.models.model import Model, load
+    from flawshot.models.predicting import PredictReport, predict_catalog
+    from flawshot.models.predictions import Predicted, Predictions
     from flawshot.mvrec_bank import import_mvrec_features
     from flawshot.prompts import Prompts, read_prompts
     from flawshot.query import query_catalog
@@ -123,6 +127,10 @@ _MODULES = {
     "images": ["read_image"],
     "instances": ["Instance"],
     "mask_export": ["export_masks"],
+    "models.fitting": ["fit_model"],
+    "models.model": ["Model", "load"],
+    "models.predicting": ["PredictReport", "predict_catalog"],
+    "models.predictions": ["Predicted", "Predictions"],
     "mvrec_bank": ["import_mvrec_features"],
     "prompts": ["Prompts", "read_prompts"],
     "shapes": ["Region", "Shape", "rasterise"],
@@ -160,8 +168,12 @@ __all__ = [
     "LabelmeFile",
     "LinearProbe",
     "MatchedPrototype",
+    "Model",
     "NearestNeighbours",
     "OpenClipEncoder",
+    "PredictReport",
+    "Predicted",
+    "Predictions",
     "Problem",
     "Prompts",
     "Region",
@@ -191,6 +203,7 @@ __all__ = [
     "export_masks",
     "find_episode_files",
     "find_same_samples",
+    "fit_model",
     "groups_from_csv",
     "groups_from_regex",
     "import_coco",
@@ -200,9 +213,11 @@ __all__ = [
     "import_mvtec_fs",
     "import_voc",
     "labelme_files",
+    "load",
     "make_classifier",
     "make_scheme",
     "measure",
+    "predict_catalog",
     "query_catalog",
     "rasterise",
     "read_episodes",

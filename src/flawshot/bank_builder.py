@@ -9,7 +9,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from flawshot.catalog import Catalog
 from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, check_only_bank, write_blocks
-from flawshot.files import Document, read_document, write_json
+from flawshot.files import Document, lock, read_document, write_json
 from flawshot.text_bank import encode_categories
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flawshot.prompts import Prompts
     from flawshot.views import ViewScheme
 
-__all__ = ["EncodeReport", "encode_catalog"]
+__all__ = ["EncodeReport", "encode_catalog", "image_stamps"]
 
 CHECKPOINT_SECONDS = 5.0
 STAMPS = "images.json"
@@ -105,7 +105,7 @@ def encode_catalog(
     """
     out = Path(out).resolve()
     views = ViewRecord(scheme=scheme.name, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
-    stamps = _stamps(catalog)
+    stamps = image_stamps(catalog)
     old = _old_bank(out, encoder, views, overwrite=overwrite)
     known = _known(old, catalog, stamps)
     fresh = [row for row in range(len(catalog)) if row not in known]
@@ -159,7 +159,7 @@ def encode_catalog(
     return EncodeReport(bank, len(stored) - done_before, len(known) + done_before, left_out, remarks)
 
 
-def _stamps(catalog: Catalog) -> dict[str, list[int] | None]:
+def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
     """Size and modification time of every image's file; of its annotation where the image is embedded there."""
     stamps: dict[str, list[int] | None] = {}
     for image, annotation in zip(catalog.column("image"), catalog.column("annotation"), strict=True):
@@ -222,18 +222,6 @@ def _request(
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-def _lock(file: BinaryIO, folder: Path) -> None:
-    """Keep a second call away from the same unfinished bank; the system lets go when the process ends."""
-    try:
-        import fcntl  # noqa: PLC0415 - not on every system
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise FeatureBankError(f"{folder}: another flawshot encode is at work there; wait for it") from error
-
-
 class _Unfinished:
     """Features on their way: a raw file that only grows, and how much of it counts."""
 
@@ -256,7 +244,7 @@ class _Unfinished:
             self.folder.mkdir(parents=True, exist_ok=True)
             raw = self.folder / "features.raw"
             self._file = raw.open("r+b" if raw.is_file() else "w+b")
-            _lock(self._file, self.folder)
+            lock(self._file, self.folder)
             self.stored = min(self.stored, raw.stat().st_size // self._row_bytes)
             self._file.truncate(self.stored * self._row_bytes)
             self._file.seek(0, os.SEEK_END)

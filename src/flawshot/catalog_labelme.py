@@ -12,12 +12,13 @@ from flawshot.formats.labelme import LabelmeFile, parse_labelme
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from flawshot.catalog import Catalog
     from flawshot.instances import Instance
     from flawshot.shapes import Shape
 
-__all__ = ["labelme_files"]
+__all__ = ["labelme_file", "labelme_files"]
 
 
 def labelme_files(catalog: Catalog) -> Iterator[tuple[str, LabelmeFile]]:
@@ -35,10 +36,19 @@ def labelme_files(catalog: Catalog) -> Iterator[tuple[str, LabelmeFile]]:
         The annotation file's path relative to the data root (POSIX), and what it holds.
     """
     for annotation, instances in groupby(catalog, key=lambda instance: instance.annotation):
-        own = list(instances)
-        original = _original(catalog, annotation)
-        made = _made(own)
-        yield annotation, made if original is None else _completed(made, original)
+        yield annotation, labelme_file(list(instances), catalog.root)
+
+
+def labelme_file(instances: list[Instance], root: Path | None) -> LabelmeFile:
+    """The Labelme file of the instances of one annotation file, as :func:`labelme_files` gives it.
+
+    Args:
+        instances: All of them.
+        root: The data root, where it is at hand.
+    """
+    original = _original(root, instances[0].annotation)
+    made = _made(instances)
+    return made if original is None else _completed(made, original)
 
 
 def _made(own: list[Instance]) -> LabelmeFile:
@@ -59,11 +69,11 @@ def _shapes(own: Iterable[Instance]) -> Iterator[Shape]:
         yield from others
 
 
-def _original(catalog: Catalog, annotation: str) -> LabelmeFile | None:
-    if catalog.root is None:
+def _original(root: Path | None, annotation: str) -> LabelmeFile | None:
+    if root is None:
         return None
     try:
-        return parse_labelme((catalog.root / annotation).read_bytes(), annotation)[0]
+        return parse_labelme((root / annotation).read_bytes(), annotation)[0]
     except (OSError, AnnotationError):
         return None
 

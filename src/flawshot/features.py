@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from flawshot.catalog import Catalog
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.files import Document, one_line, read_document, write_bytes, write_json
+from flawshot.files import Document, one_line, read_document, replace_folder, write_bytes, write_json
 from flawshot.tensors import REMEDY, check_tensor, opened_tensors
 from flawshot.text_bank import TEXT_FILE, TextFeatures, TextRecord, read_text, save_text, why_none
 
@@ -361,7 +361,7 @@ def write_blocks(
         for name, data in (files or {}).items():
             write_bytes(temporary / name, data)
         write_json(temporary / "manifest.json", manifest.model_dump(mode="json"))
-        _put_in_place(temporary, path)
+        replace_folder(temporary, path)
     except OSError as error:
         raise FeatureBankError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
     finally:
@@ -378,17 +378,3 @@ def _check_block(path: Path, block: NDArray[np.float16], catalog: Catalog, start
     if bad.size and start + int(bad[0]) < len(catalog):
         named = catalog[start + int(bad[0])].id
         raise FeatureBankError(f"{path}: features of {named} are not finite ({bad.size} such instances)")
-
-
-def _put_in_place(temporary: Path, path: Path) -> None:
-    if not path.exists():
-        temporary.rename(path)
-        return
-    old = path.with_name(f".{path.name}.{secrets.token_hex(8)}.old")
-    path.rename(old)
-    try:
-        temporary.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old)

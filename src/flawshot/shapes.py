@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SHAPE_TYPES", "Region", "Shape", "ShapeType", "join_regions", "rasterise"]
+__all__ = ["SHAPE_TYPES", "Region", "Shape", "ShapeType", "join_regions", "rasterise", "trim"]
 
 ShapeType = Literal[
     "polygon", "rectangle", "oriented_rectangle", "circle", "line", "linestrip", "point", "points", "mask"
@@ -116,7 +116,7 @@ def rasterise(shape: Shape, height: int, width: int) -> Region:
         return EMPTY
     canvas = Image.new("L", (canvas_width, canvas_height))
     _draw(ImageDraw.Draw(canvas), shape)
-    return _trim(np.asarray(canvas.crop((left, top, canvas_width, canvas_height)), dtype=bool), left, top)
+    return trim(np.asarray(canvas.crop((left, top, canvas_width, canvas_height)), dtype=bool), left, top)
 
 
 def _draw(draw: ImageDraw.ImageDraw, shape: Shape) -> None:
@@ -179,10 +179,11 @@ def _paste(shape: Shape, height: int, width: int) -> Region:
     right, bottom = min(pixels.shape[1], width - x0), min(pixels.shape[0], height - y0)
     if right <= left or bottom <= top:
         return EMPTY
-    return _trim(pixels[top:bottom, left:right], x0 + left, y0 + top)
+    return trim(pixels[top:bottom, left:right], x0 + left, y0 + top)
 
 
-def _trim(pixels: NDArray[np.bool_], x0: int, y0: int) -> Region:
+def trim(pixels: NDArray[np.bool_], x0: int, y0: int) -> Region:
+    """The region that pixels are, bool ``[rows, columns]``, the first of which lies at column x0 and row y0."""
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     if not rows.size:
         return EMPTY

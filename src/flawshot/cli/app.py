@@ -15,7 +15,9 @@ from flawshot.cli.demonstrating import demo
 from flawshot.cli.encoding import crops, encode
 from flawshot.cli.evaluating import evaluate
 from flawshot.cli.exports import exports
+from flawshot.cli.fitting import fit
 from flawshot.cli.imports import imports
+from flawshot.cli.predicting import predict
 from flawshot.cli.querying import query
 from flawshot.cli.reporting import report
 from flawshot.cli.sampling import sample
@@ -35,7 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
-for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report):
+for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report, fit, predict):
     app.command()(command)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flawshot.encoders.open_clip import OpenClipEncoder
     from flawshot.views import ViewScheme
 
-__all__ = ["crops", "encode"]
+__all__ = ["crops", "crops_at_once", "encode", "encode_scheme", "make_encoder"]
 
 ViewsOption = Annotated[
     str,
@@ -33,70 +33,82 @@ BorderOption = Annotated[
     typer.Option("--border", help="Beyond the image: zero as MVREC, reflect it, or shift the crop inside."),
 ]
 
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", metavar="NAME", help="flawshot-tiny, or a model that open_clip knows, as ViT-B-32."),
+]
+PretrainedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pretrained",
+        metavar="TAG|FILE",
+        help="One of its tags (downloaded once), or a local file; flawshot-tiny brings its own.",
+    ),
+]
+RegionOption = Annotated[
+    Literal["crop", "masked", "mask-pool", "alpha"] | None,
+    typer.Option(
+        "--region",
+        help="How the mask enters: not at all, background dimmed, tokens inside it, as a channel (AlphaCLIP).",
+        show_default="crop; alpha for flawshot-tiny",
+    ),
+]
+LayerOption = Annotated[
+    Literal["projection", "trunk"] | None,
+    typer.Option(
+        "--layer",
+        help="CLIP's shared space, or what stands before it.",
+        show_default="projection; trunk for flawshot-tiny",
+    ),
+]
+PatchTokensOption = Annotated[
+    int, typer.Option("--patch-tokens", metavar="N", min=0, help="Patch tokens nearest to the first, beside it.")
+]
+ActivationOption = Annotated[
+    Literal["gelu", "quickgelu"] | None, typer.Option("--activation", help="That of a local file's weights.")
+]
+EncodeViewsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--views",
+        metavar="NAME",
+        help="View scheme: none ms mo mr mf mso msf msr mor mso_bbox centre3 cross15.",
+        show_default="mso; for flawshot-tiny centre3 of 1.5x,2x,3x",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, ….")]
+PrecisionOption = Annotated[
+    Literal["auto", "float32", "float16", "bfloat16"],
+    typer.Option("--precision", help="Of the arithmetic; auto: float16 on a GPU, float32 elsewhere."),
+]
+BatchSizeOption = Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops at once.")]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: as many as cores.")
+]
+
 
 def encode(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", metavar="BANK", help="The feature bank's folder.")],
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="NAME", help="flawshot-tiny, or a model that open_clip knows, as ViT-B-32."),
-    ] = "flawshot-tiny",
-    pretrained: Annotated[
-        str | None,
-        typer.Option(
-            "--pretrained",
-            metavar="TAG|FILE",
-            help="One of its tags (downloaded once), or a local file; flawshot-tiny brings its own.",
-        ),
-    ] = None,
-    region: Annotated[
-        Literal["crop", "masked", "mask-pool", "alpha"] | None,
-        typer.Option(
-            "--region",
-            help="How the mask enters: not at all, background dimmed, tokens inside it, as a channel (AlphaCLIP).",
-            show_default="crop; alpha for flawshot-tiny",
-        ),
-    ] = None,
-    layer: Annotated[
-        Literal["projection", "trunk"] | None,
-        typer.Option(
-            "--layer",
-            help="CLIP's shared space, or what stands before it.",
-            show_default="projection; trunk for flawshot-tiny",
-        ),
-    ] = None,
-    patch_tokens: Annotated[
-        int, typer.Option("--patch-tokens", metavar="N", min=0, help="Patch tokens nearest to the first, beside it.")
-    ] = 0,
-    activation: Annotated[
-        Literal["gelu", "quickgelu"] | None, typer.Option("--activation", help="That of a local file's weights.")
-    ] = None,
+    model: ModelOption = "flawshot-tiny",
+    pretrained: PretrainedOption = None,
+    region: RegionOption = None,
+    layer: LayerOption = None,
+    patch_tokens: PatchTokensOption = 0,
+    activation: ActivationOption = None,
     prompts: Annotated[
         Path | None,
         typer.Option(
             "--prompts", metavar="FILE", help="What the text tower reads of the categories, as JSON; else as before."
         ),
     ] = None,
-    views: Annotated[
-        str | None,
-        typer.Option(
-            "--views",
-            metavar="NAME",
-            help="View scheme: none ms mo mr mf mso msf msr mor mso_bbox centre3 cross15.",
-            show_default="mso; for flawshot-tiny centre3 of 1.5x,2x,3x",
-        ),
-    ] = None,
+    views: EncodeViewsOption = None,
     view_size: SizeOption = None,
     border: BorderOption = "zero",
-    device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, ….")] = "auto",
-    precision: Annotated[
-        Literal["auto", "float32", "float16", "bfloat16"],
-        typer.Option("--precision", help="Of the arithmetic; auto: float16 on a GPU, float32 elsewhere."),
-    ] = "auto",
-    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops at once.")] = "auto",
-    workers: Annotated[
-        int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: as many as cores.")
-    ] = 0,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    batch_size: BatchSizeOption = "auto",
+    workers: WorkersOption = 0,
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,
@@ -105,17 +117,14 @@ def encode(
     """Encode the regions into a feature bank; goes on where it was interrupted, and encodes only what is new."""
     from flawshot.bank_builder import encode_catalog
     from flawshot.cli.console import progress_bar, say
-    from flawshot.cli.options import whole_numbers
-    from flawshot.errors import FlawshotError, printable
+    from flawshot.errors import printable
     from flawshot.prompts import read_prompts
 
     read = None if prompts is None else read_prompts(prompts)
-    scheme = _encode_scheme(model, views, view_size, border)
-    sizes = [0] if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")
-    if len(sizes) > 1:
-        raise FlawshotError(f"--batch-size {batch_size!r}: must be one number, or auto")
+    scheme = encode_scheme(model, views, view_size, border)
+    at_once = crops_at_once(batch_size)
     catalog = open_data(data, layout, product, strict=strict)
-    encoder = _encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
+    encoder = make_encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
     for remark in encoder.remarks:
         say(remark)
     for category in sorted(set(read.categories if read else ()) - set(catalog.column("category"))):
@@ -127,7 +136,7 @@ def encode(
             scheme,
             out,
             prompts=read,
-            batch_size=sizes[0],
+            batch_size=at_once,
             workers=workers,
             strict=strict,
             overwrite=overwrite,
@@ -148,7 +157,18 @@ def encode(
     )
 
 
-def _encode_scheme(
+def crops_at_once(batch_size: str) -> int:
+    """``--batch-size`` as a number; 0 for auto."""
+    from flawshot.cli.options import whole_numbers
+    from flawshot.errors import FlawshotError
+
+    sizes = [0] if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")
+    if len(sizes) > 1:
+        raise FlawshotError(f"--batch-size {batch_size!r}: must be one number, or auto")
+    return sizes[0]
+
+
+def encode_scheme(
     model: str, views: str | None, view_size: str | None, border: Literal["zero", "reflect", "shift"]
 ) -> ViewScheme:
     """The views asked for; those that flawshot-tiny was trained on the like of, where none are."""
@@ -160,7 +180,7 @@ def _encode_scheme(
     return _scheme(views or name, view_size or ",".join(sizes), border)
 
 
-def _encoder(
+def make_encoder(
     model: str,
     pretrained: str | None,
     region: Literal["crop", "masked", "mask-pool", "alpha"] | None,
@@ -170,6 +190,7 @@ def _encoder(
     device: str,
     precision: str,
 ) -> OpenClipEncoder:
+    """The encoder that the options name."""
     from flawshot.encoders.alpha_clip import AlphaClipEncoder
     from flawshot.encoders.flawshot_tiny import TINY
     from flawshot.encoders.open_clip import OpenClipEncoder

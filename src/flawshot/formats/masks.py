@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from flawshot.shapes import Region, Shape
 
-__all__ = ["MasksImport", "import_masks"]
+__all__ = ["MasksImport", "import_masks", "read_masks"]
 
 # A process takes about as long to start as this many images.
 IMAGES_A_WORKER = 16
@@ -226,8 +226,68 @@ def _all(images: Sequence[MaskedImage], options: _Options, workers: int) -> Iter
         pool.shutdown(cancel_futures=True)
 
 
+def read_masks(
+    source: Path,
+    problems: list[Problem],
+    *,
+    layout: str | None = None,
+    threshold: int | None = None,
+    min_area: int = 1,
+    beyond: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[str, LabelmeFile]]:
+    """A tree of images and masks as annotations, as :func:`import_masks` finds them; nothing is written.
+
+    Args:
+        source: As for :func:`import_masks`.
+        problems: Images or masks that are left out, and what is odd, are added here.
+        layout: As for :func:`import_masks`.
+        threshold: Likewise.
+        min_area: Likewise.
+        beyond: A folder that is not looked into.
+        progress: Called with the images done and their number.
+
+    Yields:
+        The path that an image's Labelme file would have beside it, relative to ``source`` (POSIX), and the annotation;
+        its label is the category that the layout names.
+
+    Raises:
+        FlawshotError: If no layout fits.
+    """
+    tree = recognise_masks(source, layout, beyond=beyond)
+    if tree.layout.name == "visa":
+        tree = with_visa_labels(source, tree)
+    problems += tree.problems
+    several, usual = tree.layout.each_mask_one, tree.layout.threshold
+    options = _Options(source, source, threshold, usual, False, several, min_area, 0.0, False, False)  # noqa: FBT003
+    taken: dict[str, str] = {}
+    for number, each in enumerate(tree.images, start=1):
+        path = f"{each.image.rpartition('.')[0]}.json"
+        if path in taken:
+            problems.append(Problem(each.image, "mask", f"has the name of {taken[path]} but for its suffix; rename it"))
+        else:
+            taken[path] = each.image
+            file, done = _annotate(each, options, each.image.rpartition("/")[2])
+            problems += done.problems
+            if file is not None:
+                yield path, file
+        if progress is not None:
+            progress(number, len(tree.images))
+
+
 def _import(each: MaskedImage, options: _Options) -> _Done:
     """Write one image's file, and copy it."""
+    image, place = options.source / each.image, options.out / target(each)
+    copy = f"{place.name}{image.suffix}"
+    file, done = _annotate(each, options, copy)
+    if file is not None:
+        write_labelme(file, place.with_name(f"{place.name}.json"), overwrite=options.overwrite)
+        write_with(place.with_name(copy), partial(shutil.copyfile, image), overwrite=options.overwrite)
+    return done
+
+
+def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[LabelmeFile | None, _Done]:
+    """One image's annotation; None where it cannot be used."""
     problems: list[Problem] = []
     image = options.source / each.image
     try:
@@ -236,19 +296,15 @@ def _import(each: MaskedImage, options: _Options) -> _Done:
         for mask in each.masks:
             found += _instances(options.source / mask, each.image, (height, width), options, problems)
     except FlawshotError as error:
-        return _Done(problems=(*problems, Problem(each.image, "mask", str(error))))
+        return None, _Done(problems=(*problems, Problem(each.image, "mask", str(error))))
     large = [parts for parts in found if sum(part.area for part in parts) >= options.min_area]
     shapes: list[Shape] = []
     for group, parts in enumerate(large, start=1):
         group_id = group if len(parts) > 1 else None
         for part in parts:
             shapes.append(component_shape(len(shapes), each.category, part, group_id=group_id, exact=options.exact))
-    place = options.out / target(each)
-    copy = f"{place.name}{image.suffix}"
-    file = LabelmeFile(copy, tuple(shapes), image_height=height, image_width=width)
-    write_labelme(file, place.with_name(f"{place.name}.json"), overwrite=options.overwrite)
-    write_with(place.with_name(copy), partial(shutil.copyfile, image), overwrite=options.overwrite)
-    return _Done(len(large), len(found) - len(large), tuple(problems))
+    file = LabelmeFile(image_path, tuple(shapes), image_height=height, image_width=width)
+    return file, _Done(len(large), len(found) - len(large), tuple(problems))
 
 
 def _instances(

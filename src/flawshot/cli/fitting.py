@@ -1,0 +1,230 @@
+"""``flawshot fit``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.cli.encoding import (
+    ActivationOption,
+    BatchSizeOption,
+    BorderOption,
+    DeviceOption,
+    EncodeViewsOption,
+    LayerOption,
+    ModelOption,
+    PatchTokensOption,
+    PrecisionOption,
+    PretrainedOption,
+    RegionOption,
+    SizeOption,
+    WorkersOption,
+    crops_at_once,
+    encode_scheme,
+    make_encoder,
+)
+from flawshot.cli.options import LayoutOption, OverwriteOption, StrictOption, open_data
+
+if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
+    from flawshot.encoders.open_clip import OpenClipEncoder
+    from flawshot.features import FeatureBank
+    from flawshot.models.model import Model
+    from flawshot.models.record import Accuracy, CategoryAccuracy
+    from flawshot.views import ViewScheme
+
+__all__ = ["fit", "print_accuracy"]
+
+
+def fit(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="BANK|DATA", help="A feature bank's folder, or Labelme files, which are encoded first."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model's folder.")],
+    classifier: Annotated[
+        str, typer.Option("--classifier", metavar="NAME", help="One of flawshot evaluate's, that needs features only.")
+    ] = "default",
+    coverage: Annotated[
+        float,
+        typer.Option(
+            "--coverage", metavar="SHARE", help="Share of prediction sets that are to hold the right category."
+        ),
+    ] = 0.9,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="REGEX|FILE.csv",
+            help="Which images show one physical sample: a regular expression on its path, or a table image,group.",
+        ),
+    ] = None,
+    product: Annotated[
+        str | None, typer.Option("--product", metavar="NAME", help="Which product, where there are several.")
+    ] = None,
+    layout: LayoutOption = None,
+    model: ModelOption = "flawshot-tiny",
+    pretrained: PretrainedOption = None,
+    region: RegionOption = None,
+    layer: LayerOption = None,
+    patch_tokens: PatchTokensOption = 0,
+    activation: ActivationOption = None,
+    views: EncodeViewsOption = None,
+    view_size: SizeOption = None,
+    border: BorderOption = "zero",
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    batch_size: BatchSizeOption = "auto",
+    workers: WorkersOption = 0,
+    strict: StrictOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Fit a classifier to all labelled instances: a model, for flawshot predict; says how often it will be right."""
+    from flawshot.cli.options import read_groups
+    from flawshot.encoders.base import pick_device
+    from flawshot.errors import FlawshotError
+    from flawshot.features import FeatureBank
+    from flawshot.models.fitting import fit_model, labelled, pick_classifier
+    from flawshot.models.model_folder import check_model_free
+
+    if not 0 < coverage < 1:
+        raise FlawshotError(f"--coverage {coverage:g}: must be a share above 0 and below 1, such as 0.9")
+    check_model_free(out, overwrite=overwrite)
+    estimator, _ = pick_classifier(classifier)
+    if "device" in estimator.get_params():
+        estimator.set_params(device=str(pick_device(device)))
+    unfinished = None
+    if _is_bank(data):
+        given = {
+            "--layout": layout, "--pretrained": pretrained, "--region": region, "--layer": layer, "--views": views,
+            "--view-size": view_size, "--activation": activation, "--patch-tokens": patch_tokens,
+        }  # fmt: skip
+        for option, value in given.items():
+            if value:
+                raise FlawshotError(f"{option}: is for DATA, and {data} is a feature bank; leave it away")
+        bank = FeatureBank.open(data)
+    else:
+        catalog = open_data(data, layout, [product] if product else None, strict=strict)
+        own = labelled(catalog, product, data)
+        scheme = encode_scheme(model, views, view_size, border)
+        encoder = make_encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
+        unfinished = out.absolute().with_name(f".{out.absolute().name}.bank")
+        bank = _encode(own, encoder, scheme, unfinished, crops_at_once(batch_size), workers, strict=strict)
+    groups = None if group is None else read_groups(group, labelled(bank.catalog, product, data))
+    made = fit_model(
+        bank,
+        out,
+        classifier=estimator,
+        product=product,
+        groups=groups,
+        coverage=coverage,
+        source=str(data),
+        overwrite=overwrite,
+    )
+    if unfinished is not None:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    _say(made)
+
+
+def _is_bank(data: Path) -> bool:
+    try:
+        return (data / "manifest.json").is_file()
+    except OSError:  # a name that the file system cannot have
+        return False
+
+
+def _encode(
+    catalog: Catalog,
+    encoder: OpenClipEncoder,
+    scheme: ViewScheme,
+    place: Path,
+    batch_size: int,
+    workers: int,
+    *,
+    strict: bool,
+) -> FeatureBank:
+    """A bank beside the model to be, which stays for the next call if this one is interrupted."""
+    from flawshot.bank_builder import encode_catalog
+    from flawshot.cli.console import progress_bar, say
+
+    for remark in encoder.remarks:
+        say(remark)
+    with progress_bar("crops") as progress:
+        report = encode_catalog(
+            catalog,
+            encoder,
+            scheme,
+            place,
+            batch_size=batch_size,
+            workers=workers,
+            strict=strict,
+            overwrite=True,
+            progress=progress,
+        )
+    for entry in report.left_out:
+        say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
+    return report.bank
+
+
+def _say(model: Model) -> None:
+    from flawshot.cli.console import say
+    from flawshot.errors import printable
+
+    record = model.record
+    typer.echo(
+        f"{model.path}: {record.classifier.name} fitted to {record.instances} instances of {len(record.categories)} "
+        f"categories of {printable(record.product)}; {record.encoder.name}, {record.views.scheme} of "
+        f"{','.join(record.views.sizes)}"
+    )
+    if record.accuracy is None:
+        say("no accuracy can be estimated: every category vanishes with the one image, or group, that it comes from")
+    else:
+        unit = "group" if record.groups else "image"
+        print_accuracy(record.accuracy, f"Accuracy, each {unit} left out in turn, % [95 % interval]", unit)
+        if record.accuracy.folds < record.accuracy.units:
+            say(f"{record.accuracy.units} {unit}s were left out in {record.accuracy.folds} parts, for time's sake")
+    known = record.calibration
+    if known.promised is None:
+        typer.echo("Prediction sets: too few examples to promise anything; every set holds every category")
+    else:
+        typer.echo(
+            f"Prediction sets: {known.promised:.0%} of them are to hold the right category, if new images are alike"
+        )
+    if known.novelty_limit is None:
+        typer.echo("Unknown kinds: too few examples to tell them")
+    elif known.unknown_found is not None:
+        typer.echo(
+            f"Unknown kinds: {known.unknown_found:.0%} found when each category was left out in turn, where "
+            f"{known.false_alarms:.0%} of known regions may be called so"
+        )
+
+
+def print_accuracy(accuracy: Accuracy, title: str, unit: str) -> None:
+    """Print the accuracy in all and by category; what cannot be estimated is marked."""
+    from flawshot.cli.console import new_table, plain, print_table
+
+    table = new_table(title, "category", "instances", f"{unit}s", "right", "accuracy")
+    for category, own in accuracy.per_category.items():
+        table.add_row(plain(category), str(own.instances), str(own.units), *_cells(own))
+    right = round(accuracy.mean * accuracy.asked)
+    table.add_row("all", str(accuracy.asked), str(accuracy.units), str(right), _percent(accuracy.mean, accuracy.ci95))
+    print_table(table)
+    single = [category for category, own in accuracy.per_category.items() if own.right is None]
+    if single:
+        typer.echo(
+            f"– cannot be estimated: {', '.join(map(str, map(plain, single)))} "
+            f"{'is' if len(single) == 1 else 'are'} of one {unit} only, and not among all"
+        )
+
+
+def _cells(own: CategoryAccuracy) -> tuple[str, str]:
+    if own.right is None or own.ci95 is None:
+        return "–", "–"
+    return str(own.right), _percent(own.right / own.asked, own.ci95)
+
+
+def _percent(mean: float, ci95: tuple[float, float]) -> str:
+    return f"{100 * mean:.1f} [{100 * ci95[0]:.1f}, {100 * ci95[1]:.1f}]"

@@ -1,0 +1,139 @@
+"""``flawshot predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.cli.encoding import BatchSizeOption, DeviceOption, WorkersOption, crops_at_once
+from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+
+if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
+    from flawshot.models.predicting import PredictReport
+
+__all__ = ["predict"]
+
+# Problems that regions without a name are expected to have.
+NO_NEWS = frozenset({"no-label"})
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA", help="Labelme files whose regions are drawn, named or not; or images with masks."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Where the predictions go.")],
+    pretrained: Annotated[
+        str | None,
+        typer.Option("--pretrained", metavar="FILE", help="The encoder's weights, where they came from a file."),
+    ] = None,
+    layout_name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="LAYOUT", help="Images with masks: mvtec-ad, mvtec-loco, visa or beside."),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option("--pattern", metavar="IMAGES|MASKS", help="Images with masks: 'images/{name} | masks/{name}'."),
+    ] = None,
+    threshold: Annotated[
+        int | None,
+        typer.Option("--threshold", metavar="N", min=0, max=65535, help="Masks: values over it are a region."),
+    ] = None,
+    min_area: Annotated[
+        int, typer.Option("--min-area", metavar="PX", min=1, help="Masks: regions of fewer px are left out.")
+    ] = 1,
+    device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = "auto",
+    workers: WorkersOption = 0,
+    product: ProductOption = None,
+    layout: LayoutOption = None,
+    strict: StrictOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Name drawn regions: Labelme files to look at and correct, and a table; goes on where it was interrupted."""
+    from flawshot.cli.console import progress_bar, say
+    from flawshot.errors import printable
+    from flawshot.models.model import load
+    from flawshot.models.predicting import predict_catalog
+    from flawshot.models.prediction_folder import check_predictions_free
+
+    at_once = crops_at_once(batch_size)
+    check_predictions_free(out.absolute(), overwrite=overwrite)
+    opened = load(model, device=device, pretrained=pretrained)
+    if layout_name or pattern or _only_masks(data):
+        catalog = _masked(data, out, layout_name or pattern, threshold, min_area, product)
+    else:
+        catalog = open_data(data, layout, product, strict=strict, unsaid=NO_NEWS)
+    for remark in opened.encoder.remarks:
+        say(remark)
+    with progress_bar("crops") as progress:
+        report = predict_catalog(
+            opened,
+            catalog,
+            out,
+            batch_size=at_once,
+            workers=workers,
+            strict=strict,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for entry in report.left_out:
+        say(printable(f"left out: {entry.reason} ({len(entry.instances)} regions)"))
+    _say(report, out)
+
+
+def _only_masks(data: Path) -> bool:
+    """Whether a folder holds no annotation."""
+    from flawshot.data_folder import annotation_files
+
+    return data.is_dir() and not annotation_files(data.resolve(), [])
+
+
+def _masked(
+    data: Path, out: Path, layout: str | None, threshold: int | None, min_area: int, product: list[str] | None
+) -> Catalog:
+    """The regions of images with masks."""
+    from flawshot.catalog import Catalog
+    from flawshot.cli.console import progress_bar, say_problems
+    from flawshot.cli.options import problems_of
+    from flawshot.errors import FlawshotError, Problem
+    from flawshot.formats.masks import read_masks
+
+    problems: list[Problem] = []
+    with progress_bar("masks") as progress:
+        annotations = read_masks(
+            data, problems, layout=layout, threshold=threshold, min_area=min_area, beyond=out, progress=progress
+        )
+        found = Catalog.from_annotations(annotations, root_name=data.resolve().name)
+    catalog = Catalog(found.table, data.resolve(), (*problems, *found.problems))
+    if not len(catalog):
+        first = f"; the first problem: {catalog.problems[0]}" if catalog.problems else ""
+        raise FlawshotError(f"{data}: no mask has a region{first}")
+    selected = catalog.select(product) if product else catalog
+    say_problems(problems_of(selected, catalog), data, remedy="flawshot import masks --problems FILE lists all")
+    return selected
+
+
+def _say(report: PredictReport, out: Path) -> None:
+    from flawshot.cli.console import new_table, plain, print_table, say
+    from flawshot.cli.fitting import print_accuracy
+
+    table = new_table("Predicted regions", "category", "regions")
+    for category, count in report.predicted.items():
+        table.add_row(plain(category), str(count))
+    print_table(table)
+    if report.accuracy is not None:
+        print_accuracy(report.accuracy, "Accuracy on regions that were named, % [95 % interval]", "image")
+    if report.examples:
+        say(f"{report.examples} regions are examples that the model was fitted to; they do not count for its accuracy")
+    gone = sum(len(entry.instances) for entry in report.left_out)
+    typer.echo(
+        f"{out}: {report.regions} regions predicted, {report.unsure} unsure, {report.unknown} unlike every category, "
+        f"{gone} left out" + (f"; {report.kept} files were there from an earlier call" if report.kept else "")
+    )

@@ -1,0 +1,1 @@
+"""Models: a classifier fitted on all labelled instances, and what it does not know."""

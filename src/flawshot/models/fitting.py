@@ -1,0 +1,242 @@
+"""Fitting: labelled instances of a feature bank become a model that says how often it will be right."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flawshot.catalog import Catalog
+from flawshot.classifiers import CLASSIFIERS, make_classifier
+from flawshot.errors import FlawshotError
+from flawshot.features import SHARD_BYTES
+from flawshot.models.accuracy import measure_accuracy, units_of
+from flawshot.models.calibration import calibrate
+from flawshot.models.leave_one_out import leave_one_out
+from flawshot.models.model import load
+from flawshot.models.model_folder import check_model_free, model_place, support_files, write_record, write_support
+from flawshot.models.record import ClassifierRecord, ModelRecord, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Literal
+
+    from numpy.typing import NDArray
+
+    from flawshot.classifiers.base import FewShotClassifier
+    from flawshot.features import FeatureBank
+    from flawshot.models.calibration import Calibration
+    from flawshot.models.model import Model
+    from flawshot.models.record import Accuracy
+
+__all__ = ["Taken", "fit_model", "labelled", "make_model", "pick_classifier"]
+
+# At most so many fits estimate the accuracy; of classifiers that are trained, whose fits take seconds, fewer.
+FOLDS, TRAINED_FOLDS = 100, 20
+
+
+class Taken(NamedTuple):
+    """Instances that a model takes in at one time.
+
+    Attributes:
+        catalog: The instances, of one product, all labelled.
+        bank: Where their features are.
+        ids: Their ids there, in the catalog's order; the catalog's own may be others.
+        groups: The group of each of their images, by the catalog's paths; empty where images are groups of their own.
+        how: Whether it is the fit, or came later.
+        source: What the user named.
+    """
+
+    catalog: Catalog
+    bank: FeatureBank
+    ids: Sequence[str]
+    groups: Mapping[str, str]
+    how: Literal["fit", "learn"]
+    source: str
+
+
+def fit_model(
+    bank: FeatureBank,
+    out: str | Path,
+    *,
+    classifier: str | FewShotClassifier = "default",
+    product: str | None = None,
+    groups: Mapping[str, str] | None = None,
+    coverage: float = 0.9,
+    source: str | None = None,
+    overwrite: bool = False,
+) -> Model:
+    """Fit a model to all labelled instances of one product of a bank.
+
+    Its accuracy is estimated by leaving one image, or group, out in turn; with more than 100 of them (20 for
+    classifiers that are trained) several at a time.
+
+    Args:
+        bank: The features; its catalog gives the labels.
+        out: The model's folder.
+        classifier: A classifier's name, or one of ours that is not fitted.
+        product: Which product; needed where the bank has several.
+        groups: The group of each image, by its path, where images of one group show one physical sample.
+        coverage: Share of regions whose prediction set is to hold their category.
+        source: What the history says that the instances are from; the bank's folder where None.
+        overwrite: Whether a model that is there may be replaced.
+
+    Returns:
+        The model, loaded.
+
+    Raises:
+        FlawshotError: If there is nothing to fit on, the classifier cannot be one of a model, or ``out`` is taken.
+    """
+    out = Path(out)
+    check_model_free(out, overwrite=overwrite)
+    estimator, name = pick_classifier(classifier)
+    own = labelled(bank.catalog, product, bank.path)
+    taken = Taken(own, bank, own.column("id"), groups or {}, "fit", str(bank.path) if source is None else source)
+    return make_model(out, [taken], estimator, name, coverage=coverage)
+
+
+def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassifier, str]:
+    """A classifier that can be one of a model, and its name.
+
+    Raises:
+        FlawshotError: If there is no such classifier, or it needs more than the features of one region.
+    """
+    if isinstance(classifier, str):
+        estimator, name = make_classifier(classifier), classifier
+    else:
+        estimator, kind = classifier, type(classifier).__name__
+        own = [name for name, (_, made) in CLASSIFIERS.items() if made == kind]
+        if not own:
+            raise FlawshotError(f"classifier {kind}: is none of flawshot's: {', '.join(CLASSIFIERS)}")
+        name = own[0]
+    if estimator.transductive:
+        why = "is transductive: what it says of one region depends on which others are asked with it"
+    elif estimator.needs_text:
+        why = "needs text features, which a model does not keep"
+    elif estimator.takes_outlines or estimator.beside_outlines:
+        why = "needs outlines, which a model does not keep"
+    else:
+        return estimator, name
+    raise FlawshotError(f"--classifier {name}: {why}; take default, or another that needs features only")
+
+
+def labelled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
+    """The labelled instances of one product.
+
+    Raises:
+        FlawshotError: If there are several products and none is named, or fewer than two categories.
+    """
+    if product is None and len(catalog.products) > 1:
+        raise FlawshotError(
+            f"{place}: has {len(catalog.products)} products ({', '.join(catalog.products)}), and a model is of one; "
+            "name it by --product, or make one model each"
+        )
+    own = catalog.select([product or catalog.products[0]])
+    own = Catalog(own.table.filter(pc.not_equal(own.table.column("category"), "")), catalog.root)
+    found = sorted(set(own.column("category")))
+    if len(found) < 2:
+        raise FlawshotError(
+            f"{place}: {product or catalog.products[0]} has {'no label' if not found else 'the label ' + found[0]} "
+            "only; a model needs two categories or more"
+        )
+    return own
+
+
+def make_model(
+    out: Path,
+    taken: Sequence[Taken],
+    estimator: FewShotClassifier,
+    name: str,
+    *,
+    coverage: float,
+    before: Sequence[Step] = (),
+) -> Model:
+    """Make a model's folder of instances taken in one after the other, and load it.
+
+    Args:
+        out: The folder; whoever calls has made sure that it may be replaced.
+        taken: What is taken in; all instances of the steps before come first, as one, where there are any.
+        estimator: The classifier, not fitted.
+        name: Its name.
+        coverage: Share of regions whose prediction set is to hold their category.
+        before: The history so far; it tells of the instances of ``taken[0]``.
+
+    Raises:
+        FlawshotError: If instances stand there twice, or it cannot be written.
+    """
+    catalog = Catalog(pa.concat_tables([each.catalog.table for each in taken]).combine_chunks())
+    twice = [identifier for identifier, times in Counter(catalog.column("id")).items() if times > 1]
+    if twice:
+        raise FlawshotError(f"{out}: would hold {twice[0]} twice ({len(twice)} such instances)")
+    groups = {image: group for each in taken for image, group in each.groups.items()}
+    groups = {image: groups[image] for image in dict.fromkeys(catalog.column("image")) if image in groups}
+    manifest = taken[0].bank.manifest
+    with model_place(out) as folder:
+        bank = write_support(folder, catalog, _blocks(taken), manifest)
+        accuracy, calibration = _estimate(bank, groups, estimator, coverage)
+        history = tuple(before)
+        for each in taken[1:] if before else taken:
+            history = (*history, _step(each, accuracy))
+        (product,) = catalog.products
+        record = ModelRecord(
+            format="flawshot-model",
+            version=1,
+            product=product,
+            categories=tuple(sorted(set(catalog.column("category")))),
+            classifier=ClassifierRecord(name=name, parameters=_parameters(estimator)),
+            encoder=manifest.encoder,
+            views=manifest.views,
+            fingerprint=catalog.fingerprint(product),
+            groups=groups,
+            calibration=calibration,
+            history=history,
+            files=support_files(folder),
+        )
+        write_record(folder, record)
+    return load(out)
+
+
+def _blocks(taken: Sequence[Taken]) -> Iterator[NDArray[np.float16]]:
+    for each in taken:
+        rows = [each.bank.catalog.row_of[identifier] for identifier in each.ids]
+        at_once = max(1, SHARD_BYTES // (2 * int(np.prod(each.bank.manifest.shape[1:]))))
+        for start in range(0, len(rows), at_once):
+            yield each.bank.rows(rows[start : start + at_once])
+
+
+def _estimate(
+    bank: FeatureBank, groups: dict[str, str], estimator: FewShotClassifier, coverage: float
+) -> tuple[Accuracy | None, Calibration]:
+    truth = bank.catalog.column("category")
+    categories, units = sorted(set(truth)), units_of(bank.catalog.column("image"), groups)
+    most = TRAINED_FOLDS if "device" in estimator.get_params() else FOLDS
+    folds = min(most, len(set(units)))
+    left = leave_one_out(
+        estimator, bank.features(bank.catalog.column("id")), truth, units, folds=0 if folds < most else most
+    )
+    predicted = [categories[number] for number in left.probabilities.argmax(axis=1)]
+    accuracy = measure_accuracy(truth, predicted, units, folds=folds, estimated=left.estimated)
+    calibration = calibrate(left.probabilities, truth, left.novelty, left.held_out_novelty, coverage, groups=units)
+    return accuracy, calibration
+
+
+def _step(taken: Taken, accuracy: Accuracy | None) -> Step:
+    return Step(
+        how=taken.how,
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        source=taken.source,
+        added=len(taken.catalog),
+        categories=dict(sorted(Counter(taken.catalog.column("category")).items())),
+        accuracy=accuracy,
+        flawshot=importlib.metadata.version("flawshot"),
+    )
+
+
+def _parameters(estimator: FewShotClassifier) -> dict[str, bool | int | float | str | None]:
+    return {name: value for name, value in estimator.get_params().items() if name != "device"}

@@ -1,0 +1,149 @@
+"""What a classifier says of each support instance when fitted without it: predictions, and how new it looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from flawshot.classifiers.base import Support
+from flawshot.models.calibration import novelty
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from flawshot.classifiers.base import FewShotClassifier
+
+__all__ = ["LeftOut", "leave_one_out"]
+
+# So many support sets are held at once.
+FITS_AT_ONCE = 8
+
+
+class LeftOut(NamedTuple):
+    """Every support instance as a region that the others have not seen.
+
+    Attributes:
+        probabilities: Of the categories in sorted order, from a fit without the instance's group,
+            float32 ``[n, categories]``; 0 for a category that vanishes with the group.
+        novelty: By :func:`flawshot.models.calibration.novelty` against the other groups, float32 ``[n]``; infinite
+            where ``estimated`` is false.
+        held_out_novelty: Of instances whose whole category is left out, and their groups: what unknown looks like.
+            float32 ``[m]``, in the order of the categories; shorter than n where nothing is left to compare with.
+        estimated: Whether the instance's category is still there without its group, bool ``[n]``.
+    """
+
+    probabilities: NDArray[np.float32]
+    novelty: NDArray[np.float32]
+    held_out_novelty: NDArray[np.float32]
+    estimated: NDArray[np.bool_]
+
+
+def leave_one_out(
+    classifier: FewShotClassifier,
+    features: NDArray[np.float32],
+    labels: Sequence[Any] | NDArray[Any],
+    groups: Sequence[Any] | NDArray[Any],
+    *,
+    folds: int = 0,
+    text: ArrayLike | None = None,
+    outlines: NDArray[np.float32] | None = None,
+) -> LeftOut:
+    """Predict each instance by a fit without its group: one fit a group, or a fold of groups.
+
+    The outcome does not depend on the order of the instances.
+
+    Args:
+        classifier: Unfitted; its copies are fitted.
+        features: float32 ``[n, views, dim]``.
+        labels: Categories of the instances, numbers or names.
+        groups: Image, or group of images, of each instance; a group is left out as a whole.
+        folds: At most so many fits, each without several groups; 0: one fit a group. For classifiers that are slow to
+            fit: the fewer, the fewer examples each fit has, and the more cautious the outcome.
+        text: Text features of the categories in sorted order, float32 ``[categories, dim]``, where it needs them.
+        outlines: Standardised outlines, float32 ``[n, numbers]``, for a classifier that takes them beside features.
+
+    Raises:
+        ValueError: If arrays do not fit together, features are not finite, or the classifier is transductive: what it
+            says of one region depends on which others are asked with it.
+    """
+    if classifier.transductive:
+        raise ValueError(f"{type(classifier).__name__} is transductive: it cannot be asked of one instance at a time")
+    if folds < 0 or folds == 1:
+        raise ValueError(f"folds must be 0 or at least 2, not {folds}")
+    features = np.asarray(features, dtype=np.float32)
+    if features.ndim != 3 or len(features) != len(labels) or len(features) != len(groups) or not len(features):
+        raise ValueError(f"features {features.shape}, {len(labels)} labels and {len(groups)} groups do not fit")
+    # As objects: numpy's own texts lose what ends in NUL.
+    categories, numbers = np.unique(np.array(list(labels), dtype=object), return_inverse=True)
+    _, units = np.unique(np.array(list(groups), dtype=object), return_inverse=True)
+    fold = _folds(numbers, units, folds)
+    probabilities = np.zeros((len(features), len(categories)), dtype=np.float32)
+    newness = np.full(len(features), np.inf, dtype=np.float32)
+    estimated = np.zeros(len(features), dtype=bool)
+    tasks = _tasks(numbers, fold)
+    for first in range(0, len(tasks), FITS_AT_ONCE):
+        several = tasks[first : first + FITS_AT_ONCE]
+        supports = [
+            Support(
+                features[task.kept],
+                numbers[task.kept],
+                None if text is None else np.asarray(text)[task.categories],
+                None if outlines is None else outlines[task.kept],
+            )
+            for task in several
+        ]
+        for task, support, fitted in zip(several, supports, classifier.fit_many(supports), strict=True):
+            asked = {} if outlines is None else {"outlines": outlines[task.left]}
+            given = fitted.predict_proba(features[task.left], **asked)
+            if not np.isfinite(given).all():
+                raise ValueError(f"{fitted}: gives probabilities that are not finite")
+            probabilities[np.ix_(task.left, task.categories)] = given
+            known = np.isin(numbers[task.left], task.categories)
+            estimated[task.left] = known
+            found = novelty(np.asarray(support.features), numbers[task.kept], features[task.left])
+            newness[task.left] = np.where(known, found, np.inf)
+    return LeftOut(probabilities, newness, _held_out(features, numbers, units), estimated)
+
+
+class _Task(NamedTuple):
+    """One fold: the rows that are left out, those that are kept, and the categories that these have."""
+
+    left: NDArray[np.intp]
+    kept: NDArray[np.intp]
+    categories: NDArray[np.intp]
+
+
+def _tasks(numbers: NDArray[np.intp], fold: NDArray[np.intp]) -> list[_Task]:
+    """The folds that leave anything to fit on."""
+    made = []
+    for each in range(int(fold.max()) + 1):
+        left, kept = np.flatnonzero(fold == each), np.flatnonzero(fold != each)
+        if len(kept):
+            made.append(_Task(left, kept, np.unique(numbers[kept])))
+    return made
+
+
+def _folds(numbers: NDArray[np.intp], units: NDArray[np.intp], folds: int) -> NDArray[np.intp]:
+    """The fold of each instance: each group its own, or groups dealt out so that every fold has of each category."""
+    count = int(units.max()) + 1
+    if not 0 < folds < count:
+        return units
+    lowest = np.full(count, len(numbers))
+    np.minimum.at(lowest, units, numbers)
+    place = np.empty(count, dtype=np.intp)
+    place[np.lexsort((np.arange(count), lowest))] = np.arange(count) % folds
+    dealt: NDArray[np.intp] = place[units]
+    return dealt
+
+
+def _held_out(features: NDArray[np.float32], numbers: NDArray[np.intp], units: NDArray[np.intp]) -> NDArray[np.float32]:
+    found = []
+    for category in range(int(numbers.max()) + 1):
+        own = numbers == category
+        kept = ~np.isin(units, units[own])
+        if kept.any():
+            found.append(novelty(features[kept], numbers[kept], features[own]))
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)

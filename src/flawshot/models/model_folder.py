@@ -1,0 +1,160 @@
+"""A model's folder: ``model.json`` and the support instances as a feature bank, whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flawshot.errors import FeatureBankError, FlawshotError
+from flawshot.features import FeatureBank, write_blocks
+from flawshot.files import one_line, replace_folder, write_json
+from flawshot.models.record import REMEDY, ModelRecord, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from flawshot.catalog import Catalog
+    from flawshot.features import BankManifest
+
+__all__ = [
+    "RECORD",
+    "SUPPORT",
+    "check_model_free",
+    "model_place",
+    "read_model",
+    "support_files",
+    "write_record",
+    "write_support",
+]
+
+RECORD, SUPPORT = "model.json", "support"
+
+
+def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
+    """Read a model's folder, and prove that its parts fit each other and are as they were written.
+
+    Raises:
+        FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, of a newer
+            flawshot, or lacks an instance that its history names.
+    """
+    if not path.is_dir():
+        raise FlawshotError(f"{path}: is not a model's folder; make one with flawshot fit")
+    place = path / RECORD
+    record = read_record(place)
+    for name, expected in record.files.items():
+        if "/" in name or "\\" in name or name in {"", ".", ".."}:
+            raise FlawshotError(f"{place}: files: {name!r} leaves the model's folder; {REMEDY}")
+        if _hash(path / SUPPORT / name) != expected:
+            raise FlawshotError(f"{path / SUPPORT / name}: is not as flawshot wrote it; {REMEDY}")
+    try:
+        support = FeatureBank.open(path / SUPPORT)
+    except FeatureBankError as error:
+        raise FlawshotError(f"{one_line(error)} (of a model: {REMEDY})") from error
+    _check_support(place, record, support)
+    return record, support
+
+
+def _check_support(place: Path, record: ModelRecord, support: FeatureBank) -> None:
+    """Prove that a support bank is the one that the record is of."""
+    manifest, catalog = support.manifest, support.catalog
+    listed = {shard.file for shard in manifest.shards} | {"manifest.json", "catalog.parquet"}
+    if not listed <= set(record.files):
+        raise FlawshotError(f"{place}: files: lacks {min(listed - set(record.files))}; {REMEDY}")
+    for field, ours, theirs in (
+        ("encoder", record.encoder, manifest.encoder),
+        ("views", record.views, manifest.views),
+        ("product", [record.product], catalog.products),
+        ("history", record.instances, len(catalog)),
+        ("categories", record.categories, tuple(sorted(set(catalog.column("category"))))),
+        ("calibration.least", len(record.categories), len(record.calibration.least)),
+    ):
+        if ours != theirs:
+            raise FlawshotError(f"{place}: {field}: does not fit the instances in {SUPPORT}/; {REMEDY}")
+    if catalog.fingerprint(record.product) != record.fingerprint:
+        raise FlawshotError(f"{place}: fingerprint: is not that of {SUPPORT}/catalog.parquet; {REMEDY}")
+
+
+def check_model_free(path: Path, *, overwrite: bool) -> None:
+    """Refuse a place that is taken by anything but, if ``overwrite``, a whole model.
+
+    Raises:
+        FlawshotError: If it is.
+    """
+    try:
+        there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else None
+        if there is None and not path.exists():
+            return
+    except OSError as error:
+        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not overwrite:
+        raise FlawshotError(f"{path}: exists; name another folder, move it away, or add --overwrite")
+    if there is None:
+        raise FlawshotError(f"{path}: is no model's folder; move it away")
+    for name in there:
+        if name not in {RECORD, SUPPORT}:
+            raise FlawshotError(f"{path}: holds {name}, which is no part of a model; move it away")
+    if there:
+        record, _ = read_model(path)
+        for entry in (path / SUPPORT).iterdir():
+            if entry.name not in record.files:
+                raise FlawshotError(f"{path}: holds {SUPPORT}/{entry.name}, which is no part of it; move it away")
+
+
+@contextmanager
+def model_place(path: Path) -> Iterator[Path]:
+    """A folder to make a model in, which takes the place of what is at ``path`` at the end, unless an error comes.
+
+    Raises:
+        FlawshotError: If it cannot be written.
+    """
+    path = path.absolute()
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        replace_folder(temporary, path)
+    except OSError as error:
+        raise FlawshotError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_support(
+    folder: Path, catalog: Catalog, blocks: Iterable[NDArray[np.float16]], manifest: BankManifest
+) -> FeatureBank:
+    """Write the support instances' bank into a model's folder.
+
+    Args:
+        folder: The model's folder, in the making.
+        catalog: The instances, in the order that they were taken in.
+        blocks: Their features, float16 ``[some instances, views, tokens, dim]`` each, in that order.
+        manifest: Of the bank that they are from: encoder, views and libraries are taken from it.
+    """
+    return write_blocks(
+        folder / SUPPORT, catalog, blocks, manifest.encoder, manifest.views, libraries=manifest.libraries
+    )
+
+
+def support_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of the support bank, by name."""
+    return {path.name: _hash(path) for path in sorted((folder / SUPPORT).iterdir())}
+
+
+def write_record(folder: Path, record: ModelRecord) -> None:
+    """Write ``model.json``."""
+    write_json(folder / RECORD, record.model_dump(mode="json"), overwrite=True)
+
+
+def _hash(path: Path) -> str:
+    try:
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error}); {REMEDY}") from error

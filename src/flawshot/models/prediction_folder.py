@@ -1,0 +1,274 @@
+"""A folder of predictions: Labelme files, a table, and what was said of each; resumed where it was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import field_validator
+
+from flawshot.data_folder import LEAVES
+from flawshot.errors import FlawshotError
+from flawshot.features import LeftOut  # noqa: TC001 - pydantic reads it
+from flawshot.files import Document, lock, one_line, parse_document, replace_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "RECORD",
+    "TABLE",
+    "Answer",
+    "Answered",
+    "PredictionHeader",
+    "Unfinished",
+    "check_predictions_free",
+    "read_predictions",
+]
+
+RECORD, TABLE = "predictions.jsonl", "predictions.csv"
+REMEDY = "predict again into another --out"
+CHECKPOINT_SECONDS = 5.0
+
+
+class PredictionHeader(Document):
+    """What a folder of predictions is of; the first line of ``predictions.jsonl``.
+
+    Attributes:
+        flawshot: The version that predicted.
+        model: The name of the model's folder.
+        model_hash: SHA-256 of its ``model.json``.
+        categories: The model's categories in label order.
+        data: The data root, relative to the folder of predictions (POSIX): images and annotations of the same paths.
+        request: A hash of all that the predictions depend on.
+    """
+
+    format: Literal["flawshot-predictions"]
+    version: Literal[1]
+    flawshot: str
+    model: str
+    model_hash: str
+    categories: tuple[str, ...]
+    data: str
+    request: str
+
+
+class Answer(Document):
+    """What was said of one region.
+
+    Attributes:
+        id: The instance's id in the data.
+        image: Its image, relative to the data root (POSIX).
+        box: (x0, y0, x1, y1) of its mask, half-open, px.
+        was: Its label in the data; empty where it has none.
+        true: The same where it is one of the model's categories, else None.
+        example: Whether it is one of the model's own examples, by file name and box; it tells nothing of the accuracy.
+        predicted: The most probable category.
+        probability: Its probability.
+        runner_up: The second one.
+        runner_up_probability: Its probability.
+        categories: The prediction set, most probable first.
+        unsure: Whether a person should look at it.
+        unknown: Whether it is unlike every category.
+    """
+
+    id: str
+    image: str
+    box: tuple[int, int, int, int]
+    was: str
+    true: str | None
+    example: bool
+    predicted: str
+    probability: float
+    runner_up: str
+    runner_up_probability: float
+    categories: tuple[str, ...]
+    unsure: bool
+    unknown: bool
+
+
+class Answered(Document):
+    """One annotation file that was dealt with; a line of ``predictions.jsonl``.
+
+    Attributes:
+        annotation: Its path, relative to the data root and to the folder of predictions alike (POSIX).
+        file_hash: SHA-256 of the Labelme file as it was written; None where none was.
+        answers: What was said of its regions.
+        left_out: Its image, where it cannot be used.
+    """
+
+    annotation: str
+    file_hash: str | None
+    answers: tuple[Answer, ...]
+    left_out: LeftOut | None = None
+
+    @field_validator("annotation")
+    @classmethod
+    def _stays_inside(cls, value: str) -> str:
+        if not value or re.search(LEAVES, value):
+            raise ValueError(f"{value[:80]!r} leaves the folder")
+        return value
+
+
+def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[Answered]]:
+    """Read what a folder of predictions says.
+
+    Returns:
+        What it is of, and each annotation file in order, read as it is asked for.
+
+    Raises:
+        FlawshotError: With the file and the line, if it is missing, damaged or foreign.
+    """
+    place = out / RECORD
+    lines = _lines(place)
+    first = next(lines, b"")
+    header = parse_document(first, PredictionHeader, f"{place}: line 1", REMEDY)
+    return header, (
+        parse_document(line, Answered, f"{place}: line {number}", REMEDY) for number, line in enumerate(lines, start=2)
+    )
+
+
+def _lines(place: Path) -> Iterator[bytes]:
+    try:
+        with place.open("rb") as opened:
+            yield from opened
+    except OSError as error:
+        raise FlawshotError(f"{place}: cannot be read ({error.strerror or error})") from error
+
+
+class Unfinished:
+    """Predictions on their way: a folder beside ``out`` that takes its place when all are there.
+
+    Args:
+        out: The folder to be, resolved.
+        header: What it is of; what is there of another request is thrown away.
+        annotations: The annotation files, in the order in which they will come.
+
+    Attributes:
+        done: How many of them were there already.
+        folder: Where the files are meanwhile.
+
+    Raises:
+        FlawshotError: If it cannot be written, or another process is at it.
+    """
+
+    def __init__(self, out: Path, header: PredictionHeader, annotations: Sequence[str]) -> None:
+        self.out = out
+        self.folder = out.with_name(f".{out.name}.unfinished")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            place = self.folder / RECORD
+            self._file = place.open("r+b" if place.is_file() else "w+b")
+            lock(self._file, self.folder)
+            self.done, end = self._there(header, annotations)
+            self._file.seek(end)
+            self._file.truncate()
+            if not end:
+                self._write(header)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._saved = time.monotonic()
+
+    def _there(self, header: PredictionHeader, annotations: Sequence[str]) -> tuple[int, int]:
+        """How many annotation files are dealt with, and where in the record they end."""
+        line = self._file.readline()
+        if line != _line(header):
+            return 0, 0
+        done, end = 0, len(line)
+        for expected in annotations:
+            line = self._file.readline()
+            try:
+                answered = parse_document(line, Answered, "", "")
+            except FlawshotError:  # torn, or not yet there
+                break
+            if not line.endswith(b"\n") or answered.annotation != expected:
+                break
+            if answered.file_hash is not None and _hash(self.folder / expected) != answered.file_hash:
+                break
+            done, end = done + 1, end + len(line)
+        return done, end
+
+    def add(self, answered: Answered, labelme: bytes | None) -> None:
+        """Note one annotation file, the next one in order, and write its Labelme file, where there is one."""
+        try:
+            if labelme is not None:  # half a file would not have the hash that its line tells
+                place = self.folder / answered.annotation
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(labelme)
+            self._write(answered)
+            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+                os.fsync(self._file.fileno())
+                self._saved = time.monotonic()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _write(self, document: Document) -> None:
+        self._file.write(_line(document))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Keep what there is for the next call."""
+        self._file.close()
+
+    def finish(self, table: Callable[[Path], object]) -> None:
+        """Write the table, and let the folder take its place; it replaces what is there."""
+        try:
+            self._file.close()
+            table(self.folder)
+            replace_folder(self.folder, self.out)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def remove(self) -> None:
+        """Throw all of it away."""
+        self._file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _failed(self, error: OSError) -> FlawshotError:
+        return FlawshotError(f"{self.folder}: cannot be written ({one_line(error.strerror or error)})")
+
+
+def check_predictions_free(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place that is taken by anything but, if ``overwrite``, predictions that nobody has changed since.
+
+    Raises:
+        FlawshotError: If it is.
+    """
+    try:
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return
+    except OSError as error:
+        raise FlawshotError(f"{out}: cannot be read ({error.strerror or error})") from error
+    if not overwrite:
+        raise FlawshotError(f"{out}: exists; name another folder, move it away, or add --overwrite")
+    if not (out / RECORD).is_file():
+        raise FlawshotError(f"{out}: is no folder of predictions; move it away")
+    known = {RECORD, TABLE}
+    for answered in read_predictions(out)[1]:
+        known.add(answered.annotation)
+        if answered.file_hash is not None and _hash(out / answered.annotation) != answered.file_hash:
+            raise FlawshotError(
+                f"{out / answered.annotation}: was changed since it was predicted, and is not replaced; name another "
+                "--out, or move it away"
+            )
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if not path.is_dir() and name not in known:
+            raise FlawshotError(f"{path}: is no part of the predictions; move it away")
+
+
+def _line(document: Document) -> bytes:
+    return document.model_dump_json().encode() + b"\n"
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:
+        return None

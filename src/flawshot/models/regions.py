@@ -1,0 +1,94 @@
+"""Regions given as images and masks in memory, cropped as those of a catalog are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from flawshot.crops import crop_views
+from flawshot.errors import FlawshotError
+from flawshot.formats.components import component_shape
+from flawshot.images import read_image, upright_rgb
+from flawshot.instances import Instance
+from flawshot.shapes import trim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from flawshot.crops import Crops
+    from flawshot.views import ViewScheme
+
+__all__ = ["Picture", "region_crops"]
+
+Picture: TypeAlias = "str | Path | Image.Image | NDArray[np.uint8]"
+
+
+def region_crops(
+    images: Sequence[Picture], masks: Sequence[NDArray[np.bool_]], scheme: ViewScheme, side: int
+) -> Iterator[Crops]:
+    """Cut the views of regions, in order.
+
+    Args:
+        images: As :meth:`flawshot.Model.predict` takes them.
+        masks: Likewise, as many.
+        scheme: Which views.
+        side: The encoder's input, px.
+
+    Raises:
+        FlawshotError: If an image or a mask cannot be used; it says which.
+    """
+    before: Picture | None = None
+    decoded: Image.Image | None = None
+    for number, (given, mask) in enumerate(zip(images, masks, strict=True)):
+        if decoded is None or given is not before:
+            before, decoded = given, _decoded(given, f"images[{number}]")
+        yield crop_views(decoded, _instance(mask, decoded, number), scheme, side)
+
+
+def _decoded(given: Picture, name: str) -> Image.Image:
+    if isinstance(given, str | Path):
+        return read_image(Path(given), str(given))
+    if isinstance(given, Image.Image):
+        return upright_rgb(given)
+    array = np.asarray(given)
+    grey, colour = array.ndim == 2, array.ndim == 3 and array.shape[-1] == 3
+    if array.dtype != np.uint8 or not (grey or colour) or not array.size:
+        raise FlawshotError(
+            f"{name}: must be a path, a PIL image, or uint8 [height, width] or [height, width, 3], "
+            f"not {array.dtype} {list(array.shape)}"
+        )
+    return Image.fromarray(array).convert("RGB")
+
+
+def _instance(given: NDArray[np.bool_], image: Image.Image, number: int) -> Instance:
+    mask = np.asarray(given)
+    if mask.dtype != np.bool_ or mask.shape != (image.height, image.width):
+        raise FlawshotError(
+            f"masks[{number}]: must be bool {[image.height, image.width]}, as its image, "
+            f"not {mask.dtype} {list(mask.shape)}"
+        )
+    region = trim(mask, 0, 0)
+    if not region.pixels.size:
+        raise FlawshotError(f"masks[{number}]: has no pixel; leave the image away")
+    return Instance(
+        id=f"masks[{number}]",
+        product="",
+        split=None,
+        category="",
+        image=f"images[{number}]",
+        image_width=image.width,
+        image_height=image.height,
+        box=region.box,
+        area=region.area,
+        shapes=(component_shape(0, "", region, exact=True),),
+        group_id=None,
+        flags={},
+        description="",
+        annotation="",
+        annotation_hash="",
+    )
