@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import normalize
 
-from flawshot.models.calibration import Calibration, calibrate, novelty
+from flawshot.models.calibration import Calibration, calibrate, fit_novelty, novelty
 
 NOTHING = np.zeros(0)
 
@@ -289,6 +289,8 @@ def test_novelty_is_its_plain_statement(support):
     np.testing.assert_array_equal(novelty(views, named, query), found)
     np.testing.assert_allclose(novelty(views[order], labels[order], query), found, rtol=1e-4)
     np.testing.assert_allclose(novelty(views, labels, query[:, ::-1]), found, rtol=1e-4)
+    measure = fit_novelty(views, labels)
+    np.testing.assert_allclose(np.concatenate([measure.of(query[:11]), measure.of(query[11:])]), found, rtol=1e-4)
     np.testing.assert_allclose(novelty(7 * views, labels, 3 * query), found, rtol=1e-4)
 
 
@@ -319,5 +321,5 @@ def test_features_that_say_nothing_are_refused(support, which):
         views, labels = views[:0], labels[:0]
     else:
         (views if which == "support" else query)[0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"fit together|finite"):
+    with pytest.raises(ValueError, match="novelty takes finite"):
         novelty(views, labels, query)

@@ -9,7 +9,7 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from flawshot import CLASSIFIERS, make_classifier
 from flawshot.classifiers.knn import NearestNeighbours
-from flawshot.models.calibration import novelty
+from flawshot.models.calibration import calibrate, novelty
 from flawshot.models.leave_one_out import leave_one_out
 
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])
@@ -161,3 +161,41 @@ def test_what_cannot_be_left_out_is_refused(change, message):
     sound = {"classifier": make_classifier("default"), "features": drawn(LABELS), "labels": LABELS, "groups": GROUPS}
     with pytest.raises(ValueError, match=message):
         leave_one_out(**(sound | change))
+
+
+def kept_promises(copies, *, grouped, episodes=40, categories=4, shots=6):
+    """Shares that the thresholds cover and call unknown, over support sets that show each sample several times."""
+    rng = np.random.default_rng(5)
+    covered, alarms = [], []
+    for _ in range(episodes):
+        means = 0.8 * rng.normal(size=(categories, 10))
+
+        def drawn_of(labels, repeats, means=means):
+            own = (means[labels] + rng.normal(size=(len(labels), 10))).repeat(repeats, axis=0)
+            return (own[:, None] + 0.1 * rng.normal(size=(len(own), 2, 10))).astype(np.float32)
+
+        samples, truth = np.repeat(np.arange(categories), shots // copies), np.arange(categories).repeat(10)
+        labels = samples.repeat(copies)
+        support, query = drawn_of(samples, copies), drawn_of(truth, 1)
+        groups = np.arange(len(labels)) // (copies if grouped else 1)
+        classifier = make_classifier("prototype")  # quick to fit
+        left = leave_one_out(classifier, support, labels, groups)
+        made = calibrate(left.probabilities, labels, left.novelty, left.held_out_novelty, 0.8, groups=groups)
+        assert made.promised == 0.8
+        given = classifier.fit(support, labels).predict_proba(query)
+        covered.append((given[np.arange(len(truth)), truth] >= made.least[0]).mean())
+        alarms.append(made.judge(given, novelty(support, labels, query)).unknown.mean())
+    return np.mean(covered), np.mean(alarms), 3 * np.std(covered) / episodes**0.5
+
+
+@pytest.mark.parametrize("copies", [1, 2], ids=["samples", "pairs"])
+def test_what_is_calibrated_on_left_out_fits_holds_of_the_whole_fit(copies):
+    covered, alarms, slack = kept_promises(copies, grouped=True)
+    assert covered >= 0.8 - slack
+    assert covered < 0.95  # not by taking everything in
+    assert alarms <= 0.1 + slack
+
+
+def test_left_out_one_by_one_pictures_of_one_sample_break_the_promise():
+    covered, _, slack = kept_promises(2, grouped=False)
+    assert covered < 0.8 - slack

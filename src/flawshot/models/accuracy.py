@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.evaluation.estimates import estimate_share
-from flawshot.evaluation.intervals import draws
+from flawshot.evaluation.intervals import DRAWS, draws
 from flawshot.models.record import Accuracy, CategoryAccuracy
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["measure_accuracy", "units_of"]
+
+# Above so many units there are fewer draws, for their intervals differ less and take longer.
+MANY_UNITS, LEAST_DRAWS = 200, 1000
 
 
 def units_of(images: Sequence[str], groups: dict[str, str]) -> list[str]:
@@ -44,25 +47,30 @@ def measure_accuracy(
         None where nothing counts.
     """
     counts = np.ones(len(truth), dtype=bool) if estimated is None else estimated
-    right = np.array([a == b for a, b in zip(truth, predicted, strict=True)], dtype=np.float64)
-    _, unit = np.unique(np.array(units, dtype=object), return_inverse=True)
-    names = np.array(truth, dtype=object)
     if not counts.any():
         return None
+    right = np.array([a == b for a, b in zip(truth, predicted, strict=True)], dtype=np.float64)
+    unit = np.unique(np.array(units, dtype=object), return_inverse=True)[1]
+    names = np.array(truth, dtype=object)
+    categories = sorted(set(truth))
+    owns = [counts, *(counts & (names == category) for category in categories)]
+    intervals = [
+        None if resampled is None else estimate_share([float(right[own].mean())], resampled, *_sizes(own, unit)).ci95
+        for own, resampled in zip(owns, _resampled(right, unit, owns), strict=True)
+    ]
     per_category = {}
-    for category in sorted(set(truth)):
-        own = names == category
-        asked = own & counts
+    for category, own, ci95 in zip(categories, owns[1:], intervals[1:], strict=True):
+        every = names == category
         per_category[category] = CategoryAccuracy(
-            instances=int(own.sum()),
-            units=len(np.unique(unit[own])),
-            asked=int(asked.sum()),
-            right=int(right[asked].sum()) if asked.any() else None,
-            ci95=_interval(right[asked], unit[asked]) if asked.any() else None,
+            instances=int(every.sum()),
+            units=len(np.unique(unit[every])),
+            asked=int(own.sum()),
+            right=None if ci95 is None else int(right[own].sum()),
+            ci95=ci95,
         )
     return Accuracy(
         mean=float(right[counts].mean()),
-        ci95=_interval(right[counts], unit[counts]),
+        ci95=intervals[0] or (0.0, 1.0),
         asked=int(counts.sum()),
         units=len(np.unique(unit[counts])),
         folds=folds,
@@ -70,12 +78,23 @@ def measure_accuracy(
     )
 
 
-def _interval(right: NDArray[np.float64], unit: NDArray[np.intp]) -> tuple[float, float]:
-    """The share's 95 % interval, units drawn with replacement; always with the same draws."""
-    _, place = np.unique(unit, return_inverse=True)
+def _sizes(own: NDArray[np.bool_], unit: NDArray[np.intp]) -> tuple[int, int]:
+    return int(own.sum()), len(np.unique(unit[own]))
+
+
+def _resampled(
+    right: NDArray[np.float64], unit: NDArray[np.intp], owns: Sequence[NDArray[np.bool_]]
+) -> list[NDArray[np.float64] | None]:
+    """Shares of right ones in draws of units with replacement, the same for all; None where none count."""
+    any_own = owns[0]
+    _, place = np.unique(unit[any_own], return_inverse=True)
     units = int(place.max()) + 1
-    asked, good = np.bincount(place), np.bincount(place, weights=right)
-    resampled = np.concatenate(
-        [(draw.units @ good) / (draw.units @ asked) for draw in draws(1, units, "flawshot-model")]
-    )
-    return estimate_share([float(right.mean())], resampled, len(right), units).ci95
+    tally = [
+        np.bincount(place, weights=weights[any_own], minlength=units) for own in owns for weights in (own, own * right)
+    ]
+    table = np.stack(tally, axis=1).astype(np.float32)
+    count = DRAWS if units <= MANY_UNITS else max(LEAST_DRAWS, DRAWS * MANY_UNITS // units)
+    sums = np.concatenate([draw.units @ table for draw in draws(1, units, "flawshot-model", count)]).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = sums[:, 1::2] / sums[:, ::2]
+    return [shares[:, number] if own.any() else None for number, own in enumerate(owns)]

@@ -18,12 +18,63 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Calibration", "Judgement", "calibrate", "novelty"]
+__all__ = ["Calibration", "Judgement", "NoveltyMeasure", "calibrate", "fit_novelty", "novelty"]
 
 # As default has it.
 SHRINKAGE = 2.0
 # Where a category has this many times as many examples as a promise needs, it is calibrated by itself.
 ENOUGH = 2
+
+
+class NoveltyMeasure(NamedTuple):
+    """What novelty is measured by; made once for a support set by :func:`fit_novelty`.
+
+    Attributes:
+        whitener: As :func:`flawshot.classifiers.whitened_ridge.view_whitener` makes it, or None.
+        means: Whitened category means, float32 ``[categories, dim]``.
+        weights: What a squared distance to each counts, float32 ``[categories]``.
+    """
+
+    whitener: NDArray[np.float32] | None
+    means: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    def of(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Novelty of regions, as :func:`novelty` says.
+
+        Args:
+            query: float32 ``[q, views, dim]``; the number of views need not be the support's.
+        """
+        if query.ndim != 3 or query.shape[2] != self.means.shape[1] or not np.isfinite(query).all():
+            raise ValueError(f"novelty takes finite queries [q, views, {self.means.shape[1]}], not {query.shape}")
+        if not len(query):
+            return np.zeros(0, dtype=np.float32)
+        asked = _whitened(instance_means(query), self.whitener)
+        squared = np.stack([((asked - mean) ** 2).sum(axis=1) for mean in self.means], axis=1)
+        nearest: NDArray[np.float32] = (squared * self.weights).min(axis=1)
+        return nearest
+
+
+def fit_novelty(support: NDArray[np.float32], labels: Sequence[Any] | NDArray[Any]) -> NoveltyMeasure:
+    """Make what novelty is measured by, where many regions are asked for in turn.
+
+    Args:
+        support: float32 ``[n, views, dim]``.
+        labels: Categories of the support instances, numbers or names.
+
+    Raises:
+        ValueError: If arrays do not fit together, there is no instance, or features are not finite.
+    """
+    if support.ndim != 3 or len(support) != len(labels) or not len(support) or not np.isfinite(support).all():
+        raise ValueError(f"novelty takes finite instances [n, views, dim] and n labels, not {support.shape}")
+    _, numbers = np.unique(np.array(list(labels), dtype=object), return_inverse=True)
+    counts = np.bincount(numbers)
+    statistics = view_statistics(support)
+    means = category_means(statistics.instances, numbers, len(counts))
+    strayed = statistics.instances - means[numbers]
+    within = (strayed.T @ strayed / max(len(support) - len(counts), 1)).astype(np.float32)
+    whitener = view_whitener(within + statistics.scatter, SHRINKAGE)
+    return NoveltyMeasure(whitener, _whitened(means, whitener), (counts / (counts + 1)).astype(np.float32))
 
 
 def novelty(
@@ -47,25 +98,15 @@ def novelty(
     Raises:
         ValueError: If arrays do not fit together, or are not finite.
     """
-    support, query = (np.asarray(x, dtype=np.float32) for x in (support, query))
-    if support.ndim != 3 or query.ndim != 3 or support.shape[2] != query.shape[2] or len(support) != len(labels):
-        raise ValueError(f"support {support.shape}, {len(labels)} labels and query {query.shape} do not fit together")
-    if not len(support) or not (np.isfinite(support).all() and np.isfinite(query).all()):
-        raise ValueError("novelty needs a support instance, and finite features")
-    if not len(query):
-        return np.zeros(0, dtype=np.float32)
-    _, numbers = np.unique(np.array(list(labels), dtype=object), return_inverse=True)
-    counts = np.bincount(numbers)
-    statistics, asked = view_statistics(support), instance_means(query)
-    means = category_means(statistics.instances, numbers, len(counts))
-    strayed = statistics.instances - means[numbers]
-    within = (strayed.T @ strayed / max(len(support) - len(counts), 1)).astype(np.float32)
-    whitener = view_whitener(within + statistics.scatter, SHRINKAGE)
-    if whitener is not None:
-        means, asked = (solve_triangular(whitener, x.T, lower=True, check_finite=False).T for x in (means, asked))
-    squared = np.stack([((asked - mean) ** 2).sum(axis=1) for mean in means], axis=1)
-    nearest: NDArray[np.float32] = (squared * (counts / (counts + 1))).min(axis=1).astype(np.float32)
-    return nearest
+    return fit_novelty(support, labels).of(query)
+
+
+def _whitened(x: NDArray[np.float32], whitener: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """``[instances, dim]``, not scaled to any length."""
+    if whitener is None:
+        return x
+    solved: NDArray[np.float32] = solve_triangular(whitener, x.T, lower=True, check_finite=False).T
+    return solved
 
 
 class Judgement(NamedTuple):

@@ -14,7 +14,7 @@ from pydantic import field_validator
 from flawshot.data_folder import LEAVES
 from flawshot.errors import FlawshotError
 from flawshot.features import LeftOut  # noqa: TC001 - pydantic reads it
-from flawshot.files import Document, lock, one_line, parse_document, replace_folder, write_bytes
+from flawshot.files import Document, lock, one_line, parse_document, replace_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -195,9 +195,11 @@ class Unfinished:
 
     def add(self, answered: Answered, labelme: bytes | None) -> None:
         """Note one annotation file, the next one in order, and write its Labelme file, where there is one."""
-        if labelme is not None:
-            write_bytes(self.folder / answered.annotation, labelme, overwrite=True)
         try:
+            if labelme is not None:  # half a file would not have the hash that its line tells
+                place = self.folder / answered.annotation
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(labelme)
             self._write(answered)
             if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 os.fsync(self._file.fileno())
