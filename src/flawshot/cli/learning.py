@@ -99,7 +99,7 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
     from flawshot.errors import printable
 
     said = ", ".join(f"{count} {how}" for how, count in report.named.items())
-    typer.echo(f"{predictions}: {said} regions")
+    typer.echo(f"{predictions}: of {sum(report.named.values())} regions {said}")
     if not report.added:
         typer.echo(f"{before.path}: stays as it is, all {report.known} regions are examples already")
         return
@@ -131,7 +131,7 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
 
 def _say_accuracy(report: LearnReport, before: Model) -> None:
     unit = "group" if report.model.record.groups else "image"
-    typer.echo(f"Accuracy, each {unit} left out in turn, % [95 % interval]:")
+    typer.echo(f"Accuracy, each {unit} left out in turn, % [95 % interval]; after: on the new examples too")
     for word, record in (("before", before.record), ("after", report.model.record)):
         found = record.accuracy
         if found is None:
