@@ -154,6 +154,18 @@ def test_an_image_that_cannot_be_read_is_said_and_no_reason_to_fail(parts, model
     )
 
 
+def test_regions_without_a_name_are_no_problem(parts, model, tmp_path):
+    for path in parts.rglob("*.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for shape in document["shapes"]:
+            shape["label"] = ""
+        path.write_text(json.dumps(document), encoding="utf-8")
+    result = succeed("predict", model, parts, "--out", tmp_path / "out", "--device", "cpu")
+    assert "no label" not in result.stderr
+    assert "Accuracy" not in result.stdout
+    assert set(flawshot.Catalog.open(tmp_path / "out").column("category")) <= set(flawshot.load(model).categories)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

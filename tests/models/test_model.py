@@ -109,8 +109,9 @@ def test_features_of_another_encoder_or_of_other_views_are_refused(model, bank, 
         other = flawshot.encode_catalog(catalog, encoder, flawshot.make_scheme(*views), tmp_path / field).bank
         with pytest.raises(FlawshotError, match=f"manifest.json: [a-z]+.{field}: is .* but "):
             model.predict_features(other)
-    with pytest.raises(FlawshotError, match=r"takes finite features \[regions, 3 views, 368\], not \[2, 1, 368\]"):
-        model.judge(np.zeros((2, 1, 368), dtype=np.float32))
+    dim = bank.manifest.shape[3]
+    with pytest.raises(FlawshotError, match=rf"takes finite features \[regions, 3 views, {dim}\], not \[2, 1, {dim}\]"):
+        model.judge(np.zeros((2, 1, dim), dtype=np.float32))
 
 
 def rewrite(model, to, change):

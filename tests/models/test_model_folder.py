@@ -88,10 +88,10 @@ def test_what_is_no_json_and_what_is_no_model(copy, tmp_path, bank):
     ("parameters", "said"),
     [({"ridge": -1.0}, "ridge must be"), ({"colour": 1}, "classifier: .*colour"), ({"device": "cpu"}, "classifier: ")],
 )
-def test_parameters_that_the_classifier_does_not_take(copy, parameters, said):
+def test_parameters_that_the_classifier_does_not_take(copy, bank, parameters, said):
     edit(copy / "model.json", lambda d: d["classifier"].update(parameters=parameters))
     with pytest.raises(FlawshotError, match=said):
-        flawshot.load(copy).judge(np.zeros((1, 3, 368), dtype=np.float32))
+        flawshot.load(copy).predict_features(bank)
 
 
 def test_a_place_that_is_taken_stays_as_it_is(model, bank, tmp_path):

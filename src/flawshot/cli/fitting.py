@@ -186,6 +186,20 @@ def _say(model: Model) -> None:
         print_accuracy(record.accuracy, f"Accuracy, each {unit} left out in turn, % [95 % interval]", unit)
         if record.accuracy.folds < record.accuracy.units:
             say(f"{record.accuracy.units} {unit}s were left out in {record.accuracy.folds} parts, for time's sake")
+    known = record.calibration
+    if known.promised is None:
+        typer.echo("Prediction sets: too few examples to promise anything; every set holds every category")
+    else:
+        typer.echo(
+            f"Prediction sets: {known.promised:.0%} of them are to hold the right category, if new images are alike"
+        )
+    if known.novelty_limit is None:
+        typer.echo("Unknown kinds: too few examples to tell them")
+    elif known.unknown_found is not None:
+        typer.echo(
+            f"Unknown kinds: {known.unknown_found:.0%} found when each category was left out in turn, where "
+            f"{known.false_alarms:.0%} of known regions may be called so"
+        )
 
 
 def print_accuracy(accuracy: Accuracy, title: str, unit: str) -> None:

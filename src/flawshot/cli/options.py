@@ -45,16 +45,25 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace file
 
 
 def open_data(
-    data: Path, layout: str | None, products: list[str] | None, *, strict: bool, geometry: bool = True
+    data: Path,
+    layout: str | None,
+    products: list[str] | None,
+    *,
+    strict: bool,
+    geometry: bool = True,
+    unsaid: frozenset[str] = frozenset(),
 ) -> Catalog:
-    """The catalog of DATA, its problems summed up on standard error; without ``geometry`` only to count and to ask."""
+    """The catalog of DATA, its problems summed up on standard error, but for those of a kind that is ``unsaid``.
+
+    Without ``geometry`` it is only to count and to ask.
+    """
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar, say_problems
 
     with progress_bar("files") as progress:
         catalog = Catalog.open(data, layout=layout, strict=strict, geometry=geometry, progress=progress)
     selected = catalog.select(products) if products else catalog
-    say_problems(problems_of(selected, catalog), data)
+    say_problems([problem for problem in problems_of(selected, catalog) if problem.kind not in unsaid], data)
     return selected
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
+# Problems that regions without a name are expected to have.
+NO_NEWS = frozenset({"no-label"})
+
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
@@ -66,7 +69,7 @@ def predict(
     if layout_name or pattern or _only_masks(data):
         catalog = _masked(data, out, layout_name or pattern, threshold, min_area, product)
     else:
-        catalog = open_data(data, layout, product, strict=strict)
+        catalog = open_data(data, layout, product, strict=strict, unsaid=NO_NEWS)
     for remark in opened.encoder.remarks:
         say(remark)
     with progress_bar("crops") as progress:

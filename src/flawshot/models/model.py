@@ -12,7 +12,7 @@ import numpy as np
 from flawshot.classifiers import make_classifier
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
-from flawshot.models.calibration import novelty
+from flawshot.models.calibration import fit_novelty
 from flawshot.models.model_folder import RECORD, read_model
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flawshot.encoders.open_clip import OpenClipEncoder
     from flawshot.features import FeatureBank
     from flawshot.instances import Instance
+    from flawshot.models.calibration import NoveltyMeasure
     from flawshot.models.record import ModelRecord
     from flawshot.models.regions import Picture
     from flawshot.views import ViewScheme
@@ -121,6 +122,10 @@ class Model:
         return np.array(self.support.catalog.column("category"), dtype=object)
 
     @cached_property
+    def _novelty(self) -> NoveltyMeasure:
+        return fit_novelty(self._features, self._labels)
+
+    @cached_property
     def _examples(self) -> set[tuple[str | int, ...]]:
         columns = (self.support.catalog.column(name) for name in ("image", "x0", "y0", "x1", "y1"))
         return {(image.rpartition("/")[2], *box) for image, *box in zip(*columns, strict=True)}
@@ -150,7 +155,7 @@ class Model:
         probabilities = self.classifier.predict_proba(features)
         if not np.isfinite(probabilities).all():
             raise FlawshotError(f"{self.path}: {self.record.classifier.name} gives probabilities that are not finite")
-        new = novelty(self._features, self._labels, features)
+        new = self._novelty.of(features)
         judgement = self.record.calibration.judge(probabilities, new)
         return Predictions(self.categories, probabilities, new, judgement.sets, judgement.unsure, judgement.unknown)
 
