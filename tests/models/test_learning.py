@@ -15,6 +15,7 @@ from flawshot.formats.labelme import parse_labelme
 from flawshot.models import fitting
 from flawshot.models.corrections import how_said, read_corrections
 from flawshot.models.fitting import fit_model
+from flawshot.models.review_folder import ReviewFolder, listed
 from helpers import box_shape, labelme_document
 
 
@@ -85,6 +86,7 @@ SAID = {"flawshot": {"predicted": "dent"}}
         ({"label": "chip", "flags": {"predicted": True}, **SAID}, {}, "corrected"),  # what Labelme leaves of a flag
         ({"label": "chip", "flags": {}, **SAID}, {}, "corrected"),
         ({"label": "dent", "flags": {"predicted": False}, **SAID}, {}, "confirmed"),
+        ({"label": "dent", "flags": {}, **SAID}, {}, "not looked at"),  # flags that a program lost
         ({"label": "dent", "flags": {"predicted": True}, **SAID}, {"all_confirmed": True}, "confirmed"),
         ({"label": "dent", "flags": {"predicted": True}, **SAID}, {"all_confirmed": False}, "not looked at"),
         ({"label": "dent", "flags": {"predicted": True}}, {}, "not looked at"),  # a prediction of another tool
@@ -241,6 +243,31 @@ def test_the_old_model_is_there_until_the_new_one_is_whole(here, monkeypatch):
             learn(here)
     assert {path: path.read_bytes() for path in (here / "model").rglob("*") if path.is_file()} == before
     assert learn(here).added == 1
+
+
+def test_a_model_of_one_category_is_refused_and_the_old_one_stays(here):
+    record = (here / "model/model.json").read_bytes()
+    for path in sorted((here / "named/wood").glob("*.json")):
+
+        def all_chip(document):
+            for shape in document["shapes"]:
+                shape["label"] = "chip"
+
+        change(path, all_chip)
+    with pytest.raises(FlawshotError, match="the label chip only would be left; a model needs two categories or more"):
+        learn(here)
+    assert (here / "model/model.json").read_bytes() == record
+
+
+def test_what_an_interrupted_review_left_is_learned(here):
+    folder = ReviewFolder(here / "named")
+    folder.fill(listed(here / "named", []), here / "parts", ["chip"], [])
+    change(min(folder.place.glob("*wood_016.json")), relabel("chip"))
+    with pytest.raises(FlawshotError, match="another flawshot is at work there"):
+        learn(here)
+    folder._lock.close()  # killed
+    assert learn(here).after["chip"] == 1
+    assert not folder.place.exists()
 
 
 def test_where_nobody_named_anything_it_is_said(here):

@@ -90,9 +90,10 @@ def how_said(shape: Shape, file: LabelmeFile, *, accept_all: bool = False) -> Ho
         return "unnamed"
     if isinstance(predicted, str) and shape.label != predicted:
         return "corrected"
-    if shape.flags.get(PREDICTED) is not True:
-        return "confirmed" if isinstance(predicted, str) else "drawn"
-    if file.flags.get(ALL_CONFIRMED) is True:
+    if not isinstance(predicted, str) and shape.flags.get(PREDICTED) is not True:
+        return "drawn"
+    # A flag that is not there was lost by some program; that is nobody's word.
+    if shape.flags.get(PREDICTED) is False or file.flags.get(ALL_CONFIRMED) is True:
         return "confirmed"
     return "accepted" if accept_all else "not looked at"
 

@@ -18,6 +18,7 @@ from flawshot.models.corrections import read_corrections
 from flawshot.models.fitting import Taken, each_left_out, make_model
 from flawshot.models.model import recorded_classifier
 from flawshot.models.model_folder import RECORD, check_model_free
+from flawshot.models.review_folder import carry_back_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +126,7 @@ def learn_corrections(
     predictions = Path(predictions)
     target = model.path if out is None else Path(out)
     check_model_free(target, overwrite=overwrite or target.resolve() == model.path.resolve())
+    carry_back_left(predictions)
     said = read_corrections(
         predictions, model.record.product, data=None if data is None else Path(data), accept_all=accept_all
     )
@@ -170,9 +172,15 @@ def learn_corrections(
         )
         ungrouped = len({*taken.catalog.column("image")} - taken.groups.keys()) if model.record.groups else 0
         estimator = recorded_classifier(model.record, str(model.path / RECORD))
+        kept = _kept(model, gone)
+        categories = {*kept.catalog.column("category"), *catalog.column("category")}
+        if len(categories) < 2:
+            raise FlawshotError(
+                f"{predictions}: the label {categories.pop()} only would be left; a model needs two categories or more"
+            )
         made = make_model(
             target,
-            [_kept(model, gone), taken],
+            [kept, taken],
             estimator,
             model.record.classifier.name,
             coverage=model.record.calibration.coverage,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from flawshot.models.prediction_folder import Answered
 
-__all__ = ["FLAGS", "LABELS", "SHAPE_FLAGS", "Listed", "ReviewFolder", "listed", "review_place"]
+__all__ = ["FLAGS", "LABELS", "SHAPE_FLAGS", "Listed", "ReviewFolder", "carry_back_left", "listed", "review_place"]
 
 LABELS, FLAGS, SHAPE_FLAGS, STATE = "labels.txt", "flags.txt", "shape-flags.json", "review.json"
 REMEDY = "take what you need out of it by hand, then remove its folder"
@@ -261,15 +261,28 @@ class ReviewFolder:
         write_json(self.place / STATE, state.model_dump(mode="json"), overwrite=True)
 
     def _empty(self) -> None:
-        for path in self.place.iterdir():
-            if path.name != ".lock":
-                path.unlink()
+        try:
+            for path in self.place.iterdir():
+                if path.name != ".lock":
+                    path.unlink()
+        except OSError as error:
+            raise FlawshotError(f"{self.place}: cannot be emptied ({one_line(error)}); remove it") from error
 
     def close(self) -> None:
         """Let another process at it; take the folder away if all is carried back."""
         self._lock.close()
         if self._settled:
             shutil.rmtree(self.place, ignore_errors=True)
+
+
+def carry_back_left(out: Path) -> None:
+    """Save what an interrupted review left in the predictions.
+
+    Raises:
+        FlawshotError: If a review is going on, or something cannot be carried back.
+    """
+    if (review_place(out) / STATE).is_file():
+        ReviewFolder(out).close()
 
 
 def _show(image: Path, name: Path, embedded: bytes | None) -> str:
