@@ -17,9 +17,11 @@ from flawshot.cli.evaluating import evaluate
 from flawshot.cli.exports import exports
 from flawshot.cli.fitting import fit
 from flawshot.cli.imports import imports
+from flawshot.cli.learning import learn
 from flawshot.cli.predicting import predict
 from flawshot.cli.querying import query
 from flawshot.cli.reporting import report
+from flawshot.cli.reviewing import review
 from flawshot.cli.sampling import sample
 from flawshot.cli.synthesising import synth
 from flawshot.errors import FlawshotError
@@ -37,7 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
-for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report, fit, predict):
+for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report, fit, predict, review, learn):
     app.command()(command)
 
 

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.features import FeatureBank
     from flawshot.models.calibration import Calibration
+    from flawshot.models.leave_one_out import LeftOut
     from flawshot.models.model import Model
     from flawshot.models.record import Accuracy
 
-__all__ = ["Taken", "fit_model", "labelled", "make_model", "pick_classifier"]
+__all__ = ["Taken", "each_left_out", "fit_model", "labelled", "make_model", "pick_classifier"]
 
 # At most so many fits estimate the accuracy; of classifiers that are trained, whose fits take seconds, fewer.
 FOLDS, TRAINED_FOLDS = 100, 20
@@ -51,6 +52,8 @@ class Taken(NamedTuple):
         groups: The group of each of their images, by the catalog's paths; empty where images are groups of their own.
         how: Whether it is the fit, or came later.
         source: What the user named.
+        replaced: How many of what was there before are gone, because the same regions are among these.
+        previous: SHA-256 of the ``model.json`` that this goes on from.
     """
 
     catalog: Catalog
@@ -59,6 +62,8 @@ class Taken(NamedTuple):
     groups: Mapping[str, str]
     how: Literal["fit", "learn"]
     source: str
+    replaced: int = 0
+    previous: str | None = None
 
 
 def fit_model(
@@ -210,16 +215,21 @@ def _blocks(taken: Sequence[Taken]) -> Iterator[NDArray[np.float16]]:
             yield each.bank.rows(rows[start : start + at_once])
 
 
+def each_left_out(bank: FeatureBank, groups: Mapping[str, str], estimator: FewShotClassifier) -> tuple[LeftOut, int]:
+    """What a classifier says of each support instance without its image, or group; and of how many fits."""
+    units = units_of(bank.catalog.column("image"), dict(groups))
+    most = TRAINED_FOLDS if "device" in estimator.get_params() else FOLDS
+    folds = min(most, len(set(units)))
+    features, truth = bank.features(bank.catalog.column("id")), bank.catalog.column("category")
+    return leave_one_out(estimator, features, truth, units, folds=0 if folds < most else most), folds
+
+
 def _estimate(
     bank: FeatureBank, groups: dict[str, str], estimator: FewShotClassifier, coverage: float
 ) -> tuple[Accuracy | None, Calibration]:
     truth = bank.catalog.column("category")
     categories, units = sorted(set(truth)), units_of(bank.catalog.column("image"), groups)
-    most = TRAINED_FOLDS if "device" in estimator.get_params() else FOLDS
-    folds = min(most, len(set(units)))
-    left = leave_one_out(
-        estimator, bank.features(bank.catalog.column("id")), truth, units, folds=0 if folds < most else most
-    )
+    left, folds = each_left_out(bank, groups, estimator)
     predicted = [categories[number] for number in left.probabilities.argmax(axis=1)]
     accuracy = measure_accuracy(truth, predicted, units, folds=folds, estimated=left.estimated)
     calibration = calibrate(left.probabilities, truth, left.novelty, left.held_out_novelty, coverage, groups=units)
@@ -235,6 +245,8 @@ def _step(taken: Taken, accuracy: Accuracy | None) -> Step:
         categories=dict(sorted(Counter(taken.catalog.column("category")).items())),
         accuracy=accuracy,
         flawshot=importlib.metadata.version("flawshot"),
+        replaced=taken.replaced,
+        previous=taken.previous,
     )
 
 

@@ -64,10 +64,12 @@ class Step(Document):
         how: ``fit``, or ``learn`` for what came later.
         when: UTC, as ISO 8601.
         source: What the user named: a bank, a data folder, a folder of corrected predictions.
-        added: How many instances; they stand in the support bank after those of the steps before.
+        added: How many instances; they stand in the support bank after those of the steps before that are left.
         categories: How many of each category, of those that were added.
         accuracy: Of the model after this step, estimated on all its instances; None where nothing can be left out.
         flawshot: The version that did it.
+        replaced: How many instances of earlier steps it took away, because the same regions came again.
+        previous: SHA-256 of the ``model.json`` that it went on from; None for the fit.
     """
 
     how: Literal["fit", "learn"]
@@ -77,6 +79,8 @@ class Step(Document):
     categories: dict[str, int]
     accuracy: Accuracy | None
     flawshot: str
+    replaced: int = 0
+    previous: str | None = None
 
 
 class ClassifierRecord(Document):
@@ -123,7 +127,7 @@ class ModelRecord(Document):
     @property
     def instances(self) -> int:
         """How many support instances there are."""
-        return sum(step.added for step in self.history)
+        return sum(step.added - step.replaced for step in self.history)
 
 
 def read_record(path: Path) -> ModelRecord:
@@ -146,7 +150,7 @@ def read_record(path: Path) -> ModelRecord:
         if isinstance(version, int) and version > VERSION:
             raise FlawshotError(f"{path}: version: {version} is not known here; update flawshot")
     record = parse_document(data, ModelRecord, str(path), REMEDY)
-    if not record.history or min(step.added for step in record.history) < 0:
+    if not record.history or min(min(step.added, step.replaced) for step in record.history) < 0:
         raise FlawshotError(f"{path}: history: does not say where the support instances are from; {REMEDY}")
     if len(record.categories) < 2 or list(record.categories) != sorted(set(record.categories)):
         raise FlawshotError(f"{path}: categories: must be two or more, in order; {REMEDY}")

@@ -1,0 +1,148 @@
+"""``flawshot learn``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.cli.encoding import BatchSizeOption, DeviceOption, WorkersOption, crops_at_once
+from flawshot.cli.options import OverwriteOption, StrictOption
+
+if TYPE_CHECKING:
+    from flawshot.models.learning import LearnReport
+    from flawshot.models.model import Model
+
+__all__ = ["learn"]
+
+SHOWN = 10
+
+
+def learn(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Predictions that you corrected, in flawshot review or otherwise.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="NEW", help="The new model's folder; MODEL itself unless told.")
+    ] = None,
+    accept_all: Annotated[
+        bool, typer.Option("--accept-all", help="Learn predictions that nobody looked at too, as they are.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DATA", help="Where the images lie now, if they were moved.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="REGEX|FILE.csv", help="Which images show one physical sample, as for fit."),
+    ] = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option("--pretrained", metavar="FILE", help="The encoder's weights, where they came from a file."),
+    ] = None,
+    device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = "auto",
+    workers: WorkersOption = 0,
+    strict: StrictOption = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Take in what you corrected or confirmed as further examples; says what that changed."""
+    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.sampling import read_groups
+    from flawshot.models.learning import learn_corrections
+    from flawshot.models.model import load
+
+    at_once = crops_at_once(batch_size)
+    opened = load(model, device=device, pretrained=pretrained)
+    for remark in opened.encoder.remarks:
+        say(remark)
+    with progress_bar("crops") as progress:
+        report = learn_corrections(
+            opened,
+            predictions,
+            out,
+            data=data,
+            groups=None if group is None else lambda catalog: read_groups(group, catalog),
+            accept_all=accept_all,
+            batch_size=at_once,
+            workers=workers,
+            strict=strict,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    _remarks(report, predictions)
+    _say(report, opened, predictions)
+
+
+def _remarks(report: LearnReport, predictions: Path) -> None:
+    from flawshot.checks.labels import differ_by_a_letter
+    from flawshot.cli.console import say, say_problems
+    from flawshot.errors import printable
+
+    say_problems(report.problems, predictions, remedy="they were not learned")
+    for entry in report.left_out:
+        say(printable(f"left out: {entry.reason} ({len(entry.instances)} regions)"))
+    if report.foreign:
+        say(f"{predictions} was predicted by another model; what was corrected there is learned all the same")
+    if report.ungrouped:
+        say(f"{report.ungrouped} images are in no group, though the model's first ones are; say theirs by --group")
+    for category in sorted(report.after.keys() - report.before.keys()):
+        like = [each for each in report.before if differ_by_a_letter(each, category)]
+        say(printable(f"{category}: a new category" + (f", differs by a letter from {like[0]}" if like else "")))
+    for category in sorted(report.before.keys() - report.after.keys()):
+        say(printable(f"{category}: has no example left, all were given other labels"))
+
+
+def _say(report: LearnReport, before: Model, predictions: Path) -> None:
+    from flawshot.cli.console import new_table, plain, print_table
+    from flawshot.errors import printable
+
+    said = ", ".join(f"{count} {how}" for how, count in report.named.items())
+    typer.echo(f"{predictions}: of {sum(report.named.values())} regions {said}")
+    if not report.added:
+        typer.echo(f"{before.path}: stays as it is, all {report.known} regions are examples already")
+        return
+    table = new_table("Examples", "category", "before", "after")
+    for category in sorted(report.before.keys() | report.after.keys()):
+        table.add_row(plain(category), str(report.before.get(category, 0)), str(report.after.get(category, 0)))
+    table.add_row("all", str(sum(report.before.values())), str(sum(report.after.values())))
+    print_table(table)
+    _say_accuracy(report, before)
+    for title, lines in (
+        ("the same region with another label or outline", [f"{r.id}: {r.before} → {r.after}" for r in report.replaced]),
+        (
+            "examples that are now taken for another category",
+            [f"{j.id} ({j.category}): {j.before} → {j.after}" for j in report.changed],
+        ),
+    ):
+        if lines:
+            typer.echo(f"{len(lines)} {title}:")
+            for line in lines[:SHOWN]:
+                typer.echo(f"  {printable(line)}")
+            if len(lines) > SHOWN:
+                typer.echo(f"  and {len(lines) - SHOWN} more")
+    known = f", {report.known} were examples already" if report.known else ""
+    typer.echo(
+        f"{report.model.path}: {report.added} regions learned, {len(report.replaced)} in the place of earlier ones"
+        f"{known}; {report.model.record.instances} examples"
+    )
+
+
+def _say_accuracy(report: LearnReport, before: Model) -> None:
+    unit = "group" if report.model.record.groups else "image"
+    typer.echo(f"Accuracy, each {unit} left out in turn, % [95 % interval]; after: on the new examples too")
+    for word, record in (("before", before.record), ("after", report.model.record)):
+        found = record.accuracy
+        if found is None:
+            typer.echo(f"  {word}: cannot be estimated")
+        else:
+            low, high = found.ci95
+            typer.echo(
+                f"  {word}: {100 * found.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}] on {found.asked} examples"
+            )
+    count, right_before, right_after = report.earlier
+    if count:
+        typer.echo(
+            f"  of the {count} examples in both, {right_before} were judged rightly before, {right_after} are now"
+        )

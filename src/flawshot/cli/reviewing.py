@@ -1,0 +1,142 @@
+"""``flawshot review``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flawshot.models.review_folder import Listed, ReviewFolder
+
+__all__ = ["labelme_command", "review", "why_not_started"]
+
+CARRIED_EVERY_SECONDS = 1.0
+LOG = "labelme.log"
+
+
+def review(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Predictions, made by flawshot predict.")],
+    first: Annotated[
+        int | None, typer.Option("--first", metavar="N", min=1, help="Only so many files, the most doubtful ones.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DATA", help="Where the images lie now, if they were moved.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--print", help="Print the files in their order and Labelme's command, and start nothing.")
+    ] = False,
+) -> None:
+    """Look at predictions in Labelme, unsure and unknown ones first; what you correct is saved in OUT at once."""
+    from flawshot.cli.console import say, say_problems
+    from flawshot.errors import FlawshotError, Problem
+    from flawshot.models.corrections import data_root
+    from flawshot.models.prediction_folder import read_predictions
+    from flawshot.models.review_folder import ReviewFolder, listed, review_place
+
+    header, _ = read_predictions(out)
+    root = data_root(out, header, data)
+    if dry_run:
+        found: list[Problem] = []
+        _print(listed(out, found)[:first], review_place(out))
+        say_problems(found, out, remedy="they are not shown")
+        return
+    if importlib.util.find_spec("labelme") is None:
+        raise FlawshotError("labelme: is not installed here; python -m pip install 'labelme>=5.5,<7'")
+    folder = ReviewFolder(out)
+    try:
+        if folder.carried:
+            say(f"{len(folder.carried)} files that an interrupted review had changed are saved in {out}")
+        problems: list[Problem] = []
+        files = listed(out, problems)[:first]
+        shown = folder.fill(files, root, header.categories, problems)
+        say_problems(problems, out, remedy="they are not shown")
+        if not shown:
+            raise FlawshotError(f"{out}: there is no file to look at, or none whose image is there")
+        doubtful = sum(1 for each in files if each.doubtful)
+        say(f"{shown} files, {doubtful} with unsure or unknown regions first; untick predicted to confirm a region,")
+        say("tick all_confirmed to confirm all of a file, change a label to correct it")
+        _run(labelme_command(folder.place), folder)
+    finally:
+        folder.close()
+    typer.echo(
+        f"{out}: {len(folder.carried)} files changed" + (f"; flawshot learn MODEL {out}" if folder.carried else "")
+    )
+
+
+def labelme_command(place: Path) -> list[str]:
+    """The command that opens Labelme on a review's folder; of Labelme 5.5 to 6."""
+    from flawshot.models.review_folder import FLAGS, LABELS, SHAPE_FLAGS
+
+    # -P: a labelme.py in the folder where the user happens to be is not run.
+    command = [sys.executable, "-P", "-m", "labelme", str(place)]
+    for option, name in (("--labels", LABELS), ("--flags", FLAGS), ("--labelflags", SHAPE_FLAGS)):
+        command += [option, str(place / name)]
+    return command
+
+
+def _print(files: Sequence[Listed], place: Path) -> None:
+    from flawshot.errors import printable
+
+    for each in files:
+        typer.echo(f"{each.doubtful} of {each.waiting} doubtful  {printable(each.annotation)}")
+    typer.echo(shlex.join(labelme_command(place)))
+
+
+def _run(command: Sequence[str], folder: ReviewFolder) -> None:
+    """Start Labelme, carry back what is changed while it runs, and say why if it cannot start."""
+    from flawshot.errors import FlawshotError
+
+    log = folder.place / LOG
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL)  # noqa: S603
+        try:
+            while True:
+                try:
+                    status = process.wait(CARRIED_EVERY_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    folder.carry_back()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            folder.carry_back(last=True)
+            raise
+    folder.carry_back(last=True)
+    if status:
+        raise FlawshotError(why_not_started(log.read_text(encoding="utf-8", errors="replace"), status))
+
+
+def why_not_started(log: str, status: int) -> str:
+    """Why Labelme could not start, or ended, in one line with a remedy.
+
+    Args:
+        log: What it wrote.
+        status: Its exit status; negative: the signal that ended it.
+    """
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    library = next(
+        (line for line in lines if "cannot open shared object file" in line or "DLL load failed" in line), ""
+    )
+    if library:
+        reason = library.rpartition("Error: ")[2]
+        return (
+            f"labelme: a system library of Qt is missing ({reason}); install it, on Debian: apt install libgl1 libegl1"
+        )
+    if "platform plugin" in log or "could not connect to display" in log:
+        shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        reason = f"the display {shown} cannot be used" if shown else "there is no display"
+        return (
+            f"labelme: cannot open a window, {reason} (or Qt's libxcb libraries are missing); run flawshot review "
+            "where you have a desktop, or through ssh -X"
+        )
+    last = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it said nothing")
+    return f"labelme: ended with status {status}: {last[:200]}"

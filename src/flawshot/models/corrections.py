@@ -1,0 +1,231 @@
+"""What a person said of predictions: labels changed, flags unticked, regions drawn in their Labelme files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import zlib
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import pyarrow as pa
+
+from flawshot.catalog import Catalog
+from flawshot.catalog_table import SCHEMA, row_of
+from flawshot.data_folder import LEAVES
+from flawshot.errors import AnnotationError, FlawshotError, Problem
+from flawshot.formats.labelme import image_size, parse_labelme
+from flawshot.instances import instances_of
+from flawshot.models.predicted_files import KEY
+from flawshot.models.prediction_folder import read_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flawshot.formats.labelme import LabelmeFile
+    from flawshot.instances import Instance
+    from flawshot.models.prediction_folder import Answered, PredictionHeader
+    from flawshot.shapes import Shape
+
+__all__ = ["ALL_CONFIRMED", "PREDICTED", "Corrections", "How", "data_root", "how_said", "image_of", "read_corrections"]
+
+# The flag of a shape that is ticked while nobody has confirmed the prediction, and that of a file which confirms all.
+PREDICTED, ALL_CONFIRMED = "predicted", "all_confirmed"
+# What is drawn by hand gets a number that no file's shapes reach.
+DRAWN_FROM = 1_000_000
+ROWS_AT_ONCE = 2000
+
+How = Literal["corrected", "confirmed", "drawn", "accepted", "not looked at", "unnamed"]
+# Where shapes of one region are told apart, the one that says most counts.
+_STRENGTH: tuple[How, ...] = ("unnamed", "not looked at", "accepted", "drawn", "confirmed", "corrected")
+
+
+class Corrections(NamedTuple):
+    """What a person said of a folder of predictions.
+
+    Attributes:
+        header: What the folder is of.
+        catalog: The regions that were named; their ids are those of the data, root the data's.
+        named: How many regions are ``corrected``, ``confirmed``, ``drawn`` or ``accepted``, and how many others are
+            ``not looked at`` or ``unnamed``.
+        problems: What could not be used, or is odd.
+    """
+
+    header: PredictionHeader
+    catalog: Catalog
+    named: dict[How, int]
+    problems: tuple[Problem, ...]
+
+
+def data_root(out: Path, header: PredictionHeader, data: Path | None) -> Path:
+    """The folder that the predictions' images are in.
+
+    Args:
+        out: The folder of predictions.
+        header: What it is of.
+        data: Where the data lies now, if a user says so.
+
+    Raises:
+        FlawshotError: If there is no such folder.
+    """
+    root = Path(os.path.normpath(out.absolute() / header.data)) if data is None else data.absolute()
+    if not root.is_dir():
+        raise FlawshotError(f"{root}: the images that {out} is of are not there; say where they lie by --data")
+    return root.resolve()
+
+
+def how_said(shape: Shape, file: LabelmeFile, *, accept_all: bool = False) -> How:
+    """Who named a shape: the rule by which a prediction becomes a person's word.
+
+    A label other than the predicted one is ``corrected``; with the flag ``predicted`` unticked, or the file's flag
+    ``all_confirmed`` ticked, it is ``confirmed``; a shape without a prediction was ``drawn``. All others are as they
+    were predicted, ``not looked at``, or ``accepted`` where all are. An empty label is no name.
+    """
+    said = shape.other.get(KEY)
+    predicted = said.get("predicted") if isinstance(said, dict) else None
+    if not shape.label.strip():
+        return "unnamed"
+    if isinstance(predicted, str) and shape.label != predicted:
+        return "corrected"
+    if not isinstance(predicted, str) and shape.flags.get(PREDICTED) is not True:
+        return "drawn"
+    # A flag that is not there was lost by some program; that is nobody's word.
+    if shape.flags.get(PREDICTED) is False or file.flags.get(ALL_CONFIRMED) is True:
+        return "confirmed"
+    return "accepted" if accept_all else "not looked at"
+
+
+def read_corrections(out: Path, product: str, *, data: Path | None = None, accept_all: bool = False) -> Corrections:
+    """Read what a person said of a folder of predictions; files that are as they were written are not parsed.
+
+    Args:
+        out: The folder.
+        product: What is inspected.
+        data: Where the data lies now; where it lay when it was predicted if None.
+        accept_all: Whether predictions that nobody looked at count too.
+
+    Raises:
+        FlawshotError: If it is no folder of predictions, or its data is not there.
+    """
+    header, lines = read_predictions(out)
+    root = data_root(out, header, data)
+    named, problems = Counter[How](), list[Problem]()
+    tables = [SCHEMA.empty_table()]
+    rows: list[dict[str, Any]] = []
+    for answered in lines:
+        if answered.file_hash is None:
+            continue
+        chosen = _chosen(out / answered.annotation, answered, named, problems, accept_all=accept_all)
+        if chosen is not None:
+            rows += map(row_of, _instances(chosen, out / answered.annotation, root, answered, product, problems))
+        if len(rows) > ROWS_AT_ONCE:
+            tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
+            rows = []
+    tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
+    catalog = Catalog(pa.concat_tables(tables).combine_chunks(), root)
+    counts: dict[How, int] = {how: named[how] for how in get_args(How) if named[how]}
+    return Corrections(header, catalog, counts, tuple(problems))
+
+
+def _chosen(
+    place: Path, answered: Answered, named: Counter[How], problems: list[Problem], *, accept_all: bool
+) -> LabelmeFile | None:
+    """A file with the shapes that were named only; None where none was."""
+    try:
+        content = place.read_bytes()
+    except OSError as error:
+        problems.append(Problem(str(place), "unreadable", f"cannot be read ({error.strerror or error})"))
+        return None
+    if not accept_all and hashlib.sha256(content).hexdigest() == answered.file_hash:
+        named["not looked at"] += len(answered.answers)
+        return None
+    try:
+        file, found = parse_labelme(content, str(place))
+    except AnnotationError as error:
+        problems.append(error.problem)
+        return None
+    problems += found
+    chosen: list[Shape] = []
+    for shapes in _together(file.shapes):
+        agreed = _agreed(shapes, str(place), problems)
+        how = max((how_said(shape, file, accept_all=accept_all) for shape in agreed), key=_STRENGTH.index)
+        named[how] += 1
+        if how not in {"not looked at", "unnamed"}:
+            chosen += agreed
+    return replace(file, shapes=tuple(chosen)) if chosen else None
+
+
+def _instances(  # noqa: PLR0917
+    file: LabelmeFile, place: Path, root: Path, answered: Answered, product: str, problems: list[Problem]
+) -> Iterator[Instance]:
+    """The instances of a file, with the ids that their regions have in the data."""
+    image = image_of(answered)
+    size = image_size(file, root / image)
+    if size is None:
+        problems.append(Problem(str(place), "image-size", "neither the file nor an image tells its size"))
+        return
+    taken: set[str] = set()
+    for instance in instances_of(file, str(place), problems, image=image, size=size, product=product, split=None):
+        identifier = _id(instance, answered, taken)
+        if identifier not in taken:  # one and the same outline twice
+            taken.add(identifier)
+            yield replace(instance, id=identifier, annotation=answered.annotation)
+
+
+def image_of(answered: Answered) -> str:
+    """The image that an annotation file is of, relative to the data root.
+
+    Raises:
+        FlawshotError: If it leaves the data, for the record may come from anywhere.
+    """
+    image = answered.answers[0].image if answered.answers else ""
+    if not image or "\0" in image or re.search(LEAVES, image):
+        raise FlawshotError(f"predictions.jsonl: {answered.annotation}: image: {image[:80]!r} leaves the data folder")
+    return image
+
+
+def _answer_id(shape: Shape) -> str | None:
+    said = shape.other.get(KEY)
+    identifier = said.get("id") if isinstance(said, dict) else None
+    return identifier if isinstance(identifier, str) else None
+
+
+def _together(shapes: Sequence[Shape]) -> list[list[Shape]]:
+    """Shapes that were predicted as one region: those of one group and answer."""
+    regions: dict[tuple[object, ...], list[Shape]] = {}
+    for number, shape in enumerate(shapes):
+        own = (number,) if shape.group_id is None else (shape.group_id, _answer_id(shape))
+        regions.setdefault(own, []).append(shape)
+    return list(regions.values())
+
+
+def _agreed(shapes: list[Shape], place: str, problems: list[Problem]) -> list[Shape]:
+    """The shapes of one region, all of the label that a person gave to some of them."""
+    said = shapes[0].other.get(KEY)
+    predicted = said.get("predicted") if isinstance(said, dict) else None
+    changed = sorted({shape.label for shape in shapes if shape.label.strip() and shape.label != predicted})
+    if len(shapes) == 1 or not isinstance(predicted, str) or not changed:
+        return shapes
+    if len(changed) > 1:
+        message = f"one region was given several labels ({', '.join(changed)}); each shape is taken by itself"
+        problems.append(Problem(place, "several-labels", message, "warning", shapes[0].index))
+        return shapes
+    return [replace(shape, label=changed[0]) for shape in shapes]
+
+
+def _id(instance: Instance, answered: Answered, taken: set[str]) -> str:
+    """The region's id in the data; of what was drawn or copied by hand, one that its outline tells."""
+    given = _answer_id(instance.shapes[0])
+    boxes = {answer.id: answer.box for answer in answered.answers}
+    # A copied shape brings its answer along, but lies elsewhere, or is the second one.
+    if given in boxes and given not in taken and _overlap(instance.box, boxes[given]):
+        return given
+    number = zlib.crc32(b"".join(shape.points.tobytes() + (shape.mask_png or b"") for shape in instance.shapes))
+    return f"{answered.annotation}#{DRAWN_FROM + number}"
+
+
+def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    return max(one[0], other[0]) < min(one[2], other[2]) and max(one[1], other[1]) < min(one[3], other[3])

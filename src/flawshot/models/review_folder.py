@@ -1,0 +1,320 @@
+"""A folder in which Labelme shows predictions, those to look at first; what is changed there is carried back.
+
+``docs/adr/0016`` says why Labelme is not let loose on the predictions themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from PIL import Image
+
+from flawshot.errors import AnnotationError, FlawshotError, Problem
+from flawshot.files import Document, json_bytes, lock, one_line, read_document, write_bytes, write_json
+from flawshot.formats.labelme import parse_labelme
+from flawshot.models.corrections import ALL_CONFIRMED, PREDICTED, how_said, image_of
+from flawshot.models.prediction_folder import read_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from flawshot.models.prediction_folder import Answered
+
+__all__ = ["FLAGS", "LABELS", "SHAPE_FLAGS", "Listed", "ReviewFolder", "carry_back_left", "listed", "review_place"]
+
+LABELS, FLAGS, SHAPE_FLAGS, STATE = "labels.txt", "flags.txt", "shape-flags.json", "review.json"
+REMEDY = "take what you need out of it by hand, then remove its folder"
+LETTERS = 60
+
+
+class Listed(NamedTuple):
+    """A file of predictions in the order in which it is to be looked at.
+
+    Attributes:
+        annotation: Its path in the folder of predictions (POSIX).
+        answered: What was predicted.
+        waiting: How many of its regions nobody has named.
+        doubtful: How many of these are unsure, or unlike every category.
+        probability: The least of the doubtful ones' probabilities, or of all that wait; infinite where none waits.
+        labels: The labels in it.
+        flags: The flags that its shapes have.
+    """
+
+    annotation: str
+    answered: Answered
+    waiting: int
+    doubtful: int
+    probability: float
+    labels: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+class _Entry(Document):
+    """A file in the folder: what it is a copy of, and both as they were when they last were the same."""
+
+    annotation: str
+    original: str
+    written: str
+
+
+class _State(Document):
+    """Which file of the folder is which of the predictions'; ``review.json``."""
+
+    format: Literal["flawshot-review"]
+    version: Literal[1]
+    files: dict[str, _Entry]
+
+
+def review_place(out: Path) -> Path:
+    """Where predictions are looked at: beside them."""
+    return out.absolute().with_name(f".{out.absolute().name}.review")
+
+
+def listed(out: Path, problems: list[Problem]) -> list[Listed]:
+    """The files of a folder of predictions, in the order in which a person should look at them.
+
+    Files with doubtful regions (unsure, or unlike every category) that nobody has named come first, the least probable
+    foremost, then the others that wait, likewise, then those that are done.
+
+    Args:
+        out: The folder.
+        problems: Files that cannot be read are added here.
+
+    Raises:
+        FlawshotError: If it is no folder of predictions.
+    """
+    found = []
+    for answered in read_predictions(out)[1]:
+        if answered.file_hash is None:
+            continue
+        place = out / answered.annotation
+        try:
+            file, _ = parse_labelme(place.read_bytes(), str(place))
+        except AnnotationError as error:
+            problems.append(error.problem)
+            continue
+        except OSError as error:
+            problems.append(Problem(str(place), "unreadable", f"cannot be read ({error.strerror or error})"))
+            continue
+        left = [shape for shape in file.shapes if how_said(shape, file) == "not looked at"]
+        doubtful = [shape for shape in left if shape.flags.get("unsure") or shape.flags.get("unknown")]
+        shares = {answer.id: answer.probability for answer in answered.answers}
+        found.append(
+            Listed(
+                annotation=answered.annotation,
+                answered=answered,
+                waiting=len(left),
+                doubtful=len(doubtful),
+                probability=min((_share(shape.other, shares) for shape in doubtful or left), default=math.inf),
+                labels=tuple(dict.fromkeys(shape.label for shape in file.shapes)),
+                flags=tuple(dict.fromkeys(flag for shape in file.shapes for flag in shape.flags)),
+            )
+        )
+    return sorted(found, key=lambda each: (not each.doubtful, not each.waiting, each.probability, each.annotation))
+
+
+def _share(other: dict[str, Any], shares: dict[str, float]) -> float:
+    said = other.get("flawshot")
+    identifier = said.get("id") if isinstance(said, dict) else None
+    return shares.get(identifier, 0.0) if isinstance(identifier, str) else 0.0
+
+
+class ReviewFolder:
+    """Links to images, named in the order to look at them, with a copy of each one's predictions beside it.
+
+    One process at a time; what an earlier one left is carried back first.
+
+    Args:
+        out: The folder of predictions.
+
+    Attributes:
+        place: The folder.
+        carried: Which files of the predictions were changed, in the order in which they were first.
+
+    Raises:
+        FlawshotError: If another process is at it, or it cannot be written.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.place = out.absolute(), review_place(out)
+        self.carried: list[str] = []
+        self._files: dict[str, _Entry] = {}
+        self._settled = False
+        try:
+            self.place.mkdir(exist_ok=True)
+            self._lock = (self.place / ".lock").open("ab")
+        except OSError as error:
+            raise FlawshotError(f"{self.place}: cannot be written ({error.strerror or error})") from error
+        try:
+            lock(self._lock, self.place)
+            if (self.place / STATE).is_file():
+                self._files = read_document(self.place / STATE, _State, REMEDY).files
+            self.carry_back(last=True)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def fill(self, entries: Sequence[Listed], root: Path, categories: Sequence[str], problems: list[Problem]) -> int:
+        """Make the folder anew.
+
+        Args:
+            entries: The files to look at, in order.
+            root: Where their images lie.
+            categories: The labels to choose from; those that files have already are added.
+            problems: Files whose image is not there are added here, and left out.
+
+        Returns:
+            How many files can be looked at.
+        """
+        self._empty()
+        self._files = {}
+        labels, flags = list(categories), [PREDICTED, "unsure", "unknown"]
+        for entry in entries:
+            place = self.out / entry.annotation
+            content = place.read_bytes()
+            file, _ = parse_labelme(content, str(place))
+            image = root / image_of(entry.answered)
+            name = self._name(entry.annotation, len(self._files) + 1)
+            try:
+                shown = _show(image, self.place / name, file.image_data)
+            except (OSError, FlawshotError) as error:
+                problems.append(Problem(str(place), "missing-image", f"its image {image}: {one_line(error)}"))
+                continue
+            document = json.loads(content.decode("utf-8-sig")) | {"imagePath": shown, "imageData": None}
+            written = json_bytes(document, place)
+            write_bytes(self.place / f"{name}.json", written)
+            self._files[f"{name}.json"] = _Entry(
+                annotation=entry.annotation, original=_hash(content), written=_hash(written)
+            )
+            labels += entry.labels
+            flags += entry.flags
+        for name, lines in ((LABELS, labels), (FLAGS, [ALL_CONFIRMED])):
+            text = "".join(f"{line}\n" for line in dict.fromkeys(lines) if line.strip() and "\n" not in line)
+            write_bytes(self.place / name, text.encode())
+        # Every shape has the flags as check boxes, and keeps them when its label is changed.
+        write_json(self.place / SHAPE_FLAGS, {".*": list(dict.fromkeys(flags))})
+        self._save()
+        return len(self._files)
+
+    def _name(self, annotation: str, number: int) -> str:
+        words = re.sub(r"[^\w.-]+", "_", annotation.removesuffix(".json"))[-LETTERS:]
+        return f"{number:05}-{words}"
+
+    def carry_back(self, *, last: bool = False) -> None:
+        """Give the shapes and flags that were changed to the predictions' own files; all else there stays.
+
+        Args:
+            last: Whether nobody writes any more, so that what cannot be read is an error and not half written.
+
+        Raises:
+            FlawshotError: If a file cannot be read or written, or was changed in both places.
+        """
+        changed, self._settled = False, False
+        for name, entry in self._files.items():
+            try:
+                content = (self.place / name).read_bytes()
+            except FileNotFoundError:  # deleted in Labelme: the prediction stays as it was
+                continue
+            except OSError as error:
+                raise FlawshotError(f"{self.place / name}: cannot be read ({error.strerror or error})") from error
+            digest = _hash(content)
+            if digest == entry.written:
+                continue
+            document = _labelme_object(content)
+            if document is None:
+                if last:
+                    raise FlawshotError(f"{self.place / name}: is no Labelme file; {REMEDY}")
+                continue
+            self._files[name] = self._carry(name, entry, document, digest)
+            changed = True
+        if changed:
+            self._save()
+        self._settled = last
+
+    def _carry(self, name: str, entry: _Entry, document: dict[str, Any], digest: str) -> _Entry:
+        place = self.out / entry.annotation
+        try:
+            original = place.read_bytes()
+        except OSError as error:
+            raise FlawshotError(f"{place}: cannot be read ({error.strerror or error})") from error
+        own = _labelme_object(original)
+        if _hash(original) != entry.original or own is None:
+            raise FlawshotError(
+                f"{place}: was changed while {self.place / name}, its copy, was too, and is not replaced; {REMEDY}"
+            )
+        content = json_bytes(own | {"shapes": document["shapes"], "flags": document.get("flags") or {}}, place)
+        write_bytes(place, content, overwrite=True)
+        if entry.annotation not in self.carried:
+            self.carried.append(entry.annotation)
+        return entry.model_copy(update={"original": _hash(content), "written": digest})
+
+    def _save(self) -> None:
+        state = _State(format="flawshot-review", version=1, files=self._files)
+        write_json(self.place / STATE, state.model_dump(mode="json"), overwrite=True)
+
+    def _empty(self) -> None:
+        try:
+            for path in self.place.iterdir():
+                if path.name != ".lock":
+                    path.unlink()
+        except OSError as error:
+            raise FlawshotError(f"{self.place}: cannot be emptied ({one_line(error)}); remove it") from error
+
+    def close(self) -> None:
+        """Let another process at it; take the folder away if all is carried back."""
+        self._lock.close()
+        if self._settled:
+            shutil.rmtree(self.place, ignore_errors=True)
+
+
+def carry_back_left(out: Path) -> None:
+    """Save what an interrupted review left in the predictions.
+
+    Raises:
+        FlawshotError: If a review is going on, or something cannot be carried back.
+    """
+    if (review_place(out) / STATE).is_file():
+        ReviewFolder(out).close()
+
+
+def _show(image: Path, name: Path, embedded: bytes | None) -> str:
+    """Let an image be seen under a name: by a link, or a copy where there are none. Returns the name with suffix."""
+    if image.is_file():
+        shown = name.with_name(f"{name.name}{image.suffix}")
+        try:
+            shown.symlink_to(image)
+        except OSError:  # systems where links need a right
+            try:
+                os.link(image, shown)
+            except OSError:
+                shutil.copyfile(image, shown)
+        return shown.name
+    if embedded is None:
+        raise FlawshotError("is missing; say where the data lies by --data")
+    with Image.open(io.BytesIO(embedded)) as opened:
+        suffix = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif"}.get(opened.format or "", ".png")
+    shown = name.with_name(f"{name.name}{suffix}")
+    write_bytes(shown, embedded)
+    return shown.name
+
+
+def _labelme_object(content: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("shapes"), list):
+        return None
+    return document
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
