@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -202,12 +203,18 @@ def tables(found: Mapping[int, Mapping[str, np.ndarray]]) -> str:
 
 
 def run(
-    bank: flawshot.FeatureBank, seeds: Mapping[int, int], groups: Mapping[str, str] | None, workers: int
+    bank: flawshot.FeatureBank,
+    seeds: Mapping[int, int],
+    wanted: set[int],
+    groups: Mapping[str, str] | None,
+    workers: int,
 ) -> dict[int, dict[str, np.ndarray]]:
-    """Measure every product, with so many seeds by K."""
+    """Measure every product, with so many seeds by K, at the K that are wanted; each goes to standard error at once."""
     made: dict[int, dict[str, np.ndarray]] = {}
     products = bank.catalog.products
     for k, count in seeds.items():
+        if k not in wanted:
+            continue
         tasks = (
             (asked,)
             for number, product in enumerate(products)
@@ -215,6 +222,7 @@ def run(
         )
         found = list(in_order(measure, tasks, workers))
         made[k] = {name: np.array([each[name] for each in found]).reshape(len(products), count) for name in found[0]}
+        print(tables({k: made[k]}), file=sys.stderr, flush=True)
     return made
 
 
@@ -236,9 +244,11 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, help="where drawings and banks are kept between calls")
+    parser.add_argument("--shots", help="only these K, such as 5,10; all unless given")
     parser.add_argument("--workers", type=int, default=cores())
     parser.add_argument("--write", action="store_true", help="put the tables into docs/uncertainty.md")
     options = parser.parse_args()
+    wanted = {int(each) for each in options.shots.split(",")} if options.shots else set(SEEDS)
     parts: list[str] = []
 
     def say(text: str) -> None:
@@ -251,7 +261,7 @@ def main() -> None:
         bank = drawn_bank(work, products=20, categories=9, images=235, seed=8001)
         say(f"Weights of flawshot-tiny: `{bank.manifest.encoder.weights_hash}`.")
         say("### Drawn: 20 products of 9 categories, 200 episodes for each K, 60 for K = 20")
-        say(tables(run(bank, SEEDS, None, options.workers)))
+        say(tables(run(bank, SEEDS, wanted, None, options.workers)))
         source = SHARED / "magnetic-tile"
         if source.is_dir():
             if not (work / "tiles").is_dir():
@@ -259,7 +269,7 @@ def main() -> None:
             bank = encoded(flawshot.Catalog.open(work / "tiles"), work / "tiles-bank")
             tiles = flawshot.groups_from_csv(source / "groups.csv", bank.catalog.column("image"))
             say("### Magnetic tile: 5 categories, whole tiles apart, 100 episodes for each K")
-            say(tables(run(bank, TILE_SEEDS, tiles, options.workers)))
+            say(tables(run(bank, TILE_SEEDS, wanted, tiles, options.workers)))
         else:
             print(f"left out: {source} is not there")
     if options.write:

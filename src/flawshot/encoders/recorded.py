@@ -44,7 +44,8 @@ def recorded_encoder(
             "encode images with flawshot encode and fit again"
         )
     region, layer = cast("Region", match[1]), cast("Layer", match[2])
-    activation = cast("Literal['gelu', 'quickgelu']", match[3])
+    # A tower without either, as a ResNet's, is recorded as gelu; its model's own is then right, as it is elsewhere.
+    activation: Literal["quickgelu"] | None = "quickgelu" if match[3] == "quickgelu" else None
     tokens = len(record.tokens) - 1
     made: OpenClipEncoder
     if record.name == "flawshot-tiny":
@@ -81,7 +82,7 @@ def _open_clip(  # noqa: PLR0917
     pretrained: str | None,
     layer: Layer,
     region: Region,
-    activation: Literal["gelu", "quickgelu"],
+    activation: Literal["quickgelu"] | None,
     tokens: int,
     device: str,
     precision: str,

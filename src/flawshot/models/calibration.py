@@ -253,8 +253,8 @@ def calibrate(
 def _quantile(scores: NDArray[np.float64], share: float, units: int) -> float:
     """The score that a further one stays at or below with this probability; infinite where n scores are too few.
 
-    Its rank is ceil((n + 1) share); where scores come in fewer units, such as images, these take the place of n in
-    the one that is added, as in pooling by groups (Dunn, Wasserman, Ramdas, JASA 2023).
+    Its rank is ceil(n (1 + 1 / n) share); where scores come in fewer units, such as images, their number takes the
+    place of the second n: ours, after pooling by groups (Dunn, Wasserman, Ramdas, JASA 2023), which holds for many.
     """
     rank = math.ceil(len(scores) * (1 + 1 / units) * share - 1e-9)
     return math.inf if rank > len(scores) else float(np.sort(scores)[rank - 1])
