@@ -6,6 +6,7 @@ Of what the support set leaves, one half is looked at and the other never: accur
 the same regions before and after, so that nothing is gained by taking hard regions away. Whole images are apart, on
 magnetic tile whole tiles. The ten are taken in the order of ``flawshot review`` (unsure and unknown ones first, the
 least probable foremost), or at random (the mean of five draws). Both get their right labels, which a person would give.
+What ``flawshot learn`` would fit to them is fitted to the bank's features here; no files are written and read again.
 
 Encoder flawshot-tiny with its default views, classifier ``default``; intervals are 95 %, a bootstrap over seeds and
 images (tiles) together. Drawn data is three products of ``flawshot.draw_data_set``; magnetic tile is looked for in
