@@ -50,7 +50,7 @@ class OutlinedRidge(WhitenedRidge):
     positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage", "outline_weight")
     beside_outlines: ClassVar[bool] = True
 
-    def __init__(self, ridge: float = 0.5, shrinkage: float = 2.0, outline_weight: float = 0.5) -> None:
+    def __init__(self, ridge: float = 0.5, shrinkage: float = 2.0, outline_weight: float = 0.2) -> None:
         super().__init__(ridge, shrinkage)
         self.outline_weight = outline_weight
 

@@ -24,6 +24,8 @@ __all__ = ["demo"]
 
 CATEGORIES, IMAGES, SIDE = 6, 100, 512
 SHOTS, SEEDS = (1, 3, 5), 10
+# Which product is drawn unless told: brushed metal, whose six categories one can see in a small picture.
+SEED = 1
 CLASSIFIERS = ("default", "matched-prototype", "zip-adapter", "prototype")
 EPISODES, RESULTS, REPORT = "episodes/", "results.json", "report.html"
 REAL_CLIP = "--model ViT-L-14-quickgelu --pretrained openai --views cross15"
@@ -44,7 +46,8 @@ def demo(
         typer.Option("--data", metavar="DIR", help="Your own Labelme folder, instead of drawn images."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Another one draws another product.", show_default="0")
+        int | None,
+        typer.Option("--seed", metavar="N", help="Another one draws another product.", show_default=str(SEED)),
     ] = None,
     group: GroupOption = None,
     product: ProductOption = None,
@@ -58,11 +61,12 @@ def demo(
         for option, value in (("--group", group), ("--product", product), ("--layout", layout)):
             if value:
                 raise FlawshotError(f"{option}: is for your own data; name it with --data")
+        drawn = SEED if seed is None else seed
         folder = DemoFolder(
-            out or Path(f"flawshot-demo-{seed}" if seed else "flawshot-demo"),
-            f"{IMAGES} drawn images of {SIDE} px, {CATEGORIES} categories, seed {seed or 0}",
+            out or Path("flawshot-demo" if drawn == SEED else f"flawshot-demo-{drawn}"),
+            f"{IMAGES} drawn images of {SIDE} px, {CATEGORIES} categories, seed {drawn}",
         )
-        catalog = open_data(_draw(folder, seed or 0), None, None, strict=True)
+        catalog = open_data(_draw(folder, drawn), None, None, strict=True)
     else:
         if seed is not None:
             raise FlawshotError("--seed: is for drawn data; leave it away with --data")
