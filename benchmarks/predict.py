@@ -3,7 +3,8 @@
     python benchmarks/predict.py [--regions 5000] [--few 500] [--rounds 3]
 
 Both sides run the same regions with the embedded encoder on the CPU, in turns, each in a process of its own; ratios
-count, not seconds. The pictures are 200 drawn ones of 256 px, linked under many names.
+count, not seconds. The pictures are 200 drawn ones of 256 px, linked under many names; their regions are drawn and not
+named, as what is to be predicted is.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Took(NamedTuple):
 
 
 def write_data(drawn: Path, out: Path, regions: int) -> int:
-    """Annotations and images linked under new names until there are enough regions; how many there are."""
+    """Regions without a name, and linked images, under new names until there are enough; how many there are."""
     found = copy = 0
     while found < regions:
         folder = out / f"{copy:04}"
@@ -45,9 +46,12 @@ def write_data(drawn: Path, out: Path, regions: int) -> int:
         for path in sorted(drawn.rglob("*.json")):
             if found >= regions:
                 break
-            (folder / path.name).hardlink_to(path)
+            document = json.loads(path.read_bytes())
+            for shape in document["shapes"]:
+                shape["label"] = "?"
+            (folder / path.name).write_text(json.dumps(document), encoding="utf-8")
             (folder / f"{path.stem}.png").hardlink_to(path.with_suffix(".png"))
-            groups = [shape["group_id"] for shape in json.loads(path.read_bytes())["shapes"]]
+            groups = [shape["group_id"] for shape in document["shapes"]]
             found += groups.count(None) + len(set(groups) - {None})
         copy += 1
     return found

@@ -63,6 +63,8 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
     """
     if not path.name:
         raise FlawshotError(f"{str(path)!r}: is no file's name")
+    if path.is_dir():
+        raise FlawshotError(f"{path}: is a folder; name a file")
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -112,3 +112,28 @@ def test_pictures_that_are_gone_are_said(place):
     assert done.returncode == 0
     assert "missing" in done.stderr
     assert "No images were at hand" in (place / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_file_named_twice_is_refused_before_anything_is_written(place):
+    """With --overwrite the page would take the place of the results that were just written, or of those it is of."""
+    done = run(
+        *("evaluate", place / "bank", place / "episodes", "--classifiers", "knn"),
+        *("--json", place / "both", "--report", place / "both", "--overwrite"),
+    )
+    assert "both: is named twice" in one_line(done)
+    assert not (place / "both").exists()
+    done = run("evaluate", place / "bank", place / "episodes", "--classifiers", "knn", "--json", place / "r.json")
+    assert done.returncode == 0, done.stderr
+    before = (place / "r.json").read_bytes()
+    for out in (place / "r.json", place / "." / "r.json"):
+        assert "r.json: is named twice" in one_line(run("report", place / "r.json", "--out", out, "--overwrite"))
+    assert (place / "r.json").read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_a_file_is_said_before_the_work(place):
+    (place / "folder").mkdir()
+    done = run(
+        *("evaluate", place / "bank", place / "episodes", "--classifiers", "knn"),
+        *("--report", place / "folder", "--overwrite"),
+    )
+    assert "folder: is a folder; name a file" in one_line(done)

@@ -336,3 +336,48 @@ def test_a_record_that_leads_out_of_the_data_is_refused(here, image):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(FlawshotError, match=r"wood/016.json: image: .* leaves the data folder"):
         learn(here)
+
+
+def review_of(here):
+    """A review that was filled with all predictions."""
+    folder = ReviewFolder(here / "named")
+    folder.fill(listed(here / "named", []), here / "parts", ["a", "b"], [])
+    return folder
+
+
+def test_what_was_saved_beside_the_copies_is_kept(here):
+    """``Save As`` under a name of one's own is nobody's to throw away, at the end or by the next review."""
+    folder = review_of(here)
+    mine = folder.place / "mine.json"
+    mine.write_text("{}")
+    copies = sorted(folder.place.glob("0*.json"))
+    shutil.copyfile(copies[0], folder.place / "00001-again.json")
+    folder.carry_back(last=True)
+    assert {path.name for path in folder.strange()} == {"mine.json", "00001-again.json"}
+    folder.close()
+    assert mine.read_text() == "{}"
+    again = ReviewFolder(here / "named")
+    with pytest.raises(FlawshotError, match=r"00001-again\.json: is no copy of a prediction; move it away"):
+        again.fill(listed(here / "named", []), here / "parts", ["a"], [])
+    again.close()
+
+
+def test_a_review_with_nothing_strange_leaves_no_folder(here):
+    folder = review_of(here)
+    folder.carry_back(last=True)
+    assert folder.strange() == []
+    folder.close()
+    assert not folder.place.exists()
+
+
+@pytest.mark.parametrize("shapes", [[1], [{}], [{"label": 3, "points": []}], [{"label": "a", "points": "x"}]])
+def test_a_copy_that_is_no_labelme_file_does_not_replace_the_prediction(here, shapes):
+    folder = review_of(here)
+    copy = min(folder.place.glob("0*.json"))
+    before = {path: path.read_bytes() for path in (here / "named").rglob("*.json")}
+    change(copy, lambda document: document.update(shapes=shapes))
+    with pytest.raises(FlawshotError, match="is no Labelme file"):
+        folder.carry_back(last=True)
+    folder.close()
+    assert copy.exists()
+    assert {path: path.read_bytes() for path in before} == before

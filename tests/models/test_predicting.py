@@ -218,6 +218,31 @@ def test_an_unfinished_run_of_another_request_is_not_mixed_in(model, data, tmp_p
     assert predict(model, data, tmp_path / "out").kept == 0
 
 
+def test_what_an_unfinished_run_of_other_data_left_does_not_come_along(model, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting, "REGIONS_AT_ONCE", 4)
+
+    def kill(done, total):
+        if done > total / 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        predict(model, data, tmp_path / "out", batch_size=6, progress=kill)
+    for path in sorted(data.rglob("*.json"))[:3]:
+        path.unlink()
+    report = predict(model, data, tmp_path / "out")
+    assert report.kept == 0
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.json")}
+    assert written == {path.relative_to(data).as_posix() for path in data.rglob("*.json")}
+
+
+def test_a_folder_in_the_way_that_is_no_unfinished_one_is_left_alone(model, data, tmp_path):
+    (tmp_path / ".out.unfinished").mkdir()
+    (tmp_path / ".out.unfinished" / "notes.txt").write_text("mine")
+    with pytest.raises(FlawshotError, match="is no unfinished folder of predictions; move it away"):
+        predict(model, data, tmp_path / "out")
+    assert (tmp_path / ".out.unfinished" / "notes.txt").read_text() == "mine"
+
+
 def test_an_image_that_cannot_be_read_is_left_out_and_said(model, data, tmp_path):
     broken, *_ = sorted(data.rglob("*.png"))
     broken.write_bytes(b"no image")

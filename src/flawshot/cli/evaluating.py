@@ -49,16 +49,19 @@ def evaluate(
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
     from flawshot.cli.console import print_json, progress_bar
-    from flawshot.cli.reporting import open_pictures, save_report, stamped
+    from flawshot.cli.reporting import check_apart, open_pictures, save_report, stamped
     from flawshot.cli.tables import print_results
     from flawshot.errors import FlawshotError
     from flawshot.evaluation import evaluate as run
     from flawshot.features import FeatureBank
 
-    if json not in {None, "-"} and Path(str(json)).exists() and not overwrite:
-        raise FlawshotError(f"{json}: exists; name another file, move it away, or add --overwrite")
-    if report is not None and report.exists() and not overwrite:
-        raise FlawshotError(f"{report}: exists; name another file, move it away, or add --overwrite")
+    places = [place for place in (None if json in {None, "-"} else Path(str(json)), report) if place is not None]
+    check_apart(places)
+    for place in places:
+        if place.is_dir():
+            raise FlawshotError(f"{place}: is a folder; name a file")
+        if place.exists() and not overwrite:
+            raise FlawshotError(f"{place}: exists; name another file, move it away, or add --overwrite")
     if data is not None and report is None:
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
     started, clock = datetime.now(UTC), time.perf_counter()

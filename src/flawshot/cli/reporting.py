@@ -12,7 +12,7 @@ import typer
 from flawshot.cli.options import GalleryOption, OverwriteOption
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from flawshot.catalog import Catalog
@@ -40,6 +40,7 @@ def report(
         raise FlawshotError("nothing to write: name a file with --out, --csv, --markdown or --latex")
     if data is not None and out is None:
         raise FlawshotError("--data: is for the page's gallery; name the page with --out FILE.html")
+    check_apart([place for place in (results, out, csv, markdown, latex) if place is not None])
     loaded = Results.load(results)
     pictures = None if data is None else open_pictures(data, {name for each in loaded.answers for name in each.ids})
     for path, make in ((csv, csv_table), (markdown, markdown_table), (latex, latex_table)):
@@ -47,6 +48,20 @@ def report(
             write_bytes(path, make(loaded).encode("utf-8", "backslashreplace"), overwrite=overwrite)
     if out is not None:
         save_report(loaded, out, pictures, overwrite=overwrite)
+
+
+def check_apart(places: Sequence[Path]) -> None:
+    """Refuse files of which one would be written over another.
+
+    Raises:
+        FlawshotError: If two of them are the same file.
+    """
+    from flawshot.errors import FlawshotError
+
+    resolved = [place.resolve() for place in places]
+    for place in resolved:
+        if resolved.count(place) > 1:
+            raise FlawshotError(f"{place}: is named twice; name another file for each")
 
 
 def open_pictures(data: Path, ids: Collection[str]) -> Catalog:

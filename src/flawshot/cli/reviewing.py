@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["labelme_command", "review", "why_not_started"]
 
 CARRIED_EVERY_SECONDS = 1.0
-LOG = "labelme.log"
 
 
 def review(
@@ -66,6 +65,8 @@ def review(
         say("tick all_confirmed to confirm all of a file, change a label to correct it")
         _run(labelme_command(folder.place), folder)
     finally:
+        for path in folder.strange():
+            say(f"{path}: was saved beside the copies; it is kept, and is no part of the predictions")
         folder.close()
     typer.echo(
         f"{out}: {len(folder.carried)} files changed" + (f"; flawshot learn MODEL {out}" if folder.carried else "")
@@ -94,10 +95,14 @@ def _print(files: Sequence[Listed], place: Path) -> None:
 def _run(command: Sequence[str], folder: ReviewFolder) -> None:
     """Start Labelme, carry back what is changed while it runs, and say why if it cannot start."""
     from flawshot.errors import FlawshotError
+    from flawshot.models.review_folder import LOG
 
     log = folder.place / LOG
     with log.open("wb") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL)  # noqa: S603
+        # Labelme holds the lock too: if this process is killed, nobody empties the folder under an open window.
+        process = subprocess.Popen(  # noqa: S603
+            command, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, pass_fds=folder.keep_lock()
+        )
         try:
             while True:
                 try:

@@ -64,7 +64,7 @@ class TinyRecord(Document):
 
 
 class TinyEncoder(OpenClipEncoder):
-    """flawshot-tiny: a RegNetX-002 at 96 px, 2.3 million parameters, trained on drawn surfaces with drawn flaws.
+    """flawshot-tiny: a RegNetX-002 at 96 px, 2.4 million parameters, trained on drawn surfaces with drawn flaws.
 
     Its weights come with the package; nothing is downloaded. ``docs/embedded-encoder.md`` says what it can and cannot
     do. It is no general CLIP: names of categories mean nothing to it beyond the flaws that it was drawn.

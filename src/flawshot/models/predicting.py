@@ -37,6 +37,7 @@ from flawshot.models.prediction_folder import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from flawshot.encoding import Encoded
@@ -126,8 +127,9 @@ def predict_catalog(
     unfinished = Unfinished(out, header, [span.annotation for span in spans])
     try:
         left = spans[unfinished.done :]
+        kept = _Kept(catalog.table, root)
         encoded = encode_rows(
-            catalog,
+            kept,
             [row for span in left for row in span.rows],
             model.encoder,
             model.scheme,
@@ -136,7 +138,7 @@ def predict_catalog(
             progress=progress,
         )
         for several in _gathered(left, encoded, strict=strict):
-            for answered, labelme in _answered(model, catalog, root, out, several):
+            for answered, labelme in _answered(model, kept, root, out, several):
                 unfinished.add(answered, labelme)
         report = _report(unfinished, out)
         if not report.regions:
@@ -196,6 +198,22 @@ def _header(model: Model, catalog: Catalog, root: Path, out: Path) -> Prediction
     )
 
 
+class _Kept(Catalog):
+    """A catalog that keeps instances it was asked for until they are taken: to make one costs what its answer does.
+
+    Attributes:
+        taken: Instances by row.
+    """
+
+    def __init__(self, table: pa.Table, root: Path) -> None:
+        super().__init__(table, root)
+        self.taken: dict[int, Instance] = {}
+
+    def __getitem__(self, index: int) -> Instance:
+        self.taken[index] = super().__getitem__(index)
+        return self.taken[index]
+
+
 class _Gathered(NamedTuple):
     """Some annotation files all of whose regions are encoded, or cannot be."""
 
@@ -246,7 +264,7 @@ def _parted(now: _Gathered) -> tuple[_Gathered, _Gathered]:
 
 
 def _answered(
-    model: Model, catalog: Catalog, root: Path, out: Path, several: _Gathered
+    model: Model, kept: _Kept, root: Path, out: Path, several: _Gathered
 ) -> Iterator[tuple[Answered, bytes | None]]:
     """What is said of each annotation file, and its Labelme file."""
     rows = sorted(several.features)
@@ -254,10 +272,8 @@ def _answered(
     if rows:
         predictions = model.judge(np.stack([several.features[row] for row in rows]).astype(np.float32))
         given = dict(zip(rows, predictions, strict=True))
-    first, last = several.spans[0].rows.start, several.spans[-1].rows.stop
-    instances = iter(Catalog(catalog.table.slice(first, last - first), root))
     for span in several.spans:
-        own = {row: next(instances) for row in span.rows}
+        own = {row: kept.taken.pop(row) for row in span.rows}
         answers = {row: _answer(own[row], given[row], model) for row in span.rows if row in given}
         missing = [row for row in span.rows if row not in given]
         left_out = None

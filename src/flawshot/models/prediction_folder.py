@@ -163,9 +163,13 @@ class Unfinished:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             place = self.folder / RECORD
+            if not place.exists() and any(self.folder.iterdir()):
+                raise FlawshotError(f"{self.folder}: is no unfinished folder of predictions; move it away")
             self._file = place.open("r+b" if place.is_file() else "w+b")
             lock(self._file, self.folder)
             self.done, end = self._there(header, annotations)
+            if not end:
+                self._clear()
             self._file.seek(end)
             self._file.truncate()
             if not end:
@@ -192,6 +196,16 @@ class Unfinished:
                 break
             done, end = done + 1, end + len(line)
         return done, end
+
+    def _clear(self) -> None:
+        """Throw away what another request left, but for the record, which is locked."""
+        for path in self.folder.iterdir():
+            if path.name == RECORD:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def add(self, answered: Answered, labelme: bytes | None) -> None:
         """Note one annotation file, the next one in order, and write its Labelme file, where there is one."""

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["FLAGS", "LABELS", "SHAPE_FLAGS", "Listed", "ReviewFolder", "carry_back_left", "listed", "review_place"]
 
 LABELS, FLAGS, SHAPE_FLAGS, STATE = "labels.txt", "flags.txt", "shape-flags.json", "review.json"
+LOG = "labelme.log"
+# What the review itself puts into its folder, beside copies and images.
+OWN = frozenset({".lock", LOG, LABELS, FLAGS, SHAPE_FLAGS, STATE})
+NUMBERED = re.compile(r"\d{5}-")
 REMEDY = "take what you need out of it by hand, then remove its folder"
 LETTERS = 60
 
@@ -260,8 +264,26 @@ class ReviewFolder:
         state = _State(format="flawshot-review", version=1, files=self._files)
         write_json(self.place / STATE, state.model_dump(mode="json"), overwrite=True)
 
+    def strange(self) -> list[Path]:
+        """Files that are no copies of predictions and nothing of the review's: what a person saved there."""
+        stems = {name.removesuffix(".json") for name in self._files}
+        found = []
+        for path in sorted(self.place.iterdir()):
+            own = path.name in OWN or path.name in self._files or (path.name[0] == "." and path.suffix == ".tmp")
+            # Without a state, making the folder was interrupted: what has a number is of that.
+            shown = path.suffix != ".json" and path.stem in stems
+            if not (own or shown or (not self._files and NUMBERED.match(path.name))):
+                found.append(path)
+        return found
+
+    def keep_lock(self) -> tuple[int, ...]:
+        """What a program that is started must inherit to hold the lock too, where there are such."""
+        return (self._lock.fileno(),) if os.name == "posix" else ()
+
     def _empty(self) -> None:
         try:
+            if others := self.strange():
+                raise FlawshotError(f"{others[0]}: is no copy of a prediction; move it away")
             for path in self.place.iterdir():
                 if path.name != ".lock":
                     path.unlink()
@@ -269,9 +291,10 @@ class ReviewFolder:
             raise FlawshotError(f"{self.place}: cannot be emptied ({one_line(error)}); remove it") from error
 
     def close(self) -> None:
-        """Let another process at it; take the folder away if all is carried back."""
+        """Let another process at it; take the folder away if all is carried back and nothing else was saved there."""
+        settled = self._settled and not self.strange()
         self._lock.close()
-        if self._settled:
+        if settled:
             shutil.rmtree(self.place, ignore_errors=True)
 
 
@@ -313,6 +336,11 @@ def _labelme_object(content: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(document, dict) or not isinstance(document.get("shapes"), list):
         return None
+    for shape in document["shapes"]:
+        if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
+            return None
+        if not isinstance(shape.get("points"), list):
+            return None
     return document
 
 

@@ -168,7 +168,9 @@ function filter() {
   });
   by("found").textContent = found + (found === 1 ? " answer, " : " answers, ") + wrong + " wrong (" + set.product + ", " + shots(set.shots) + ", " + set.classifiers[classifier] + ")";
   near.disconnect();
-  by("groups").replaceChildren(...numbered(groups).filter(([, rows]) => rows.length).map(([number, rows]) => {
+  const wrongOf = (rows) => rows.reduce((sum, row) => sum + !right(row), 0);
+  const filled = numbered(groups).filter(([, rows]) => rows.length).sort((a, b) => wrongOf(b[1]) - wrongOf(a[1]) || a[0] - b[0]);
+  by("groups").replaceChildren(...filled.map(([number, rows]) => {
     rows.sort((a, b) => right(a) - right(b) || sure[b] - sure[a]);
     return group(set, number, rows, rows.filter((row) => !right(row)).length, classifier);
   }));
