@@ -381,3 +381,16 @@ def test_a_copy_that_is_no_labelme_file_does_not_replace_the_prediction(here, sh
     folder.close()
     assert copy.exists()
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_new_fit_does_not_take_the_place_of_what_was_learned(here, bank):
+    change(here / "named/wood" / "016.json", relabel(other_than(here, "016.json")))
+    learn(here)
+    with pytest.raises(FlawshotError, match="has learned corrections, which a new fit would forget"):
+        fit_model(bank, here / "model", overwrite=True)
+    assert len(flawshot.load(here / "model").record.history) == 2
+
+
+def test_a_name_too_long_for_what_lies_beside_it_is_refused(tmp_path, bank):
+    with pytest.raises(FlawshotError, match="its name is too long"):
+        fit_model(bank, tmp_path / ("a" * 250))

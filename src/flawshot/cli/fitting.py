@@ -88,11 +88,12 @@ def fit(
     from flawshot.errors import FlawshotError
     from flawshot.features import FeatureBank
     from flawshot.models.fitting import fit_model, labelled, pick_classifier
-    from flawshot.models.model_folder import check_model_free
+    from flawshot.models.model_folder import check_model_free, check_nothing_learned
 
     if not 0 < coverage < 1:
         raise FlawshotError(f"--coverage {coverage:g}: must be a share above 0 and below 1, such as 0.9")
     check_model_free(out, overwrite=overwrite)
+    check_nothing_learned(out)
     estimator, _ = pick_classifier(classifier)
     if "device" in estimator.get_params():
         estimator.set_params(device=str(pick_device(device)))

@@ -20,7 +20,14 @@ from flawshot.models.accuracy import measure_accuracy, units_of
 from flawshot.models.calibration import calibrate
 from flawshot.models.leave_one_out import leave_one_out
 from flawshot.models.model import load
-from flawshot.models.model_folder import check_model_free, model_place, support_files, write_record, write_support
+from flawshot.models.model_folder import (
+    check_model_free,
+    check_nothing_learned,
+    model_place,
+    support_files,
+    write_record,
+    write_support,
+)
 from flawshot.models.record import ClassifierRecord, ModelRecord, Step
 
 if TYPE_CHECKING:
@@ -100,6 +107,7 @@ def fit_model(
     """
     out = Path(out)
     check_model_free(out, overwrite=overwrite)
+    check_nothing_learned(out)
     estimator, name = pick_classifier(classifier)
     own = labelled(bank.catalog, product, bank.path)
     taken = Taken(own, bank, own.column("id"), groups or {}, "fit", str(bank.path) if source is None else source)

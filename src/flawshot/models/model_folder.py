@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ __all__ = [
     "RECORD",
     "SUPPORT",
     "check_model_free",
+    "check_nothing_learned",
     "model_place",
     "read_model",
     "support_files",
@@ -35,6 +37,8 @@ __all__ = [
 ]
 
 RECORD, SUPPORT = "model.json", "support"
+# Of a model's name, bytes.
+LONGEST = 200
 
 
 def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
@@ -87,6 +91,7 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
     Raises:
         FlawshotError: If it is.
     """
+    _check_name(path)
     try:
         there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else None
         if there is None and not path.exists():
@@ -105,6 +110,23 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
         for entry in (path / SUPPORT).iterdir():
             if entry.name not in record.files:
                 raise FlawshotError(f"{path}: holds {SUPPORT}/{entry.name}, which is no part of it; move it away")
+
+
+def _check_name(path: Path) -> None:
+    if len(os.fsencode(path.name)) > LONGEST:  # folders beside it have longer names
+        raise FlawshotError(f"{path}: its name is too long; take one of at most {LONGEST} bytes")
+
+
+def check_nothing_learned(path: Path) -> None:
+    """Refuse to replace a model that has learned what a new fit would not know.
+
+    Raises:
+        FlawshotError: If there is a model with learned examples.
+    """
+    if (path / RECORD).is_file() and any(step.how == "learn" for step in read_model(path)[0].history):
+        raise FlawshotError(
+            f"{path}: has learned corrections, which a new fit would forget; name another --out, or move it away"
+        )
 
 
 @contextmanager
