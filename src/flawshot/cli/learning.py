@@ -49,7 +49,7 @@ def learn(
 ) -> None:
     """Take in what you corrected or confirmed as further examples; says what that changed."""
     from flawshot.cli.console import progress_bar, say
-    from flawshot.cli.sampling import read_groups
+    from flawshot.cli.options import read_groups
     from flawshot.models.learning import learn_corrections
     from flawshot.models.model import load
 
