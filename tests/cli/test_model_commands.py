@@ -8,32 +8,11 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 import flawshot
+from commands import refuse, succeed
 from flawshot import FlawshotError
-from flawshot.cli import app
 from flawshot.models.prediction_folder import read_predictions
-
-
-def run(*arguments):
-    result = CliRunner().invoke(app, [*map(str, arguments)])
-    if isinstance(result.exception, Exception) and not isinstance(result.exception, FlawshotError):
-        raise result.exception
-    return result
-
-
-def succeed(*arguments):
-    result = run(*arguments)
-    assert result.exit_code == 0, (result.output, result.exception)
-    return result
-
-
-def refuse(*arguments):
-    result = run(*arguments)
-    assert isinstance(result.exception, FlawshotError), result.output
-    assert "\n" not in str(result.exception)
-    return str(result.exception)
 
 
 @pytest.fixture(scope="module")

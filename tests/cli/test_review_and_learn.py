@@ -11,35 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import flawshot
+from commands import refuse, succeed
 from flawshot import FlawshotError
-from flawshot.cli import app
 from flawshot.cli.reviewing import labelme_command, why_not_started
 from flawshot.models.review_folder import ReviewFolder, listed
 
 HANDS = Path(__file__).parent / "drive_labelme"
-
-
-def run(*arguments):
-    result = CliRunner().invoke(app, [*map(str, arguments)])
-    if isinstance(result.exception, Exception) and not isinstance(result.exception, FlawshotError):
-        raise result.exception
-    return result
-
-
-def succeed(*arguments):
-    result = run(*arguments)
-    assert result.exit_code == 0, (result.output, result.exception)
-    return result
-
-
-def refuse(*arguments):
-    result = run(*arguments)
-    assert isinstance(result.exception, FlawshotError), result.output
-    assert "\n" not in str(result.exception)
-    return str(result.exception)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,28 @@
+"""Commands run in this process: what they say, and the one line with which they refuse."""
+
+from __future__ import annotations
+
+from typer.testing import CliRunner
+
+from flawshot import FlawshotError
+from flawshot.cli import app
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    if isinstance(result.exception, Exception) and not isinstance(result.exception, FlawshotError):
+        raise result.exception
+    return result
+
+
+def succeed(*arguments):
+    result = run(*arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result
+
+
+def refuse(*arguments):
+    result = run(*arguments)
+    assert isinstance(result.exception, FlawshotError), result.output
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
