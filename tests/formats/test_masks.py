@@ -83,14 +83,14 @@ def test_what_lacks_its_other_half_or_does_not_fit_is_said(tmp_path):
     write(tmp_path / "src/a/b", "whole", mask)
     Image.new("L", (3, 3)).save(tmp_path / "src/astray.bmp")
     found = import_masks(tmp_path / "src", tmp_path / "out")
-    assert found.images == 1
+    assert found.images == 2
+    assert (tmp_path / "out/src/a/b/whole.json").is_file()
     assert sorted(str(problem).split(" (")[0] for problem in found.problems) == [
         "a/broken-image.jpg: broken-image.jpg: the image cannot be decoded",
         "a/broken.jpg: broken.png: the mask cannot be decoded",
         "a/misfit.jpg: misfit.png: is 6 x 5 px, its image 8 x 7 px",
         "a/no-image.png: is a mask without its image",
         "a/no-mask.jpg: has no mask no-mask.png beside it",
-        "a/whole.jpg: would be written where a/b/whole.jpg is; rename one",
         "astray.bmp: fits neither pattern of '{category}/**/{name} | {category}/**/{name}', and is left out",
     ]
     with pytest.raises(FlawshotError, match=r"^astray.bmp: fits neither pattern"):

@@ -126,9 +126,7 @@ THEFT = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
         "<html/>",
         b"\xff\xfe\x00",
         '<?xml version="1.0" encoding="no-such"?><annotation/>',
-        voc(element(), filename="../../x.jpg"),
-        voc(element(), filename="/etc/x.jpg"),
-        voc(element(), filename="..\\x.jpg"),
+        voc(element(), filename=".x.jpg"),
     ],
 )
 def test_hostile_and_foreign_files_are_said_in_one_line_and_the_rest_is_read(source, tmp_path, text):
@@ -186,3 +184,58 @@ def test_a_folder_without_any_is_one_line(tmp_path):
         import_voc(tmp_path, tmp_path / "out")
     with pytest.raises(FlawshotError, match=r"nothing\.xml: holds no .* cannot be read"):
         import_voc(tmp_path / "nothing.xml", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["../../x.jpg", "..\\x.jpg", "{outside}/x.jpg"])
+def test_paths_that_lead_out_of_the_folder_reach_nothing_there(source, tmp_path, name):
+    Image.new("L", (40, 30)).save(tmp_path / "x.jpg")
+    src = source({"a.xml": voc(element(), filename=name.format(outside=tmp_path))})
+    found = import_voc(src, tmp_path / "out")
+    assert (found.images, [problem.kind for problem in found.missing]) == (0, ["missing-image"])
+    assert read_labelme(tmp_path / "out/src/a.json").image_path == "x.jpg"
+
+
+@pytest.mark.parametrize(
+    ("filename", "image"),
+    [
+        ("a.jpg", "a.jpg"),
+        ("a.jpg", "a.png"),
+        ("a", "a.jpg"),
+        ("a.JPG", "a.jpg"),
+        ("a.jpg", "A.JPEG"),
+        ("", "a.bmp"),
+        ("old name.jpg", "a.jpg"),
+        ("/home/me/a.jpg", "a.jpg"),
+        ("other.tif", "a.TIF"),
+        ("caf\u00e9.jpg", "cafe\u0301.jpg"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["JPEGImages", "images", "pictures/line 3"])
+def test_the_image_called_as_the_annotation_or_as_it_says_is_found(source, tmp_path, filename, image, folder):
+    src = source({"Annotations/a.xml": voc(element(), filename=filename)})
+    (src / folder).mkdir(parents=True)
+    Image.new("L", (40, 30)).save(src / folder / image)
+    found = import_voc(src, tmp_path / "out")
+    assert (found.images, found.missing) == (1, ())
+    written = tmp_path / "out/src/a.json"
+    assert read_labelme(written).image_path == image
+    assert written.with_name(image).is_file()
+
+
+def test_where_all_name_one_image_each_gets_its_own(source, tmp_path):
+    src = source({f"Annotations/p{n}.xml": voc(element(), filename="p0.jpg") for n in range(3)})
+    (src / "JPEGImages").mkdir()
+    for n in range(2):
+        Image.new("L", (40, 30)).save(src / f"JPEGImages/p{n}.jpg")
+    found = import_voc(src, tmp_path / "out")
+    paths = [read_labelme(tmp_path / f"out/src/p{n}.json").image_path for n in range(3)]
+    assert paths == ["p0.jpg", "p1.jpg", "p0.jpg"]
+    assert [(problem.file, problem.kind) for problem in found.problems] == [("Annotations/p1.xml", "renamed-image")]
+
+
+def test_a_mask_called_as_the_image_is_not_taken_for_it(source, tmp_path):
+    src = source({"Annotations/a.xml": voc(element(), filename="a.jpg")})
+    (src / "SegmentationClass").mkdir()
+    Image.new("L", (40, 30)).save(src / "SegmentationClass/a.png")
+    found = import_voc(src, tmp_path / "out")
+    assert (found.images, len(found.missing)) == (0, 1)

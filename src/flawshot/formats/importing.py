@@ -50,6 +50,8 @@ class Imported(NamedTuple):
         images: Images copied beside them.
         instances: Instances in the files.
         problems: What was left out, or is odd.
+        missing: Images that were not found, a warning each; they are not among the problems.
+        useless: Annotation files of which not one annotation could be used, though there are some.
     """
 
     products: tuple[str, ...]
@@ -57,6 +59,8 @@ class Imported(NamedTuple):
     images: int
     instances: int
     problems: tuple[Problem, ...]
+    missing: tuple[Problem, ...] = ()
+    useless: tuple[str, ...] = ()
 
 
 def file_path(text: str, field: str) -> PurePosixPath:
@@ -168,6 +172,8 @@ class LabelmeFolder:
 
     Attributes:
         problems: What was left out, or is odd; imports add their own.
+        missing: Images that were not found.
+        useless: Annotation files of which nothing could be used; imports add them.
     """
 
     def __init__(self, out: Path, *, overwrite: bool) -> None:
@@ -178,6 +184,8 @@ class LabelmeFolder:
             overwrite: Whether files there with other content may be replaced.
         """
         self.problems: list[Problem] = []
+        self.missing: list[Problem] = []
+        self.useless: list[str] = []
         self._out, self._overwrite = out, overwrite
         self._taken: dict[str, str] = {}
         self._files: dict[str, str] = {}  # images too, and whose they are
@@ -219,12 +227,20 @@ class LabelmeFolder:
         write_labelme(file, target, overwrite=self._overwrite)
         self._products.add(path.parts[0])
         self._instances += count_instances(file)
-        if image is not None and not copied:
+        if image is None:
+            message = f"the image {file.image_path} is not found; say where it is with --images"
+            self.missing.append(Problem(where, "missing-image", message, "warning"))
+        elif not copied:
             self.problems.append(Problem(where, "file-name", f"the image {image.name} is called as annotations are"))
-        elif image is not None:
+        else:
             beside = target.with_name(file.image_path)
             write_with(beside, partial(shutil.copyfile, image), overwrite=self._overwrite)
             self._images += 1
+
+    @property
+    def instances(self) -> int:
+        """Instances in the files that were written."""
+        return self._instances
 
     def done(self, source: Path) -> Imported:
         """What was written.
@@ -236,7 +252,13 @@ class LabelmeFolder:
             first = f"; the first problem: {self.problems[0]}" if self.problems else ""
             raise FlawshotError(f"{source}: holds no annotation that can be used{first}")
         return Imported(
-            tuple(sorted(self._products)), len(self._taken), self._images, self._instances, tuple(self.problems)
+            tuple(sorted(self._products)),
+            len(self._taken),
+            self._images,
+            self._instances,
+            tuple(self.problems),
+            tuple(self.missing),
+            tuple(self.useless),
         )
 
 

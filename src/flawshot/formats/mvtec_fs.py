@@ -18,7 +18,8 @@ from pyarrow import csv
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
-from flawshot.formats.importing import first_file
+from flawshot.formats.image_finder import ImageFinder
+from flawshot.formats.importing import check_images
 from flawshot.formats.labelme import LabelmeFile, parse_labelme, write_labelme
 from flawshot.formats.tree_files import LINK_OUT, lies_within
 
@@ -133,20 +134,25 @@ def import_mvtec_fs(
     source: Path,
     out: Path,
     *,
+    images: Path | None = None,
     overwrite: bool = False,
     problems: list[Problem] | None = None,
+    missing: list[Problem] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[int, int]:
     """Write MVTec-FS as a folder of Labelme files.
 
-    Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``), they are copied beside their files;
-    links out of it are not followed. The tables are read twice: nothing is written where a row is bad.
+    Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``, else by their names), they are copied
+    beside their files; links out of it are not followed. The tables are read twice: nothing is written where
+    a row is bad.
 
     Args:
         source: The folder that holds ``CONFIG``.
         out: Where ``<product>/{training,testing}/<folder>/<name>.json`` goes.
+        images: Where the images are looked for first.
         overwrite: Whether files there with other content may be replaced.
-        problems: Images behind links out of the source are added here.
+        problems: Images behind links out of the source, and those found under another name, are added here.
+        missing: Images that are not found are added here, a warning each.
         progress: Called with the annotation files written and their number.
 
     Returns:
@@ -155,18 +161,26 @@ def import_mvtec_fs(
     Raises:
         FlawshotError: If the source is not MVTec-FS, or a file there has other content already.
     """
+    check_images(images)
     written = found = 0
     problems = [] if problems is None else problems
     total = sum(1 for _ in read_mvtec_fs(source))
+    named = [] if images is None else [images]
+    homes = [home / below for home in (*named, source) for below in ("image", "")]
+    finder = ImageFinder([*named, source], problems, beyond=out)
     for path, annotation in read_mvtec_fs(source):
         target = out / path
         image = PurePosixPath(path).with_name(annotation.image_path)
-        write_labelme(replace(annotation, image_path=image.name), target, overwrite=overwrite)
+        original = finder.find(str(image), homes, path)
+        name = image.name if original is None else original.name
+        write_labelme(replace(annotation, image_path=name), target, overwrite=overwrite)
         written += 1
-        original = first_file((source / "image" / image, source / image), [source], problems)
         if original is not None:
-            write_with(target.with_name(image.name), partial(shutil.copyfile, original), overwrite=overwrite)
+            write_with(target.with_name(name), partial(shutil.copyfile, original), overwrite=overwrite)
             found += 1
+        elif missing is not None:
+            message = f"the image {name} is not found; say where it is with --images"
+            missing.append(Problem(path, "missing-image", message, "warning"))
         if progress is not None:
             progress(written, total)
     return written, found

@@ -11,15 +11,8 @@ from defusedxml import ElementTree
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
-from flawshot.formats.importing import (
-    Imported,
-    begin_import,
-    box_corners,
-    file_path,
-    first_file,
-    product_folder,
-    split_and_rest,
-)
+from flawshot.formats.image_finder import ImageFinder, inside_paths
+from flawshot.formats.importing import Imported, begin_import, box_corners, file_path, product_folder, split_and_rest
 from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
 from flawshot.formats.tree_files import LINK_OUT, lies_within
 
@@ -48,8 +41,9 @@ def import_voc(
     Split and product are the folders that a file lies in (``Annotations`` aside); where no folder is a split's,
     ``ImageSets/Main/{train,val,test}.txt`` say it, and where no folder is left, the product is called as the source.
     VOC counts pixels from 1, and its boxes include their last pixel: 1 to 3 are the pixels 0, 1 and 2. ``truncated``,
-    ``difficult`` and ``occluded`` become flags. An image is looked for beside its file and in ``JPEGImages`` and
-    ``images`` beside ``Annotations``; it is copied beside the Labelme file.
+    ``difficult`` and ``occluded`` become flags. An image is looked for beside its file, in ``JPEGImages`` and
+    ``images`` beside ``Annotations``, and below the folders that the user named: called as the annotation file, else as
+    that says, else the same with another suffix. It is copied beside the Labelme file.
 
     Args:
         source: A folder with .xml files, or one .xml file.
@@ -62,6 +56,9 @@ def import_voc(
         FlawshotError: If there is no usable VOC file, or a file at ``out`` has other content already.
     """
     root, names, folder = begin_import(source, ".xml", out, images=images, overwrite=overwrite)
+    roots = ([] if images is None else [images]) + ([root] if source.is_dir() else [])
+    finder = ImageFinder(roots, folder.problems, beyond=out)
+    objects = 0
     lists: dict[Path, dict[str, str]] = {}
     for number, place in enumerate(names, start=1):
         if progress is not None:
@@ -69,9 +66,11 @@ def import_voc(
         path, name = root / place, PurePosixPath(place)
         try:
             tree = _tree(path)
-            image = file_path(_text(tree, "filename") or f"{path.stem}.jpg", "filename")
-            original = _find(path, root, image, images, folder.problems)
-            file = _annotation(tree, image.name, original, name.as_posix(), folder.problems)
+            objects += len(tree.findall("object"))
+            named = _text(tree, "filename") or _text(tree, "path")
+            original = finder.find(named, _homes(path, images), name.as_posix(), own=path.stem)
+            image = _image_name(named, path.stem) if original is None else original.name
+            file = _annotation(tree, image, original, name.as_posix(), folder.problems)
             split, inner = split_and_rest(name.parts[:-1])
             inner = [part for part in inner if part.lower() not in PLAIN_FOLDERS]
             product = product_folder(inner[0] if inner else root.resolve().name)
@@ -85,18 +84,25 @@ def import_voc(
                 lists[home] = _listed(home, root, folder.problems)
             split = lists[home].get(stem)
         folder.add([product, split, *inner[1:]], stem, file, original, name.as_posix())
+    if objects and not folder.instances:
+        folder.useless.append(str(source))
     return folder.done(source)
 
 
-def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None, problems: list[Problem]) -> Path | None:
-    """The image of an annotation file."""
+def _homes(path: Path, images: Path | None) -> list[Path]:
+    """Where the image of an annotation file is expected."""
     homes = [path.parent] if images is None else [images, path.parent]
-    roots = [root, *homes]
     if path.parent.name.lower() in PLAIN_FOLDERS:
-        roots.append(path.parent.parent)
         homes += [path.parent.parent / name for name in ("JPEGImages", "images", "")]
-    names = dict.fromkeys((str(image), image.name))
-    return first_file((home / name for home in homes for name in names), roots, problems)
+    return homes
+
+
+def _image_name(named: str, stem: str) -> str:
+    """What an image that is not at hand is called."""
+    path = inside_paths([named or f"{stem}.jpg"], "filename").popitem()[1]
+    if isinstance(path, FlawshotError):
+        raise path
+    return path.name
 
 
 def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]:
