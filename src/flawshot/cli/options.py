@@ -28,6 +28,9 @@ __all__ = [
     "whole_numbers",
 ]
 
+# What ends so is a table, or is told to be saved as one, and no regular expression.
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods")
+
 DataArgument = Annotated[
     Path, typer.Argument(metavar="DATA", help="A folder of Labelme JSON files with their images, or a catalog.parquet.")
 ]
@@ -98,9 +101,16 @@ def read_groups(group: str, catalog: Catalog) -> dict[str, str]:
     from flawshot.episodes import groups_from_csv, groups_from_regex
 
     images = catalog.column("image")
-    if group.lower().endswith(".csv"):
+    if group.lower().endswith(TABLE_SUFFIXES) or _is_file(group):
         return groups_from_csv(Path(group), images)
     return groups_from_regex(group, images)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a name that the file system cannot have
+        return False
 
 
 def whole_numbers(text: str, option: str) -> list[int]:

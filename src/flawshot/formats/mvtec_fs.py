@@ -5,6 +5,7 @@ MVTec-FS is the data set of MVREC (AAAI 2025, arXiv 2412.16897), annotated on th
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import csv
 
+from flawshot.delimited import delimited_texts
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
 from flawshot.formats.image_finder import ImageFinder
@@ -81,9 +83,11 @@ def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
+    text = delimited_texts(path, [column.casefold() for column in COLUMNS])[0]
     texts = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), include_columns=list(COLUMNS))
+    apart = csv.ParseOptions(delimiter=text.separator, newlines_in_values=True)
     try:
-        table = csv.read_csv(path, convert_options=texts)
+        table = csv.read_csv(io.BytesIO(text.text.encode()), parse_options=apart, convert_options=texts)
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         raise FlawshotError(f"{path}: cannot be read as MVTec-FS's table ({one_line(error)})") from error
     for number, row in enumerate(table.to_pylist(), start=2):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
-from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line
+from flawshot.delimited import delimited_texts, read_rows
+from flawshot.errors import Problem
 from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree, target
 from flawshot.formats.tree_files import LINK_OUT, lies_within
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["with_visa_labels"]
 
+COLUMNS = ("image", "label", "mask")
 TABLE = "image_anno.csv"
 FOLDER = "Data/"
 
@@ -80,15 +80,8 @@ def _labels(path: Path, name: str, source: Path, problems: list[Problem]) -> dic
     if not lies_within(path, source):
         problems.append(Problem(name, *LINK_OUT))
         return {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened)
-            for column in ("image", "label", "mask"):
-                if column not in (reader.fieldnames or ()):
-                    raise FlawshotError(f"{path}: {column}: is not among its columns; they must be image, label, mask")
-            rows = [(row["image"] or "", row["label"] or "") for row in reader if row["mask"]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FlawshotError(f"{path}: cannot be read as a table ({one_line(error)})") from error
+    table = delimited_texts(path, COLUMNS)[0]
+    rows = [(row["image"], row["label"]) for _, row in read_rows(table, path) if row["mask"]]
     return {_parted(image)[1]: label for image, label in rows}
 
 
