@@ -6,6 +6,7 @@ import base64
 import binascii
 import io
 import json
+import math
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -43,6 +44,10 @@ POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
     "points": (1, None),
     "mask": (2, 2),
 }
+# Shapes of four corners that X-AnyLabeling draws and Labelme does not know; they are read as polygons.
+FOUR_CORNERS = frozenset({"quadrilateral", "rotation"})
+# How far, in px, the corners of a rectangle may lie from its box.
+SLANT = 0.01
 # Drawing takes time and memory by a shape's extent, so what no image reaches is refused when it is read.
 MAX_COORDINATE = 200_000.0
 MAX_PIXELS = 2**28
@@ -223,23 +228,23 @@ def _shape(index: int, raw: Any) -> Shape:
         raise _ShapeError("label", "label must be text" if "label" in raw else "label is missing")
     if shape_type is None:  # labelme 3 knew polygons only
         shape_type = "polygon"
-    if not isinstance(shape_type, str) or shape_type not in SHAPE_TYPES:
-        known = ", ".join(POINT_COUNTS)
-        raise _ShapeError("shape-type", f"shape_type {shape_type!r} is not known; it must be one of {known}")
-    shape_type = cast("ShapeType", shape_type)
+    if not isinstance(shape_type, str) or shape_type not in SHAPE_TYPES | FOUR_CORNERS:
+        known = ", ".join([*POINT_COUNTS, *sorted(FOUR_CORNERS)])
+        raise _ShapeError("shape-type", f"shape_type {str(shape_type)[:60]!r} is not known; it must be one of {known}")
     group_id = raw.get("group_id")
     if group_id is not None and (not isinstance(group_id, int) or abs(group_id) >= 2**63):
-        raise _ShapeError("group-id", f"group_id must be a whole number or null, not {group_id!r}")
+        raise _ShapeError("group-id", f"group_id must be a whole number or null, not {str(group_id)[:60]!r}")
     flags, description = raw.get("flags"), raw.get("description")
     if flags is not None and not (isinstance(flags, dict) and all(isinstance(value, bool) for value in flags.values())):
         raise _ShapeError("flags", "flags must be an object of true and false")
     if description is not None and not isinstance(description, str):
         raise _ShapeError("description", "description must be text")
-    points = _points(raw.get("points"), shape_type)
+    points = _points(raw.get("points"))
+    drawn, points = _as_labelme(shape_type, points)
     shape = Shape(
         index=index,
         label=label,
-        shape_type=shape_type,
+        shape_type=drawn,
         points=points,
         group_id=None if group_id is None else int(group_id),
         flags=flags or {},
@@ -247,32 +252,57 @@ def _shape(index: int, raw: Any) -> Shape:
         mask_png=_mask_png(raw.get("mask")),
         other={key: value for key, value in raw.items() if key not in SHAPE_KEYS},
     )
-    if shape_type == "mask":
+    if drawn == "mask":
         _check_mask(shape)
     return shape
 
 
-def _points(raw: Any, shape_type: ShapeType) -> NDArray[np.float64]:
+def _points(raw: Any) -> NDArray[np.float64]:
     if not isinstance(raw, list) or not raw:
         raise _ShapeError("points", "points must be a list of [x, y]")
-    try:
-        array = np.array(raw)
-    except ValueError:
-        array = np.array(None)
-    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iuf":
+    # Looked at one by one: numpy would make one long text's length of memory for each of them.
+    if not all(map(_is_pair, raw)):
         raise _ShapeError("points", "points must be a list of [x, y], two numbers each")
-    points = array.astype(np.float64)
-    if not np.isfinite(points).all():
-        bad = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
-        raise _ShapeError("points", f"point {bad} is not finite: {raw[bad]}")
-    if np.abs(points).max() > MAX_COORDINATE:
-        bad = int(np.abs(points).max(axis=1).argmax())
-        raise _ShapeError("points", f"point {bad} lies further out than any image: {raw[bad]}")
-    least, most = POINT_COUNTS[shape_type]
+    far = next((place for place, (x, y) in enumerate(raw) if not _is_near(x) or not _is_near(y)), None)
+    if far is not None:
+        shown = f"[{str(raw[far][0])[:20]}, {str(raw[far][1])[:20]}]"
+        finite = all(isinstance(value, int) or math.isfinite(value) for value in raw[far])
+        why = "lies further out than any image" if finite else "is not finite"
+        raise _ShapeError("points", f"point {far} {why}: {shown}")
+    return np.array(raw, dtype=np.float64)
+
+
+def _is_pair(point: object) -> bool:
+    return isinstance(point, list) and len(point) == 2 and all(type(value) in {int, float} for value in point)
+
+
+def _is_near(value: float) -> bool:
+    return -MAX_COORDINATE <= value <= MAX_COORDINATE
+
+
+def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType, NDArray[np.float64]]:
+    """A shape as Labelme has it: what X-AnyLabeling writes with four corners becomes a rectangle or a polygon."""
+    if shape_type in FOUR_CORNERS:
+        if len(points) != 4:
+            raise _ShapeError("point-count", f"a {shape_type} has 4 points, not {len(points)}")
+        return "polygon", points
+    if shape_type == "rectangle" and len(points) == 5 and (points[0] == points[4]).all():
+        points = points[:4]
+    if shape_type == "rectangle" and len(points) == 4:
+        low, high = points.min(axis=0), points.max(axis=0)
+        upper = points > (low + high) / 2
+        near = np.abs(points - np.where(upper, high, low)) <= SLANT
+        # Round a box, each step goes along one side.
+        steps = (upper != np.roll(upper, 1, axis=0)).sum(axis=1)
+        if near.all() and ((steps == 1).all() or (high - low).min() <= SLANT):
+            return "rectangle", np.array([low, high])
+        return "polygon", points
+    known = cast("ShapeType", shape_type)
+    least, most = POINT_COUNTS[known]
     if len(points) < least or (most is not None and len(points) > most):
         wanted = f"{least} point{'s' if least > 1 else ''}" if most else f"at least {least} points"
         raise _ShapeError("point-count", f"a {shape_type} has {wanted}, not {len(points)}")
-    return points
+    return known, points
 
 
 def _from_base64(text: str) -> bytes:
