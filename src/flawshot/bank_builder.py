@@ -19,6 +19,7 @@ from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, check_only_bank, write_blocks
 from flawshot.files import Document, lock, read_document, write_json
+from flawshot.formats.embedded import embeds_image
 from flawshot.text_bank import encode_categories
 
 if TYPE_CHECKING:
@@ -160,16 +161,15 @@ def encode_catalog(
 
 
 def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
-    """Size and modification time of every image's file; of its annotation where the image is embedded there."""
+    """Size and modification time of every image's file; of its annotation first, where that embeds an image."""
     stamps: dict[str, list[int] | None] = {}
     for image, annotation in zip(catalog.column("image"), catalog.column("annotation"), strict=True):
         if image not in stamps:
-            stamps[image] = None
-            for name in (image, annotation):
-                if catalog.root is not None and (catalog.root / name).is_file():
-                    status = (catalog.root / name).stat()
-                    stamps[image] = [status.st_size, status.st_mtime_ns]
-                    break
+            places = [] if catalog.root is None else [catalog.root / image]
+            if catalog.root is not None and embeds_image(catalog.root / annotation):
+                places.insert(0, catalog.root / annotation)  # the image beside it counts where that cannot be read
+            there = [place.stat() for place in places if place.is_file()]
+            stamps[image] = [part for status in there for part in (status.st_size, status.st_mtime_ns)] or None
     return stamps
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pyarrow as pa
 from flawshot.catalog_table import SCHEMA, row_of
 from flawshot.data_folder import find_image
 from flawshot.errors import AnnotationError, Problem
-from flawshot.formats.labelme import image_size, parse_labelme
+from flawshot.formats.embedded import embedded_image, image_size
+from flawshot.formats.labelme import parse_labelme
+from flawshot.images import under_pixel_limit
 from flawshot.instances import instances_of
 from flawshot.parallel import cores, in_order
 
@@ -63,6 +66,13 @@ class CatalogBuilder:
             message = "imageHeight and imageWidth are missing, and no image tells them"
             self._problems.append(Problem(path, "image-size", message))
             return
+        stated = (file.image_height, file.image_width)
+        if None not in stated and stated != size:
+            message = (
+                f"imageWidth, imageHeight: {stated[1]} x {stated[0]} px, but the embedded image has "
+                f"{size[1]} x {size[0]} px, which count"
+            )
+            self._problems.append(Problem(path, "embedded-image", message, "warning"))
         product, split = place
         instances = instances_of(file, path, self._problems, image=image, size=size, product=product, split=split)
         self._rows += [row_of(instance) for instance in instances]
@@ -108,7 +118,7 @@ def build_table(
     chunks = [paths[start : start + FILES_AT_ONCE] for start in range(0, len(paths), FILES_AT_ONCE)]
     tables, done = [SCHEMA.empty_table()], 0
     tasks = [(root, chunk, layout) for chunk in chunks]
-    with closing(in_order(_read_chunk, tasks, workers if len(chunks) > 1 else 1)) as read:
+    with closing(in_order(under_pixel_limit(_read_chunk), tasks, workers if len(chunks) > 1 else 1)) as read:
         for chunk, (table, found) in zip(chunks, read, strict=True):
             problems += found
             if strict:
@@ -117,7 +127,34 @@ def build_table(
             done += len(chunk)
             if progress is not None:
                 progress(done, len(paths))
-    return pa.concat_tables(tables).combine_chunks()
+    return _apart(pa.concat_tables(tables).combine_chunks(), root, problems)
+
+
+def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
+    """The table, with a name of its own for every embedded image that another annotation calls alike.
+
+    Programs that embed images call all of them the same; an image's name is what keeps support and query apart.
+    """
+    images, annotations = (table.column(name).to_pylist() for name in ("image", "annotation"))
+    owners: dict[str, list[str]] = {}
+    for image, annotation in dict.fromkeys(zip(images, annotations, strict=True)):
+        owners.setdefault(image, []).append(annotation)
+    renamed: dict[tuple[str, str], str] = {}
+    for image, several in owners.items():
+        first = None if len(several) < 2 else embedded_image(root / several[0])
+        for annotation in several[1:]:
+            own = embedded_image(root / annotation)
+            if own is not None and own != first:
+                name = str(PurePosixPath(annotation).with_suffix(PurePosixPath(image).suffix))
+                renamed[image, annotation] = (
+                    name if name not in owners else f"{annotation}{PurePosixPath(image).suffix}"
+                )
+                message = f"embeds another image than {several[0]}, though imagePath is the same; it counts as another"
+                problems.append(Problem(annotation, "embedded-image", message, "warning"))
+    if not renamed:
+        return table
+    names = [renamed.get(pair, pair[0]) for pair in zip(images, annotations, strict=True)]
+    return table.set_column(table.schema.get_field_index("image"), table.schema.field("image"), pa.array(names))
 
 
 def stop_at_error(problems: Sequence[Problem]) -> None:

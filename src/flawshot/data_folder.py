@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from flawshot.errors import Problem
-from flawshot.formats.labelme import embedded_size
+from flawshot.formats.embedded import embedded_image, embedded_size, embedded_suffix
+from flawshot.images import ImageError
 
 if TYPE_CHECKING:
     from flawshot.formats.labelme import LabelmeFile
 
-__all__ = ["LEAVES", "annotation_files", "find_image"]
+__all__ = ["LEAVES", "annotation_files", "find_image", "image_source"]
 
 # A path that leaves the data folder, here or on another machine: absolute, on a drive, by .. or by Windows' separators.
 LEAVES = r"^/|^.:|\\|(^|/)\.\.(/|$)"
@@ -58,9 +59,16 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
 
 
 def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[Problem]) -> str:
-    """The image's path relative to the root; a problem is added where no image lies there."""
-    beside = path.rpartition("/")[0]
+    """The image's path relative to the root.
+
+    An embedded image that can be read is the annotation's image, whatever lies beside it; its path then only says what
+    to call it. A problem is added where there is neither that nor a file.
+    """
+    beside, _, own = path.rpartition("/")
+    embedded = embedded_size(file)
     given = file.image_path
+    if embedded is not None and PureWindowsPath(given).suffix.lower() in {"", ".json"}:
+        given = f"{PurePosixPath(own).stem}{embedded_suffix(file)}"
     name = PureWindowsPath(given).name
     by_name = f"{beside}/{name}" if beside else name
     # An absolute path is another machine's, and a path out of the root is not followed.
@@ -73,12 +81,39 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
     for candidate in candidates:
         try:
             if (root / candidate).is_file():
+                if file.image_base64 is not None and embedded is None:
+                    message = f"imageData cannot be read as an image; {candidate} is used instead"
+                    problems.append(Problem(path, "embedded-image", message, "warning"))
                 return candidate
         except OSError:  # a name that the file system cannot have
             continue
     if file.image_base64 is None:
         where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
         problems.append(Problem(path, "missing-image", f"imagePath: the image {given} is {where}"))
-    elif embedded_size(file) is None:
-        problems.append(Problem(path, "missing-image", f"imageData is no image, and {given} is missing"))
+    elif embedded is None:
+        problems.append(Problem(path, "missing-image", f"imageData is no image, and {given or 'a file'} is missing"))
     return candidates[0]
+
+
+def image_source(root: Path | None, image: str, annotation: str) -> Path | bytes:
+    """Where an image's pixels are: what its annotation embeds, which is what Labelme shows, else its file.
+
+    Args:
+        root: The data root.
+        image: The image's path relative to it (POSIX).
+        annotation: Its annotation file's path, likewise.
+
+    Raises:
+        ImageError: If there is neither.
+    """
+    if root is None:
+        raise ImageError(f"{image}: there is no data folder to read it from")
+    embedded = embedded_image(root / annotation)
+    if embedded is not None:
+        return embedded
+    try:
+        if (root / image).is_file():
+            return root / image
+    except OSError:  # a name that the file system cannot have
+        pass
+    raise ImageError(f"{image}: the image is missing")

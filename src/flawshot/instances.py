@@ -7,8 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
 from flawshot.shapes import Region, Shape, join_regions, rasterise
@@ -73,7 +71,7 @@ class Instance:
         """
         try:
             return join_regions(rasterise(shape, self.image_height, self.image_width) for shape in self.shapes)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except ValueError as error:
             raise FlawshotError(f"{self.id}: geometry: the mask cannot be decoded ({one_line(error)})") from error
 
 

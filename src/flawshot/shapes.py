@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass, field
 from functools import reduce
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from flawshot.images import open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,11 +162,11 @@ def decode_mask(shape: Shape) -> NDArray[np.bool_]:
     """A mask shape's own pixels, bool ``[rows, columns]``.
 
     Raises:
-        ValueError: If there is no mask, or it is not a one-channel image.
+        ValueError: If there is no mask, it cannot be decoded, or it is not a one-channel image.
     """
     if shape.mask_png is None:
         raise ValueError("a mask shape without its mask")
-    with Image.open(io.BytesIO(shape.mask_png)) as image:
+    with open_image(shape.mask_png, "mask") as image:
         pixels = np.asarray(image)
     if pixels.ndim != 2:
         raise ValueError("the mask has more than one channel")

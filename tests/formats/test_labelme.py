@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flawshot import AnnotationError, FlawshotError, read_labelme, write_labelme
-from flawshot.formats.labelme import image_size, parse_labelme
+from flawshot.formats.embedded import image_size
+from flawshot.formats.labelme import parse_labelme
 from flawshot.shapes import rasterise
 from helpers import box_shape, labelme_document
 

@@ -18,6 +18,7 @@ from flawshot.cli.exports import exports
 from flawshot.cli.fitting import fit
 from flawshot.cli.imports import imports
 from flawshot.cli.learning import learn
+from flawshot.cli.options import with_pixel_limit
 from flawshot.cli.predicting import predict
 from flawshot.cli.querying import query
 from flawshot.cli.reporting import report
@@ -40,7 +41,7 @@ app = typer.Typer(
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
 for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report, fit, predict, review, learn):
-    app.command()(command)
+    app.command()(with_pixel_limit(command))
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.options import OverwriteOption
+from flawshot.cli.options import OverwriteOption, with_pixel_limit
 from flawshot.errors import printable
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ imports = typer.Typer(no_args_is_help=True, help="Turn other formats into Labelm
 
 
 @imports.command("mvtec-fs")
+@with_pixel_limit
 def mvtec_fs(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="The folder that holds MVTec-FS's CONFIG.")],
     out: OutArgument,
@@ -58,6 +59,7 @@ def mvtec_fs(
 
 
 @imports.command("masks")
+@with_pixel_limit
 def masks(
     source: Annotated[
         Path, typer.Argument(metavar="SRC", help="Images with pixel masks: of several products, or of one.")
@@ -146,6 +148,7 @@ def masks(
 
 
 @imports.command("mpdd")
+@with_pixel_limit
 def mpdd(
     source: Annotated[
         Path, typer.Argument(metavar="SRC", help="The .json file of detailed annotations, or the folder that holds it.")
@@ -175,6 +178,7 @@ def mpdd(
 
 
 @imports.command("coco")
+@with_pixel_limit
 def coco(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A COCO .json file, or a folder with some in it.")],
     out: OutArgument,
@@ -193,6 +197,7 @@ def coco(
 
 
 @imports.command("voc")
+@with_pixel_limit
 def voc(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder with Pascal VOC's .xml files in it.")],
     out: OutArgument,

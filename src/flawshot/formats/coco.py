@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
 from flawshot.formats.coco_records import Identified, annotation_shapes, record_id
+from flawshot.formats.embedded import image_size
 from flawshot.formats.image_finder import ImageFinder, inside_paths
 from flawshot.formats.importing import Imported, LabelmeFolder, begin_import, product_folder, split_and_rest
-from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
+from flawshot.formats.labelme import LabelmeFile, parse_labelme
 from flawshot.layout import SPLIT_FOLDERS
 
 if TYPE_CHECKING:

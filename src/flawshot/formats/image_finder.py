@@ -19,15 +19,13 @@ from urllib.parse import unquote
 from flawshot.errors import FlawshotError, Problem
 from flawshot.formats.importing import file_path, first_file
 from flawshot.formats.tree_files import files_under
+from flawshot.images import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["PICTURE_SUFFIXES", "ImageFinder", "inside_paths", "name_key"]
+__all__ = ["ImageFinder", "inside_paths", "name_key"]
 
-PICTURE_SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm", ".pnm", ".gif",
-)  # fmt: skip
 # What is called as an image there, with another suffix, is its mask.
 MASK_FOLDERS = frozenset(
     {"mask", "masks", "ground_truth", "groundtruth", "gt", "segmentationclass", "segmentationobject", "labels"}
@@ -188,7 +186,7 @@ class _Index:
         self.root = root
         self.names: dict[str, list[str]] = {}
         self.stems: dict[str, list[str]] = {}
-        for path in files_under(root, PICTURE_SUFFIXES, [], beyond=beyond):
+        for path in files_under(root, IMAGE_SUFFIXES, [], beyond=beyond):
             *folders, name = PurePosixPath(path).parts
             self.names.setdefault(name_key(name), []).append(path)
             if not MASK_FOLDERS.intersection(map(str.lower, folders)):
@@ -213,7 +211,7 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(PICTURE_SUFFIXES)
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _pictures(folder: Path) -> dict[str, list[str]]:

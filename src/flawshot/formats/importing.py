@@ -12,6 +12,7 @@ from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
 from flawshot.formats.labelme import write_labelme
 from flawshot.formats.tree_files import LINK_OUT, files_under, lies_within
+from flawshot.images import ImageError, header_size
 from flawshot.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
@@ -233,6 +234,7 @@ class LabelmeFolder:
         elif not copied:
             self.problems.append(Problem(where, "file-name", f"the image {image.name} is called as annotations are"))
         else:
+            self.problems += _other_size(where, file, image)
             beside = target.with_name(file.image_path)
             write_with(beside, partial(shutil.copyfile, image), overwrite=self._overwrite)
             self._images += 1
@@ -260,6 +262,23 @@ class LabelmeFolder:
             tuple(self.missing),
             tuple(self.useless),
         )
+
+
+def _other_size(where: str, file: LabelmeFile, image: Path) -> list[Problem]:
+    """A size that the annotation states and the image does not have."""
+    stated = (file.image_height, file.image_width)
+    try:
+        height, width = header_size(image, image.name)
+    except ImageError as error:
+        return [Problem(where, "unreadable-image", f"{error}; it is copied as it is", "warning")]
+    if None in stated or stated == (height, width):
+        return []
+    if stated == (width, height):
+        why = "an EXIF orientation turns it, and the annotation may be of the image before that"
+    else:
+        why = "the annotation may be of another image, or of another size of it"
+    message = f"{image.name}: has {width} x {height} px, not {file.image_width} x {file.image_height} as stated; {why}"
+    return [Problem(where, "image-size", message, "warning")]
 
 
 def begin_import(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import json
 import math
 import warnings
@@ -13,10 +12,10 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from PIL import ExifTags, Image
 
 from flawshot.errors import AnnotationError, FlawshotError, Problem
 from flawshot.files import one_line, write_json
+from flawshot.images import ImageError, check_pixels
 from flawshot.shapes import SHAPE_TYPES, Shape, ShapeType, decode_mask
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LabelmeFile",
-    "embedded_size",
-    "image_size",
+    "from_base64",
     "labelme_document",
     "parse_labelme",
     "read_labelme",
@@ -50,8 +48,6 @@ FOUR_CORNERS = frozenset({"quadrilateral", "rotation"})
 SLANT = 0.01
 # Drawing takes time and memory by a shape's extent, so what no image reaches is refused when it is read.
 MAX_COORDINATE = 200_000.0
-MAX_PIXELS = 2**28
-
 WRITTEN_VERSION = "6.0.0"
 SHAPE_KEYS = frozenset({"label", "points", "group_id", "shape_type", "flags", "description", "mask"})
 FILE_KEYS = frozenset({"version", "imageData", "imagePath", "shapes", "flags", "imageHeight", "imageWidth"})
@@ -62,7 +58,8 @@ class LabelmeFile:
     """What one Labelme JSON file says of one image.
 
     Attributes:
-        image_path: The image's path relative to the JSON's folder, with forward slashes.
+        image_path: The image's path relative to the JSON's folder, with forward slashes; may be empty where the image
+            is embedded.
         shapes: The shapes in file order.
         image_height: In px, or None where the file does not say.
         image_width: In px, or None where the file does not say.
@@ -91,7 +88,7 @@ class LabelmeFile:
         if self.image_base64 is None:
             return None
         try:
-            return _from_base64(self.image_base64)
+            return from_base64(self.image_base64)
         except (binascii.Error, ValueError) as error:
             raise FlawshotError(f"imageData is not base64 ({one_line(error)})") from error
 
@@ -145,10 +142,13 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
     """
     problems: list[Problem] = []
     document = _load_json(_decode(data, name, problems), name)
-    if not isinstance(document, dict) or "shapes" not in document or "imagePath" not in document:
+    if not isinstance(document, dict) or "shapes" not in document or not ({"imagePath", "imageData"} & set(document)):
         raise _file_error(name, "not-labelme", "is not a Labelme file: an object with shapes and imagePath is expected")
-    image_path, shapes = document["imagePath"], document["shapes"]
-    if not isinstance(image_path, str) or not image_path or "\0" in image_path:
+    image_path, shapes = document.get("imagePath"), document["shapes"]
+    embeds = isinstance(document.get("imageData"), str)
+    if embeds and image_path is None:
+        image_path = ""
+    if not isinstance(image_path, str) or not (image_path or embeds) or "\0" in image_path:
         raise _file_error(name, "not-labelme", "imagePath must be the name of an image file")
     if not isinstance(shapes, list):
         raise _file_error(name, "not-labelme", "shapes must be a list")
@@ -156,8 +156,11 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
     if image_data is not None and not isinstance(image_data, str):
         raise _file_error(name, "not-labelme", "imageData must be base64 text or null")
     height, width = (_image_size(document, key, name) for key in ("imageHeight", "imageWidth"))
-    if height and width and height * width > MAX_PIXELS:
-        raise _file_error(name, "image-size", f"an image of {width} x {height} px is more than can be handled")
+    if height and width:
+        try:
+            check_pixels(width, height, name)
+        except ImageError as error:
+            raise _file_error(name, "image-size", str(error).removeprefix(f"{name}: ")) from error
     version, flags = document.get("version"), document.get("flags")
     usable = []
     for index, raw in enumerate(shapes):
@@ -166,7 +169,7 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
         except _ShapeError as error:
             problems.append(Problem(name, error.kind, str(error), shape=index))
     file = LabelmeFile(
-        image_path=PureWindowsPath(image_path).as_posix(),
+        image_path=PureWindowsPath(image_path).as_posix() if image_path else "",
         shapes=tuple(usable),
         image_height=height,
         image_width=width,
@@ -305,15 +308,21 @@ def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType
     return known, points
 
 
-def _from_base64(text: str) -> bytes:
-    return base64.b64decode("".join(text.split()), validate=True)  # some writers break the lines
+def from_base64(text: str, *, whole: bool = True) -> bytes:
+    """Bytes from base64, or from the whole groups at its beginning.
+
+    Raises:
+        ValueError: If it is not base64.
+    """
+    joined = "".join(text.split())  # some writers break the lines
+    return base64.b64decode(joined if whole else joined[: len(joined) // 4 * 4], validate=True)
 
 
 def _mask_png(raw: Any) -> bytes | None:
     if raw is None:
         return None
     try:
-        return _from_base64(raw)
+        return from_base64(raw)
     except (binascii.Error, ValueError, AttributeError):
         raise _ShapeError("mask", "mask must be a base64-encoded PNG") from None
 
@@ -322,49 +331,9 @@ def _check_mask(shape: Shape) -> None:
     if shape.mask_png is None:
         raise _ShapeError("mask", "a mask shape needs its mask, a base64-encoded PNG")
     try:
-        with Image.open(io.BytesIO(shape.mask_png), formats=["PNG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _ShapeError("mask", f"a mask of {image.width} x {image.height} px is more than can be handled")
         decode_mask(shape)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except ValueError as error:
         raise _ShapeError("mask", f"mask cannot be decoded ({one_line(error)})") from error
-
-
-def image_size(file: LabelmeFile, image: Path | None) -> tuple[int, int] | None:
-    """The image's (height, width) in px, after its EXIF orientation: as the file says, else from the image's header.
-
-    Args:
-        file: The annotation.
-        image: Where the image lies, if it does.
-
-    Returns:
-        None where neither the file nor an embedded nor a separate image tells.
-    """
-    if file.image_height and file.image_width:
-        return file.image_height, file.image_width
-    return embedded_size(file) or _header_size(image)
-
-
-def embedded_size(file: LabelmeFile) -> tuple[int, int] | None:
-    """The embedded image's (height, width) in px after its EXIF orientation, None where there is none to read."""
-    try:
-        data = file.image_data
-    except FlawshotError:
-        return None
-    return None if data is None else _header_size(io.BytesIO(data))
-
-
-def _header_size(source: Path | io.BytesIO | None) -> tuple[int, int] | None:
-    if source is None:
-        return None
-    try:
-        with Image.open(source) as opened:
-            width, height = opened.size
-            # Orientations 5 to 8 lay the image on its side, and points live in the upright frame.
-            on_its_side = opened.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
-    return (width, height) if on_its_side else (height, width)
 
 
 def write_labelme(file: LabelmeFile, path: str | Path, *, overwrite: bool = False) -> None:

@@ -12,15 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line, write_with
+from flawshot.files import write_with
 from flawshot.formats.components import component_shape, components, merge_near, value_components
 from flawshot.formats.labelme import LabelmeFile, write_labelme
 from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target
 from flawshot.formats.visa_labels import with_visa_labels
-from flawshot.images import read_image
+from flawshot.images import ImageError, open_image, read_image, under_pixel_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from flawshot.shapes import Region, Shape
 
@@ -208,10 +209,11 @@ def _all(images: Sequence[MaskedImage], options: _Options, workers: int) -> Iter
     # Spawned, for a fork copies the locks that a progress bar's or torch's threads hold.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    work = under_pixel_limit(_import)
     waiting: deque[tuple[MaskedImage, Future[_Done]]] = deque()
     try:
         for each in images:
-            waiting.append((each, pool.submit(_import, each, options)))
+            waiting.append((each, pool.submit(work, each, options)))
             if len(waiting) > 4 * count:
                 image, future = waiting.popleft()
                 yield image, future.result()
@@ -343,17 +345,32 @@ def _empty(path: Path, image: str) -> Problem:
 def _values(path: Path, *, numbers: bool) -> NDArray[Any]:
     """A mask's values ``[height, width]``: its brightest channel, or all as one number if ``numbers``."""
     try:
-        with Image.open(path) as opened:
+        with open_image(path, path.name) as opened:
             upright = ImageOps.exif_transpose(opened)  # as its image is read
             if upright.mode.startswith(("I", "F")) or (numbers and upright.mode == "P"):
                 return np.asarray(upright)
-            if upright.mode in {"1", "L"}:
+            if upright.mode in {"1", "L"} and not upright.has_transparency_data:
                 return np.asarray(upright.convert("L"))
-            channels = np.asarray(upright.convert("RGB"))
-    except Exception as error:  # a damaged file makes the decoders raise anything at all
-        raise FlawshotError(f"{path.name}: the mask cannot be decoded ({one_line(error)})") from error
+            channels = _opaque(upright)
+    except ImageError as error:
+        raise FlawshotError(str(error).replace("the image cannot", "the mask cannot")) from error
     if numbers:
         values: NDArray[Any] = channels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
     else:
         values = channels.max(axis=2)
     return values
+
+
+def _opaque(mask: Image.Image) -> NDArray[np.uint8]:
+    """A mask's colors, uint8 ``[height, width, 3]``, black where it is transparent; its opacity if all of it is black.
+
+    Layers of drawing programs are transparent where nothing was drawn, whatever color lies there.
+    """
+    if not mask.has_transparency_data:
+        return np.asarray(mask.convert("RGB"))
+    layers = np.asarray(mask.convert("RGBA"))
+    colors, opacity = layers[:, :, :3], layers[:, :, 3:]
+    visible = np.where(opacity > 0, colors, np.uint8(0))
+    if not visible.any() and opacity.min() < opacity.max():
+        return np.repeat(opacity, 3, axis=2)
+    return visible

@@ -12,6 +12,7 @@ import numpy as np
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.formats.detailed_records import DetailedFile, find_detailed, read_detailed, salvage_detailed
+from flawshot.formats.embedded import image_size
 from flawshot.formats.image_finder import ImageFinder
 from flawshot.formats.importing import (
     Imported,
@@ -25,7 +26,7 @@ from flawshot.formats.importing import (
     product_folder,
     split_and_rest,
 )
-from flawshot.formats.labelme import LabelmeFile, image_size
+from flawshot.formats.labelme import LabelmeFile
 from flawshot.layout import SPLIT_FOLDERS, not_a_split
 from flawshot.shapes import Shape
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flawshot.errors import FlawshotError
+from flawshot.images import check_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["decode_runs"]
 
-MAX_PIXELS = 2**28  # more than any image has
 # Five bits a character from "0" up; those from "P" up are followed by more of the same number.
 PACKED = re.compile(r"(?:[P-o]{0,6}[0-O])*")
 
@@ -38,8 +38,7 @@ def decode_runs(segmentation: dict[str, Any]) -> NDArray[np.bool_]:
     if not isinstance(size, list) or len(size) != 2 or not all(map(_is_count, size)) or not all(size):
         raise FlawshotError(f"size must be [height, width] in px, not {size!r}")
     height, width = size
-    if height * width > MAX_PIXELS:
-        raise FlawshotError(f"a mask of {width} x {height} px is more than can be handled")
+    check_pixels(width, height, "size")
     if isinstance(counts, str):
         counts = _unpack(counts)
     if not isinstance(counts, list) or not all(map(_is_count, counts)):

@@ -11,9 +11,10 @@ from defusedxml import ElementTree
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
+from flawshot.formats.embedded import image_size
 from flawshot.formats.image_finder import ImageFinder, inside_paths
 from flawshot.formats.importing import Imported, begin_import, box_corners, file_path, product_folder, split_and_rest
-from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
+from flawshot.formats.labelme import LabelmeFile, parse_labelme
 from flawshot.formats.tree_files import LINK_OUT, lies_within
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from flawshot.catalog import Catalog
 from flawshot.catalog_table import SCHEMA, row_of
 from flawshot.data_folder import LEAVES
 from flawshot.errors import AnnotationError, FlawshotError, Problem
-from flawshot.formats.labelme import image_size, parse_labelme
+from flawshot.formats.embedded import image_size
+from flawshot.formats.labelme import parse_labelme
 from flawshot.instances import instances_of
 from flawshot.models.predicted_files import KEY
 from flawshot.models.prediction_folder import read_predictions

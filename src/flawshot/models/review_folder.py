@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -14,11 +13,11 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from PIL import Image
-
 from flawshot.errors import AnnotationError, FlawshotError, Problem
 from flawshot.files import Document, json_bytes, lock, one_line, read_document, write_bytes, write_json
+from flawshot.formats.embedded import embedded_size
 from flawshot.formats.labelme import parse_labelme
+from flawshot.images import open_image
 from flawshot.models.corrections import ALL_CONFIRMED, PREDICTED, how_said, image_of
 from flawshot.models.prediction_folder import read_predictions
 
@@ -188,7 +187,7 @@ class ReviewFolder:
             image = root / image_of(entry.answered)
             name = self._name(entry.annotation, len(self._files) + 1)
             try:
-                shown = _show(image, self.place / name, file.image_data)
+                shown = _show(image, self.place / name, file.image_data if embedded_size(file) else None)
             except (OSError, FlawshotError) as error:
                 problems.append(Problem(str(place), "missing-image", f"its image {image}: {one_line(error)}"))
                 continue
@@ -310,7 +309,7 @@ def carry_back_left(out: Path) -> None:
 
 def _show(image: Path, name: Path, embedded: bytes | None) -> str:
     """Let an image be seen under a name: by a link, or a copy where there are none. Returns the name with suffix."""
-    if image.is_file():
+    if embedded is None and image.is_file():
         shown = name.with_name(f"{name.name}{image.suffix}")
         try:
             shown.symlink_to(image)
@@ -322,7 +321,7 @@ def _show(image: Path, name: Path, embedded: bytes | None) -> str:
         return shown.name
     if embedded is None:
         raise FlawshotError("is missing; say where the data lies by --data")
-    with Image.open(io.BytesIO(embedded)) as opened:
+    with open_image(embedded, "imageData") as opened:
         suffix = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif"}.get(opened.format or "", ".png")
     shown = name.with_name(f"{name.name}{suffix}")
     write_bytes(shown, embedded)
