@@ -18,6 +18,7 @@ __all__ = [
     "GalleryOption",
     "GroupOption",
     "LayoutOption",
+    "NoVerifyOption",
     "OverwriteOption",
     "ProductOption",
     "RowsOption",
@@ -58,6 +59,9 @@ RowsOption = Annotated[
 ]
 GalleryOption = Annotated[
     Path | None, typer.Option("--data", metavar="DATA", help="The images' folder, for the report's gallery.")
+]
+NoVerifyOption = Annotated[
+    bool, typer.Option("--no-verify", help="Do not compare a feature bank's files with their hashes first.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist with other content.")]
 
