@@ -86,19 +86,21 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = _refuse("interrupted", INTERRUPTED)
     except Exception as error:
-        status = _refuse_unforeseen(error)
+        status = _unforeseen(error)
+        if status is None:
+            raise
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _refuse_unforeseen(error: Exception) -> int:
-    """What no command foresaw, if it is no mistake of ours: a disk that is full or fails, and wrong options."""
+def _unforeseen(error: Exception) -> int | None:
+    """The exit status of what no command foresaw, said in one line; None where it is a mistake of ours."""
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         remedy = "; free space, and run the same command again" if error.errno in FULL else ""
         return _refuse(f"{place}{error.strerror or error}{remedy}")
     # Typer's usage errors, whatever module the installed version keeps them in.
     if not hasattr(error, "format_message"):
-        raise error
+        return None
     message = error.format_message()
     return _refuse(message) if message else 2
 
