@@ -333,7 +333,10 @@ def write_blocks(
         write_json(temporary / "manifest.json", sealed(manifest))
         replace_folder(temporary, path)
     except OSError as error:
-        raise FeatureBankError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
+        reason = one_line(error.strerror or error)
+        raise FeatureBankError(f"{path}: cannot be written ({reason}); run the same command again") from error
+    except FlawshotError as error:  # the bank's place says more than that of a folder which is gone
+        raise FeatureBankError(str(error).replace(str(temporary), str(path))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return FeatureBank.open(path, verify=False)
