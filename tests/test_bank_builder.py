@@ -258,7 +258,7 @@ def test_a_full_disk_is_one_line_and_the_next_call_goes_on(data, weights, tmp_pa
     assert full.returncode != 0
     last = errors.strip().splitlines()[-1]
     assert "cannot be written" in last, errors
-    assert "are kept for the next call" in last or "features" in last
+    assert "run the same command again" in last or "features" in last
     assert not out.exists()
     done = start(data, weights, out, 0)
     output, errors = done.communicate()

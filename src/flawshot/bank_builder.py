@@ -9,17 +9,19 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from flawshot.bank_records import LeftOut, ViewRecord, difference, scheme_of
 from flawshot.catalog import Catalog
 from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, check_only_bank, write_blocks
+from flawshot.features import SHARD_BYTES, FeatureBank, check_only_bank, write_blocks
 from flawshot.files import Document, lock, read_document, write_json
 from flawshot.formats.embedded import embeds_image
+from flawshot.seals import check_seal, sealed
 from flawshot.text_bank import encode_categories
 
 if TYPE_CHECKING:
@@ -57,13 +59,23 @@ class EncodeReport:
 
 
 class _State(Document):
-    """How far an unfinished bank has come; ``state.json`` beside its raw features."""
+    """How far an unfinished bank has come; ``state.json`` beside its raw features.
+
+    Attributes:
+        request: A hash of all that the features depend on.
+        stored: Of how many instances the raw file holds features that count.
+        left_out: Images that could not be used so far.
+        raw: SHA-256 of these features.
+        seal: SHA-256 over the other fields.
+    """
 
     format: Literal["flawshot-unfinished-bank"]
-    version: Literal[1]
+    version: Literal[2]
     request: str
     stored: int
     left_out: tuple[LeftOut, ...]
+    raw: str
+    seal: str = ""
 
 
 def encode_catalog(
@@ -77,6 +89,7 @@ def encode_catalog(
     workers: int = 0,
     strict: bool = False,
     overwrite: bool = False,
+    verify: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> EncodeReport:
     """Encode a catalog into a feature bank.
@@ -97,7 +110,8 @@ def encode_catalog(
         workers: Likewise.
         strict: Stop at the first image that cannot be used, instead of leaving its instances out.
         overwrite: Whether a bank of another encoder or of other views at ``out`` may be replaced, and the prompts and
-            text features of one of the same dropped.
+            text features of one of the same dropped; also a bank some of whose files are damaged.
+        verify: Whether the files of the bank at ``out`` are compared with the hashes in its manifest first.
         progress: Called with the crops done and all there are.
 
     Raises:
@@ -105,9 +119,9 @@ def encode_catalog(
             an encoder without a text tower is given prompts, or a category that the bank's text features lack.
     """
     out = Path(out).resolve()
-    views = ViewRecord(scheme=scheme.name, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
+    views = ViewRecord.of(scheme)
     stamps = image_stamps(catalog)
-    old = _old_bank(out, encoder, views, overwrite=overwrite)
+    old = _old_bank(out, encoder, scheme, overwrite=overwrite, verify=verify)
     known = _known(old, catalog, stamps)
     fresh = [row for row in range(len(catalog)) if row not in known]
     text, remarks = encode_categories(encoder, prompts, catalog, old, overwrite=overwrite)
@@ -173,21 +187,34 @@ def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
     return stamps
 
 
-def _old_bank(out: Path, encoder: Encoder, views: ViewRecord, *, overwrite: bool) -> FeatureBank | None:
+def _old_bank(out: Path, encoder: Encoder, scheme: ViewScheme, *, overwrite: bool, verify: bool) -> FeatureBank | None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     check_only_bank(out)
-    old = FeatureBank.open(out)
-    for name, ours, theirs in (("encoder", encoder.record, old.manifest.encoder), ("views", views, old.manifest.views)):
-        if ours != theirs:
-            if overwrite:
-                return None
-            field = next(key for key, value in ours.model_dump().items() if value != theirs.model_dump()[key])
-            raise FeatureBankError(
-                f"{out}: manifest.json: {name}.{field}: is {getattr(theirs, field)!r}, not {getattr(ours, field)!r}; "
-                "name another --out, or add --overwrite"
-            )
+    old = FeatureBank.open(out, verify=False)
+    try:
+        _check_same(old, encoder, scheme)
+        if verify:
+            old.verify()
+    except FlawshotError:
+        if overwrite:
+            return None
+        raise
     return old
+
+
+def _check_same(old: FeatureBank, encoder: Encoder, scheme: ViewScheme) -> None:
+    """Refuse a bank of another encoder, of other views, or of views that nobody knows."""
+    place, remedy = old.path / "manifest.json", "name another --out, or add --overwrite"
+    ours, theirs = encoder.record, old.manifest.encoder
+    found: tuple[str, object, object] | None = None
+    if ours != theirs:
+        field = next(key for key, value in ours.model_dump().items() if value != theirs.model_dump()[key])
+        found = f"encoder.{field}", getattr(ours, field), getattr(theirs, field)
+    elif (differs := difference(scheme, scheme_of(old.manifest.views, place, remedy))) is not None:
+        found = f"views.{differs[0]}", *differs[1:]
+    if found is not None:
+        raise FeatureBankError(f"{old.path}: manifest.json: {found[0]}: is {found[2]!r}, not {found[1]!r}; {remedy}")
 
 
 def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int] | None]) -> dict[int, int]:
@@ -232,20 +259,25 @@ class _Unfinished:
         self.stored = 0
         self.left_out: tuple[LeftOut, ...] = ()
         self._row_bytes = 2 * int(np.prod(shape))
+        self._expected = ""
         state = self.folder / "state.json"
         if state.is_file():
             try:
                 before = read_document(state, _State, "")
+                check_seal(before, before.seal, state, "")
             except FlawshotError:
                 before = None
             if before is not None and before.request == request:
                 self.stored, self.left_out = before.stored, before.left_out
+                self._expected = before.raw
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             raw = self.folder / "features.raw"
             self._file = raw.open("r+b" if raw.is_file() else "w+b")
             lock(self._file, self.folder)
-            self.stored = min(self.stored, raw.stat().st_size // self._row_bytes)
+            self._digest = _hash_start(self._file, self.stored * self._row_bytes)
+            if self._digest.hexdigest() != self._expected:  # damaged, cut short, or new
+                self.stored, self.left_out, self._digest = 0, (), hashlib.sha256()
             self._file.truncate(self.stored * self._row_bytes)
             self._file.seek(0, os.SEEK_END)
         except OSError as error:
@@ -256,7 +288,9 @@ class _Unfinished:
     def store(self, features: NDArray[np.float16]) -> None:
         """Append one instance's features."""
         try:
-            self._file.write(features.tobytes())
+            data = features.tobytes()
+            self._file.write(data)
+            self._digest.update(data)
             self._count += len(features)
             if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 self._checkpoint()
@@ -274,22 +308,24 @@ class _Unfinished:
     def _full(self, error: OSError) -> FeatureBankError:
         reason = error.strerror or str(error)
         return FeatureBankError(
-            f"{self.folder}: cannot be written ({reason}); {self.stored} instances are kept for the next call"
+            f"{self.folder}: cannot be written ({reason}); {self.stored} instances are kept: free space, and run the "
+            "same command again"
         )
 
     def _checkpoint(self) -> None:
         """Make what was written count: to the disk first, then into the state."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        self.stored = self._count
         state = _State(
             format="flawshot-unfinished-bank",
-            version=1,
+            version=2,
             request=self.request,
-            stored=self.stored,
+            stored=self._count,
             left_out=self.left_out,
+            raw=self._digest.hexdigest(),
         )
-        write_json(self.folder / "state.json", state.model_dump(mode="json"), overwrite=True)
+        write_json(self.folder / "state.json", sealed(state), overwrite=True)
+        self.stored = self._count
         self._saved = time.monotonic()
 
     def close(self) -> None:
@@ -310,6 +346,16 @@ class _Unfinished:
     def remove(self) -> None:
         """Take the folder away, once the bank is in place."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _hash_start(file: BinaryIO, length: int) -> hashlib._Hash:
+    """SHA-256 of the first bytes of a file, as far as it goes."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while length > 0 and (data := file.read(min(length, 2**20))):
+        digest.update(data)
+        length -= len(data)
+    return digest
 
 
 def _merged(

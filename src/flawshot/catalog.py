@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import parquet
 
 from flawshot.catalog_builder import CatalogBuilder, build_table, stop_at_error
-from flawshot.catalog_table import instance_of, read_table
+from flawshot.catalog_table import instance_of, read_table, write_table
 from flawshot.data_folder import annotation_files
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
@@ -161,7 +160,7 @@ class Catalog:
         Raises:
             FlawshotError: If ``path`` exists with other content and ``overwrite`` is false.
         """
-        write_with(Path(path), lambda temporary: parquet.write_table(self.table, temporary), overwrite=overwrite)
+        write_with(Path(path), lambda temporary: write_table(self.table, temporary), overwrite=overwrite)
 
     def __len__(self) -> int:
         """Number of instances."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flawshot.cli.options import GalleryOption, OverwriteOption, ProductOption
+from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
 
 if TYPE_CHECKING:
     from flawshot.episodes import EpisodeSet
@@ -46,6 +46,7 @@ def evaluate(
         typer.Option("--outline", help="auto: default is given the annotations' outlines too, as default-outline."),
     ] = "off",
     overwrite: OverwriteOption = False,
+    no_verify: NoVerifyOption = False,
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
     from flawshot.cli.console import print_json, progress_bar
@@ -65,7 +66,7 @@ def evaluate(
     if data is not None and report is None:
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
     started, clock = datetime.now(UTC), time.perf_counter()
-    opened = FeatureBank.open(bank)
+    opened = FeatureBank.open(bank, verify=not no_verify)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]

@@ -26,7 +26,7 @@ from flawshot.cli.encoding import (
     encode_scheme,
     make_encoder,
 )
-from flawshot.cli.options import LayoutOption, OverwriteOption, StrictOption, open_data
+from flawshot.cli.options import LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
@@ -81,6 +81,7 @@ def fit(
     workers: WorkersOption = 0,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
+    no_verify: NoVerifyOption = False,
 ) -> None:
     """Fit a classifier to all labelled instances: a model, for flawshot predict; says how often it will be right."""
     from flawshot.cli.options import read_groups
@@ -106,7 +107,7 @@ def fit(
         for option, value in given.items():
             if value:
                 raise FlawshotError(f"{option}: is for DATA, and {data} is a feature bank; leave it away")
-        bank = FeatureBank.open(data)
+        bank = FeatureBank.open(data, verify=not no_verify)
     else:
         catalog = open_data(data, layout, [product] if product else None, strict=strict)
         own = labelled(catalog, product, data)

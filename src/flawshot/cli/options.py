@@ -22,6 +22,7 @@ __all__ = [
     "GalleryOption",
     "GroupOption",
     "LayoutOption",
+    "NoVerifyOption",
     "OverwriteOption",
     "ProductOption",
     "RowsOption",
@@ -75,6 +76,9 @@ PixelsOption = Annotated[
         min=1,
         help="Images of more px (width x height) are not opened; 268435456 unless given.",
     ),
+]
+NoVerifyOption = Annotated[
+    bool, typer.Option("--no-verify", help="Do not compare a feature bank's files with their hashes first.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist with other content.")]
 

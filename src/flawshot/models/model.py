@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flawshot.bank_records import difference, scheme_of
 from flawshot.classifiers import make_classifier
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
@@ -17,7 +18,6 @@ from flawshot.models.model_folder import RECORD, read_model
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY
 from flawshot.models.regions import region_crops
-from flawshot.views import make_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,9 +109,12 @@ class Model:
 
     @cached_property
     def scheme(self) -> ViewScheme:
-        """The views that are cropped of a region."""
-        views = self.record.views
-        return make_scheme(views.scheme, views.sizes, views.border)
+        """The views that are cropped of a region.
+
+        Raises:
+            FlawshotError: If an earlier flawshot recorded no more of them than the name of a scheme of a user's own.
+        """
+        return scheme_of(self.record.views, self.path / RECORD, REMEDY)
 
     @cached_property
     def _features(self) -> NDArray[np.float32]:
@@ -178,17 +181,15 @@ class Model:
         Raises:
             FlawshotError: With the field that differs.
         """
-        for name, fields in (
-            ("encoder", ("name", "weights_hash", "preprocessing", "tokens")),
-            ("views", ("scheme", "sizes", "border")),
-        ):
-            for field in fields:
-                ours, theirs = (getattr(getattr(of, name), field) for of in (self.record, bank.manifest))
-                if ours != theirs:
-                    raise FlawshotError(
-                        f"{bank.path}: manifest.json: {name}.{field}: is {theirs!r}, but {ours!r} in {self.path}; "
-                        "encode the images as those of the model were"
-                    )
+        place, remedy = bank.path / "manifest.json", "encode the images as those of the model were"
+        for field in ("name", "weights_hash", "preprocessing", "tokens"):
+            ours, theirs = (getattr(of.encoder, field) for of in (self.record, bank.manifest))
+            if ours != theirs:
+                raise FlawshotError(f"{place}: encoder.{field}: is {theirs!r}, but {ours!r} in {self.path}; {remedy}")
+        differs = difference(self.scheme, scheme_of(bank.manifest.views, place, remedy))
+        if differs is not None:
+            field, ours, theirs = differs
+            raise FlawshotError(f"{place}: views.{field}: is {theirs!r}, but {ours!r} in {self.path}; {remedy}")
 
     def predict(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
@@ -13,6 +12,7 @@ from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import FeatureBank, write_blocks
 from flawshot.files import one_line, replace_folder, write_json
 from flawshot.models.record import REMEDY, ModelRecord, read_record
+from flawshot.seals import check_files, hash_files, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,13 +52,9 @@ def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
         raise FlawshotError(f"{path}: is not a model's folder; make one with flawshot fit")
     place = path / RECORD
     record = read_record(place)
-    for name, expected in record.files.items():
-        if "/" in name or "\\" in name or name in {"", ".", ".."}:
-            raise FlawshotError(f"{place}: files: {name!r} leaves the model's folder; {REMEDY}")
-        if _hash(path / SUPPORT / name) != expected:
-            raise FlawshotError(f"{path / SUPPORT / name}: is not as flawshot wrote it; {REMEDY}")
+    check_files(path / SUPPORT, record.files, REMEDY)
     try:
-        support = FeatureBank.open(path / SUPPORT)
+        support = FeatureBank.open(path / SUPPORT, verify=False)
     except FeatureBankError as error:
         raise FlawshotError(f"{one_line(error)} (of a model: {REMEDY})") from error
     _check_support(place, record, support)
@@ -166,17 +162,9 @@ def write_support(
 
 def support_files(folder: Path) -> dict[str, str]:
     """SHA-256 of each file of the support bank, by name."""
-    return {path.name: _hash(path) for path in sorted((folder / SUPPORT).iterdir())}
+    return hash_files(folder / SUPPORT, (path.name for path in (folder / SUPPORT).iterdir()))
 
 
 def write_record(folder: Path, record: ModelRecord) -> None:
     """Write ``model.json``."""
-    write_json(folder / RECORD, record.model_dump(mode="json"), overwrite=True)
-
-
-def _hash(path: Path) -> str:
-    try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error}); {REMEDY}") from error
+    write_json(folder / RECORD, sealed(record), overwrite=True)

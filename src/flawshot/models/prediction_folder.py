@@ -227,7 +227,10 @@ class Unfinished:
 
     def close(self) -> None:
         """Keep what there is for the next call."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
 
     def finish(self, table: Callable[[Path], object]) -> None:
         """Write the table, and let the folder take its place; it replaces what is there."""
