@@ -168,13 +168,19 @@ def _encode(
 
 def _sample(folder: DemoFolder, possible: Possible) -> None:
     from flawshot.episodes import write_all
+    from flawshot.evaluation.results import joined_support, shots_text
 
     folder.clear([EPISODES])
     write_all(possible.episodes, folder.path / "episodes")
     folder.note("episodes")
-    shots = sorted({each.shots for each in possible.episodes})
+    columns = (possible.catalog.column(name) for name in ("id", "category"))
+    category_of = dict(zip(*columns, strict=True))
+    sizes: dict[int, list[tuple[int, int]]] = {}
+    for each in possible.episodes:
+        sizes.setdefault(each.shots, []).extend(each.support_sizes(category_of).values())
+    shots = [shots_text(k, joined_support(sizes[k])) for k in sorted(sizes)]
     typer.echo(
-        f"3. Episodes: {SEEDS} draws each of {', '.join(map(str, shots))} examples a category to learn from, all "
+        f"3. Episodes: {SEEDS} draws each of {', '.join(shots)} examples a category to learn from, all "
         f"others to be asked about, no image on both sides; in {folder.path / 'episodes'}"
     )
 

@@ -154,6 +154,11 @@ def encode(
         )
     for entry in report.left_out:
         say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
+    if report.left_out:
+        say(
+            f"episodes that were sampled from {data} do not fit this bank, for it lacks what was left out; sample them "
+            f"from it: flawshot sample {out} --out DIR"
+        )
     for remark in report.remarks:
         say(remark)
     text = report.bank.manifest.text

@@ -106,10 +106,27 @@ def _every(bank: FeatureBank) -> list[str]:
     return [name for name in CLASSIFIERS if name not in by_text]
 
 
+def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
+    """The episodes in a file, proved against the bank."""
+    from flawshot.episodes import read_episodes
+    from flawshot.errors import EpisodeError
+
+    try:
+        return read_episodes(path, bank.catalog)
+    except EpisodeError as error:
+        gone = sum(len(entry.instances) for entry in bank.manifest.left_out)
+        if not gone:
+            raise
+        raise EpisodeError(
+            f"{error}; {gone} instances were left out when {bank.path} was encoded, so sample from it: "
+            f"flawshot sample {bank.path} --out DIR"
+        ) from error
+
+
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
     """The episodes of products that the bank holds; the others are named on standard error."""
     from flawshot.cli.console import say
-    from flawshot.episodes import episode_product, find_episode_files, read_episodes
+    from flawshot.episodes import episode_product, find_episode_files
     from flawshot.errors import EpisodeError
 
     files = find_episode_files(place)
@@ -122,7 +139,7 @@ def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[
         if products and product not in products:
             continue
         if product in bank.catalog.products:
-            sets.append(read_episodes(path, bank.catalog))
+            sets.append(_read(path, bank))
         elif product not in absent:
             absent.append(product)
     if not sets:

@@ -38,7 +38,11 @@ __all__ = [
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods")
 
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A folder of Labelme JSON files with their images, or a catalog.parquet.")
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of Labelme JSON files with their images, a catalog.parquet, or a feature bank's folder.",
+    ),
 ]
 ProductOption = Annotated[
     list[str] | None, typer.Option("--product", metavar="NAME", help="Only this product; may be given several times.")
