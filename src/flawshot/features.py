@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import secrets
-import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,12 +13,13 @@ from safetensors.numpy import save_file
 
 from flawshot.catalog import Catalog
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.files import Document, one_line, read_document, replace_folder, write_bytes, write_json
+from flawshot.files import Document, one_line, read_document, write_bytes, write_json
+from flawshot.places import new_folder, stamp, steadily
 from flawshot.tensors import REMEDY, check_tensor, opened_tensors
 from flawshot.text_bank import TEXT_FILE, TextFeatures, TextRecord, read_text, save_text, why_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -118,6 +118,7 @@ class FeatureBank:
         self.manifest = manifest
         self.catalog = catalog
         self.text = text
+        self._stamp = stamp(path / "manifest.json")
 
     @classmethod
     def open(cls, path: str | Path) -> FeatureBank:
@@ -128,6 +129,10 @@ class FeatureBank:
                 foreign or incomplete.
         """
         path = Path(path)
+        return steadily(path, "manifest.json", lambda: cls._opened(path))
+
+    @classmethod
+    def _opened(cls, path: Path) -> FeatureBank:
         if not path.is_dir():
             raise FeatureBankError(f"{path}: is not a feature bank's folder")
         try:
@@ -200,6 +205,8 @@ class FeatureBank:
                 low, high = int(places.min()), int(places.max()) + 1
                 out[here] = _read_block(self.path / shard.file, slice(low, high), tokens)[places - low]
             start += shard.rows
+        if stamp(self.path / "manifest.json") != self._stamp:
+            raise FeatureBankError(f"{self.path}: was replaced while it was read; run the command again")
         bad = np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))
         if bad.size:
             named = self.catalog[int(wanted[bad[0]])].id
@@ -329,9 +336,7 @@ def write_blocks(
     """
     path = path.resolve()
     check_only_bank(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.mkdir(parents=True)
+    with _new_bank(path) as temporary:
         shards: list[Shard] = []
         rows, shape = 0, (0, len(encoder.tokens), 0)
         for block in blocks:
@@ -361,12 +366,17 @@ def write_blocks(
         for name, data in (files or {}).items():
             write_bytes(temporary / name, data)
         write_json(temporary / "manifest.json", manifest.model_dump(mode="json"))
-        replace_folder(temporary, path)
+    return FeatureBank.open(path)
+
+
+@contextmanager
+def _new_bank(path: Path) -> Iterator[Path]:
+    """A folder to write a bank in, which takes its place at the end."""
+    try:
+        with new_folder(path) as folder:
+            yield folder
     except OSError as error:
         raise FeatureBankError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return FeatureBank.open(path)
 
 
 def _check_block(path: Path, block: NDArray[np.float16], catalog: Catalog, start: int, encoder: EncoderRecord) -> None:
