@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,10 @@ from flawshot.catalog import Catalog
 from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import SHARD_BYTES, FeatureBank, check_only_bank, write_blocks
-from flawshot.files import Document, lock, read_document, write_json
+from flawshot.files import Document, read_document, write_json
 from flawshot.formats.embedded import embeds_image
+from flawshot.locks import lock
+from flawshot.places import discard, hold
 from flawshot.seals import check_seal, sealed
 from flawshot.text_bank import encode_categories
 
@@ -119,6 +120,37 @@ def encode_catalog(
             an encoder without a text tower is given prompts, or a category that the bank's text features lack.
     """
     out = Path(out).resolve()
+    with hold(out):
+        return _encode(
+            catalog,
+            encoder,
+            scheme,
+            out,
+            prompts=prompts,
+            batch_size=batch_size,
+            workers=workers,
+            strict=strict,
+            overwrite=overwrite,
+            verify=verify,
+            progress=progress,
+        )
+
+
+def _encode(
+    catalog: Catalog,
+    encoder: Encoder,
+    scheme: ViewScheme,
+    out: Path,
+    *,
+    prompts: Prompts | None,
+    batch_size: int,
+    workers: int,
+    strict: bool,
+    overwrite: bool,
+    verify: bool,
+    progress: Callable[[int, int], None] | None,
+) -> EncodeReport:
+    """Encode into a place that no other process writes to meanwhile."""
     views = ViewRecord.of(scheme)
     stamps = image_stamps(catalog)
     old = _old_bank(out, encoder, scheme, overwrite=overwrite, verify=verify)
@@ -127,6 +159,7 @@ def encode_catalog(
     text, remarks = encode_categories(encoder, prompts, catalog, old, overwrite=overwrite)
     whole = old is not None and not fresh and not old.manifest.left_out and len(known) == len(old.catalog)
     if old is not None and whole and text is old.text:
+        _discard_left(out)
         return EncodeReport(old, 0, len(known), (), remarks)
 
     request = _request(catalog, encoder, views, stamps, fresh)
@@ -253,7 +286,8 @@ class _Unfinished:
     """Features on their way: a raw file that only grows, and how much of it counts."""
 
     def __init__(self, out: Path, request: str, shape: tuple[int, int, int]) -> None:
-        self.folder = out.with_name(f".{out.name}.unfinished")
+        self.out = out
+        self.folder = _unfinished_place(out)
         self.shape = shape
         self.request = request
         self.stored = 0
@@ -345,7 +379,18 @@ class _Unfinished:
 
     def remove(self) -> None:
         """Take the folder away, once the bank is in place."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        discard(self.folder, self.out)
+
+
+def _unfinished_place(out: Path) -> Path:
+    return out.with_name(f".{out.name}.unfinished")
+
+
+def _discard_left(out: Path) -> None:
+    """Take away what a process left that was killed after the bank was in place."""
+    folder = _unfinished_place(out)
+    if (folder / "features.raw").is_file():
+        discard(folder, out)
 
 
 def _hash_start(file: BinaryIO, length: int) -> hashlib._Hash:

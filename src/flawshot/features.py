@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import secrets
-import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +13,15 @@ import numpy as np
 from flawshot.bank_records import BankManifest, EncoderRecord, LeftOut, Shard, ViewRecord, scheme_of
 from flawshot.catalog import Catalog
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.files import one_line, read_document, replace_folder, write_bytes, write_json
+from flawshot.files import one_line, read_document, write_bytes, write_json
+from flawshot.places import new_folder, stamp, steadily
 from flawshot.seals import check_files, check_seal, hash_files, sealed
 from flawshot.tensors import REMEDY, check_tensor, opened_tensors, save_tensors
 from flawshot.text_bank import TEXT_FILE, read_text, save_text, why_none
 from flawshot.views import SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,6 +59,7 @@ class FeatureBank:
         self.manifest = manifest
         self.catalog = catalog
         self.text = text
+        self._stamp = stamp(path / "manifest.json")
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True) -> FeatureBank:
@@ -73,6 +74,10 @@ class FeatureBank:
                 foreign or incomplete.
         """
         path = Path(path)
+        return steadily(path, "manifest.json", lambda: cls._opened(path, verify=verify))
+
+    @classmethod
+    def _opened(cls, path: Path, *, verify: bool) -> FeatureBank:
         if not path.is_dir():
             raise FeatureBankError(f"{path}: is not a feature bank's folder")
         try:
@@ -167,6 +172,8 @@ class FeatureBank:
                 low, high = int(places.min()), int(places.max()) + 1
                 out[here] = _read_block(self.path / shard.file, slice(low, high), tokens)[places - low]
             start += shard.rows
+        if stamp(self.path / "manifest.json") != self._stamp:
+            raise FeatureBankError(f"{self.path}: was replaced while it was read; run the command again")
         bad = np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))
         if bad.size:
             named = self.catalog[int(wanted[bad[0]])].id
@@ -296,9 +303,7 @@ def write_blocks(
     """
     path = path.resolve()
     check_only_bank(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.mkdir(parents=True)
+    with _new_bank(path) as temporary:
         shards: list[Shard] = []
         hashes: dict[str, str] = {}
         rows, shape = 0, (0, len(encoder.tokens), 0)
@@ -331,15 +336,21 @@ def write_blocks(
             files=hashes | hash_files(temporary, others),
         )
         write_json(temporary / "manifest.json", sealed(manifest))
-        replace_folder(temporary, path)
+    return FeatureBank.open(path, verify=False)
+
+
+@contextmanager
+def _new_bank(path: Path) -> Iterator[Path]:
+    """A folder to write a bank in, which takes its place at the end."""
+    folder = path
+    try:
+        with new_folder(path) as folder:
+            yield folder
     except OSError as error:
         reason = one_line(error.strerror or error)
         raise FeatureBankError(f"{path}: cannot be written ({reason}); run the same command again") from error
     except FlawshotError as error:  # the bank's place says more than that of a folder which is gone
-        raise FeatureBankError(str(error).replace(str(temporary), str(path))) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return FeatureBank.open(path, verify=False)
+        raise FeatureBankError(str(error).replace(str(folder), str(path))) from error
 
 
 def _listed(views: ViewRecord, count: int) -> ViewRecord:

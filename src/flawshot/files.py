@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import filecmp
 import json
-import secrets
-import shutil
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flawshot.errors import FlawshotError
+from flawshot.places import claimed_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Document",
     "json_bytes",
-    "lock",
     "one_line",
     "parse_document",
     "read_document",
-    "replace_folder",
     "write_bytes",
     "write_json",
     "write_with",
@@ -65,10 +62,9 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
         raise FlawshotError(f"{str(path)!r}: is no file's name")
     if path.is_dir():
         raise FlawshotError(f"{path}: is a folder; name a file")
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with claimed_file(path) as temporary:
             write(temporary)
             if path.exists() and not overwrite:
                 if path.is_file() and filecmp.cmp(path, temporary, shallow=False):
@@ -77,45 +73,8 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
                     f"{path}: exists with other content; name another place, move it away, or add --overwrite"
                 )
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise FlawshotError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-def lock(file: BinaryIO, folder: Path) -> None:
-    """Keep a second call away from the same unfinished work; the system lets go when the process ends.
-
-    Raises:
-        FlawshotError: If another process has the lock.
-    """
-    try:
-        import fcntl  # noqa: PLC0415 - not on every system
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise FlawshotError(f"{folder}: another flawshot is at work there; wait for it") from error
-
-
-def replace_folder(temporary: Path, path: Path) -> None:
-    """Give a whole new folder the place of what is at ``path``, which is gone only once the new one is there.
-
-    Raises:
-        OSError: If it cannot be done; the old one is then where it was.
-    """
-    if not path.exists():
-        temporary.rename(path)
-        return
-    old = path.with_name(f".{path.name}.{secrets.token_hex(8)}.old")
-    path.rename(old)
-    try:
-        temporary.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old)
 
 
 def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +13,11 @@ from flawshot.classifiers import make_classifier
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
 from flawshot.models.calibration import fit_novelty
-from flawshot.models.model_folder import RECORD, read_model
+from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY
 from flawshot.models.regions import region_crops
+from flawshot.places import steadily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Model:
         self.path = path
         self.record: ModelRecord
         self.support: FeatureBank
-        self.record, self.support = read_model(path)
+        (self.record, self.support), self._hash = steadily(path, RECORD, lambda: (read_model(path), record_hash(path)))
         self._device, self._pretrained = device, pretrained
 
     @property
@@ -79,10 +79,10 @@ class Model:
         """The categories in label order."""
         return self.record.categories
 
-    @cached_property
+    @property
     def hash(self) -> str:
         """SHA-256 of ``model.json``, which holds those of all other files: what predictions are of."""
-        return hashlib.sha256((self.path / RECORD).read_bytes()).hexdigest()
+        return self._hash
 
     @cached_property
     def classifier(self) -> FewShotClassifier:

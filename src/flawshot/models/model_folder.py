@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import FeatureBank, write_blocks
-from flawshot.files import one_line, replace_folder, write_json
+from flawshot.files import one_line, write_json
 from flawshot.models.record import REMEDY, ModelRecord, read_record
+from flawshot.places import discard, hold, new_folder, settle, steadily
 from flawshot.seals import check_files, hash_files, sealed
 
 if TYPE_CHECKING:
@@ -27,10 +26,13 @@ if TYPE_CHECKING:
 __all__ = [
     "RECORD",
     "SUPPORT",
+    "bank_beside",
     "check_model_free",
     "check_nothing_learned",
+    "discard_banks",
     "model_place",
     "read_model",
+    "record_hash",
     "support_files",
     "write_record",
     "write_support",
@@ -48,6 +50,10 @@ def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
         FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, of a newer
             flawshot, or lacks an instance that its history names.
     """
+    return steadily(path, RECORD, lambda: _read(path))
+
+
+def _read(path: Path) -> tuple[ModelRecord, FeatureBank]:
     if not path.is_dir():
         raise FlawshotError(f"{path}: is not a model's folder; make one with flawshot fit")
     place = path / RECORD
@@ -88,6 +94,7 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
         FlawshotError: If it is.
     """
     _check_name(path)
+    settle(path)
     try:
         there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else None
         if there is None and not path.exists():
@@ -133,15 +140,34 @@ def model_place(path: Path) -> Iterator[Path]:
         FlawshotError: If it cannot be written.
     """
     path = path.absolute()
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        replace_folder(temporary, path)
+        with hold(path), new_folder(path, spent=_banks_beside(path)) as folder:
+            yield folder
     except OSError as error:
         raise FlawshotError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
+    """Where what a model is made of is encoded: a hidden bank, which stays for the next call if one is interrupted.
+
+    Args:
+        path: The model's folder.
+        purpose: ``bank`` for what it is fitted to, ``learned`` for what it learns.
+    """
+    path = path.resolve()
+    return path.with_name(f".{path.name}.{purpose}")
+
+
+def _banks_beside(path: Path) -> list[Path]:
+    """The banks beside a model, and what is unfinished of them, that a new model makes needless."""
+    banks = [bank_beside(path, "bank"), bank_beside(path, "learned")]
+    return [each for bank in banks for each in (bank, bank.with_name(f".{bank.name}.unfinished"))]
+
+
+def discard_banks(path: Path) -> None:
+    """Remove the hidden banks beside a model."""
+    for each in _banks_beside(path):
+        discard(each, path)
 
 
 def write_support(
@@ -158,6 +184,11 @@ def write_support(
     return write_blocks(
         folder / SUPPORT, catalog, blocks, manifest.encoder, manifest.views, libraries=manifest.libraries
     )
+
+
+def record_hash(path: Path) -> str:
+    """SHA-256 of a model's ``model.json``, which holds those of all other files."""
+    return hash_files(path, [RECORD])[RECORD]
 
 
 def support_files(folder: Path) -> dict[str, str]:

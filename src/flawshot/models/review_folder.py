@@ -14,12 +14,14 @@ import shutil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flawshot.errors import AnnotationError, FlawshotError, Problem
-from flawshot.files import Document, json_bytes, lock, one_line, read_document, write_bytes, write_json
+from flawshot.files import Document, json_bytes, one_line, read_document, write_bytes, write_json
 from flawshot.formats.embedded import embedded_size
 from flawshot.formats.labelme import parse_labelme
 from flawshot.images import open_image
+from flawshot.locks import lock
 from flawshot.models.corrections import ALL_CONFIRMED, PREDICTED, how_said, image_of
 from flawshot.models.prediction_folder import read_predictions
+from flawshot.places import discard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -248,12 +250,14 @@ class ReviewFolder:
             original = place.read_bytes()
         except OSError as error:
             raise FlawshotError(f"{place}: cannot be read ({error.strerror or error})") from error
-        own = _labelme_object(original)
-        if _hash(original) != entry.original or own is None:
+        own, content = _labelme_object(original), b""
+        if own is not None:
+            content = json_bytes(own | {"shapes": document["shapes"], "flags": document.get("flags") or {}}, place)
+        # Equal content was carried before, by a call that was killed before it could note that.
+        if own is None or (_hash(original) != entry.original and content != original):
             raise FlawshotError(
                 f"{place}: was changed while {self.place / name}, its copy, was too, and is not replaced; {REMEDY}"
             )
-        content = json_bytes(own | {"shapes": document["shapes"], "flags": document.get("flags") or {}}, place)
         write_bytes(place, content, overwrite=True)
         if entry.annotation not in self.carried:
             self.carried.append(entry.annotation)
@@ -292,9 +296,9 @@ class ReviewFolder:
     def close(self) -> None:
         """Let another process at it; take the folder away if all is carried back and nothing else was saved there."""
         settled = self._settled and not self.strange()
-        self._lock.close()
         if settled:
-            shutil.rmtree(self.place, ignore_errors=True)
+            discard(self.place, self.out)
+        self._lock.close()
 
 
 def carry_back_left(out: Path) -> None:
