@@ -9,16 +9,18 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from flawshot.catalog import Catalog
 from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, check_only_bank, write_blocks
 from flawshot.files import Document, lock, read_document, write_json
+from flawshot.json_documents import file_bytes, load_json
 from flawshot.text_bank import encode_categories
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class _State(Document):
     format: Literal["flawshot-unfinished-bank"]
     version: Literal[1]
     request: str
-    stored: int
+    stored: Annotated[int, Field(ge=0)]
     left_out: tuple[LeftOut, ...]
 
 
@@ -195,8 +197,8 @@ def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int
     if old is None or not (old.path / STAMPS).is_file():
         return {}
     try:
-        before: Any = json.loads((old.path / STAMPS).read_bytes())
-    except ValueError:
+        before = load_json(file_bytes(old.path / STAMPS))
+    except FlawshotError:
         return {}
     same = {image for image, stamp in stamps.items() if isinstance(before, dict) and before.get(image) == stamp}
     hashes = dict(zip(old.catalog.column("id"), old.catalog.column("annotation_hash"), strict=True))

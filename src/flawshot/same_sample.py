@@ -12,6 +12,7 @@ import numpy as np
 
 from flawshot.errors import FlawshotError
 from flawshot.formats.labelme import parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes
 from flawshot.images import ImageError, read_image
 from flawshot.likeness import SIDE, Likeness, reduce_image
 from flawshot.parallel import cores
@@ -140,7 +141,7 @@ def load_image(root: Path | None, image: str, annotation: str) -> Image.Image:
     try:
         if (root / image).is_file():
             return read_image(root / image, image)
-        embedded = parse_labelme((root / annotation).read_bytes(), annotation)[0].image_data
+        embedded = parse_labelme(annotation_bytes(root / annotation, annotation), annotation)[0].image_data
     except ImageError:
         raise
     except (OSError, FlawshotError):  # a name that the file system cannot have, or an annotation that is no more

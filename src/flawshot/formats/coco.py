@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line
 from flawshot.formats.components import component_shape
 from flawshot.formats.importing import (
     Imported,
@@ -25,6 +24,7 @@ from flawshot.formats.importing import (
 )
 from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
 from flawshot.formats.run_lengths import decode_runs
+from flawshot.json_documents import ANNOTATION_BYTES, file_bytes, load_json
 from flawshot.layout import SPLIT_FOLDERS
 from flawshot.shapes import Region
 
@@ -102,11 +102,9 @@ def import_coco(
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise FlawshotError(f"cannot be read ({error.strerror or error})") from error
-    except (RecursionError, ValueError) as error:
-        raise FlawshotError(f"is not JSON ({one_line(error)})") from error
+        document = load_json(file_bytes(path, ANNOTATION_BYTES))
+    except FlawshotError as error:
+        raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
     fields = ("images", "annotations", "categories")
     missing = [name for name in fields if not isinstance(document, dict) or not isinstance(document.get(name), list)]
     if missing:

@@ -22,6 +22,7 @@ from flawshot.formats.importing import (
 )
 from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
 from flawshot.formats.tree_files import LINK_OUT, lies_within
+from flawshot.json_documents import file_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,9 +119,9 @@ def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]
 
 def _tree(path: Path) -> Element:
     try:
-        tree: Element = ElementTree.fromstring(path.read_bytes(), forbid_dtd=True)
-    except OSError as error:
-        raise FlawshotError(f"cannot be read ({error.strerror or error})") from error
+        tree: Element = ElementTree.fromstring(file_bytes(path), forbid_dtd=True)
+    except FlawshotError as error:
+        raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
     except (SyntaxError, ValueError, LookupError) as error:  # damaged, with entities, of an unknown encoding
         raise FlawshotError(f"is not plain XML ({one_line(error)})") from error
     if tree.tag != "annotation":
