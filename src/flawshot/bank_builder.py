@@ -8,10 +8,11 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from flawshot.bank_records import LeftOut, ViewRecord, difference, scheme_of
 from flawshot.catalog import Catalog
@@ -20,6 +21,7 @@ from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import SHARD_BYTES, FeatureBank, check_only_bank, write_blocks
 from flawshot.files import Document, read_document, write_json
 from flawshot.formats.embedded import embeds_image
+from flawshot.json_documents import file_bytes, load_json
 from flawshot.locks import lock
 from flawshot.places import discard, hold
 from flawshot.seals import check_seal, sealed
@@ -73,7 +75,7 @@ class _State(Document):
     format: Literal["flawshot-unfinished-bank"]
     version: Literal[2]
     request: str
-    stored: int
+    stored: Annotated[int, Field(ge=0)]
     left_out: tuple[LeftOut, ...]
     raw: str
     seal: str = ""
@@ -255,8 +257,8 @@ def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int
     if old is None or not (old.path / STAMPS).is_file():
         return {}
     try:
-        before: Any = json.loads((old.path / STAMPS).read_bytes())
-    except ValueError:
+        before = load_json(file_bytes(old.path / STAMPS))
+    except FlawshotError:
         return {}
     same = {image for image, stamp in stamps.items() if isinstance(before, dict) and before.get(image) == stamp}
     hashes = dict(zip(old.catalog.column("id"), old.catalog.column("annotation_hash"), strict=True))

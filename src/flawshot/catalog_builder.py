@@ -13,6 +13,7 @@ from flawshot.data_folder import find_image
 from flawshot.errors import AnnotationError, Problem
 from flawshot.formats.embedded import embedded_image, image_size
 from flawshot.formats.labelme import parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes
 from flawshot.images import under_pixel_limit
 from flawshot.instances import instances_of
 from flawshot.parallel import cores, in_order
@@ -45,11 +46,9 @@ class CatalogBuilder:
     def read(self, path: str, root: Path) -> None:
         """Read one file under the data root and add its instances."""
         try:
-            file, found = parse_labelme((root / path).read_bytes(), path)
+            file, found = parse_labelme(annotation_bytes(root / path, path), path)
         except AnnotationError as error:
             self._problems.append(error.problem)
-        except OSError as error:
-            self._problems.append(Problem(path, "unreadable", f"cannot be read ({error.strerror or error})"))
         else:
             self._problems += found
             self.add(path, file)

@@ -16,6 +16,7 @@ from flawshot.errors import FlawshotError
 from flawshot.files import one_line
 from flawshot.formats.labelme import MAX_COORDINATE, POINT_COUNTS
 from flawshot.instances import Instance
+from flawshot.json_documents import check_ordinary, load_json
 from flawshot.layout import SPLIT_FOLDERS
 from flawshot.shapes import Shape
 
@@ -114,6 +115,7 @@ def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
     Raises:
         FlawshotError: If the file is damaged or not a catalog.
     """
+    check_ordinary(path)
     try:
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
@@ -139,8 +141,8 @@ def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
 def _check_header(path: Path, schema: pa.Schema) -> dict[str, str]:
     """The hashes of the columns, by name; empty in what flawshot 0.1 wrote."""
     try:
-        header = json.loads((schema.metadata or {}).get(b"flawshot", b"null"))
-    except (ValueError, RecursionError):
+        header = load_json((schema.metadata or {}).get(b"flawshot", b"null"))
+    except FlawshotError:
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT["format"]:
         raise FlawshotError(f"{path}: format: is not a flawshot catalog; make one with flawshot stats --catalog")
@@ -164,8 +166,8 @@ def _check_values(path: Path, table: pa.Table) -> None:
         raise FlawshotError(f"{path}: id: an instance stands there twice; make the catalog again")
     for text in pc.unique(table.column("flags")).to_pylist():
         try:
-            flags = json.loads(text)
-        except (ValueError, RecursionError):
+            flags = load_json(text.encode())
+        except FlawshotError:
             flags = None
         if not isinstance(flags, dict):
             raise FlawshotError(f"{path}: flags: {text[:40]!r} is no JSON object; make the catalog again")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import filecmp
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from flawshot.errors import FlawshotError
+from flawshot.json_documents import Document, parse_document, read_document
 from flawshot.places import claimed_file
 
 if TYPE_CHECKING:
@@ -25,15 +24,6 @@ __all__ = [
     "write_json",
     "write_with",
 ]
-
-
-class Document(BaseModel):
-    """Base of every JSON format of ours: fields are checked when it is read, and it cannot be changed after."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-AnyDocument = TypeVar("AnyDocument", bound=Document)
 
 
 def one_line(error: object) -> str:
@@ -97,41 +87,3 @@ def json_bytes(value: Any, path: Path, *, indent: int | None = 1) -> bytes:
         return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n").encode()
     except ValueError as error:  # of NaN, and of half a surrogate pair
         raise FlawshotError(f"{path}: cannot be written as JSON ({one_line(error)})") from error
-
-
-def read_document(path: Path, kind: type[AnyDocument], remedy: str) -> AnyDocument:
-    """Read and check one of our own JSON files.
-
-    Args:
-        path: The file.
-        kind: What it must hold.
-        remedy: What a user does about a damaged or foreign file, such as ``make it again with flawshot sample``.
-
-    Raises:
-        FlawshotError: With one line that names the file and the field, if it is missing, damaged or foreign.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return parse_document(data, kind, str(path), remedy)
-
-
-def parse_document(data: bytes, kind: type[AnyDocument], place: str, remedy: str) -> AnyDocument:
-    """Check one JSON object of ours.
-
-    Args:
-        data: The JSON.
-        kind: What it must hold.
-        place: What errors name: the file, and a line in it.
-        remedy: As for :func:`read_document`.
-
-    Raises:
-        FlawshotError: With one line that names the place and the field, if it is damaged or foreign.
-    """
-    try:
-        return kind.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise FlawshotError(f"{place}: {field}: {one_line(first['msg'])}; {remedy}") from error

@@ -10,8 +10,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from flawshot.errors import FeatureBankError
+from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.files import one_line
+from flawshot.json_documents import check_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,6 +33,10 @@ def opened_tensors(path: Path) -> Iterator[Any]:
     Raises:
         FeatureBankError: If it, or what is read of it meanwhile, cannot be read.
     """
+    try:
+        check_ordinary(path)
+    except FlawshotError as error:
+        raise FeatureBankError(f"{error}; {REMEDY}") from error
     try:
         with safe_open(path, framework="numpy") as opened:
             yield opened

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flawshot.errors import FlawshotError
 from flawshot.formats.labelme import from_base64, parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes
 from flawshot.images import ImageError, header_size, open_image
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def embedded_suffix(file: LabelmeFile) -> str:
 def embeds_image(annotation: Path) -> bool:
     """Whether an annotation file holds an image, readable or not."""
     try:
-        return EMBEDS.search(annotation.read_bytes()) is not None
-    except OSError:
+        return EMBEDS.search(annotation_bytes(annotation, annotation.name)) is not None
+    except FlawshotError:
         return False
 
 
@@ -86,10 +87,10 @@ def embedded_image(annotation: Path) -> bytes | None:
         The image file's bytes; None where none is embedded, or it cannot be used.
     """
     try:
-        data = annotation.read_bytes()
+        data = annotation_bytes(annotation, annotation.name)
         if not EMBEDS.search(data):
             return None
         file = parse_labelme(data, annotation.name)[0]
         return None if embedded_size(file) is None else file.image_data
-    except (OSError, FlawshotError):
+    except FlawshotError:
         return None

@@ -15,6 +15,7 @@ from flawshot.data_folder import LEAVES
 from flawshot.errors import FlawshotError
 from flawshot.features import LeftOut  # noqa: TC001 - pydantic reads it
 from flawshot.files import Document, one_line, parse_document
+from flawshot.json_documents import file_lines
 from flawshot.locks import lock
 from flawshot.places import discard, put, settle
 
@@ -128,20 +129,12 @@ def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[Answered]]:
     """
     settle(out)
     place = out / RECORD
-    lines = _lines(place)
+    lines = file_lines(place)
     first = next(lines, b"")
     header = parse_document(first, PredictionHeader, f"{place}: line 1", REMEDY)
     return header, (
         parse_document(line, Answered, f"{place}: line {number}", REMEDY) for number, line in enumerate(lines, start=2)
     )
-
-
-def _lines(place: Path) -> Iterator[bytes]:
-    try:
-        with place.open("rb") as opened:
-            yield from opened
-    except OSError as error:
-        raise FlawshotError(f"{place}: cannot be read ({error.strerror or error})") from error
 
 
 class Unfinished:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Literal
 
 from flawshot.bank_records import EncoderRecord, ViewRecord  # noqa: TC001 - pydantic reads them
 from flawshot.errors import FlawshotError
 from flawshot.files import Document, parse_document
+from flawshot.json_documents import file_bytes, load_json
 from flawshot.models.calibration import Calibration  # noqa: TC001 - likewise
 from flawshot.seals import check_seal
 
@@ -140,13 +140,10 @@ def read_record(path: Path) -> ModelRecord:
         FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, or of a
             newer flawshot.
     """
+    data = file_bytes(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        head = json.loads(data)
-    except (ValueError, RecursionError):
+        head = load_json(data)
+    except FlawshotError:
         head = None
     if isinstance(head, dict) and head.get("format") == "flawshot-model":
         version = head.get("version")
