@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
 
 from flawshot.bank_records import LeftOut, ViewRecord, difference, scheme_of
 from flawshot.catalog import Catalog
 from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.features import SHARD_BYTES, FeatureBank, check_only_bank, write_blocks
-from flawshot.files import Document, read_document, write_json
 from flawshot.formats.embedded import embeds_image
 from flawshot.json_documents import file_bytes, load_json
-from flawshot.locks import lock
-from flawshot.places import discard, hold
-from flawshot.seals import check_seal, sealed
+from flawshot.places import hold
 from flawshot.text_bank import encode_categories
+from flawshot.unfinished_bank import UnfinishedBank, discard_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EncodeReport", "encode_catalog", "image_stamps"]
 
-CHECKPOINT_SECONDS = 5.0
 STAMPS = "images.json"
 
 
@@ -59,26 +53,6 @@ class EncodeReport:
     kept: int
     left_out: tuple[LeftOut, ...]
     remarks: tuple[str, ...] = ()
-
-
-class _State(Document):
-    """How far an unfinished bank has come; ``state.json`` beside its raw features.
-
-    Attributes:
-        request: A hash of all that the features depend on.
-        stored: Of how many instances the raw file holds features that count.
-        left_out: Images that could not be used so far.
-        raw: SHA-256 of these features.
-        seal: SHA-256 over the other fields.
-    """
-
-    format: Literal["flawshot-unfinished-bank"]
-    version: Literal[2]
-    request: str
-    stored: Annotated[int, Field(ge=0)]
-    left_out: tuple[LeftOut, ...]
-    raw: str
-    seal: str = ""
 
 
 def encode_catalog(
@@ -161,11 +135,11 @@ def _encode(
     text, remarks = encode_categories(encoder, prompts, catalog, old, overwrite=overwrite)
     whole = old is not None and not fresh and not old.manifest.left_out and len(known) == len(old.catalog)
     if old is not None and whole and text is old.text:
-        _discard_left(out)
+        discard_unfinished(out)
         return EncodeReport(old, 0, len(known), (), remarks)
 
     request = _request(catalog, encoder, views, stamps, fresh)
-    unfinished = _Unfinished(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
+    unfinished = UnfinishedBank(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
     ids = catalog.column("id")
     if strict and unfinished.left_out:
         unfinished.close()
@@ -284,129 +258,12 @@ def _request(
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-class _Unfinished:
-    """Features on their way: a raw file that only grows, and how much of it counts."""
-
-    def __init__(self, out: Path, request: str, shape: tuple[int, int, int]) -> None:
-        self.out = out
-        self.folder = _unfinished_place(out)
-        self.shape = shape
-        self.request = request
-        self.stored = 0
-        self.left_out: tuple[LeftOut, ...] = ()
-        self._row_bytes = 2 * int(np.prod(shape))
-        self._expected = ""
-        state = self.folder / "state.json"
-        if state.is_file():
-            try:
-                before = read_document(state, _State, "")
-                check_seal(before, before.seal, state, "")
-            except FlawshotError:
-                before = None
-            if before is not None and before.request == request:
-                self.stored, self.left_out = before.stored, before.left_out
-                self._expected = before.raw
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            raw = self.folder / "features.raw"
-            self._file = raw.open("r+b" if raw.is_file() else "w+b")
-            lock(self._file, self.folder)
-            self._digest = _hash_start(self._file, self.stored * self._row_bytes)
-            if self._digest.hexdigest() != self._expected:  # damaged, cut short, or new
-                self.stored, self.left_out, self._digest = 0, (), hashlib.sha256()
-            self._file.truncate(self.stored * self._row_bytes)
-            self._file.seek(0, os.SEEK_END)
-        except OSError as error:
-            raise FeatureBankError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
-        self._count = self.stored
-        self._saved = time.monotonic()
-
-    def store(self, features: NDArray[np.float16]) -> None:
-        """Append one instance's features."""
-        try:
-            data = features.tobytes()
-            self._file.write(data)
-            self._digest.update(data)
-            self._count += len(features)
-            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-                self._checkpoint()
-        except OSError as error:
-            raise self._full(error) from error
-
-    def leave_out(self, entry: LeftOut) -> None:
-        """Note an image that cannot be used."""
-        merged = {each.image: each for each in self.left_out}
-        if entry.image in merged:
-            entry = entry.model_copy(update={"instances": (*merged[entry.image].instances, *entry.instances)})
-        merged[entry.image] = entry
-        self.left_out = tuple(merged.values())
-
-    def _full(self, error: OSError) -> FeatureBankError:
-        reason = error.strerror or str(error)
-        return FeatureBankError(
-            f"{self.folder}: cannot be written ({reason}); {self.stored} instances are kept: free space, and run the "
-            "same command again"
-        )
-
-    def _checkpoint(self) -> None:
-        """Make what was written count: to the disk first, then into the state."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        state = _State(
-            format="flawshot-unfinished-bank",
-            version=2,
-            request=self.request,
-            stored=self._count,
-            left_out=self.left_out,
-            raw=self._digest.hexdigest(),
-        )
-        write_json(self.folder / "state.json", sealed(state), overwrite=True)
-        self.stored = self._count
-        self._saved = time.monotonic()
-
-    def close(self) -> None:
-        """Keep what there is, whatever ended the work."""
-        try:
-            self._checkpoint()
-            self._file.close()
-        except OSError as error:
-            raise self._full(error) from error
-
-    def rows(self, first: int, count: int) -> NDArray[np.float16]:
-        """Stored features, float16 ``[count, views, tokens, dim]``."""
-        with (self.folder / "features.raw").open("rb") as opened:
-            opened.seek(first * self._row_bytes)
-            data = np.frombuffer(opened.read(count * self._row_bytes), dtype=np.float16)
-        return data.reshape(-1, *self.shape)
-
-    def remove(self) -> None:
-        """Take the folder away, once the bank is in place."""
-        discard(self.folder, self.out)
-
-
-def _unfinished_place(out: Path) -> Path:
-    return out.with_name(f".{out.name}.unfinished")
-
-
-def _discard_left(out: Path) -> None:
-    """Take away what a process left that was killed after the bank was in place."""
-    folder = _unfinished_place(out)
-    if (folder / "features.raw").is_file():
-        discard(folder, out)
-
-
-def _hash_start(file: BinaryIO, length: int) -> hashlib._Hash:
-    """SHA-256 of the first bytes of a file, as far as it goes."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    while length > 0 and (data := file.read(min(length, 2**20))):
-        digest.update(data)
-        length -= len(data)
-    return digest
-
-
 def _merged(
-    keep: Sequence[int], known: dict[int, int], stored: Sequence[int], old: FeatureBank | None, unfinished: _Unfinished
+    keep: Sequence[int],
+    known: dict[int, int],
+    stored: Sequence[int],
+    old: FeatureBank | None,
+    unfinished: UnfinishedBank,
 ) -> Iterator[NDArray[np.float16]]:
     """The bank's blocks: each row from the old bank or from the unfinished features."""
     place = {row: number for number, row in enumerate(stored)}
