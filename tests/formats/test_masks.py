@@ -184,8 +184,32 @@ def test_each_value_is_an_instance(tmp_path):
 
 def test_many_values_take_one_pass_over_the_image(tmp_path, monkeypatch):
     mask = Image.fromarray(np.arange(1, 2501, dtype=np.uint16).reshape(50, 50).repeat(2, axis=1))
-    monkeypatch.setattr("flawshot.formats.masks.components", None)  # a pass over the image a call
+    monkeypatch.setattr("flawshot.formats.masks.large_components", None)  # a pass over the image a call
     assert imported(tmp_path, mask, instance_values=True)[1] == [2] * 2500
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"instance_values": True}, {"merge_distance": 3.0}],
+    ids=["components", "values", "joined"],
+)
+def test_an_image_of_more_instances_than_any_has_is_left_out_and_told(tmp_path, options):
+    specks = np.zeros((400, 400), dtype=np.uint16)
+    specks[::4, ::4] = np.arange(1, 10_001).reshape(100, 100) % 5000 + (0 if options.get("instance_values") else 300)
+    write(tmp_path / "src/dent", "whole", squares(255))
+    found, areas = imported(tmp_path, Image.fromarray(specks), max_instances=20, **options)
+    assert (found.images, areas) == (1, [16])
+    (problem,) = found.problems
+    assert "more than" in problem.message
+    assert "--max-instances" in problem.message
+
+
+def test_small_specks_that_are_left_out_anyway_do_not_count(tmp_path):
+    specks = np.zeros((200, 200), dtype=np.uint8)
+    specks[::2, ::2] = 255
+    specks[50:60, 50:60] = 255
+    found, areas = imported(tmp_path, Image.fromarray(specks), max_instances=1, min_area=20)
+    assert (found.images, len(areas), found.small > 5000) == (1, 1, True)
 
 
 @pytest.mark.parametrize("instance_values", [False, True])
