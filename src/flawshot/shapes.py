@@ -117,7 +117,7 @@ def rasterise(shape: Shape, height: int, width: int) -> Region:
         return EMPTY
     canvas = Image.new("L", (canvas_width, canvas_height))
     _draw(ImageDraw.Draw(canvas), shape)
-    return trim(np.asarray(canvas.crop((left, top, canvas_width, canvas_height)), dtype=bool), left, top)
+    return trim(np.asarray(canvas)[top:, left:].astype(bool), left, top)
 
 
 def _draw(draw: ImageDraw.ImageDraw, shape: Shape) -> None:

@@ -20,7 +20,7 @@ from flawshot.formats.components import component_shape, components, merge_near,
 from flawshot.formats.labelme import LabelmeFile, write_labelme
 from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target
 from flawshot.formats.visa_labels import with_visa_labels
-from flawshot.images import ImageError, open_image, read_image, under_pixel_limit
+from flawshot.images import ImageError, open_image, orientation, under_pixel_limit, upright_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,6 +87,14 @@ class _Options(NamedTuple):
     merge_distance: float
     exact: bool
     overwrite: bool
+
+
+class _Frame(NamedTuple):
+    """An image's size in px, upright, and its EXIF orientation."""
+
+    height: int
+    width: int
+    lies: int
 
 
 class _Done(NamedTuple):
@@ -293,10 +301,12 @@ def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[La
     problems: list[Problem] = []
     image = options.source / each.image
     try:
-        width, height = read_image(image, image.name).size
+        with open_image(image, image.name) as opened:
+            width, height = upright_rgb(opened).size
+            frame = _Frame(height, width, orientation(opened))
         found: list[list[Region]] = []
         for mask in each.masks:
-            found += _instances(options.source / mask, each.image, (height, width), options, problems)
+            found += _instances(options.source / mask, each.image, frame, options, problems)
     except FlawshotError as error:
         return None, _Done(problems=(*problems, Problem(each.image, "mask", str(error))))
     large = [parts for parts in found if sum(part.area for part in parts) >= options.min_area]
@@ -309,14 +319,17 @@ def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[La
     return file, _Done(len(large), len(found) - len(large), tuple(problems))
 
 
-def _instances(
-    path: Path, image: str, size: tuple[int, int], options: _Options, problems: list[Problem]
-) -> list[list[Region]]:
-    """The components of each instance of one mask."""
-    values = _values(path, numbers=options.instance_values)
-    if values.shape != size:
-        (height, width), (image_height, image_width) = values.shape, size
-        raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {image_width} x {image_height} px")
+def _instances(path: Path, image: str, frame: _Frame, options: _Options, problems: list[Problem]) -> list[list[Region]]:
+    """The components of each instance of one mask; ``frame`` is its image's."""
+    values, mask_lies = _values(path, numbers=options.instance_values)
+    turned = f"EXIF orientation {mask_lies}, its image {frame.lies}"
+    if values.shape != (frame.height, frame.width):
+        height, width = values.shape
+        why = f"; the mask has {turned}: save both upright" if frame.lies != mask_lies else ""
+        raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {frame.width} x {frame.height} px{why}")
+    if frame.lies != mask_lies:
+        message = f"{path.name}: has {turned}; both are read upright, look whether the mask lies on its defect"
+        problems.append(Problem(image, "orientation", message, "warning"))
     if options.instance_values:
         instances = value_components(np.where(values > (options.threshold or 0), values, 0))
         if not instances:
@@ -342,15 +355,23 @@ def _empty(path: Path, image: str) -> Problem:
     return Problem(image, EMPTY, message, "warning")
 
 
-def _values(path: Path, *, numbers: bool) -> NDArray[Any]:
-    """A mask's values ``[height, width]``: its brightest channel, or all as one number if ``numbers``."""
+def _values(path: Path, *, numbers: bool) -> tuple[NDArray[Any], int]:
+    """A mask's values, upright, ``[height, width]``, and its EXIF orientation.
+
+    They are its brightest channel, or all channels as one number if ``numbers``.
+    """
     try:
         with open_image(path, path.name) as opened:
-            upright = ImageOps.exif_transpose(opened)  # as its image is read
-            if upright.mode.startswith(("I", "F")) or (numbers and upright.mode == "P"):
-                return np.asarray(upright)
+            opened.load()
+            lies = orientation(opened)
+            upright = opened if lies == 1 else ImageOps.exif_transpose(opened)  # as its image is read
+            if upright.mode.startswith(("I", "F")):
+                return np.asarray(upright), lies
+            if numbers and upright.mode == "P":
+                opacity = np.asarray(upright.convert("RGBA"))[:, :, 3]
+                return np.where(opacity > 0, np.asarray(upright), np.uint8(0)), lies
             if upright.mode in {"1", "L"} and not upright.has_transparency_data:
-                return np.asarray(upright.convert("L"))
+                return np.asarray(upright.convert("L")), lies
             channels = _opaque(upright)
     except ImageError as error:
         raise FlawshotError(str(error).replace("the image cannot", "the mask cannot")) from error
@@ -358,7 +379,7 @@ def _values(path: Path, *, numbers: bool) -> NDArray[Any]:
         values: NDArray[Any] = channels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
     else:
         values = channels.max(axis=2)
-    return values
+    return values, lies
 
 
 def _opaque(mask: Image.Image) -> NDArray[np.uint8]:
