@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def build_table(
 
 
 def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
-    """The table, with a name of its own for every embedded image that another annotation calls alike.
+    """The table, where several embedded images that are called alike are called as their annotations are.
 
     Programs that embed images call all of them the same; an image's name is what keeps support and query apart.
     """
@@ -141,20 +142,36 @@ def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
         owners.setdefault(image, []).append(annotation)
     renamed: dict[tuple[str, str], str] = {}
     for image, several in owners.items():
-        first = None if len(several) < 2 else embedded_image(root / several[0])
-        for annotation in several[1:]:
-            own = embedded_image(root / annotation)
-            if own is not None and own != first:
-                name = str(PurePosixPath(annotation).with_suffix(PurePosixPath(image).suffix))
-                renamed[image, annotation] = (
-                    name if name not in owners else f"{annotation}{PurePosixPath(image).suffix}"
-                )
-                message = f"embeds another image than {several[0]}, though imagePath is the same; it counts as another"
+        contents = {each: _content(root, image, each) for each in several} if len(several) > 1 else {}
+        if len(set(contents.values())) < 2:
+            continue
+        names: dict[bytes, str] = {}
+        for annotation, content in contents.items():
+            own = PurePosixPath(annotation).with_suffix(PurePosixPath(image).suffix).as_posix()
+            own = own if own not in owners else f"{annotation}{PurePosixPath(image).suffix}"
+            if content != _file_content(root, image):
+                renamed[image, annotation] = names.setdefault(content, own)
+                message = f"embeds another image {image} than other annotations do; it counts as {names[content]}"
                 problems.append(Problem(annotation, "embedded-image", message, "warning"))
     if not renamed:
         return table
-    names = [renamed.get(pair, pair[0]) for pair in zip(images, annotations, strict=True)]
-    return table.set_column(table.schema.get_field_index("image"), table.schema.field("image"), pa.array(names))
+    called = [renamed.get(pair, pair[0]) for pair in zip(images, annotations, strict=True)]
+    return table.set_column(table.schema.get_field_index("image"), table.schema.field("image"), pa.array(called))
+
+
+def _content(root: Path, image: str, annotation: str) -> bytes:
+    """A hash of the image that an annotation is of."""
+    embedded = embedded_image(root / annotation)
+    return _file_content(root, image) if embedded is None else hashlib.sha256(embedded).digest()
+
+
+def _file_content(root: Path, image: str) -> bytes:
+    """A hash of an image's file; of nothing where it cannot be read."""
+    try:
+        with (root / image).open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").digest()
+    except OSError:
+        return b""
 
 
 def stop_at_error(problems: Sequence[Problem]) -> None:

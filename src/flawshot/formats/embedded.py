@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flawshot.errors import FlawshotError
 from flawshot.formats.labelme import from_base64, parse_labelme
 from flawshot.images import ImageError, header_size, open_image
 
@@ -72,7 +71,7 @@ def embeds_image(annotation: Path) -> bool:
     """Whether an annotation file holds an image, readable or not."""
     try:
         return EMBEDS.search(annotation.read_bytes()) is not None
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         return False
 
 
@@ -91,5 +90,5 @@ def embedded_image(annotation: Path) -> bytes | None:
             return None
         file = parse_labelme(data, annotation.name)[0]
         return None if embedded_size(file) is None else file.image_data
-    except (OSError, FlawshotError):
+    except (OSError, ValueError):  # a name that no file can have, or what is not Labelme's
         return None
