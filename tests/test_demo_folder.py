@@ -28,8 +28,13 @@ def test_what_was_written_is_known_again(folder):
     assert later.holds("images")
     assert not later.holds("bank")
     assert later.is_own("report.html")
-    later.clear(["report.html", "images/"])
-    assert [path.name for path in folder.path.rglob("*") if path.is_file()] == ["demo.json"]
+    with later.making("report.html", "images") as made:
+        (made / "report.html").write_text("another")
+        (made / "images").mkdir()
+        (made / "images" / "1.png").write_text("another")
+    assert {path.name for path in folder.path.rglob("*") if path.is_file()} == {"demo.json", "report.html", "1.png"}
+    assert again(folder).holds("images")
+    assert again(folder).is_own("report.html")
 
 
 @pytest.mark.parametrize(
@@ -58,8 +63,12 @@ def test_hidden_files_of_a_desktop_do_not_matter(folder):
 
 def test_a_changed_report_stays(folder):
     (folder.path / "report.html").write_text("with my notes")
-    with pytest.raises(FlawshotError, match=r"report\.html: was changed, or is not of flawshot demo; move it away"):
-        again(folder).clear(["report.html"])
+    later = again(folder)
+    with (
+        pytest.raises(FlawshotError, match=r"report\.html: was changed, or is not of flawshot demo; move it away"),
+        later.making("report.html") as made,
+    ):
+        (made / "report.html").write_text("another")
     assert (folder.path / "report.html").read_text() == "with my notes"
 
 

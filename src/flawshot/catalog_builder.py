@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from flawshot.catalog_table import SCHEMA, row_of
-from flawshot.data_folder import find_image
+from flawshot.data_folder import find_image, image_source
 from flawshot.errors import AnnotationError, Problem
 from flawshot.formats.embedded import embedded_image, image_size
 from flawshot.formats.labelme import parse_labelme
-from flawshot.images import under_pixel_limit
+from flawshot.formats.labelme_json import annotation_bytes
+from flawshot.images import ImageError, header_size, under_pixel_limit
 from flawshot.instances import instances_of
 from flawshot.parallel import cores, in_order
 
@@ -46,11 +47,9 @@ class CatalogBuilder:
     def read(self, path: str, root: Path) -> None:
         """Read one file under the data root and add its instances."""
         try:
-            file, found = parse_labelme((root / path).read_bytes(), path)
+            file, found = parse_labelme(annotation_bytes(root / path, path), path)
         except AnnotationError as error:
             self._problems.append(error.problem)
-        except OSError as error:
-            self._problems.append(Problem(path, "unreadable", f"cannot be read ({error.strerror or error})"))
         else:
             self._problems += found
             self.add(path, file)
@@ -64,7 +63,7 @@ class CatalogBuilder:
         image = find_image(path, file, self._root, self._problems)
         size = image_size(file, None if self._root is None else self._root / image)
         if size is None:
-            message = "imageHeight and imageWidth are missing, and no image tells them"
+            message = f"imageHeight and imageWidth are missing, and no image tells them{self._why(image, path)}"
             self._problems.append(Problem(path, "image-size", message))
             return
         stated = (file.image_height, file.image_width)
@@ -79,6 +78,13 @@ class CatalogBuilder:
         self._rows += [row_of(instance) for instance in instances]
         if len(self._rows) >= ROWS_AT_ONCE:
             self._flush()
+
+    def _why(self, image: str, annotation: str) -> str:
+        try:
+            header_size(image_source(self._root, image, annotation), image)
+        except ImageError as error:
+            return f" ({error})"
+        return ""
 
     def _flush(self) -> None:
         self._tables.append(pa.Table.from_pylist(self._rows, schema=SCHEMA))

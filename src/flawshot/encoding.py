@@ -14,6 +14,7 @@ import torch
 
 from flawshot.crops import Crops, crop_views
 from flawshot.data_folder import image_source
+from flawshot.errors import FlawshotError
 from flawshot.images import ImageError, read_image, under_pixel_limit
 from flawshot.parallel import cores
 
@@ -279,7 +280,9 @@ def _run(encode: Encode, batch: _Batch) -> int:
             features = encode(batch.images[part], batch.masks[part])
         except torch.OutOfMemoryError:
             if step == 1:
-                raise
+                raise FlawshotError(
+                    "--device: has too little memory for one crop; close what else uses it, or add --device cpu"
+                ) from None
             step = max(1, step // 2)
             continue
         batch.out.append(features.to("cpu", torch.float16))

@@ -13,6 +13,7 @@ from flawshot.data_folder import annotation_files, find_image
 from flawshot.errors import AnnotationError, FlawshotError, Problem
 from flawshot.formats.embedded import embedded_size
 from flawshot.formats.labelme import parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes
 from flawshot.formats.mpdd import contradictions
 from flawshot.images import ImageError, under_pixel_limit
 from flawshot.parallel import cores
@@ -84,8 +85,8 @@ def _checked(root: Path, paths: Sequence[str], *, fast: bool) -> Iterator[tuple[
 
 def _check_file(root: Path, path: str, *, fast: bool) -> tuple[list[Problem], Picture | None]:
     try:
-        file, _ = parse_labelme((root / path).read_bytes(), path)
-    except (AnnotationError, OSError):  # told when the catalog was read
+        file, _ = parse_labelme(annotation_bytes(root / path, path), path)
+    except AnnotationError:  # told when the catalog was read
         return [], None
     problems = zero_areas(path, file.shapes) + self_intersections(path, file.shapes) + contradictions(path, file)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -30,6 +31,9 @@ from flawshot.errors import FlawshotError
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+
+# What a full disk, a quota, and a limit on a file's size say.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -83,11 +87,23 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = _refuse("interrupted", INTERRUPTED)
     except Exception as error:
-        # Typer's usage errors, whatever module the installed version keeps them in.
-        if not hasattr(error, "format_message"):
+        status = _unforeseen(error)
+        if status is None:
             raise
-        status = _refuse(error.format_message()) if error.format_message() else 2
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _unforeseen(error: Exception) -> int | None:
+    """The exit status of what no command foresaw, said in one line; None where it is a mistake of ours."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        remedy = "; free space, and run the same command again" if error.errno in FULL else ""
+        return _refuse(f"{place}{error.strerror or error}{remedy}")
+    # Typer's usage errors, whatever module the installed version keeps them in.
+    if not hasattr(error, "format_message"):
+        return None
+    message = error.format_message()
+    return _refuse(message) if message else 2
 
 
 def _refuse(message: str, status: int = 2) -> int:

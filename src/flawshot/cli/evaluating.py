@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flawshot.cli.options import GalleryOption, OverwriteOption, ProductOption
+from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
 
 if TYPE_CHECKING:
     from flawshot.episodes import EpisodeSet
@@ -46,6 +46,7 @@ def evaluate(
         typer.Option("--outline", help="auto: default is given the annotations' outlines too, as default-outline."),
     ] = "off",
     overwrite: OverwriteOption = False,
+    no_verify: NoVerifyOption = False,
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
     from flawshot.cli.console import print_json, progress_bar
@@ -65,7 +66,7 @@ def evaluate(
     if data is not None and report is None:
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
     started, clock = datetime.now(UTC), time.perf_counter()
-    opened = FeatureBank.open(bank)
+    opened = FeatureBank.open(bank, verify=not no_verify)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]
@@ -105,10 +106,27 @@ def _every(bank: FeatureBank) -> list[str]:
     return [name for name in CLASSIFIERS if name not in by_text]
 
 
+def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
+    """The episodes in a file, proved against the bank."""
+    from flawshot.episodes import read_episodes
+    from flawshot.errors import EpisodeError
+
+    try:
+        return read_episodes(path, bank.catalog)
+    except EpisodeError as error:
+        gone = sum(len(entry.instances) for entry in bank.manifest.left_out)
+        if not gone:
+            raise
+        raise EpisodeError(
+            f"{error}; {gone} instances were left out when {bank.path} was encoded, so sample from it: "
+            f"flawshot sample {bank.path} --out DIR"
+        ) from error
+
+
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
     """The episodes of products that the bank holds; the others are named on standard error."""
     from flawshot.cli.console import say
-    from flawshot.episodes import episode_product, find_episode_files, read_episodes
+    from flawshot.episodes import episode_product, find_episode_files
     from flawshot.errors import EpisodeError
 
     files = find_episode_files(place)
@@ -121,7 +139,7 @@ def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[
         if products and product not in products:
             continue
         if product in bank.catalog.products:
-            sets.append(read_episodes(path, bank.catalog))
+            sets.append(_read(path, bank))
         elif product not in absent:
             absent.append(product)
     if not sets:

@@ -22,6 +22,7 @@ __all__ = [
     "GalleryOption",
     "GroupOption",
     "LayoutOption",
+    "NoVerifyOption",
     "OverwriteOption",
     "ProductOption",
     "RowsOption",
@@ -37,7 +38,11 @@ __all__ = [
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods")
 
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A folder of Labelme JSON files with their images, or a catalog.parquet.")
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of Labelme JSON files with their images, a catalog.parquet, or a feature bank's folder.",
+    ),
 ]
 ProductOption = Annotated[
     list[str] | None, typer.Option("--product", metavar="NAME", help="Only this product; may be given several times.")
@@ -75,6 +80,9 @@ PixelsOption = Annotated[
         min=1,
         help="Images of more px (width x height) are not opened; 268435456 unless given.",
     ),
+]
+NoVerifyOption = Annotated[
+    bool, typer.Option("--no-verify", help="Do not compare a feature bank's files with their hashes first.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist with other content.")]
 

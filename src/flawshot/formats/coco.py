@@ -7,13 +7,14 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flawshot.delimited import decodings
 from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line
 from flawshot.formats.coco_records import Identified, annotation_shapes, record_id
 from flawshot.formats.embedded import image_size
 from flawshot.formats.image_finder import ImageFinder, inside_paths
 from flawshot.formats.importing import Imported, LabelmeFolder, begin_import, product_folder, split_and_rest
 from flawshot.formats.labelme import LabelmeFile, parse_labelme
+from flawshot.json_documents import ANNOTATION_BYTES, file_bytes, load_json
 from flawshot.layout import SPLIT_FOLDERS
 
 if TYPE_CHECKING:
@@ -93,11 +94,9 @@ def import_coco(
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise FlawshotError(f"cannot be read ({error.strerror or error})") from error
-    except (RecursionError, ValueError) as error:
-        raise FlawshotError(f"is not JSON ({one_line(error)})") from error
+        document = load_json(next(decodings(file_bytes(path, ANNOTATION_BYTES)), ("", ""))[0].encode())
+    except FlawshotError as error:
+        raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
     if not isinstance(document, dict):
         raise FlawshotError("is not a COCO file: it must be an object with images, annotations and categories")
     made: dict[str, Any] = document | {field: _entries(document.get(field), field) for field in FIELDS}

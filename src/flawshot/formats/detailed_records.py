@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
 from flawshot.formats.tree_files import lies_within
+from flawshot.json_documents import ANNOTATION_BYTES, check_depth, file_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +137,10 @@ def read_detailed(path: Path) -> list[DetailedRecord]:
     data = _bytes(path)
     remedy = "add --salvage to keep the records that are whole"
     try:
+        check_depth(data)
+    except FlawshotError as error:
+        raise FlawshotError(f"{path}: {error}; {remedy}") from error
+    try:
         document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", errors="replace")
@@ -179,10 +184,7 @@ def salvage_detailed(path: Path) -> DetailedFile:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return file_bytes(path, ANNOTATION_BYTES)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import warnings
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy as np
 
 from flawshot.errors import AnnotationError, FlawshotError, Problem
 from flawshot.files import one_line, write_json
+from flawshot.formats.labelme_json import annotation_bytes, file_error, labelme_object
 from flawshot.images import ImageError, check_pixels
 from flawshot.shapes import SHAPE_TYPES, Shape, ShapeType, decode_mask
 
@@ -113,13 +113,7 @@ def read_labelme(path: str | Path) -> LabelmeFile:
         AnnotationError: With the file's name and the shape's index, if anything in it cannot be used.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise AnnotationError(
-            Problem(str(path), "unreadable", f"cannot be read ({error.strerror or error})")
-        ) from error
-    file, problems = parse_labelme(data, str(path))
+    file, problems = parse_labelme(annotation_bytes(path, str(path)), str(path))
     for problem in problems:
         if problem.severity == "error":
             raise AnnotationError(problem)
@@ -141,26 +135,24 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
         AnnotationError: If the file as a whole is not usable.
     """
     problems: list[Problem] = []
-    document = _load_json(_decode(data, name, problems), name)
-    if not isinstance(document, dict) or "shapes" not in document or not ({"imagePath", "imageData"} & set(document)):
-        raise _file_error(name, "not-labelme", "is not a Labelme file: an object with shapes and imagePath is expected")
+    document = labelme_object(data, name, problems)
     image_path, shapes = document.get("imagePath"), document["shapes"]
     embeds = isinstance(document.get("imageData"), str)
     if embeds and image_path is None:
         image_path = ""
     if not isinstance(image_path, str) or not (image_path or embeds) or "\0" in image_path:
-        raise _file_error(name, "not-labelme", "imagePath must be the name of an image file")
+        raise file_error(name, "not-labelme", "imagePath must be the name of an image file")
     if not isinstance(shapes, list):
-        raise _file_error(name, "not-labelme", "shapes must be a list")
+        raise file_error(name, "not-labelme", "shapes must be a list")
     image_data = document.get("imageData")
     if image_data is not None and not isinstance(image_data, str):
-        raise _file_error(name, "not-labelme", "imageData must be base64 text or null")
+        raise file_error(name, "not-labelme", "imageData must be base64 text or null")
     height, width = (_image_size(document, key, name) for key in ("imageHeight", "imageWidth"))
     if height and width:
         try:
             check_pixels(width, height, name)
         except ImageError as error:
-            raise _file_error(name, "image-size", str(error).removeprefix(f"{name}: ")) from error
+            raise file_error(name, "image-size", str(error).removeprefix(f"{name}: ")) from error
     version, flags = document.get("version"), document.get("flags")
     usable = []
     for index, raw in enumerate(shapes):
@@ -181,45 +173,12 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
     return file, problems
 
 
-def _file_error(name: str, kind: str, message: str) -> AnnotationError:
-    return AnnotationError(Problem(name, kind, message))
-
-
-def _decode(data: bytes, name: str, problems: list[Problem]) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    try:
-        text = data.decode("gbk")
-    except UnicodeDecodeError:
-        raise _file_error(name, "encoding", "is neither UTF-8 nor GBK text; save it again as UTF-8") from None
-    problems.append(Problem(name, "encoding", "is not UTF-8 and was read as GBK; save it again as UTF-8", "warning"))
-    return text
-
-
-def _load_json(text: str, name: str) -> Any:
-    try:
-        document = json.loads(text)
-        if "\\ud" in text.lower():  # an escaped half of a surrogate pair is JSON, but no text that can be written
-            json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise _file_error(name, "encoding", "holds half a surrogate pair, which is no character") from None
-    except json.JSONDecodeError as error:
-        raise _file_error(
-            name, "not-json", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from error
-    except (RecursionError, ValueError) as error:
-        raise _file_error(name, "not-json", f"is not JSON that can be read ({one_line(error)})") from error
-    return document
-
-
 def _image_size(document: dict[str, Any], key: str, name: str) -> int | None:
     value = document.get(key)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_COORDINATE or value % 1:
-        raise _file_error(name, "image-size", f"{key} must be a whole number of px above 0, not {value!r}")
+        raise file_error(name, "image-size", f"{key} must be a whole number of px above 0, not {value!r}")
     return int(value)
 
 

@@ -21,9 +21,10 @@ from flawshot.delimited import delimited_texts
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
 from flawshot.formats.image_finder import ImageFinder
-from flawshot.formats.importing import check_images
+from flawshot.formats.importing import check_images, file_path
 from flawshot.formats.labelme import LabelmeFile, parse_labelme, write_labelme
 from flawshot.formats.tree_files import LINK_OUT, lies_within
+from flawshot.json_documents import load_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,8 +75,9 @@ def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
             for row in _rows(folder / name):
                 images.setdefault(row["img_rel_path"], []).append(row)
             for image, rows in images.items():
-                annotation = _annotation(image, split, rows)
-                path = PurePosixPath(image).with_suffix(".json")
+                place = _place(image or "", split, rows[0]["where"])
+                annotation = _annotation(place.name, rows)
+                path = place.with_suffix(".json")
                 if path in taken:
                     raise FlawshotError(f"{rows[0]['where']}: {image} and {taken[path]} would be one file {path}")
                 taken[path] = image
@@ -94,17 +96,25 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         yield row | {"where": f"{path}: row {number}"}
 
 
-def _annotation(image: str, split: str, rows: list[dict[str, str]]) -> LabelmeFile:
-    parts = PurePosixPath(image or "").parts
-    if len(parts) < 2 or parts[0] != split or ".." in parts:
-        raise FlawshotError(f"{rows[0]['where']}: img_rel_path {image!r} must be {split}/<folder>/<name>")
+def _place(image: str, split: str, where: str) -> PurePosixPath:
+    """Where an image lies in its product's folder, if a file can have that name on any system."""
+    try:
+        path = file_path(image, "img_rel_path")
+    except FlawshotError:
+        path = PurePosixPath()
+    if len(path.parts) < 2 or path.parts[0] != split:
+        raise FlawshotError(f"{where}: img_rel_path {image[:200]!r} must be {split}/<folder>/<name>")
+    return path
+
+
+def _annotation(image: str, rows: list[dict[str, str]]) -> LabelmeFile:
     for row in rows:
         if not row["label"]:
             raise FlawshotError(f"{row['where']}: label is empty")
         if any(row[column] != rows[0][column] for column in ("imageHeight", "imageWidth")):
             raise FlawshotError(f"{row['where']}: imageHeight and imageWidth are not those of the image's first row")
     document = {
-        "imagePath": parts[-1],
+        "imagePath": image,
         "imageHeight": _number(rows[0], "imageHeight"),
         "imageWidth": _number(rows[0], "imageWidth"),
         "shapes": [{"label": row["label"], "shape_type": "polygon", "points": _points(row)} for row in rows],
@@ -129,9 +139,9 @@ def _number(row: dict[str, str], column: str) -> float:
 
 def _points(row: dict[str, str]) -> Any:
     try:
-        return json.loads(row["points"])
-    except (TypeError, ValueError, RecursionError) as error:
-        raise FlawshotError(f"{row['where']}: points is not a list of [x, y] ({one_line(error)})") from error
+        return load_json((row["points"] or "").encode())
+    except FlawshotError as error:
+        raise FlawshotError(f"{row['where']}: points is not a list of [x, y] ({error})") from error
 
 
 def import_mvtec_fs(

@@ -16,6 +16,7 @@ from flawshot.formats.image_finder import ImageFinder, inside_paths
 from flawshot.formats.importing import Imported, begin_import, box_corners, file_path, product_folder, split_and_rest
 from flawshot.formats.labelme import LabelmeFile, parse_labelme
 from flawshot.formats.tree_files import LINK_OUT, lies_within
+from flawshot.json_documents import file_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,9 +126,9 @@ def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]
 
 def _tree(path: Path) -> Element:
     try:
-        tree: Element = ElementTree.fromstring(path.read_bytes(), forbid_dtd=True)
-    except OSError as error:
-        raise FlawshotError(f"cannot be read ({error.strerror or error})") from error
+        tree: Element = ElementTree.fromstring(file_bytes(path), forbid_dtd=True)
+    except FlawshotError as error:
+        raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
     except (SyntaxError, ValueError, LookupError) as error:  # damaged, with entities, of an unknown encoding
         raise FlawshotError(f"is not plain XML ({one_line(error)})") from error
     if tree.tag != "annotation":
