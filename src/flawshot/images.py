@@ -38,6 +38,7 @@ __all__ = [
     "ImageError",
     "check_pixels",
     "cropped",
+    "header",
     "header_size",
     "open_image",
     "orientation",
@@ -229,13 +230,24 @@ def header_size(source: Path | bytes, name: str) -> tuple[int, int]:
     Raises:
         ImageError: As :func:`open_image` does.
     """
+    height, width, _ = header(source, name)
+    return height, width
+
+
+def header(source: Path | bytes, name: str) -> tuple[int, int, int]:
+    """An image's height and width in px after its EXIF orientation, and that orientation, by its header.
+
+    Raises:
+        ImageError: As :func:`open_image` does.
+    """
     with open_image(source, name) as opened:
         width, height = opened.size
         if isinstance(opened, TiffImagePlugin.TiffImageFile):  # whose size is upright in some versions of Pillow
             width, height = opened.tag_v2[ExifTags.Base.ImageWidth], opened.tag_v2[ExifTags.Base.ImageLength]
         # Pillow decodes a whole PNG to look for EXIF behind its pixels, where hardly any has it.
         seen = opened.format != "PNG" or bool(TURNED_BY.intersection(opened.info))
-        return (width, height) if seen and orientation(opened) in SIDEWAYS else (height, width)
+        lies = orientation(opened) if seen else 1
+        return (width, height, lies) if lies in SIDEWAYS else (height, width, lies)
 
 
 def orientation(image: Image.Image) -> int:
