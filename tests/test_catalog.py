@@ -214,7 +214,8 @@ def test_what_is_embedded_must_be_an_image_to_stand_for_a_missing_one(tmp_path):
     for name, data in (("a", "@@@"), ("b", "aGVsbG8=")):
         (tmp_path / f"{name}.json").write_text(json.dumps(labelme_document([box_shape()], imageData=data)))
     catalog = Catalog.open(tmp_path)
-    assert [(p.kind, "imageData is no image" in str(p)) for p in catalog.problems] == [("missing-image", True)] * 2
+    assert [(p.kind, "and a.png is missing" in str(p)) for p in catalog.problems] == [("missing-image", True)] * 2
+    assert ["is not base64" in str(p) for p in catalog.problems] == [True, False]
 
 
 def test_problems_are_one_line_that_a_terminal_only_shows(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from flawshot.errors import Problem
-from flawshot.formats.embedded import embedded_image, embedded_size, embedded_suffix
+from flawshot.formats.embedded import embedded_image, embedded_size, embedded_suffix, why_not_embedded
 from flawshot.images import ImageError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
         try:
             if (root / candidate).is_file():
                 if file.image_base64 is not None and embedded is None:
-                    message = f"imageData cannot be read as an image; {candidate} is used instead"
+                    message = f"imageData: {why_not_embedded(file)}; {candidate} is used instead"
                     problems.append(Problem(path, "embedded-image", message, "warning"))
                 return candidate
         except OSError:  # a name that the file system cannot have
@@ -91,7 +91,8 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
         where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
         problems.append(Problem(path, "missing-image", f"imagePath: the image {given} is {where}"))
     elif embedded is None:
-        problems.append(Problem(path, "missing-image", f"imageData is no image, and {given or 'a file'} is missing"))
+        message = f"imageData: {why_not_embedded(file)}; and {given or 'an image file beside it'} is missing"
+        problems.append(Problem(path, "missing-image", message))
     return candidates[0]
 
 

@@ -26,6 +26,8 @@ SHAPE_TYPES: frozenset[str] = frozenset(get_args(ShapeType))
 # labelme.utils.shape_to_mask's own defaults, in px: whoever looks at a mask in labelme sees this one.
 LINE_WIDTH = 10
 POINT_RADIUS = 5
+# A region of more px than this is a part of its canvas, and keeps it in memory.
+CROPPED = 2**24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,9 +120,11 @@ def rasterise(shape: Shape, height: int, width: int) -> Region:
     covered = canvas.getbbox()
     if covered is None:
         return EMPTY
-    # Zeros and ones already, so that no px is copied a second time.
-    pixels = np.asarray(canvas if covered == (0, 0, *canvas.size) else canvas.crop(covered)).view(bool)
-    return Region(covered[0], covered[1], pixels)
+    x0, y0, x1, y1 = covered
+    # Zeros and ones already, so no px is copied a second time. Pillow's own crop refuses large boxes.
+    small = (x1 - x0) * (y1 - y0) <= CROPPED
+    pixels = np.asarray(canvas.crop(covered)) if small else np.asarray(canvas)[y0:y1, x0:x1]
+    return Region(x0, y0, pixels.view(bool))
 
 
 def _draw(draw: ImageDraw.ImageDraw, shape: Shape) -> None:

@@ -239,3 +239,33 @@ def test_a_mask_called_as_the_image_is_not_taken_for_it(source, tmp_path):
     Image.new("L", (40, 30)).save(src / "SegmentationClass/a.png")
     found = import_voc(src, tmp_path / "out")
     assert (found.images, len(found.missing)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("side", "orientation", "kind", "line"),
+    [
+        pytest.param((40, 30), 6, "image-size", "has 30 x 40 px, not 40 x 30 as stated; an EXIF orientation", id="raw"),
+        pytest.param((30, 40), 8, None, "", id="annotated upright"),
+        pytest.param((40, 30), 3, "orientation", "an EXIF orientation turns or mirrors it", id="a half turn"),
+        pytest.param((40, 30), 2, "orientation", "an EXIF orientation turns or mirrors it", id="mirrored"),
+        pytest.param((20, 15), 1, "image-size", "has 20 x 15 px, not 40 x 30 as stated; the annotation", id="smaller"),
+        pytest.param((40, 30), 1, None, "", id="as stated"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["jpg", "tif", "png"])
+def test_an_image_that_lies_or_measures_otherwise_is_told(source, tmp_path, side, orientation, kind, line, suffix):
+    src = source({"a.xml": voc(element(), filename=f"a.{suffix}")})
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("L", side).save(src / f"a.{suffix}", exif=exif)
+    found = import_voc(src, tmp_path / "out")
+    assert [problem.kind for problem in found.problems] == ([kind] if kind else [])
+    assert all(line in str(problem) and problem.severity == "warning" for problem in found.problems)
+    assert (tmp_path / f"out/src/a.{suffix}").read_bytes() == (src / f"a.{suffix}").read_bytes()
+
+
+def test_an_image_that_cannot_be_read_is_told_and_copied(source, tmp_path):
+    src = source({"a.xml": voc(element()), "000.jpg": b"%!PS-Adobe-3.0 EPSF-3.0"})
+    (problem,) = import_voc(src, tmp_path / "out").problems
+    assert problem.kind == "unreadable-image"
+    assert "000.jpg: the image cannot be decoded (it is none of PNG" in str(problem)

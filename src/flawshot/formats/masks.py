@@ -9,26 +9,23 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import ImageOps
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
 from flawshot.formats.components import check_number, component_shape, large_components, merge_near, value_components
 from flawshot.formats.labelme import LabelmeFile, write_labelme
 from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target
+from flawshot.formats.mask_values import mask_values
 from flawshot.formats.visa_labels import with_visa_labels
-from flawshot.images import ImageError, open_image, read_image, under_pixel_limit
+from flawshot.images import open_image, orientation, under_pixel_limit, upright_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
-
-    from numpy.typing import NDArray
-    from PIL import Image
 
     from flawshot.shapes import Region, Shape
 
@@ -92,6 +89,14 @@ class _Options(NamedTuple):
     exact: bool
     overwrite: bool
     max_instances: int
+
+
+class _Frame(NamedTuple):
+    """An image's size in px, upright, and its EXIF orientation."""
+
+    height: int
+    width: int
+    lies: int
 
 
 class _Done(NamedTuple):
@@ -303,11 +308,13 @@ def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[La
     problems: list[Problem] = []
     image = options.source / each.image
     try:
-        width, height = read_image(image, image.name).size
+        with open_image(image, image.name) as opened:
+            width, height = upright_rgb(opened).size
+            frame = _Frame(height, width, orientation(opened))
         found: list[list[Region]] = []
         small = 0
         for mask in each.masks:
-            own, few = _instances(options.source / mask, each.image, (height, width), options, problems)
+            own, few = _instances(options.source / mask, each.image, frame, options, problems)
             found, small = found + own, small + few
         large = [parts for parts in found if sum(part.area for part in parts) >= options.min_area]
         check_number(len(large), options.max_instances)
@@ -323,13 +330,18 @@ def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[La
 
 
 def _instances(
-    path: Path, image: str, size: tuple[int, int], options: _Options, problems: list[Problem]
+    path: Path, image: str, frame: _Frame, options: _Options, problems: list[Problem]
 ) -> tuple[list[list[Region]], int]:
-    """The components of each instance of one mask, and how many were too small to be looked at."""
-    values = _values(path, numbers=options.instance_values)
-    if values.shape != size:
-        (height, width), (image_height, image_width) = values.shape, size
-        raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {image_width} x {image_height} px")
+    """The components of each instance of one mask, and how many were too small; ``frame`` is its image's."""
+    values, mask_lies = mask_values(path, numbers=options.instance_values)
+    turned = f"EXIF orientation {mask_lies}, its image {frame.lies}"
+    if values.shape != (frame.height, frame.width):
+        height, width = values.shape
+        why = f"; the mask has {turned}: save both upright" if frame.lies != mask_lies else ""
+        raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {frame.width} x {frame.height} px{why}")
+    if frame.lies != mask_lies:
+        message = f"{path.name}: has {turned}; both are read upright, look whether the mask lies on its defect"
+        problems.append(Problem(image, "orientation", message, "warning"))
     if options.instance_values:
         # Components of one value are one instance: there may be more of them.
         most = MOST_COMPONENTS * options.max_instances
@@ -358,37 +370,3 @@ def _instances(
 def _empty(path: Path, image: str) -> Problem:
     message = f"{path.name}: no pixel is defect; its image comes in without an instance, look whether a defect is there"
     return Problem(image, EMPTY, message, "warning")
-
-
-def _values(path: Path, *, numbers: bool) -> NDArray[Any]:
-    """A mask's values ``[height, width]``: its brightest channel, or all as one number if ``numbers``."""
-    try:
-        with open_image(path, path.name) as opened:
-            upright = ImageOps.exif_transpose(opened)  # as its image is read
-            if upright.mode.startswith(("I", "F")) or (numbers and upright.mode == "P"):
-                return np.asarray(upright)
-            if upright.mode in {"1", "L"} and not upright.has_transparency_data:
-                return np.asarray(upright.convert("L"))
-            channels = _opaque(upright)
-    except ImageError as error:
-        raise FlawshotError(str(error).replace("the image cannot", "the mask cannot")) from error
-    if numbers:
-        values: NDArray[Any] = channels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
-    else:
-        values = channels.max(axis=2)
-    return values
-
-
-def _opaque(mask: Image.Image) -> NDArray[np.uint8]:
-    """A mask's colors, uint8 ``[height, width, 3]``, black where it is transparent; its opacity if all of it is black.
-
-    Layers of drawing programs are transparent where nothing was drawn, whatever color lies there.
-    """
-    if not mask.has_transparency_data:
-        return np.asarray(mask.convert("RGB"))
-    layers = np.asarray(mask.convert("RGBA"))
-    colors, opacity = layers[:, :, :3], layers[:, :, 3:]
-    visible = np.where(opacity > 0, colors, np.uint8(0))
-    if not visible.any() and opacity.min() < opacity.max():
-        return np.repeat(opacity, 3, axis=2)
-    return visible
