@@ -50,6 +50,7 @@ def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
         FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, of a newer
             flawshot, or lacks an instance that its history names.
     """
+    settle_model(path)
     return steadily(path, RECORD, lambda: _read(path))
 
 
@@ -98,7 +99,7 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
         FlawshotError: If it is.
     """
     _check_name(path)
-    settle(path)
+    settle_model(path)
     try:
         there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else None
         if there is None and not path.exists():
@@ -166,6 +167,12 @@ def _banks_beside(path: Path) -> list[Path]:
     """The banks beside a model, and what is unfinished of them, that a new model makes needless."""
     banks = [bank_beside(path, "bank"), bank_beside(path, "learned")]
     return [each for bank in banks for each in (bank, bank.with_name(f".{bank.name}.unfinished"))]
+
+
+def settle_model(path: Path) -> None:
+    """Finish or remove what killed processes left beside a model, and beside the hidden banks that serve it."""
+    for each in (path, bank_beside(path, "bank"), bank_beside(path, "learned")):
+        settle(each)
 
 
 def discard_banks(path: Path) -> None:
