@@ -32,6 +32,7 @@ __all__ = [
     "hold",
     "new_folder",
     "put",
+    "remove_dead",
     "remove_left",
     "scratch",
     "settle",
@@ -44,6 +45,7 @@ Read = TypeVar("Read")
 PATIENCE_SECONDS = 2.0
 # Which process this is, where process ids are not unique: in containers that share a disk.
 PROCESS = secrets.token_hex(8)
+LEFT_FILE = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp", re.DOTALL)
 LONGEST = 200  # bytes of a name, which is to be part of a hidden one
 AT_FDCWD, SWAP = -100, 2  # of renameat2; renamex_np's RENAME_SWAP is 2 as well
 
@@ -216,6 +218,20 @@ def settle(path: Path) -> None:
         else:
             with suppress(OSError):
                 remove_left(place, path)
+
+
+def remove_dead(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed processes left in a folder of files that they were writing; all else stays.
+
+    Args:
+        folder: The folder.
+        names: What is in it.
+    """
+    for name in names:
+        match = LEFT_FILE.fullmatch(name)
+        if match and name == hidden(folder / match[1], "tmp").name:
+            with suppress(OSError):
+                remove_left(folder / name, folder / match[1])
 
 
 def stamp(path: Path) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.features import FeatureBank, write_blocks
+from flawshot.features import FeatureBank, check_only_bank, write_blocks
 from flawshot.files import one_line, write_json
 from flawshot.models.record import REMEDY, ModelRecord, read_record
 from flawshot.places import discard, hold, new_folder, settle, steadily
@@ -33,6 +33,7 @@ __all__ = [
     "model_place",
     "read_model",
     "record_hash",
+    "sound_bank_beside",
     "support_files",
     "write_record",
     "write_support",
@@ -161,6 +162,18 @@ def bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
     """
     path = path.resolve()
     return path.with_name(f".{path.name}.{purpose}")
+
+
+def sound_bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
+    """:func:`bank_beside`, where a bank can be encoded: one there that is damaged is removed, for it is only ours."""
+    place = bank_beside(path, purpose)
+    if place.is_dir():
+        check_only_bank(place)
+        try:
+            FeatureBank.open(place)
+        except FeatureBankError:
+            discard(place, path)
+    return place
 
 
 def _banks_beside(path: Path) -> list[Path]:
