@@ -5,7 +5,7 @@ before its N-th operation on files. After that, what is at the command's places 
 an undisturbed run makes; and the same command, run again, must succeed, make the same, and leave nothing else behind.
 
 ``python tests/kill_everywhere.py`` does all of it; ``--every 9`` kills at every ninth operation only,
-``--only NAME`` takes one command, and ``--without-exchange`` plays a system that cannot exchange two names at once.
+``--only NAME …`` takes some commands, and ``--without-exchange`` plays a system that cannot exchange two names at once.
 """
 
 from __future__ import annotations
@@ -425,7 +425,7 @@ class Trial:
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="kill at every N-th operation only")
-    parser.add_argument("--only", metavar="NAME", help="only commands whose name begins so")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these commands")
     parser.add_argument(
         "--without-exchange", action="store_true", help="as where two names cannot be exchanged at once"
     )
@@ -436,7 +436,7 @@ def main(arguments=None):
         root = Path(folder).resolve()
         data, base = prepare(root)
         for number, command in enumerate(commands(data, base)):
-            if asked.only and not command.name.startswith(asked.only):
+            if asked.only and command.name not in asked.only:
                 continue
             start = time.monotonic()
             trial = Trial(command, base, root, exchange=not asked.without_exchange)
