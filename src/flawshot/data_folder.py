@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from flawshot.errors import Problem
 from flawshot.formats.embedded import embedded_image, embedded_size, embedded_suffix, why_not_embedded
 from flawshot.images import ImageError
+from flawshot.places import remove_dead
 
 if TYPE_CHECKING:
     from flawshot.formats.labelme import LabelmeFile
@@ -38,6 +39,7 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         at = Path(folder).relative_to(root)
+        remove_dead(Path(folder), names)
         for name in names:
             if not name.lower().endswith(".json") or name.startswith("."):
                 continue
