@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
@@ -369,3 +370,14 @@ def test_a_catalog_read_without_geometry_is_the_same_but_for_it(write_annotation
     light = Catalog.open(tmp_path / "c.parquet", geometry=False)
     assert light.table.equals(catalog.table.drop_columns(["geometry"]))
     assert light.fingerprint("p") == catalog.fingerprint("p")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_image_is_found_however_unicode_spells_its_name(tmp_path, form):
+    other = "NFD" if form == "NFC" else "NFC"
+    document = labelme_document([box_shape()], imagePath=unicodedata.normalize(form, "größe é.png"))
+    (tmp_path / "a.json").write_text(json.dumps(document), encoding="utf-8")
+    name = unicodedata.normalize(other, "größe é.png")
+    Image.new("L", (120, 100)).save(tmp_path / name)
+    catalog = Catalog.open(tmp_path)
+    assert (catalog.problems, catalog.column("image")) == ((), [name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,11 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
     wanted = os.path.normpath(f"{beside}/{given}" if beside else given).replace(os.sep, "/")
     outside = absolute or wanted == ".." or wanted.startswith("../")
     candidates = [by_name] if outside else list(dict.fromkeys((wanted, by_name)))
+    # macOS spells letters with accents in two parts, and an archive made there keeps that on other systems.
+    spelled = [unicodedata.normalize(form, each) for each in candidates for form in ("NFC", "NFD")]
     if root is None:
         return candidates[0]
-    for candidate in candidates:
+    for candidate in dict.fromkeys([*candidates, *spelled]):
         try:
             if (root / candidate).is_file():
                 if file.image_base64 is not None and embedded is None:

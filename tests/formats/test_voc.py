@@ -125,7 +125,7 @@ THEFT = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
         "<annotation>",
         "<html/>",
         b"\xff\xfe\x00",
-        '<?xml version="1.0" encoding="no-such"?><annotation/>',
+        '<?xml version="1.0" encoding="no-such"?><annotation',
         voc(element(), filename=".x.jpg"),
     ],
 )
@@ -269,3 +269,23 @@ def test_an_image_that_cannot_be_read_is_told_and_copied(source, tmp_path):
     (problem,) = import_voc(src, tmp_path / "out").problems
     assert problem.kind == "unreadable-image"
     assert "000.jpg: the image cannot be decoded (it is none of PNG" in str(problem)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "gb18030", "shift_jis", "utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_text_in_other_encodings_is_read_and_told(source, tmp_path, encoding, stated):
+    label = "傷" if encoding == "shift_jis" else "划痕"
+    head = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>' if stated else ""
+    src = source({"a.xml": (head + voc(element(name=label))).encode(encoding)})
+    found = import_voc(src, tmp_path / "out")
+    (shape,) = read_labelme(tmp_path / "out/src/a.json").shapes
+    if stated or encoding != "shift_jis":  # undeclared, Japanese is Chinese to whoever does not know
+        assert shape.label == label
+    assert {problem.kind for problem in found.problems} <= {"encoding"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gbk"])
+def test_lists_of_a_split_are_read_in_other_encodings(source, tmp_path, encoding):
+    src = source({"Annotations/部品.xml": voc(element()), "ImageSets/Main/val.txt": "部品\n".encode(encoding)})
+    import_voc(src, tmp_path / "out")
+    assert (tmp_path / "out/src/val/部品.json").is_file()
