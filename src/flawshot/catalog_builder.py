@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from flawshot.catalog_table import SCHEMA, row_of
-from flawshot.data_folder import find_image
+from flawshot.data_folder import find_image, image_source
 from flawshot.errors import AnnotationError, Problem
 from flawshot.formats.embedded import embedded_image, image_size
 from flawshot.formats.labelme import parse_labelme
 from flawshot.formats.labelme_json import annotation_bytes
-from flawshot.images import under_pixel_limit
+from flawshot.images import ImageError, header_size, under_pixel_limit
 from flawshot.instances import instances_of
 from flawshot.parallel import cores, in_order
 
@@ -62,7 +63,7 @@ class CatalogBuilder:
         image = find_image(path, file, self._root, self._problems)
         size = image_size(file, None if self._root is None else self._root / image)
         if size is None:
-            message = "imageHeight and imageWidth are missing, and no image tells them"
+            message = f"imageHeight and imageWidth are missing, and no image tells them{self._why(image, path)}"
             self._problems.append(Problem(path, "image-size", message))
             return
         stated = (file.image_height, file.image_width)
@@ -77,6 +78,13 @@ class CatalogBuilder:
         self._rows += [row_of(instance) for instance in instances]
         if len(self._rows) >= ROWS_AT_ONCE:
             self._flush()
+
+    def _why(self, image: str, annotation: str) -> str:
+        try:
+            header_size(image_source(self._root, image, annotation), image)
+        except ImageError as error:
+            return f" ({error})"
+        return ""
 
     def _flush(self) -> None:
         self._tables.append(pa.Table.from_pylist(self._rows, schema=SCHEMA))
@@ -130,7 +138,7 @@ def build_table(
 
 
 def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
-    """The table, with a name of its own for every embedded image that another annotation calls alike.
+    """The table, where several embedded images that are called alike are called as their annotations are.
 
     Programs that embed images call all of them the same; an image's name is what keeps support and query apart.
     """
@@ -140,20 +148,36 @@ def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
         owners.setdefault(image, []).append(annotation)
     renamed: dict[tuple[str, str], str] = {}
     for image, several in owners.items():
-        first = None if len(several) < 2 else embedded_image(root / several[0])
-        for annotation in several[1:]:
-            own = embedded_image(root / annotation)
-            if own is not None and own != first:
-                name = str(PurePosixPath(annotation).with_suffix(PurePosixPath(image).suffix))
-                renamed[image, annotation] = (
-                    name if name not in owners else f"{annotation}{PurePosixPath(image).suffix}"
-                )
-                message = f"embeds another image than {several[0]}, though imagePath is the same; it counts as another"
+        contents = {each: _content(root, image, each) for each in several} if len(several) > 1 else {}
+        if len(set(contents.values())) < 2:
+            continue
+        names: dict[bytes, str] = {}
+        for annotation, content in contents.items():
+            own = PurePosixPath(annotation).with_suffix(PurePosixPath(image).suffix).as_posix()
+            own = own if own not in owners else f"{annotation}{PurePosixPath(image).suffix}"
+            if content != _file_content(root, image):
+                renamed[image, annotation] = names.setdefault(content, own)
+                message = f"embeds another image {image} than other annotations do; it counts as {names[content]}"
                 problems.append(Problem(annotation, "embedded-image", message, "warning"))
     if not renamed:
         return table
-    names = [renamed.get(pair, pair[0]) for pair in zip(images, annotations, strict=True)]
-    return table.set_column(table.schema.get_field_index("image"), table.schema.field("image"), pa.array(names))
+    called = [renamed.get(pair, pair[0]) for pair in zip(images, annotations, strict=True)]
+    return table.set_column(table.schema.get_field_index("image"), table.schema.field("image"), pa.array(called))
+
+
+def _content(root: Path, image: str, annotation: str) -> bytes:
+    """A hash of the image that an annotation is of."""
+    embedded = embedded_image(root / annotation)
+    return _file_content(root, image) if embedded is None else hashlib.sha256(embedded).digest()
+
+
+def _file_content(root: Path, image: str) -> bytes:
+    """A hash of an image's file; of nothing where it cannot be read."""
+    try:
+        with (root / image).open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").digest()
+    except OSError:
+        return b""
 
 
 def stop_at_error(problems: Sequence[Problem]) -> None:

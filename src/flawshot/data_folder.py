@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from flawshot.errors import Problem
-from flawshot.formats.embedded import embedded_image, embedded_size, embedded_suffix
+from flawshot.formats.embedded import embedded_image, embedded_size, embedded_suffix, why_not_embedded
 from flawshot.images import ImageError
+from flawshot.places import remove_dead
 
 if TYPE_CHECKING:
     from flawshot.formats.labelme import LabelmeFile
@@ -38,6 +40,7 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         at = Path(folder).relative_to(root)
+        remove_dead(Path(folder), names)
         for name in names:
             if not name.lower().endswith(".json") or name.startswith("."):
                 continue
@@ -76,13 +79,15 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
     wanted = os.path.normpath(f"{beside}/{given}" if beside else given).replace(os.sep, "/")
     outside = absolute or wanted == ".." or wanted.startswith("../")
     candidates = [by_name] if outside else list(dict.fromkeys((wanted, by_name)))
+    # macOS spells letters with accents in two parts, and an archive made there keeps that on other systems.
+    spelled = [unicodedata.normalize(form, each) for each in candidates for form in ("NFC", "NFD")]
     if root is None:
         return candidates[0]
-    for candidate in candidates:
+    for candidate in dict.fromkeys([*candidates, *spelled]):
         try:
             if (root / candidate).is_file():
                 if file.image_base64 is not None and embedded is None:
-                    message = f"imageData cannot be read as an image; {candidate} is used instead"
+                    message = f"imageData: {why_not_embedded(file)}; {candidate} is used instead"
                     problems.append(Problem(path, "embedded-image", message, "warning"))
                 return candidate
         except OSError:  # a name that the file system cannot have
@@ -91,7 +96,8 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
         where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
         problems.append(Problem(path, "missing-image", f"imagePath: the image {given} is {where}"))
     elif embedded is None:
-        problems.append(Problem(path, "missing-image", f"imageData is no image, and {given or 'a file'} is missing"))
+        message = f"imageData: {why_not_embedded(file)}; and {given or 'an image file beside it'} is missing"
+        problems.append(Problem(path, "missing-image", message))
     return candidates[0]
 
 

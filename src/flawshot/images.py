@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from contextlib import contextmanager
+import threading
+import warnings
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,8 +37,11 @@ __all__ = [
     "MAX_PIXELS",
     "ImageError",
     "check_pixels",
+    "cropped",
+    "header",
     "header_size",
     "open_image",
+    "orientation",
     "pixel_limit",
     "read_image",
     "under_pixel_limit",
@@ -64,6 +69,9 @@ LONGEST_SIGNATURE = 16
 # Python shows objects that way; where an image's bytes lie in memory is nobody's business.
 OBJECT = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>")
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that lay an image on its side
+
+# Where a PNG's or a WebP's header may say how the image lies, besides EXIF itself.
+TURNED_BY = frozenset({"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"})
 
 _limit: ContextVar[int] = ContextVar("flawshot_pixel_limit", default=MAX_PIXELS)
 
@@ -117,12 +125,42 @@ def check_pixels(width: int, height: int, name: str) -> None:
         )
 
 
+class _Quiet:
+    """Pillow without its own pixel limit and its warnings, as long as any thread opens an image.
+
+    Both are settings of the whole process: the first thread to come in changes them, the last to leave restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._restore = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._restore.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                self._restore.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                Image.MAX_IMAGE_PIXELS = None
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._restore.close()
+
+
+_quiet = _Quiet()
+
+
 @contextmanager
 def open_image(source: Path | bytes, name: str) -> Iterator[Image.Image]:
     """Open an image: its header is read, its pixels when they are asked for.
 
     PNG, JPEG, TIFF, BMP, WebP, PGM/PPM and GIF, told by their first bytes; no other decoder of Pillow's is ever tried,
-    for some of them start programs. Pillow's own limits on pixels are not asked.
+    for some of them start programs. Pillow's own limit on pixels does not apply, and its warnings are not shown.
 
     Args:
         source: The image's file, or its bytes.
@@ -133,7 +171,7 @@ def open_image(source: Path | bytes, name: str) -> Iterator[Image.Image]:
             whatever else a decoder raises, here or within the block.
     """
     try:
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as opened:
+        with _quiet, io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as opened:
             image = _decoder(opened.read(LONGEST_SIGNATURE))(_rewound(opened), name)
             with image:
                 check_pixels(image.width, image.height, name)
@@ -192,18 +230,52 @@ def header_size(source: Path | bytes, name: str) -> tuple[int, int]:
     Raises:
         ImageError: As :func:`open_image` does.
     """
+    height, width, _ = header(source, name)
+    return height, width
+
+
+def header(source: Path | bytes, name: str) -> tuple[int, int, int]:
+    """An image's height and width in px after its EXIF orientation, and that orientation, by its header.
+
+    Raises:
+        ImageError: As :func:`open_image` does.
+    """
     with open_image(source, name) as opened:
+        width, height = opened.size
+        if isinstance(opened, TiffImagePlugin.TiffImageFile):  # whose size is upright in some versions of Pillow
+            width, height = opened.tag_v2[ExifTags.Base.ImageWidth], opened.tag_v2[ExifTags.Base.ImageLength]
         # Pillow decodes a whole PNG to look for EXIF behind its pixels, where hardly any has it.
-        exif = {} if opened.format == "PNG" and "exif" not in opened.info else opened.getexif()
-        on_its_side = exif.get(ExifTags.Base.Orientation, 1) in SIDEWAYS
-        return (opened.width, opened.height) if on_its_side else (opened.height, opened.width)
+        seen = opened.format != "PNG" or bool(TURNED_BY.intersection(opened.info))
+        lies = orientation(opened) if seen else 1
+        return (width, height, lies) if lies in SIDEWAYS else (height, width, lies)
+
+
+def orientation(image: Image.Image) -> int:
+    """How an image lies by its EXIF, 1 to 8; 1, upright, where nothing readable says so."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - damaged EXIF raises anything at all, and the pixels may be whole
+        return 1
+    return found if found in range(1, 9) else 1
+
+
+def cropped(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """A window of an image, black beyond it, however large: Pillow's own ``crop`` refuses more than 178 million px.
+
+    >>> list(cropped(Image.new("L", (2, 2), 9), (1, 1, 3, 2)).tobytes())
+    [9, 0]
+    """
+    x0, y0, x1, y1 = box
+    window = Image.new(image.mode, (x1 - x0, y1 - y0))
+    window.paste(image, (-x0, -y0))
+    return window
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """An image as :func:`read_image` gives it: upright, 8 bits, mode ``RGB``; itself where it is that already."""
     image.load()
     upright = image
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+    if orientation(image) != 1:
         upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(("I", "F")):
         upright = _stretched(np.asarray(upright).astype(np.float64))

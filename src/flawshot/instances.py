@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
-from flawshot.shapes import Region, Shape, join_regions, rasterise
+from flawshot.shapes import Region, Shape, box_area, join_regions, rasterise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from flawshot.formats.labelme import LabelmeFile
 
 __all__ = ["Instance", "instances_of"]
+
+# What one file may hold: no image has so many flaws, nor is it covered by them so often (px of their boxes, in all).
+MOST_SHAPES = 100_000
+MOST_PIXELS = 2**32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +102,12 @@ def instances_of(
     """
     height, width = size
     made = []
+    if len(file.shapes) > MOST_SHAPES or sum(box_area(shape, height, width) for shape in file.shapes) > MOST_PIXELS:
+        message = (
+            f"its {len(file.shapes)} shapes are more than can be drawn: at most {MOST_SHAPES}, of {MOST_PIXELS} px"
+        )
+        problems.append(Problem(annotation, "too-many-shapes", message))
+        return []
     for shapes in _joined(file.shapes, annotation, problems):
         first = shapes[0]
         region = join_regions(rasterise(shape, height, width) for shape in shapes)

@@ -25,13 +25,27 @@ from flawshot.locks import busy, close, is_at, locked, open_to_lock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["claimed_file", "discard", "hold", "new_folder", "put", "scratch", "settle", "stamp", "steadily"]
+__all__ = [
+    "claimed_file",
+    "discard",
+    "hidden",
+    "hold",
+    "new_folder",
+    "put",
+    "remove_dead",
+    "remove_left",
+    "scratch",
+    "settle",
+    "stamp",
+    "steadily",
+]
 
 Read = TypeVar("Read")
 
 PATIENCE_SECONDS = 2.0
 # Which process this is, where process ids are not unique: in containers that share a disk.
 PROCESS = secrets.token_hex(8)
+LEFT_FILE = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp", re.DOTALL)
 LONGEST = 200  # bytes of a name, which is to be part of a hidden one
 AT_FDCWD, SWAP = -100, 2  # of renameat2; renamex_np's RENAME_SWAP is 2 as well
 
@@ -50,13 +64,13 @@ def hold(path: Path) -> Iterator[None]:
         yield
     finally:
         if file is not None:
-            _hidden(path, "lock").unlink(missing_ok=True)
+            hidden(path, "lock").unlink(missing_ok=True)
             os.close(file)
 
 
 def _held(path: Path) -> int | None:
     """What holds a place; None where this process does already, or where there are no locks."""
-    place, own = _hidden(path, "lock"), f"{os.getpid()} {PROCESS}".encode()
+    place, own = hidden(path, "lock"), f"{os.getpid()} {PROCESS}".encode()
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +164,7 @@ def put(made: Path, path: Path) -> None:
         return
     if _exchange(made, path):
         return
-    old = _hidden(path, "old")
+    old = hidden(path, "old")
     if os.path.lexists(old):
         old = _doomed(path, "old")
     file = open_to_lock(path)
@@ -198,12 +212,26 @@ def settle(path: Path) -> None:
     for match in sorted(found, key=lambda each: (each[2] != "old", -_changed(path.with_name(each[0])))):
         place = path.with_name(match[0])
         # Of a long name, which is cut, another place's leftovers may look alike; they are not put back here.
-        own = name == path.name or place == _hidden(path, "old")
+        own = name == path.name or place == hidden(path, "old")
         if match[2] == "old" and own and not os.path.lexists(path):
             _put_back(place, path)
         else:
             with suppress(OSError):
-                _remove(place, path)
+                remove_left(place, path)
+
+
+def remove_dead(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed processes left in a folder of files that they were writing; all else stays.
+
+    Args:
+        folder: The folder.
+        names: What is in it.
+    """
+    for name in names:
+        match = LEFT_FILE.fullmatch(name)
+        if match and name == hidden(folder / match[1], "tmp").name:
+            with suppress(OSError):
+                remove_left(folder / name, folder / match[1])
 
 
 def stamp(path: Path) -> tuple[int, ...] | None:
@@ -252,7 +280,7 @@ def _short(name: str) -> str:
     return os.fsencode(name)[:LONGEST].decode(errors="ignore") if len(os.fsencode(name)) > LONGEST else name
 
 
-def _hidden(path: Path, kind: str) -> Path:
+def hidden(path: Path, kind: str) -> Path:
     """The one name beside a place of what is made for it, held, or set aside."""
     digest = hashlib.sha256(b"flawshot " + os.fsencode(path.name)).hexdigest()[:16]
     return path.with_name(f".{_short(path.name)}.{digest}.{kind}")
@@ -268,13 +296,13 @@ def _make_file(path: Path) -> None:
 
 def _claim(path: Path, make: Callable[[Path], None]) -> tuple[Path, int | None]:
     """Make a hidden file or folder beside a place, locked; its path, and what holds the lock."""
-    temporary = _hidden(path, "tmp")
+    temporary = hidden(path, "tmp")
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             make(temporary)
         except FileExistsError:
-            gone = _remove(temporary, path)
+            gone = remove_left(temporary, path)
             if gone is None:  # nobody can tell whether it is needed
                 temporary = _doomed(path, "tmp")
             elif not gone:
@@ -293,14 +321,14 @@ def _give_up(temporary: Path, file: int | None, path: Path) -> None:
     """Remove what is left of a claim, unless another process has claimed that name since it was put in its place."""
     close(file)
     with suppress(OSError):
-        if _remove(temporary, path) is None:
+        if remove_left(temporary, path) is None:
             if temporary.is_dir():
                 shutil.rmtree(temporary, ignore_errors=True)
             else:
                 temporary.unlink()
 
 
-def _remove(entry: Path, path: Path) -> bool | None:
+def remove_left(entry: Path, path: Path) -> bool | None:
     """Remove a leftover; False if a running process holds it, None where that cannot be told."""
     if not os.path.lexists(entry):
         return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SHAPE_TYPES", "Region", "Shape", "ShapeType", "join_regions", "rasterise", "trim"]
+__all__ = ["SHAPE_TYPES", "Region", "Shape", "ShapeType", "box_area", "join_regions", "rasterise", "trim"]
 
 ShapeType = Literal[
     "polygon", "rectangle", "oriented_rectangle", "circle", "line", "linestrip", "point", "points", "mask"
@@ -27,6 +26,8 @@ SHAPE_TYPES: frozenset[str] = frozenset(get_args(ShapeType))
 # labelme.utils.shape_to_mask's own defaults, in px: whoever looks at a mask in labelme sees this one.
 LINE_WIDTH = 10
 POINT_RADIUS = 5
+# A region of more px than this is a part of its canvas, and keeps it in memory.
+CROPPED = 2**24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,12 +113,18 @@ def rasterise(shape: Shape, height: int, width: int) -> Region:
     canvas_width, canvas_height = (
         max(0, min(size, math.floor(end) + 2)) for size, end in zip((width, height), high, strict=True)
     )
-    left, top = (max(0, math.floor(start) - 1) for start in low)
-    if canvas_width <= left or canvas_height <= top:
+    if canvas_width <= max(0, math.floor(low[0]) - 1) or canvas_height <= max(0, math.floor(low[1]) - 1):
         return EMPTY
     canvas = Image.new("L", (canvas_width, canvas_height))
     _draw(ImageDraw.Draw(canvas), shape)
-    return trim(np.asarray(canvas.crop((left, top, canvas_width, canvas_height)), dtype=bool), left, top)
+    covered = canvas.getbbox()
+    if covered is None:
+        return EMPTY
+    x0, y0, x1, y1 = covered
+    # Zeros and ones already, so no px is copied a second time. Pillow's own crop refuses large boxes.
+    small = (x1 - x0) * (y1 - y0) <= CROPPED
+    pixels = np.asarray(canvas.crop(covered)) if small else np.asarray(canvas)[y0:y1, x0:x1]
+    return Region(x0, y0, pixels.view(bool))
 
 
 def _draw(draw: ImageDraw.ImageDraw, shape: Shape) -> None:
@@ -194,16 +201,36 @@ def trim(pixels: NDArray[np.bool_], x0: int, y0: int) -> Region:
 
 def join_regions(regions: Iterable[Region]) -> Region:
     """The union of several regions of one image; empty ones do not count."""
-    return reduce(_union, regions, EMPTY)  # one after the other, for a group may have any number of large parts
-
-
-def _union(a: Region, b: Region) -> Region:
-    if not a.pixels.size or not b.pixels.size:
-        return a if a.pixels.size else b
-    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.box, b.box
-    x0, y0 = min(ax0, bx0), min(ay0, by0)
-    union = np.zeros((max(ay1, by1) - y0, max(ax1, bx1) - x0), dtype=bool)
-    for part in (a, b):
+    x0 = y0 = 0
+    union = EMPTY.pixels
+    own = False  # whether ``union`` is an array that nobody else holds
+    for part in regions:  # one after the other, for a group may have any number of large parts
+        if not part.pixels.size:
+            continue
+        if not union.size:
+            x0, y0, union = part.x0, part.y0, part.pixels
+            continue
         left, top, right, bottom = part.box
+        low_x, low_y = min(x0, left), min(y0, top)
+        high_x, high_y = max(x0 + union.shape[1], right), max(y0 + union.shape[0], bottom)
+        if not own or (low_x, low_y, high_x - low_x, high_y - low_y) != (x0, y0, *union.shape[::-1]):
+            grown = np.zeros((high_y - low_y, high_x - low_x), dtype=bool)
+            grown[y0 - low_y : y0 - low_y + union.shape[0], x0 - low_x : x0 - low_x + union.shape[1]] = union
+            x0, y0, union, own = low_x, low_y, grown, True
         union[top - y0 : bottom - y0, left - x0 : right - x0] |= part.pixels
     return Region(x0, y0, union)
+
+
+def box_area(shape: Shape, height: int, width: int) -> int:
+    """How many pixels of an image the box of a shape has, about: what drawing the shape costs.
+
+    Args:
+        shape: The shape.
+        height: The image's height in px.
+        width: The image's width in px.
+    """
+    low, high = _extent(shape)
+    sides = (
+        max(0.0, min(end, size) - max(start, 0.0)) for start, end, size in zip(low, high, (width, height), strict=True)
+    )
+    return math.prod(math.ceil(side) for side in sides)

@@ -548,3 +548,11 @@ def test_a_file_that_is_not_coco_is_one_line(source, tmp_path, text):
             import_coco(place, tmp_path / "out")
         assert "\n" not in str(caught.value)
         assert str(path.parent) in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_text_in_other_encodings_is_read(source, tmp_path, encoding):
+    path = source(coco([annotation()], changes={"categories": [{"id": 7, "name": "划痕"}]}))
+    path.write_bytes(json.dumps(json.loads(path.read_text()), ensure_ascii=False).encode(encoding))
+    import_coco(path, tmp_path / "out")
+    assert [shape.label for shape in read_labelme(tmp_path / "out/bolts/000.json").shapes] == ["划痕"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -48,7 +49,10 @@ def _instances(count: int) -> str:
 
 
 def _difference(a: str, b: str) -> str:
-    one, other = (re.sub(r"[\s_-]+", "", label).casefold() for label in (a, b))
+    if unicodedata.normalize("NFKC", a) == unicodedata.normalize("NFKC", b):
+        return "only in how Unicode spells their letters"
+    plain = (unicodedata.normalize("NFKC", label) for label in (a, b))
+    one, other = (re.sub(r"[\s_-]+", "", label).casefold() for label in plain)
     if one == other:
         return "only by case, spaces, underscores or hyphens"
     return "by one letter" if differ_by_a_letter(one, other) else ""

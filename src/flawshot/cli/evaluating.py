@@ -12,7 +12,9 @@ import typer
 from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
 
 if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
     from flawshot.episodes import EpisodeSet
+    from flawshot.evaluation.results import Results
     from flawshot.features import FeatureBank
 
 __all__ = ["evaluate"]
@@ -50,14 +52,16 @@ def evaluate(
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
     from flawshot.cli.console import print_json, progress_bar
-    from flawshot.cli.reporting import check_apart, open_pictures, save_report, stamped
+    from flawshot.cli.reporting import check_apart, open_pictures, stamped
     from flawshot.cli.tables import print_results
     from flawshot.errors import FlawshotError
     from flawshot.evaluation import evaluate as run
     from flawshot.features import FeatureBank
+    from flawshot.together import undo_half
 
     places = [place for place in (None if json in {None, "-"} else Path(str(json)), report) if place is not None]
     check_apart(places)
+    undo_half(places)
     for place in places:
         if place.is_dir():
             raise FlawshotError(f"{place}: is a folder; name a file")
@@ -77,10 +81,28 @@ def evaluate(
     results = stamped(results, started, time.perf_counter() - clock)
     if json != "-":
         print_results(results, per_category=per_category)
-    if json is not None:
+    if json == "-":
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
+    _write(results, None if json in {None, "-"} else Path(str(json)), report, pictures, overwrite=overwrite)
+
+
+def _write(
+    results: Results, json: Path | None, report: Path | None, pictures: Catalog | None, *, overwrite: bool
+) -> None:
+    """Write results and report: both, or none."""
+    from flawshot.cli.console import say
+    from flawshot.files import json_bytes
+    from flawshot.report.page import make_page
+    from flawshot.together import write_together
+
+    contents = {}
+    if json is not None:
+        contents[json] = json_bytes(results.model_dump(mode="json"), json)
     if report is not None:
-        save_report(results, report, pictures, overwrite=overwrite)
+        contents[report] = make_page(results, pictures)
+    write_together(contents, overwrite=overwrite)
+    if report is not None:
+        say(f"{report}: {len(contents[report]) / 1e6:.1f} MB")
 
 
 def _device(wanted: str, names: list[str]) -> str:

@@ -88,7 +88,7 @@ def fit(
     from flawshot.errors import FlawshotError
     from flawshot.features import FeatureBank
     from flawshot.models.fitting import fit_model, labelled, pick_classifier
-    from flawshot.models.model_folder import bank_beside, check_model_free, check_nothing_learned
+    from flawshot.models.model_folder import check_model_free, check_nothing_learned, sound_bank_beside
     from flawshot.places import hold
 
     if not 0 < coverage < 1:
@@ -113,7 +113,7 @@ def fit(
             own = labelled(catalog, product, data)
             scheme = encode_scheme(model, views, view_size, border)
             encoder = make_encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
-            place = bank_beside(out, "bank")
+            place = sound_bank_beside(out, "bank")
             bank = _encode(own, encoder, scheme, place, crops_at_once(batch_size), workers, strict=strict)
         groups = None if group is None else read_groups(group, labelled(bank.catalog, product, data))
         made = fit_model(

@@ -101,6 +101,12 @@ def masks(
         bool,
         typer.Option("--exact", help="Write masks, not polygons, for all components and not only those with holes."),
     ] = False,
+    max_instances: Annotated[
+        int,
+        typer.Option(
+            "--max-instances", metavar="N", min=1, help="Images with more instances are left out: masks of noise."
+        ),
+    ] = 10_000,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first problem.")] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; one for each core unless given.")
@@ -129,6 +135,7 @@ def masks(
             min_area=min_area,
             merge_distance=merge_distance,
             exact=exact,
+            max_instances=max_instances,
             strict=strict,
             overwrite=overwrite,
             workers=workers or cores(),

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import Any, TypeVar
 
 from flawshot.errors import FlawshotError
 from flawshot.formats.components import component_shape
 from flawshot.formats.importing import box_corners
-from flawshot.formats.run_lengths import decode_runs
-from flawshot.shapes import Region
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from flawshot.formats.run_lengths import decode_region
 
 __all__ = ["Identified", "annotation_shapes", "record_id"]
 
@@ -75,7 +69,7 @@ def annotation_shapes(
     """
     segmentation, box = annotation.get("segmentation"), annotation.get("bbox")
     if isinstance(segmentation, dict) and segmentation:
-        return [_mask(decode_runs(segmentation), size)], []
+        return [_mask(segmentation, size)], []
     if not segmentation:
         return [_rectangle(box)], []
     if not isinstance(segmentation, list):
@@ -84,7 +78,7 @@ def annotation_shapes(
     parts = _parts(segmentation)
     for number, part in enumerate(parts):
         try:
-            shapes.append(_mask(decode_runs(part), size) if isinstance(part, dict) else _polygon(part))
+            shapes.append(_mask(part, size) if isinstance(part, dict) else _polygon(part))
         except FlawshotError as error:
             skipped.append(f"part {number} of its segmentation is skipped: {error}")
     if shapes:
@@ -130,15 +124,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
-def _mask(mask: NDArray[np.bool_], size: tuple[int | None, int | None]) -> dict[str, Any]:
-    height, width = mask.shape
+def _mask(segmentation: dict[str, Any], size: tuple[int | None, int | None]) -> dict[str, Any]:
+    covered, height, width = decode_region(segmentation)
     if None not in size and size != (height, width):
         raise FlawshotError(f"its mask is {width} x {height} px, its image {size[1]} x {size[0]} px")
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    if not covered.pixels.size:
         raise FlawshotError("its mask covers no pixel")
-    y0, x0 = int(rows[0]), int(columns[0])
-    covered = Region(x0, y0, mask[y0 : rows[-1] + 1, x0 : columns[-1] + 1])
     shape = component_shape(0, "", covered, exact=True)
     encoded = base64.b64encode(shape.mask_png or b"").decode("ascii")
     return {"shape_type": "mask", "points": shape.points.tolist(), "mask": encoded}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flawshot.errors import FlawshotError
 from flawshot.formats.labelme import from_base64, parse_labelme
 from flawshot.formats.labelme_json import annotation_bytes
 from flawshot.images import ImageError, header_size, open_image
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from flawshot.formats.labelme import LabelmeFile
 
-__all__ = ["embedded_image", "embedded_size", "embedded_suffix", "embeds_image", "image_size"]
+__all__ = ["embedded_image", "embedded_size", "embedded_suffix", "embeds_image", "image_size", "why_not_embedded"]
 
 # An image's header is nearly always in so many characters of its base64.
 HEADER_CHARACTERS = 2**16
@@ -58,6 +57,17 @@ def embedded_size(file: LabelmeFile) -> tuple[int, int] | None:
     return None
 
 
+def why_not_embedded(file: LabelmeFile) -> str:
+    """Why an embedded image has no size; empty where it has one, or none is embedded."""
+    try:
+        data = file.image_data
+        if data is not None:
+            header_size(data, "imageData")
+    except ValueError as error:
+        return str(error).removeprefix("imageData: ")
+    return ""
+
+
 def embedded_suffix(file: LabelmeFile) -> str:
     """What the name of the embedded image's file would end in."""
     try:
@@ -73,7 +83,7 @@ def embeds_image(annotation: Path) -> bool:
     """Whether an annotation file holds an image, readable or not."""
     try:
         return EMBEDS.search(annotation_bytes(annotation, annotation.name)) is not None
-    except FlawshotError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have, and what is not Labelme's
         return False
 
 
@@ -92,5 +102,5 @@ def embedded_image(annotation: Path) -> bytes | None:
             return None
         file = parse_labelme(data, annotation.name)[0]
         return None if embedded_size(file) is None else file.image_data
-    except FlawshotError:
+    except (OSError, ValueError):  # a name that no file can have, or what is not Labelme's
         return None

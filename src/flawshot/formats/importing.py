@@ -12,7 +12,7 @@ from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
 from flawshot.formats.labelme import write_labelme
 from flawshot.formats.tree_files import LINK_OUT, files_under, lies_within
-from flawshot.images import ImageError, header_size
+from flawshot.images import ImageError, header
 from flawshot.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
@@ -265,14 +265,19 @@ class LabelmeFolder:
 
 
 def _other_size(where: str, file: LabelmeFile, image: Path) -> list[Problem]:
-    """A size that the annotation states and the image does not have."""
+    """A size that the annotation states and the image does not have, or an image that is turned without that."""
     stated = (file.image_height, file.image_width)
     try:
-        height, width = header_size(image, image.name)
+        height, width, lies = header(image, image.name)
     except ImageError as error:
         return [Problem(where, "unreadable-image", f"{error}; it is copied as it is", "warning")]
-    if None in stated or stated == (height, width):
+    if None in stated:
         return []
+    if stated == (height, width):
+        if lies not in {2, 3, 4}:  # 1 is upright, and the others would show in the size
+            return []
+        message = f"{image.name}: an EXIF orientation turns or mirrors it; look whether the shapes lie on their defects"
+        return [Problem(where, "orientation", message, "warning")]
     if stated == (width, height):
         why = "an EXIF orientation turns it, and the annotation may be of the image before that"
     else:

@@ -46,6 +46,8 @@ POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
 FOUR_CORNERS = frozenset({"quadrilateral", "rotation"})
 # How far, in px, the corners of a rectangle may lie from its box.
 SLANT = 0.01
+# Drawing an outline takes time by the rows of px that its lines cross, each anew.
+MOST_ROWS = 2**23
 # Drawing takes time and memory by a shape's extent, so what no image reaches is refused when it is read.
 MAX_COORDINATE = 200_000.0
 WRITTEN_VERSION = "6.0.0"
@@ -259,6 +261,10 @@ def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType
         if near.all() and ((steps == 1).all() or (high - low).min() <= SLANT):
             return "rectangle", np.array([low, high])
         return "polygon", points
+    rows = float(np.abs(np.diff(points[:, 1], append=points[:1, 1])).sum()) if len(points) > 2 else 0.0
+    if rows > MOST_ROWS:
+        message = f"its outline crosses {rows:.0f} rows of px, more than any that was drawn by hand; simplify it"
+        raise _ShapeError("shape-length", message)
     known = cast("ShapeType", shape_type)
     least, most = POINT_COUNTS[known]
     if len(points) < least or (most is not None and len(points) > most):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
+import re
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from defusedxml import ElementTree
 
+from flawshot.delimited import decodings
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
 from flawshot.formats.embedded import image_size
@@ -27,6 +31,8 @@ __all__ = ["import_voc"]
 
 PLAIN_FOLDERS = frozenset({"annotations", "labels", "jpegimages", "images"})
 FLAGS = ("truncated", "difficult", "occluded")
+STATED = re.compile(rb"""^\s*<\?xml[^>]*encoding=["']([\w.-]+)""")
+DECLARATION = re.compile(r"^\ufeff?\s*<\?xml[^>]*\?>")
 LIST_SPLITS = ("train", "val", "test")
 
 
@@ -67,7 +73,7 @@ def import_voc(
             progress(number, len(names))
         path, name = root / place, PurePosixPath(place)
         try:
-            tree = _tree(path)
+            tree = _tree(path, name.as_posix(), folder.problems)
             objects += len(tree.findall("object"))
             named = _text(tree, "filename") or _text(tree, "path")
             original = finder.find(named, _homes(path, images), name.as_posix(), own=path.stem)
@@ -117,23 +123,49 @@ def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]
             problems.append(Problem(str(path), *LINK_OUT))
             continue
         try:
-            names = path.read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError):
+            names = next(decodings(file_bytes(path)), ("", ""))[0].split()
+        except FlawshotError:
             continue
         splits |= dict.fromkeys(names, split)
     return splits
 
 
-def _tree(path: Path) -> Element:
+def _tree(path: Path, name: str, problems: list[Problem]) -> Element:
     try:
-        tree: Element = ElementTree.fromstring(file_bytes(path), forbid_dtd=True)
+        data = file_bytes(path)
     except FlawshotError as error:
         raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
+    try:
+        tree: Element = ElementTree.fromstring(data, forbid_dtd=True)
     except (SyntaxError, ValueError, LookupError) as error:  # damaged, with entities, of an unknown encoding
-        raise FlawshotError(f"is not plain XML ({one_line(error)})") from error
+        other = _in_another_encoding(data)
+        if other is None:
+            raise FlawshotError(f"is not plain XML ({one_line(error)})") from error
+        tree, encoding = other
+        message = f"is not in the encoding that it states, or UTF-8, and was read as {encoding}; save it again as UTF-8"
+        problems.append(Problem(name, "encoding", message, "warning"))
     if tree.tag != "annotation":
         raise FlawshotError(f"is not Pascal VOC: its root is {tree.tag!r}, not annotation")
     return tree
+
+
+def _in_another_encoding(data: bytes) -> tuple[Element, str] | None:
+    """XML in an encoding that the parser does not know, or that it does not state; and the encoding."""
+    stated = STATED.search(data[:200])
+    readings = decodings(data)
+    if stated:
+        try:
+            encoding = codecs.lookup(stated[1].decode()).name
+            readings = chain([(data.decode(encoding), encoding)], readings)
+        except (LookupError, ValueError):
+            pass
+    for text, encoding in readings:
+        try:
+            tree: Element = ElementTree.fromstring(DECLARATION.sub("", text, count=1), forbid_dtd=True)
+        except (SyntaxError, ValueError, LookupError):
+            continue
+        return tree, encoding
+    return None
 
 
 def _text(element: Element, name: str) -> str:

@@ -16,7 +16,7 @@ from flawshot.errors import FlawshotError
 from flawshot.models.corrections import read_corrections
 from flawshot.models.fitting import Taken, each_left_out, make_model
 from flawshot.models.model import recorded_classifier
-from flawshot.models.model_folder import RECORD, bank_beside, check_model_free, discard_banks, record_hash
+from flawshot.models.model_folder import RECORD, check_model_free, discard_banks, record_hash, sound_bank_beside
 from flawshot.models.review_folder import carry_back_left
 from flawshot.places import hold
 
@@ -164,7 +164,7 @@ def _learn(
     )
     if not len(said.catalog):
         raise _nothing(predictions, said)
-    place = bank_beside(target, "learned")
+    place = sound_bank_beside(target, "learned")
     encoded = encode_catalog(
         said.catalog,
         model.encoder,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.features import FeatureBank, write_blocks
+from flawshot.features import FeatureBank, check_only_bank, write_blocks
 from flawshot.files import one_line, write_json
 from flawshot.models.record import REMEDY, ModelRecord, read_record
 from flawshot.places import discard, hold, new_folder, settle, steadily
@@ -33,6 +33,7 @@ __all__ = [
     "model_place",
     "read_model",
     "record_hash",
+    "sound_bank_beside",
     "support_files",
     "write_record",
     "write_support",
@@ -50,6 +51,7 @@ def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
         FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, of a newer
             flawshot, or lacks an instance that its history names.
     """
+    settle_model(path)
     return steadily(path, RECORD, lambda: _read(path))
 
 
@@ -94,7 +96,7 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
         FlawshotError: If it is.
     """
     _check_name(path)
-    settle(path)
+    settle_model(path)
     try:
         there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else None
         if there is None and not path.exists():
@@ -158,10 +160,28 @@ def bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
     return path.with_name(f".{path.name}.{purpose}")
 
 
+def sound_bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
+    """:func:`bank_beside`, where a bank can be encoded: one there that is damaged is removed, for it is only ours."""
+    place = bank_beside(path, purpose)
+    if place.is_dir():
+        check_only_bank(place)
+        try:
+            FeatureBank.open(place)
+        except FeatureBankError:
+            discard(place, path)
+    return place
+
+
 def _banks_beside(path: Path) -> list[Path]:
     """The banks beside a model, and what is unfinished of them, that a new model makes needless."""
     banks = [bank_beside(path, "bank"), bank_beside(path, "learned")]
     return [each for bank in banks for each in (bank, bank.with_name(f".{bank.name}.unfinished"))]
+
+
+def settle_model(path: Path) -> None:
+    """Finish or remove what killed processes left beside a model, and beside the hidden banks that serve it."""
+    for each in (path, bank_beside(path, "bank"), bank_beside(path, "learned")):
+        settle(each)
 
 
 def discard_banks(path: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flawshot.evaluation.results import Estimate, Results
     from flawshot.features import FeatureBank
 
-__all__ = ["write_report"]
+__all__ = ["make_page", "write_report"]
 
 
 def write_report(
@@ -49,8 +49,12 @@ def write_report(
     Raises:
         FlawshotError: If ``data`` cannot be read, or ``path`` exists with other content and ``overwrite`` is false.
     """
-    if data is None and bank is not None:
-        data = bank.catalog
+    page = make_page(results, bank.catalog if data is None and bank is not None else data)
+    write_bytes(Path(path), page, overwrite=overwrite)
+
+
+def make_page(results: Results, data: str | Path | Catalog | None = None) -> bytes:
+    """The file that :func:`write_report` writes."""
     environment = Environment(
         loader=PackageLoader("flawshot.report"),
         autoescape=True,
@@ -63,7 +67,7 @@ def write_report(
     name, shots = reference_of(results)
     panels, undrawn = make_panels(results, name)
     gallery = make_gallery(results, data, name)
-    page = environment.get_template("report.html").render(
+    page: str = environment.get_template("report.html").render(
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:",
         style=Markup(style),  # noqa: S704  # the package's own file
         script=Markup(script),  # noqa: S704
@@ -81,7 +85,7 @@ def write_report(
         recorded=bool(gallery.sets),
         gallery=gallery,
     )
-    write_bytes(Path(path), page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
+    return page.encode("utf-8", "backslashreplace")
 
 
 def _source(environment: Environment, name: str) -> str:
