@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
@@ -230,7 +231,8 @@ class Unfinished:
 
     def close(self) -> None:
         """Keep what there is for the next call."""
-        self._file.close()
+        with suppress(OSError):  # on a full disk a last line may be torn; it is predicted again
+            self._file.close()
 
     def finish(self, table: Callable[[Path], object]) -> None:
         """Write the table, and let the folder take its place; it replaces what is there."""
@@ -243,7 +245,7 @@ class Unfinished:
         except OSError as error:
             raise self._failed(error) from error
         finally:
-            self._file.close()
+            self.close()
 
     def remove(self) -> None:
         """Throw all of it away."""
