@@ -16,8 +16,8 @@ SCRIPT = Path(__file__).with_name("kill_everywhere.py")
 @pytest.mark.parametrize(
     ("every", "options"),
     [
-        (30, ("--only", "encode more", "fit data", "learn", "predict", "review", "sample", "synth", "import masks")),
-        (30, ("--without-exchange", "--only", "encode more", "learn")),
+        (40, ("--only", "encode more", "fit data", "learn", "review", "sample", "synth", "import masks")),
+        (25, ("--without-exchange", "--only", "encode more")),
     ],
     ids=["names exchanged", "names renamed"],
 )

@@ -16,6 +16,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,8 +44,8 @@ __all__ = [
 Read = TypeVar("Read")
 
 PATIENCE_SECONDS = 2.0
-# Which process this is, where process ids are not unique: in containers that share a disk.
-PROCESS = secrets.token_hex(8)
+# The places that are held in the context of a call, which need not be held again.
+HELD: ContextVar[frozenset[Path]] = ContextVar("HELD", default=frozenset())
 LEFT_FILE = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp", re.DOTALL)
 LONGEST = 200  # bytes of a name, which is to be part of a hidden one
 AT_FDCWD, SWAP = -100, 2  # of renameat2; renamex_np's RENAME_SWAP is 2 as well
@@ -58,19 +59,26 @@ def hold(path: Path) -> Iterator[None]:
         FlawshotError: If another process is at work there.
     """
     path = _real(path)
+    held = HELD.get()
+    if path in held or not path.name:
+        yield
+        return
     settle(path)
-    file = _held(path) if path.name else None
+    place, file = hidden(path, "lock"), _held(path)
+    token = HELD.set(held | {path})
     try:
         yield
     finally:
+        HELD.reset(token)
         if file is not None:
-            hidden(path, "lock").unlink(missing_ok=True)
-            os.close(file)
+            with suppress(OSError):
+                place.unlink()
+            close(file)
 
 
 def _held(path: Path) -> int | None:
-    """What holds a place; None where this process does already, or where there are no locks."""
-    place, own = hidden(path, "lock"), f"{os.getpid()} {PROCESS}".encode()
+    """What holds a place; None where there are no locks."""
+    place = hidden(path, "lock")
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,16 +87,13 @@ def _held(path: Path) -> int | None:
             return None
         got = locked(file)
         if got and is_at(file, place):
-            os.truncate(file, 0)
-            os.pwrite(file, own, 0)
             return file
-        nested = got is False and os.pread(file, 2 * len(own), 0) == own
-        os.close(file)
+        close(file)
         if got is None:
-            place.unlink(missing_ok=True)
-        if got is None or nested:
+            with suppress(OSError):
+                place.unlink()
             return None
-        if got is False:
+        if not got:
             raise busy(path)
         # Else it was removed by the one that had it before, after it was opened here.
 

@@ -239,7 +239,7 @@ class Unfinished:
         except OSError as error:
             raise self._failed(error) from error
         finally:
-            self._file.close()
+            self.close()
 
     def remove(self) -> None:
         """Throw all of it away."""
