@@ -14,6 +14,8 @@ from flawshot.images import ImageError
 from flawshot.places import remove_dead
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flawshot.formats.labelme import LabelmeFile
 
 __all__ = ["LEAVES", "annotation_files", "find_image", "image_source"]
@@ -79,11 +81,9 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
     wanted = os.path.normpath(f"{beside}/{given}" if beside else given).replace(os.sep, "/")
     outside = absolute or wanted == ".." or wanted.startswith("../")
     candidates = [by_name] if outside else list(dict.fromkeys((wanted, by_name)))
-    # macOS spells letters with accents in two parts, and an archive made there keeps that on other systems.
-    spelled = [unicodedata.normalize(form, each) for each in candidates for form in ("NFC", "NFD")]
     if root is None:
         return candidates[0]
-    for candidate in dict.fromkeys([*candidates, *spelled]):
+    for candidate in [*candidates, *_other_forms(candidates, beside)]:
         try:
             if (root / candidate).is_file():
                 if file.image_base64 is not None and embedded is None:
@@ -99,6 +99,20 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
         message = f"imageData: {why_not_embedded(file)}; and {given or 'an image file beside it'} is missing"
         problems.append(Problem(path, "missing-image", message))
     return candidates[0]
+
+
+def _other_forms(candidates: Sequence[str], beside: str) -> list[str]:
+    """Paths with what they have beyond the annotation's folder in the other Unicode forms.
+
+    macOS parts letters and accents in names, other systems do not, and files travel between them.
+    """
+    made = []
+    for candidate in candidates:
+        known = f"{beside}/" if candidate.startswith(f"{beside}/") else ""
+        rest = candidate.removeprefix(known)
+        if not rest.isascii():
+            made += [known + unicodedata.normalize(form, rest) for form in ("NFC", "NFD")]
+    return made
 
 
 def image_source(root: Path | None, image: str, annotation: str) -> Path | bytes:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["DelimitedText", "Row", "decodings", "delimited_texts", "read_rows"]
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
-# What older programs write without saying so: Chinese, Japanese and Western Windows, in this order.
-LOCAL_ENCODINGS = ("gb18030", "cp932", "cp1252")
+# What older programs write without saying so: Chinese, Japanese, Western, Korean and Cyrillic Windows, in this order.
+LOCAL_ENCODINGS = ("gb18030", "cp932", "cp1252", "cp949", "big5", "cp1251")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -65,7 +65,7 @@ def decodings(data: bytes) -> Iterator[tuple[str, str]]:
     """A text file's bytes as text, by each encoding that fits, the likeliest first; with the encoding's name.
 
     >>> [encoding for _, encoding in decodings("M\u00fcller".encode("cp1252"))]
-    ['gb18030', 'cp1252']
+    ['gb18030', 'cp1252', 'cp1251']
     """
     for mark, encoding in MARKS:
         if data.startswith(mark):

@@ -7,13 +7,13 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flawshot.delimited import decodings
 from flawshot.errors import FlawshotError, Problem
 from flawshot.formats.coco_records import Identified, annotation_shapes, record_id
 from flawshot.formats.embedded import image_size
 from flawshot.formats.image_finder import ImageFinder, inside_paths
 from flawshot.formats.importing import Imported, LabelmeFolder, begin_import, product_folder, split_and_rest
 from flawshot.formats.labelme import LabelmeFile, parse_labelme
+from flawshot.formats.texts import decoded
 from flawshot.json_documents import ANNOTATION_BYTES, file_bytes, load_json
 from flawshot.layout import SPLIT_FOLDERS
 
@@ -76,9 +76,9 @@ def import_coco(
     for name in names:
         path = root / name
         try:
-            document = _document(path)
-            _no_id_twice(document)
             place = _place(PurePosixPath(name), root, images)
+            document = _document(path, name, finder, place, folder.problems)
+            _no_id_twice(document)
         except FlawshotError as error:
             if not source.is_dir():
                 raise FlawshotError(f"{path}: {error}") from error
@@ -92,9 +92,10 @@ def import_coco(
     return folder.done(source)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path, name: str, finder: ImageFinder, place: _Place, problems: list[Problem]) -> dict[str, Any]:
     try:
-        document = load_json(next(decodings(file_bytes(path, ANNOTATION_BYTES)), ("", ""))[0].encode())
+        data = file_bytes(path, ANNOTATION_BYTES)
+        document = load_json(decoded(data, lambda: finder.names(place.images), name, problems).encode())
     except FlawshotError as error:
         raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
     if not isinstance(document, dict):

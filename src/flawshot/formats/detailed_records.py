@@ -145,7 +145,9 @@ def read_detailed(path: Path) -> list[DetailedRecord]:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", errors="replace")
         place = f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
-        raise FlawshotError(f"{path}: {place}: is damaged there (not UTF-8); {remedy}") from error
+        raise FlawshotError(
+            f"{path}: {place}: is damaged there (not UTF-8); save it again as UTF-8, or {remedy}"
+        ) from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise FlawshotError(f"{path}: {place}: is damaged there ({error.msg}); {remedy}") from error
@@ -184,7 +186,13 @@ def salvage_detailed(path: Path) -> DetailedFile:
 
 
 def _bytes(path: Path) -> bytes:
-    return file_bytes(path, ANNOTATION_BYTES)
+    data = file_bytes(path, ANNOTATION_BYTES)
+    encoding = json.detect_encoding(data)
+    try:
+        # A local encoding is not guessed: a file whose bytes are damaged would pass for one.
+        return data if encoding.startswith("utf-8") else data.decode(encoding).encode()
+    except UnicodeError:
+        return data
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import unicodedata
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -18,13 +17,14 @@ from urllib.parse import unquote
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.formats.importing import file_path, first_file
+from flawshot.formats.texts import name_key
 from flawshot.formats.tree_files import files_under
 from flawshot.images import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["ImageFinder", "inside_paths", "name_key"]
+__all__ = ["ImageFinder", "inside_paths"]
 
 # What is called as an image there, with another suffix, is its mask.
 MASK_FOLDERS = frozenset(
@@ -35,15 +35,6 @@ UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 # Label Studio's addresses of files on its own disk, and addresses in general.
 LOCAL_FILE = re.compile(r"^.*[?&]d=")
 ADDRESS = re.compile(r"^[A-Za-z][\w+.-]+://([^?#]*).*$", re.DOTALL)
-
-
-def name_key(name: str) -> str:
-    """A file's name as it is compared: macOS and Windows spell one name in several ways.
-
-    >>> name_key("Cafe\u0301.PNG") == name_key("caf\u00e9.png")
-    True
-    """
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def inside_paths(texts: Iterable[str], field: str) -> dict[str, PurePosixPath | FlawshotError]:
@@ -137,9 +128,22 @@ class ImageFinder:
             found = self._by_stem([own], places) or found
         stems = [*([own] if own else []), *(PurePosixPath(name).stem for name in names), *names]
         found = found or self._by_stem(stems, places) or self._below(path, names, stems, where)
-        if found is not None and path is not None and name_key(found.name) != name_key(path.name):
+        meant = set() if path is None else {name_key(path.name), name_key(unquote(path.name))}
+        if found is not None and path is not None and name_key(found.name) not in meant:
             message = f"the image {path.name} is taken to be {found.name}; rename it if it is another one"
             self._problems.append(Problem(where, "renamed-image", message, "warning"))
+        return found
+
+    def names(self, homes: Iterable[Path]) -> set[str]:
+        """The names of all images at hand, with and without suffix, as they are compared.
+
+        Args:
+            homes: Folders in which images are expected, besides those below the roots.
+        """
+        found = {key for index in self._indices for key in (*index.names, *index.stems)}
+        for home in dict.fromkeys(homes):
+            pictures = self._pictures(home)
+            found.update(pictures, (name_key(name) for names in pictures.values() for name in names))
         return found
 
     def _first(self, homes: Sequence[Path], names: Sequence[str]) -> Path | None:
@@ -152,19 +156,25 @@ class ImageFinder:
     def _by_stem(self, stems: Sequence[str], homes: Sequence[Path]) -> Path | None:
         """An image called so but for its suffix, in one of some folders."""
         for home in homes:
-            if home not in self._listed:
-                self._listed[home] = _pictures(home)
             for key in dict.fromkeys(map(name_key, stems)):
-                if found := self._first([home], self._listed[home].get(key, [])):
+                if found := self._first([home], self._pictures(home).get(key, [])):
                     return found
         return None
+
+    def _pictures(self, home: Path) -> dict[str, list[str]]:
+        if home not in self._listed:
+            self._listed[home] = _pictures(home)
+        return self._listed[home]
 
     def _below(self, path: PurePosixPath | None, names: list[str], stems: list[str], where: str) -> Path | None:
         """An image called so anywhere below the roots, if it is the only one whose folders agree best."""
         for index in self._indices:
             called = [index.names.get(name_key(name), []) for name in names]
             called += [index.stems.get(name_key(stem), []) for stem in stems]
-            best = _agreeing(next(filter(None, called), []), path)
+            likely = next(filter(None, called), [])
+            # Two files may differ in what names are compared without.
+            as_named = [each for each in likely if path is not None and PurePosixPath(each).name == path.name]
+            best = _agreeing(as_named or likely, path)
             if len(best) > 1:
                 more = f" and {len(best) - 2} more" if len(best) > 2 else ""
                 message = f"its image may be {best[0]}, {best[1]}{more}; say which folder is meant with --images"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import unicodedata
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
 from flawshot.formats.labelme import write_labelme
+from flawshot.formats.texts import UNSEEN, plain_text, without_blanks
 from flawshot.formats.tree_files import LINK_OUT, files_under, lies_within
 from flawshot.images import ImageError, header
 from flawshot.layout import SPLIT_FOLDERS, is_split
@@ -68,7 +71,7 @@ def file_path(text: str, field: str) -> PurePosixPath:
     r"""A file's path from someone else's annotations, which may lead anywhere: relative, and inside its folder.
 
     Args:
-        text: The path, with slashes or backslashes.
+        text: The path, with slashes or backslashes; blanks and what cannot be seen around it are not part of it.
         field: What to call it in the error.
 
     Raises:
@@ -77,8 +80,8 @@ def file_path(text: str, field: str) -> PurePosixPath:
     >>> file_path("a\\b.png", "image")
     PurePosixPath('a/b.png')
     """
-    given = PureWindowsPath(text)
-    parts = [part for part in given.as_posix().split("/") if part != "."]
+    given = PureWindowsPath(without_blanks(text))
+    parts = [part.strip(UNSEEN) for part in given.as_posix().split("/") if part != "."]
     if given.drive or given.root or ".." in parts:
         raise FlawshotError(f"{field}: {text!r} leaves the folder; it must be a path inside it")
     if not all(map(_usable, parts)) or not parts:
@@ -97,7 +100,7 @@ def product_folder(text: str, field: str = "product") -> str:
         raise FlawshotError(f"{field}: {text!r} must be the name of one folder, without slashes; rename it")
     if is_split(path.name):
         raise FlawshotError(f"{field}: {text!r} is a split's name; give the folder above it, or rename it")
-    return path.name
+    return unicodedata.normalize("NFC", path.name)
 
 
 def category_folder(label: str) -> str:
@@ -113,9 +116,14 @@ def category_folder(label: str) -> str:
 
 def _usable(name: str) -> bool:
     # Folders and files whose name begins with a dot are passed over when a data folder is read.
-    if not name or name.startswith(".") or not name.isprintable():
+    if not name or name.startswith(".") or not all(map(_shows, name)):
         return False
     return len(name.encode(errors="replace")) <= LONGEST_NAME
+
+
+def _shows(character: str) -> bool:
+    # Japanese names have wide blanks, those of screenshots on a Mac narrow ones, and Persian words joiners.
+    return character.isprintable() or character in "\u200c\u200d" or unicodedata.category(character) == "Zs"
 
 
 def box_corners(x0: float, y0: float, x1: float, y1: float) -> list[list[float]]:
@@ -195,7 +203,7 @@ class LabelmeFolder:
         self._images = self._instances = 0
 
     def add(self, folders: Sequence[str | None], stem: str, file: LabelmeFile, image: Path | None, where: str) -> None:
-        """Write ``<folders>/<stem>.json``, its image beside it.
+        """Write ``<folders>/<stem>.json``, its labels in one Unicode form without blanks around, its image beside it.
 
         Args:
             folders: Product, split and what lies below; None and empty ones are left out.
@@ -207,8 +215,11 @@ class LabelmeFolder:
         Raises:
             FlawshotError: If a file there has other content already.
         """
+        file = replace(
+            file, shapes=tuple(replace(shape, label=plain_text(shape.label) or shape.label) for shape in file.shapes)
+        )
         path = PurePosixPath(*(folder for folder in folders if folder), f"{stem}.json")
-        if (key := str(path).casefold()) in self._taken:
+        if (key := _one_place(path)) in self._taken:
             message = f"would be one file {path} with {self._taken[key]}; it is left out, rename one of them"
             self.problems.append(Problem(where, "same-name", message))
             return
@@ -217,13 +228,13 @@ class LabelmeFolder:
         above = path.parents[:-1]
         for places, others in ((files, self._folders), (above, self._files)):
             for place in places:
-                if (other := others.get(str(place).casefold())) is not None:
+                if (other := others.get(_one_place(place))) is not None:
                     message = f"{place} would be a file and a folder, with {other}; it is left out, rename one of them"
                     self.problems.append(Problem(where, "same-name", message))
                     return
         self._taken[key] = where
-        self._files |= {str(each).casefold(): where for each in files}
-        self._folders |= {str(each).casefold(): where for each in above}
+        self._files |= {_one_place(each): where for each in files}
+        self._folders |= {_one_place(each): where for each in above}
         target = self._out / path
         write_labelme(file, target, overwrite=self._overwrite)
         self._products.add(path.parts[0])
@@ -262,6 +273,11 @@ class LabelmeFolder:
             tuple(self.missing),
             tuple(self.useless),
         )
+
+
+def _one_place(path: PurePosixPath) -> str:
+    """A path as file systems compare them, some of which take two names for one."""
+    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 def _other_size(where: str, file: LabelmeFile, image: Path) -> list[Problem]:

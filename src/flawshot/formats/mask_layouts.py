@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -10,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.errors import FlawshotError, Problem
+from flawshot.formats.texts import plain_text
 from flawshot.formats.tree_files import files_under
 from flawshot.layout import SPLIT_FOLDERS, is_split, not_a_split
 
@@ -268,14 +270,19 @@ def _tree(layout: MaskLayout, root_name: str, pictures: Sequence[str]) -> MaskTr
         # The masks' pattern first: where both fit, as with dent_mask.png beside dent.png, it says more.
         fields = layout.fields(path, masks=True)
         if fields is not None:
-            masks.setdefault(tuple(fields[field] for field in shared), []).append(path)
+            masks.setdefault(_key(fields, shared), []).append(path)
             continue
         fields = layout.fields(path)
         if fields is None:
             problems.append(Problem(path, "elsewhere", f"fits neither pattern of {layout.pattern!r}, and is left out"))
         else:
-            images.append((path, fields, tuple(fields[field] for field in shared)))
+            images.append((path, fields, _key(fields, shared)))
     return _paired(layout, root_name, images, masks, problems)
+
+
+def _key(fields: dict[str, str], shared: Sequence[str]) -> tuple[str, ...]:
+    """What an image and its masks have in common, in one Unicode form."""
+    return tuple(unicodedata.normalize("NFC", fields[field]) for field in shared)
 
 
 def _paired(
@@ -293,11 +300,11 @@ def _paired(
     images = list(images)
     below = _folders_below(images)
     for path, fields, key in images:
-        product = fields.get("product", root_name)
-        category = fields.get("category", NO_CATEGORY)
+        product = unicodedata.normalize("NFC", fields.get("product", root_name))
+        category = plain_text(fields.get("category", NO_CATEGORY))
         found = masks.get(key, [])
         each = MaskedImage(product, fields.get("split"), category, path, tuple(found), below[path])
-        place = str(target(each)).casefold()
+        place = unicodedata.normalize("NFC", str(target(each))).casefold()
         if found:
             claimed.add(key)
         if category.lower() in GOOD and not found:

@@ -27,6 +27,7 @@ from flawshot.formats.importing import (
     split_and_rest,
 )
 from flawshot.formats.labelme import LabelmeFile
+from flawshot.formats.texts import plain_text
 from flawshot.layout import SPLIT_FOLDERS, not_a_split
 from flawshot.shapes import Shape
 
@@ -101,12 +102,13 @@ def import_mpdd(
             continue
         split, inner = split_and_rest(image.parts[:-1])
         category = category_folder(record.anomaly)
-        below = not_a_split(category)
-        if inner in ([category], [below]):
+        plain = category_folder(plain_text(record.anomaly))
+        below = not_a_split(plain)
+        if inner in ([category], [plain], [below]):
             inner = []
         original, found_split = _find(home, product, category, image, folder.problems)
         if original is None:
-            wanted = "/".join(filter(None, (product, split, category, *image.parts)))
+            wanted = "/".join(filter(None, (product, split, plain, *image.parts)))
             original = finder.find(wanted, (), where)
             found_split = None if original is None else split_and_rest(original.relative_to(home).parts[:-1])[0]
         split = split or found_split

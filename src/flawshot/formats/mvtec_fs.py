@@ -23,11 +23,12 @@ from flawshot.files import one_line, write_with
 from flawshot.formats.image_finder import ImageFinder
 from flawshot.formats.importing import check_images, file_path
 from flawshot.formats.labelme import LabelmeFile, parse_labelme, write_labelme
+from flawshot.formats.texts import NamedText, guess_told, likeliest, plain_text
 from flawshot.formats.tree_files import LINK_OUT, lies_within
 from flawshot.json_documents import load_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 __all__ = ["find_config", "import_mvtec_fs", "read_mvtec_fs"]
 
@@ -50,11 +51,15 @@ def find_config(source: Path) -> Path:
     )
 
 
-def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
+def read_mvtec_fs(
+    source: Path, names: Collection[str] = (), problems: list[Problem] | None = None
+) -> Iterator[tuple[str, LabelmeFile]]:
     """Read every image's annotation.
 
     Args:
         source: The folder that holds ``CONFIG``, or ``CONFIG`` itself.
+        names: Names of the images at hand, which tell in what encoding a table is that is not UTF-8.
+        problems: A warning is added here for each table whose encoding is a guess.
 
     Yields:
         ``<product>/{training,testing}/<folder>/<name>.json`` and the annotation, its shapes in row order, products
@@ -72,7 +77,7 @@ def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
             if not lies_within(folder / name, source):
                 raise FlawshotError(f"{folder / name}: {LINK_OUT[1]}")
             images: dict[str, list[dict[str, str]]] = {}
-            for row in _rows(folder / name):
+            for row in _rows(folder / name, names, [] if problems is None else problems):
                 images.setdefault(row["img_rel_path"], []).append(row)
             for image, rows in images.items():
                 place = _place(image or "", split, rows[0]["where"])
@@ -84,8 +89,10 @@ def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
                 yield f"{product}/{path}", annotation
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    text = delimited_texts(path, [column.casefold() for column in COLUMNS])[0]
+def _rows(path: Path, names: Collection[str], problems: list[Problem]) -> Iterator[dict[str, str]]:
+    texts_read = delimited_texts(path, [column.casefold() for column in COLUMNS])
+    text = texts_read[likeliest([NamedText(each.text, each.encoding) for each in texts_read], names)]
+    problems += guess_told(text.encoding, f"{path.parent.name}/{path.name}")
     texts = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), include_columns=list(COLUMNS))
     apart = csv.ParseOptions(delimiter=text.separator, newlines_in_values=True)
     try:
@@ -109,7 +116,7 @@ def _place(image: str, split: str, where: str) -> PurePosixPath:
 
 def _annotation(image: str, rows: list[dict[str, str]]) -> LabelmeFile:
     for row in rows:
-        if not row["label"]:
+        if not row["label"] or not plain_text(row["label"]):
             raise FlawshotError(f"{row['where']}: label is empty")
         if any(row[column] != rows[0][column] for column in ("imageHeight", "imageWidth")):
             raise FlawshotError(f"{row['where']}: imageHeight and imageWidth are not those of the image's first row")
@@ -117,7 +124,9 @@ def _annotation(image: str, rows: list[dict[str, str]]) -> LabelmeFile:
         "imagePath": image,
         "imageHeight": _number(rows[0], "imageHeight"),
         "imageWidth": _number(rows[0], "imageWidth"),
-        "shapes": [{"label": row["label"], "shape_type": "polygon", "points": _points(row)} for row in rows],
+        "shapes": [
+            {"label": plain_text(row["label"]), "shape_type": "polygon", "points": _points(row)} for row in rows
+        ],
     }
     # Labelme's own reader is the one place that says what a usable shape is.
     file, problems = parse_labelme(json.dumps(document).encode(), rows[0]["where"])
@@ -178,11 +187,12 @@ def import_mvtec_fs(
     check_images(images)
     written = found = 0
     problems = [] if problems is None else problems
-    total = sum(1 for _ in read_mvtec_fs(source))
     named = [] if images is None else [images]
     homes = [home / below for home in (*named, source) for below in ("image", "")]
     finder = ImageFinder([*named, source], problems, beyond=out)
-    for path, annotation in read_mvtec_fs(source):
+    names = finder.names(homes)
+    total = sum(1 for _ in read_mvtec_fs(source, names, problems))
+    for path, annotation in read_mvtec_fs(source, names):
         target = out / path
         image = PurePosixPath(path).with_name(annotation.image_path)
         original = finder.find(str(image), homes, path)
