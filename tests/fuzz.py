@@ -37,7 +37,7 @@ from mutations import mutated
 LONGEST = 500
 SECONDS = 20
 MEMORY = 3 * 2**30
-# Commands do not show these, nor what Pillow remarks on an image.
+# Python itself does not show these.
 ALLOWED = DeprecationWarning | ResourceWarning
 
 
@@ -102,7 +102,7 @@ def answer(reader, work: Path, out: Path, seconds: float) -> tuple[str, str] | N
         own = [frame for frame in frames if "/flawshot/" in frame.filename] or frames
         text = " ".join(str(error).split())[:150]
         return f"{type(error).__name__}: {text}", f"{Path(own[-1].filename).name}:{own[-1].lineno}"
-    odd = [each for each in told if not (issubclass(each.category, ALLOWED) or "/PIL/" in each.filename)]
+    odd = [each for each in told if not issubclass(each.category, ALLOWED)]
     if odd:
         return (
             f"{odd[0].category.__name__}: {str(odd[0].message)[:150]}",

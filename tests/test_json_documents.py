@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import Field, ValidationError
 
-from flawshot import FlawshotError, Results, read_prompts
+from flawshot import Catalog, FlawshotError, Results, read_image, read_labelme, read_prompts
 from flawshot.json_documents import (
     DEEPEST,
     STEPS_AT_ONCE,
@@ -22,6 +22,7 @@ from flawshot.json_documents import (
     load_json,
     parse_document,
 )
+from flawshot.seals import sha256_of
 
 
 def nested(depth, inner="0"):
@@ -174,6 +175,18 @@ def test_files_that_have_no_end_are_not_read(tmp_path):
         for read in (read_prompts, Results.load):
             with pytest.raises(FlawshotError, match=message):
                 read(path)
+
+
+def test_pipes_are_neither_hashed_nor_decoded(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(OSError, match="not an ordinary file"):
+        sha256_of(tmp_path / "a.png")
+    with pytest.raises(FlawshotError, match=r"a\.png: .*it is not an ordinary file"):
+        read_image(tmp_path / "a.png", "a.png")
+    with pytest.raises(FlawshotError, match="is not an ordinary file"):
+        Catalog.open((tmp_path / "a.png").rename(tmp_path / "a.parquet"))
+    with pytest.raises(FlawshotError, match="is not an ordinary file"):
+        read_labelme((tmp_path / "a.parquet").rename(tmp_path / "a.json"))
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path):

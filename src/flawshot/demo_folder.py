@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +11,7 @@ from pydantic import Field
 from flawshot.errors import FlawshotError
 from flawshot.files import Document, read_document, write_json
 from flawshot.places import put, scratch, settle
+from flawshot.seals import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -199,7 +199,6 @@ def _hashes(root: Path, place: str) -> dict[str, str]:
 
 def _hash(path: Path) -> str:
     try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error

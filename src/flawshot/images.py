@@ -171,6 +171,7 @@ def open_image(source: Path | bytes, name: str) -> Iterator[Image.Image]:
             whatever else a decoder raises, here or within the block.
     """
     try:
+        _check_ordinary(source)
         with _quiet, io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as opened:
             image = _decoder(opened.read(LONGEST_SIGNATURE))(_rewound(opened), name)
             with image:
@@ -181,6 +182,11 @@ def open_image(source: Path | bytes, name: str) -> Iterator[Image.Image]:
     except Exception as error:  # a damaged file makes the decoders raise anything at all
         reason = getattr(error, "strerror", None) or _without_addresses(error)
         raise ImageError(f"{name}: the image cannot be decoded ({reason})") from error
+
+
+def _check_ordinary(source: Path | bytes) -> None:
+    if not isinstance(source, bytes) and source.exists() and not source.is_file():
+        raise ValueError("it is not an ordinary file")
 
 
 def _rewound(opened: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +26,10 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, read in pieces.
 
     Raises:
-        OSError: If it cannot be read.
+        OSError: If it cannot be read, or is a pipe or a device, which may have no end.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 

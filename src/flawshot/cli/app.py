@@ -6,7 +6,6 @@ import errno
 import io
 import os
 import sys
-import warnings
 from typing import Annotated
 
 import typer
@@ -75,8 +74,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a label that the terminal has no letters for is no reason to stop
             stream.reconfigure(errors="backslashreplace")
-    # What Pillow finds odd in an image that it reads is nothing that a user can act on.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from flawshot.files import Document, one_line, parse_document
 from flawshot.json_documents import file_lines
 from flawshot.locks import lock
 from flawshot.places import discard, put, settle
+from flawshot.seals import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -286,7 +286,6 @@ def _line(document: Document) -> bytes:
 
 def _hash(path: Path) -> str | None:
     try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return None
