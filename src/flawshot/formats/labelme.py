@@ -7,6 +7,7 @@ import binascii
 import math
 import warnings
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -224,16 +225,32 @@ def _shape(index: int, raw: Any) -> Shape:
 def _points(raw: Any) -> NDArray[np.float64]:
     if not isinstance(raw, list) or not raw:
         raise _ShapeError("points", "points must be a list of [x, y]")
-    # Looked at one by one: numpy would make one long text's length of memory for each of them.
+    if (points := _plain_points(raw)) is not None:
+        return points
     if not all(map(_is_pair, raw)):
         raise _ShapeError("points", "points must be a list of [x, y], two numbers each")
-    far = next((place for place, (x, y) in enumerate(raw) if not _is_near(x) or not _is_near(y)), None)
-    if far is not None:
-        shown = f"[{str(raw[far][0])[:20]}, {str(raw[far][1])[:20]}]"
-        finite = all(isinstance(value, int) or math.isfinite(value) for value in raw[far])
-        why = "lies further out than any image" if finite else "is not finite"
-        raise _ShapeError("points", f"point {far} {why}: {shown}")
-    return np.array(raw, dtype=np.float64)
+    far = next(place for place, (x, y) in enumerate(raw) if not _is_near(x) or not _is_near(y))
+    shown = f"[{str(raw[far][0])[:20]}, {str(raw[far][1])[:20]}]"
+    finite = all(isinstance(value, int) or math.isfinite(value) for value in raw[far])
+    why = "lies further out than any image" if finite else "is not finite"
+    raise _ShapeError("points", f"point {far} {why}: {shown}")
+
+
+def _plain_points(raw: list[Any]) -> NDArray[np.float64] | None:
+    """Points that are as nearly all are; None where one of them is wrong.
+
+    Types come first: numpy would make one long text's length of memory for each of them.
+    """
+    if set(map(type, raw)) != {list} or set(map(len, raw)) != {2}:
+        return None
+    if not set(map(type, chain.from_iterable(raw))) <= {int, float}:
+        return None
+    try:
+        points = np.array(raw, dtype=np.float64)
+    except OverflowError:  # of a whole number that no float can be
+        return None
+    # Compared this way round, for NaN is not below anything.
+    return points if bool((np.abs(points) <= MAX_COORDINATE).all()) else None
 
 
 def _is_pair(point: object) -> bool:
