@@ -138,7 +138,8 @@ def _say_missing(catalog: Catalog, data: Path) -> None:
     gone = sum(annotation in without for annotation in catalog.column("annotation"))
     if gone:
         say(
-            f"{gone} {'instance is' if gone == 1 else 'instances are'} of images that are missing; flawshot encode will leave them out, and these episodes "
+            f"{gone} {'instance is' if gone == 1 else 'instances are'} of images that are missing; "
+            "flawshot encode will leave them out, and these episodes "
             f"will not fit its bank: put the images into {data}, or encode first and sample from the bank's folder"
         )
 
