@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import resource
 import subprocess
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flawshot import FlawshotError
+from flawshot.formats.run_lengths import decode_runs
 from helpers import box_shape, labelme_document
 
 SIDE = 16_384
@@ -69,6 +73,35 @@ def test_more_shapes_than_an_image_has_are_named(tmp_path, shapes):
     assert read(tmp_path / "data", shapes) == "0 ['missing-image', 'too-many-shapes']"
 
 
+def test_masks_of_whole_images_are_counted_before_they_are_decoded(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("1", (SIDE, SIDE)).save(buffer, format="PNG")
+    mask = base64.b64encode(buffer.getvalue()).decode()
+    shape = box_shape(points=[[0, 0], [SIDE - 1, SIDE - 1]], shape_type="mask", mask=mask)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    document = labelme_document([shape] * 400, imageHeight=SIDE, imageWidth=SIDE)
+    (folder / "a.json").write_text(json.dumps(document), encoding="utf-8")
+    assert limited([sys.executable, "-c", READ, str(folder)], 4) == "0 ['too-many-shapes']"
+
+
+def test_a_group_of_very_many_shapes_is_joined_at_once(tmp_path):
+    shapes = [box_shape(at=(n, n), size=2, group_id=1) for n in range(5_000)]
+    assert read(tmp_path / "data", shapes) == "1 ['missing-image']"
+
+
+def test_many_scattered_points_are_no_outline(tmp_path):
+    points = np.random.default_rng(0).uniform(0, SIDE, (3_000, 2)).tolist()
+    assert read(tmp_path / "data", [box_shape(points=points, shape_type="points")]) == "1 ['missing-image']"
+
+
+@pytest.mark.parametrize("size", [[10**3000, 10**3000], [2, 10**4000], [10**12, 1]])
+def test_run_lengths_of_numbers_without_end_are_one_short_line(size):
+    with pytest.raises(FlawshotError) as caught:
+        decode_runs({"size": size, "counts": [10**4000, 10**4000]})
+    assert len(str(caught.value)) < 300
+
+
 def test_run_lengths_take_their_own_columns_only(tmp_path):
     counts = [5 * SIDE + 7, 100, SIDE * SIDE - 5 * SIDE - 107]
     annotations = [
@@ -109,4 +142,4 @@ def test_masks_of_noise_are_refused_or_read_within_the_limit(tmp_path, kind):
     if kind == "values":
         command.append("--instance-values")
     done = limited(list(map(str, command)), 4)
-    assert ("1 images" in done) is (kind != "noise")
+    assert (" 1 images" in done) is (kind != "noise")

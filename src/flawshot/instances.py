@@ -149,13 +149,14 @@ def _joined(shapes: Iterable[Shape], annotation: str, problems: list[Problem]) -
     for shape in shapes:
         if shape.group_id is not None:
             groups.setdefault(shape.group_id, []).append(shape)
+    labels_of = {number: sorted({member.label for member in group}) for number, group in groups.items()}
     joined = []
     for shape in shapes:
         group = [shape] if shape.group_id is None else groups[shape.group_id]
-        labels = sorted({member.label for member in group})
+        labels = [shape.label] if shape.group_id is None else labels_of[shape.group_id]
         if len(labels) > 1:
             if shape is group[0]:
-                message = f"group {shape.group_id} has several labels ({', '.join(labels)}) and is not joined"
+                message = f"group {shape.group_id} has several labels ({', '.join(labels)[:200]}) and is not joined"
                 problems.append(Problem(annotation, "mixed-group", message, "warning", shape.index))
             joined.append([shape])
         elif shape is group[0]:

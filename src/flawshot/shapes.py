@@ -28,6 +28,8 @@ LINE_WIDTH = 10
 POINT_RADIUS = 5
 # A region of more px than this is a part of its canvas, and keeps it in memory.
 CROPPED = 2**24
+# Regions are joined when they have so many px together.
+JOINED_AT_ONCE = 2**26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,28 +203,32 @@ def trim(pixels: NDArray[np.bool_], x0: int, y0: int) -> Region:
 
 def join_regions(regions: Iterable[Region]) -> Region:
     """The union of several regions of one image; empty ones do not count."""
-    x0 = y0 = 0
-    union = EMPTY.pixels
-    own = False  # whether ``union`` is an array that nobody else holds
-    for part in regions:  # one after the other, for a group may have any number of large parts
-        if not part.pixels.size:
-            continue
-        if not union.size:
-            x0, y0, union = part.x0, part.y0, part.pixels
-            continue
+    union, waiting, pixels = EMPTY, list[Region](), 0
+    for part in regions:  # some at a time, for a group may have any number of large parts
+        if part.pixels.size:
+            waiting.append(part)
+            pixels += part.pixels.size
+        if pixels > JOINED_AT_ONCE:
+            union, waiting, pixels = _union([union, *waiting]), [], 0
+    return _union([union, *waiting])
+
+
+def _union(regions: Iterable[Region]) -> Region:
+    parts = [part for part in regions if part.pixels.size]
+    if len(parts) < 2:
+        return parts[0] if parts else EMPTY
+    boxes = np.array([part.box for part in parts])
+    x0, y0 = (int(low) for low in boxes[:, :2].min(axis=0))
+    x1, y1 = (int(high) for high in boxes[:, 2:].max(axis=0))
+    union = np.zeros((y1 - y0, x1 - x0), dtype=bool)
+    for part in parts:
         left, top, right, bottom = part.box
-        low_x, low_y = min(x0, left), min(y0, top)
-        high_x, high_y = max(x0 + union.shape[1], right), max(y0 + union.shape[0], bottom)
-        if not own or (low_x, low_y, high_x - low_x, high_y - low_y) != (x0, y0, *union.shape[::-1]):
-            grown = np.zeros((high_y - low_y, high_x - low_x), dtype=bool)
-            grown[y0 - low_y : y0 - low_y + union.shape[0], x0 - low_x : x0 - low_x + union.shape[1]] = union
-            x0, y0, union, own = low_x, low_y, grown, True
         union[top - y0 : bottom - y0, left - x0 : right - x0] |= part.pixels
     return Region(x0, y0, union)
 
 
 def box_area(shape: Shape, height: int, width: int) -> int:
-    """How many pixels of an image the box of a shape has, about: what drawing the shape costs.
+    """How many pixels of an image the box of a shape has, about.
 
     Args:
         shape: The shape.

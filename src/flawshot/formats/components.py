@@ -16,7 +16,7 @@ from flawshot.errors import FlawshotError
 from flawshot.shapes import Region, Shape, rasterise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -39,6 +39,7 @@ EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 INSET = 5 / 16
 BRIDGE = 13 / 32
 LARGE_MASK = 2**22  # px
+MOST_BOX_PIXELS = 2**31  # of the boxes of all components of one mask
 # (x, y) of east, south, west, north: the next one is the turn to the right.
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
@@ -72,6 +73,7 @@ def large_components(mask: NDArray[np.bool_], min_area: int, most: int | None) -
         numbers = np.flatnonzero(np.bincount(labels.ravel(), minlength=count + 1)[1:] >= min_area) + 1
     check_number(len(numbers), most)
     places = ndimage.find_objects(labels)
+    check_extent(places[number - 1] for number in numbers.tolist())
     found = [
         Region(place[1].start, place[0].start, labels[place] == number)
         for number in numbers.tolist()
@@ -130,6 +132,7 @@ def value_components(values: NDArray[Any], *, most: int | None = None) -> list[l
     check_number(len(np.unique(of_run[values[begins] != 0])), most)
     labels = np.where(values != 0, of_run[runs] + 1, 0)
     places = ndimage.find_objects(labels)
+    check_extent(places)
     numbers, beginnings = np.unique(of_run, return_index=True)
     rank_of = ranks[begins][beginnings]
     found: list[list[Region]] = [[] for _ in distinct]
@@ -139,6 +142,24 @@ def value_components(values: NDArray[Any], *, most: int | None = None) -> list[l
             part = Region(place[1].start, place[0].start, labels[place] == number + 1)
             found[rank_of[number]].append(part)
     return [parts for parts in found if parts]
+
+
+def check_extent(places: Iterable[tuple[slice, slice] | None]) -> None:
+    """Refuse components that are small in number and pixels, but not in what their boxes take.
+
+    Args:
+        places: The components' boxes.
+
+    Raises:
+        FlawshotError: If there is too much of them.
+    """
+    pixels = sum(
+        (place[0].stop - place[0].start) * (place[1].stop - place[1].start) for place in places if place is not None
+    )
+    if pixels > MOST_BOX_PIXELS:
+        raise FlawshotError(
+            f"has components whose boxes cover {pixels} px in all, more than {MOST_BOX_PIXELS}; it is noise"
+        )
 
 
 def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
@@ -164,11 +185,15 @@ def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
             number = first[number]
         return number
 
+    groups_left = len(parts)
     for number in range(len(parts)):
         for other in _nearest(boxes, number, distance):
             a, b = sorted((root(number), root(other)))
             if a != b and _are_near(borders[number], borders[other], distance):
                 first[b] = a
+                groups_left -= 1
+        if groups_left == 1:
+            break
     groups: dict[int, list[Region]] = {}
     for number, part in enumerate(parts):
         groups.setdefault(root(number), []).append(part)

@@ -16,7 +16,7 @@ import numpy as np
 from flawshot.errors import AnnotationError, FlawshotError, Problem
 from flawshot.files import one_line, write_json
 from flawshot.formats.labelme_json import annotation_bytes, file_error, labelme_object
-from flawshot.images import ImageError, check_pixels
+from flawshot.images import ImageError, check_pixels, header_size
 from flawshot.shapes import SHAPE_TYPES, Shape, ShapeType, decode_mask
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
 FOUR_CORNERS = frozenset({"quadrilateral", "rotation"})
 # How far, in px, the corners of a rectangle may lie from its box.
 SLANT = 0.01
+# What all masks of a file may have: each is decoded.
+MOST_MASK_PIXELS = 2**32
 # Drawing an outline takes time by the rows of px that its lines cross, each anew.
 MOST_ROWS = 2**23
 # Drawing takes time and memory by a shape's extent, so what no image reaches is refused when it is read.
@@ -157,12 +159,7 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
         except ImageError as error:
             raise file_error(name, "image-size", str(error).removeprefix(f"{name}: ")) from error
     version, flags = document.get("version"), document.get("flags")
-    usable = []
-    for index, raw in enumerate(shapes):
-        try:
-            usable.append(_shape(index, raw))
-        except _ShapeError as error:
-            problems.append(Problem(name, error.kind, str(error), shape=index))
+    usable = _usable(shapes, name, problems)
     file = LabelmeFile(
         image_path=PureWindowsPath(image_path).as_posix() if image_path else "",
         shapes=tuple(usable),
@@ -174,6 +171,27 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
         other={key: value for key, value in document.items() if key not in FILE_KEYS},
     )
     return file, problems
+
+
+def _usable(shapes: list[Any], name: str, problems: list[Problem]) -> list[Shape]:
+    """The shapes that can be used; the others are problems."""
+    usable: list[Shape] = []
+    mask_pixels = 0
+    for index, raw in enumerate(shapes):
+        try:
+            shape = _shape(index, raw)
+            if shape.shape_type == "mask":
+                mask_pixels += _mask_pixels(shape)
+                if mask_pixels > MOST_MASK_PIXELS:
+                    message = (
+                        f"its masks have more than {MOST_MASK_PIXELS} px in all, which no image has; cut them to boxes"
+                    )
+                    raise file_error(name, "too-many-shapes", message)
+                _check_mask(shape)
+            usable.append(shape)
+        except _ShapeError as error:
+            problems.append(Problem(name, error.kind, str(error), shape=index))
+    return usable
 
 
 def _image_size(document: dict[str, Any], key: str, name: str) -> int | None:
@@ -206,7 +224,7 @@ def _shape(index: int, raw: Any) -> Shape:
         raise _ShapeError("description", "description must be text")
     points = _points(raw.get("points"))
     drawn, points = _as_labelme(shape_type, points)
-    shape = Shape(
+    return Shape(
         index=index,
         label=label,
         shape_type=drawn,
@@ -217,9 +235,6 @@ def _shape(index: int, raw: Any) -> Shape:
         mask_png=_mask_png(raw.get("mask")),
         other={key: value for key, value in raw.items() if key not in SHAPE_KEYS},
     )
-    if drawn == "mask":
-        _check_mask(shape)
-    return shape
 
 
 def _points(raw: Any) -> NDArray[np.float64]:
@@ -278,15 +293,15 @@ def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType
         if near.all() and ((steps == 1).all() or (high - low).min() <= SLANT):
             return "rectangle", np.array([low, high])
         return "polygon", points
-    rows = float(np.abs(np.diff(points[:, 1], append=points[:1, 1])).sum()) if len(points) > 2 else 0.0
-    if rows > MOST_ROWS:
-        message = f"its outline crosses {rows:.0f} rows of px, more than any that was drawn by hand; simplify it"
-        raise _ShapeError("shape-length", message)
     known = cast("ShapeType", shape_type)
     least, most = POINT_COUNTS[known]
     if len(points) < least or (most is not None and len(points) > most):
         wanted = f"{least} point{'s' if least > 1 else ''}" if most else f"at least {least} points"
         raise _ShapeError("point-count", f"a {shape_type} has {wanted}, not {len(points)}")
+    rows = float(np.abs(np.diff(points[:, 1], append=points[:1, 1])).sum())
+    if shape_type in {"polygon", "linestrip"} and rows > MOST_ROWS:
+        message = f"its outline crosses {rows:.0f} rows of px, more than any that was drawn by hand; simplify it"
+        raise _ShapeError("shape-length", message)
     return known, points
 
 
@@ -307,6 +322,14 @@ def _mask_png(raw: Any) -> bytes | None:
         return from_base64(raw)
     except (binascii.Error, ValueError, AttributeError):
         raise _ShapeError("mask", "mask must be a base64-encoded PNG") from None
+
+
+def _mask_pixels(shape: Shape) -> int:
+    """The size of a mask by its header; 0 where it has none to read."""
+    try:
+        return 0 if shape.mask_png is None else math.prod(header_size(shape.mask_png, "mask"))
+    except ImageError:
+        return 0
 
 
 def _check_mask(shape: Shape) -> None:

@@ -36,7 +36,7 @@ IMAGES_A_WORKER = 16
 # More instances than this on one image are noise, not flaws.
 MAX_INSTANCES = 10_000
 # An instance may be of several components, though hardly of as many on average.
-MOST_COMPONENTS = 10
+MOST_COMPONENTS = 4
 # The kind of problem that a mask without a defect is.
 EMPTY = "empty-mask"
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["decode_region", "decode_runs"]
 
 # Five bits a character from "0" up; those from "P" up are followed by more of the same number.
+LARGEST = 2**40  # no mask has as many pixels
 PACKED = re.compile(r"(?:[P-o]{0,6}[0-O])*")
 
 
@@ -84,7 +85,7 @@ def _checked(segmentation: dict[str, Any]) -> tuple[list[int], int, int]:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
 
 
 def _unpack(text: str) -> list[int]:
