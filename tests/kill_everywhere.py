@@ -40,7 +40,7 @@ CHANGES = frozenset(
 )
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 # What differs from run to run, or says so by a hash.
-TIMES = frozenset({"when", "started", "seconds", "command", "fit_seconds", "predict_seconds"})
+TIMES = frozenset({"when", "seal", "started", "seconds", "command", "fit_seconds", "predict_seconds"})
 LEFT = re.compile(r"\.[0-9a-f]{16}\.(tmp|old|lock)$")
 DEADLINE_SECONDS = 120
 

@@ -188,7 +188,7 @@ def not_a_number(folder):
 
 
 def test_a_bank_that_was_replaced_since_it_was_opened_gives_no_features_of_another(catalog, tmp_path):
-    first, second = (np.full((len(catalog), 2, 1, 4), value, np.float16) for value in (1, 2))
+    first, second = (np.full_like(numbers(catalog), value) for value in (1, 2))
     opened = write_bank(tmp_path / "bank", catalog, first, ENCODER, VIEWS)
     assert (opened.rows([0]) == 1).all()
     write_bank(tmp_path / "bank", catalog, second, ENCODER, VIEWS, overwrite=True)

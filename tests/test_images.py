@@ -176,7 +176,7 @@ def test_what_lies_in_an_images_place_is_told_apart(tmp_path):
     for data, line in ((b"", "it is empty"), (pointer, "it is a pointer of Git LFS")):
         with pytest.raises(ImageError, match=line):
             read_image(data, "a.png")
-    for place, line in ((tmp_path / "a.png", "No such file"), (tmp_path, "Is a directory")):
+    for place, line in ((tmp_path / "a.png", "No such file"), (tmp_path, "it is not an ordinary file")):
         with pytest.raises(ImageError, match=line):
             read_image(place, "a.png")
 

@@ -207,7 +207,7 @@ def test_visas_table_is_checked(tmp_path):
         FlawshotError, match=r"candle/image_anno.csv: has the columns image, label .* needs image and label and mask"
     ):
         import_masks(root, tmp_path / "other")
-    table.write_bytes(b"image,label,mask\n" + b'"a' * 200_000)
+    table.write_bytes(b"image,label,mask\n" + b'"' + b"a" * 10_100_000)
     with pytest.raises(FlawshotError, match="is no row of a table"):
         import_masks(root, tmp_path / "other")
     table.unlink()

@@ -60,7 +60,7 @@ def test_five_a_category_name_the_others(halves, tiny, tmp_path):
 
     model = flawshot.load(model.path, device="cpu")
     before = {path: path.read_bytes() for path in (halves / "new").rglob("*") if path.is_file()}
-    new = _masked(halves / "new/tiles", tmp_path / "out", None, None, 30, None)
+    new = _masked(halves / "new/tiles", tmp_path / "out", None, None, 30, 10_000, None)
     report = flawshot.predict_catalog(model, new, tmp_path / "out")
     assert {path: path.read_bytes() for path in (halves / "new").rglob("*") if path.is_file()} == before
     assert report.regions == len(new) >= 10

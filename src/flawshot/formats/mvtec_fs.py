@@ -5,7 +5,6 @@ MVTec-FS is the data set of MVREC (AAAI 2025, arXiv 2412.16897), annotated on th
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import shutil
@@ -96,7 +95,7 @@ def _rows(path: Path, names: Collection[str], problems: list[Problem]) -> Iterat
     texts = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), include_columns=list(COLUMNS))
     apart = csv.ParseOptions(delimiter=text.separator, newlines_in_values=True)
     try:
-        table = csv.read_csv(io.BytesIO(text.text.encode()), parse_options=apart, convert_options=texts)
+        table = csv.read_csv(pa.BufferReader(text.text.encode()), parse_options=apart, convert_options=texts)
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         raise FlawshotError(f"{path}: cannot be read as MVTec-FS's table ({one_line(error)})") from error
     for number, row in enumerate(table.to_pylist(), start=2):
