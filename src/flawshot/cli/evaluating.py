@@ -99,7 +99,7 @@ def _every(bank: FeatureBank) -> list[str]:
     from flawshot.classifiers import CLASSIFIERS, make_classifier
     from flawshot.cli.console import say
 
-    by_text = [] if bank.has_text else [name for name in CLASSIFIERS if make_classifier(name).needs_text]
+    by_text = [] if bank.has_text else [name for name in CLASSIFIERS if "text" in make_classifier(name).inputs]
     if by_text:
         say(f"left out, for the bank has no text features of the categories: {', '.join(by_text)}")
     return [name for name in CLASSIFIERS if name not in by_text]

@@ -130,9 +130,9 @@ def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassif
         name = own[0]
     if estimator.transductive:
         why = "is transductive: what it says of one region depends on which others are asked with it"
-    elif estimator.needs_text:
+    elif "text" in estimator.inputs:
         why = "needs text features, which a model does not keep"
-    elif estimator.takes_outlines or estimator.beside_outlines:
+    elif "outlines" in estimator.inputs:
         why = "needs outlines, which a model does not keep"
     else:
         return estimator, name
