@@ -195,10 +195,10 @@ sys.path.insert(0, sys.argv[5])
 import tiny_clip, pathlib
 tiny_clip.register(pathlib.Path(sys.argv[2]).parent)
 from flawshot import Catalog
-from flawshot import bank_builder
+from flawshot import bank_builder, unfinished_bank
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.views import make_scheme
-bank_builder.CHECKPOINT_SECONDS = 0.05
+unfinished_bank.CHECKPOINT_SECONDS = 0.05
 encoder = OpenClipEncoder("tiny-vit", sys.argv[2], patch_tokens=1, device="cpu")
 encode = encoder.encode
 def slowly(images, masks):
@@ -258,7 +258,7 @@ def test_a_full_disk_is_one_line_and_the_next_call_goes_on(data, weights, tmp_pa
     assert full.returncode != 0
     last = errors.strip().splitlines()[-1]
     assert "cannot be written" in last, errors
-    assert "are kept for the next call" in last or "features" in last
+    assert "run the same command again" in last or "features" in last
     assert not out.exists()
     done = start(data, weights, out, 0)
     output, errors = done.communicate()

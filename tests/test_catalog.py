@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
@@ -214,7 +215,8 @@ def test_what_is_embedded_must_be_an_image_to_stand_for_a_missing_one(tmp_path):
     for name, data in (("a", "@@@"), ("b", "aGVsbG8=")):
         (tmp_path / f"{name}.json").write_text(json.dumps(labelme_document([box_shape()], imageData=data)))
     catalog = Catalog.open(tmp_path)
-    assert [(p.kind, "imageData is no image" in str(p)) for p in catalog.problems] == [("missing-image", True)] * 2
+    assert [(p.kind, "and a.png is missing" in str(p)) for p in catalog.problems] == [("missing-image", True)] * 2
+    assert ["is not base64" in str(p) for p in catalog.problems] == [True, False]
 
 
 def test_problems_are_one_line_that_a_terminal_only_shows(tmp_path):
@@ -368,3 +370,14 @@ def test_a_catalog_read_without_geometry_is_the_same_but_for_it(write_annotation
     light = Catalog.open(tmp_path / "c.parquet", geometry=False)
     assert light.table.equals(catalog.table.drop_columns(["geometry"]))
     assert light.fingerprint("p") == catalog.fingerprint("p")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_image_is_found_however_unicode_spells_its_name(tmp_path, form):
+    other = "NFD" if form == "NFC" else "NFC"
+    document = labelme_document([box_shape()], imagePath=unicodedata.normalize(form, "größe é.png"))
+    (tmp_path / "a.json").write_text(json.dumps(document), encoding="utf-8")
+    name = unicodedata.normalize(other, "größe é.png")
+    Image.new("L", (120, 100)).save(tmp_path / name)
+    catalog = Catalog.open(tmp_path)
+    assert (catalog.problems, catalog.column("image")) == ((), [name])

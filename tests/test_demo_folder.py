@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flawshot import FlawshotError
-from flawshot.demo_folder import DemoFolder
+from flawshot.demo_folder import DemoFolder, _hashes
+from flawshot.places import hidden, put
 
 
 @pytest.fixture
@@ -28,8 +29,13 @@ def test_what_was_written_is_known_again(folder):
     assert later.holds("images")
     assert not later.holds("bank")
     assert later.is_own("report.html")
-    later.clear(["report.html", "images/"])
-    assert [path.name for path in folder.path.rglob("*") if path.is_file()] == ["demo.json"]
+    with later.making("report.html", "images") as made:
+        (made / "report.html").write_text("another")
+        (made / "images").mkdir()
+        (made / "images" / "1.png").write_text("another")
+    assert {path.name for path in folder.path.rglob("*") if path.is_file()} == {"demo.json", "report.html", "1.png"}
+    assert again(folder).holds("images")
+    assert again(folder).is_own("report.html")
 
 
 @pytest.mark.parametrize(
@@ -58,8 +64,12 @@ def test_hidden_files_of_a_desktop_do_not_matter(folder):
 
 def test_a_changed_report_stays(folder):
     (folder.path / "report.html").write_text("with my notes")
-    with pytest.raises(FlawshotError, match=r"report\.html: was changed, or is not of flawshot demo; move it away"):
-        again(folder).clear(["report.html"])
+    later = again(folder)
+    with (
+        pytest.raises(FlawshotError, match=r"report\.html: was changed, or is not of flawshot demo; move it away"),
+        later.making("report.html") as made,
+    ):
+        (made / "report.html").write_text("another")
     assert (folder.path / "report.html").read_text() == "with my notes"
 
 
@@ -76,3 +86,36 @@ def test_other_peoples_folders_are_refused(tmp_path, folder):
         again(folder)
     (tmp_path / "empty").mkdir()
     assert DemoFolder(tmp_path / "empty", "x").path.is_dir()
+
+
+def test_a_demo_that_was_killed_in_its_first_instants_is_begun_again(tmp_path):
+    (tmp_path / "demo").mkdir()
+    hidden(tmp_path / "demo" / "demo.json", "tmp").write_text("{")
+    DemoFolder(tmp_path / "demo", "drawn, seed 0")
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["demo.json"]
+
+
+@pytest.mark.parametrize("arrived", ["report.html", "images/wood", None])
+def test_what_was_on_its_way_when_the_demo_was_killed_is_its_own(folder, arrived):
+    with pytest.raises(KeyError), folder.making("images", "report.html") as made:
+        make_killed(folder, made, arrived)
+    later = again(folder)
+    assert later.holds("images")
+    assert later.is_own("report.html")
+    with later.making("images", "report.html") as made:
+        (made / "images").mkdir()
+        (made / "report.html").write_text("the last")
+    assert (folder.path / "report.html").read_text() == "the last"
+
+
+def make_killed(folder, made, arrived):
+    """Make other images and another report, and end before all of them are in their places."""
+    for name in ("images/wood/000.png", "images/wood/000.json", "report.html"):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(f"another {name}")
+    coming = {name: value for top in ("images", "report.html") for name, value in _hashes(made, top).items()}
+    folder._record = folder._record.model_copy(update={"coming": coming})
+    folder._save()
+    if arrived is not None:
+        put(made / arrived, folder.path / arrived)
+    raise KeyError

@@ -53,7 +53,7 @@ def test_the_manifest_records_what_shaped_the_numbers(catalog, tmp_path):
     manifest = json.loads((tmp_path / "bank/manifest.json").read_text())
     assert manifest["format"] == "flawshot-bank"
     assert manifest["encoder"]["tokens"] == ["cls", "patch-1"]
-    assert manifest["views"] == {"scheme": "none", "sizes": ["256px"], "border": "zero"}
+    assert manifest["views"] == {"scheme": "none", "sizes": ["256px"], "border": "zero", "views": []}
     assert manifest["shape"] == [10, 3, 2, 4]
     assert manifest["catalog_hash"] == catalog.content_hash
     assert "flawshot" in manifest["libraries"]
@@ -187,12 +187,22 @@ def not_a_number(folder):
     save_file({"features": values}, path)
 
 
+def test_a_bank_that_was_replaced_since_it_was_opened_gives_no_features_of_another(catalog, tmp_path):
+    first, second = (np.full((len(catalog), 2, 1, 4), value, np.float16) for value in (1, 2))
+    opened = write_bank(tmp_path / "bank", catalog, first, ENCODER, VIEWS)
+    assert (opened.rows([0]) == 1).all()
+    write_bank(tmp_path / "bank", catalog, second, ENCODER, VIEWS, overwrite=True)
+    with pytest.raises(FeatureBankError, match="bank: was replaced while it was read; run the command again"):
+        opened.rows([0])
+    assert (FeatureBank.open(tmp_path / "bank").rows([0]) == 2).all()
+
+
 def test_features_that_are_no_numbers_are_refused_with_their_instance(catalog, tmp_path):
     bank = write_bank(tmp_path / "bank", catalog, numbers(catalog), ENCODER, VIEWS)
     not_a_number(bank.path)
     ids = catalog.column("id")
     with pytest.raises(FeatureBankError, match=rf"features of {ids[4]} are not finite"):
-        FeatureBank.open(bank.path).features(ids)
+        FeatureBank.open(bank.path, verify=False).features(ids)
 
 
 @pytest.mark.parametrize("shape", [(10, 0, 2, 4), (10, 3, 2, 0)])

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from flawshot.bank_records import LeftOut, ViewRecord, difference, scheme_of
 from flawshot.catalog import Catalog
 from flawshot.encoding import encode_rows
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.features import SHARD_BYTES, FeatureBank, LeftOut, ViewRecord, check_only_bank, write_blocks
-from flawshot.files import Document, lock, read_document, write_json
+from flawshot.features import SHARD_BYTES, FeatureBank, check_only_bank, write_blocks
+from flawshot.formats.embedded import embeds_image
+from flawshot.json_documents import file_bytes, load_json
+from flawshot.places import hold
 from flawshot.text_bank import encode_categories
+from flawshot.unfinished_bank import UnfinishedBank, discard_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EncodeReport", "encode_catalog", "image_stamps"]
 
-CHECKPOINT_SECONDS = 5.0
 STAMPS = "images.json"
 
 
@@ -55,16 +55,6 @@ class EncodeReport:
     remarks: tuple[str, ...] = ()
 
 
-class _State(Document):
-    """How far an unfinished bank has come; ``state.json`` beside its raw features."""
-
-    format: Literal["flawshot-unfinished-bank"]
-    version: Literal[1]
-    request: str
-    stored: int
-    left_out: tuple[LeftOut, ...]
-
-
 def encode_catalog(
     catalog: Catalog,
     encoder: Encoder,
@@ -76,6 +66,7 @@ def encode_catalog(
     workers: int = 0,
     strict: bool = False,
     overwrite: bool = False,
+    verify: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> EncodeReport:
     """Encode a catalog into a feature bank.
@@ -96,7 +87,8 @@ def encode_catalog(
         workers: Likewise.
         strict: Stop at the first image that cannot be used, instead of leaving its instances out.
         overwrite: Whether a bank of another encoder or of other views at ``out`` may be replaced, and the prompts and
-            text features of one of the same dropped.
+            text features of one of the same dropped; also a bank some of whose files are damaged.
+        verify: Whether the files of the bank at ``out`` are compared with the hashes in its manifest first.
         progress: Called with the crops done and all there are.
 
     Raises:
@@ -104,18 +96,50 @@ def encode_catalog(
             an encoder without a text tower is given prompts, or a category that the bank's text features lack.
     """
     out = Path(out).resolve()
-    views = ViewRecord(scheme=scheme.name, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
+    with hold(out):
+        return _encode(
+            catalog,
+            encoder,
+            scheme,
+            out,
+            prompts=prompts,
+            batch_size=batch_size,
+            workers=workers,
+            strict=strict,
+            overwrite=overwrite,
+            verify=verify,
+            progress=progress,
+        )
+
+
+def _encode(
+    catalog: Catalog,
+    encoder: Encoder,
+    scheme: ViewScheme,
+    out: Path,
+    *,
+    prompts: Prompts | None,
+    batch_size: int,
+    workers: int,
+    strict: bool,
+    overwrite: bool,
+    verify: bool,
+    progress: Callable[[int, int], None] | None,
+) -> EncodeReport:
+    """Encode into a place that no other process writes to meanwhile."""
+    views = ViewRecord.of(scheme)
     stamps = image_stamps(catalog)
-    old = _old_bank(out, encoder, views, overwrite=overwrite)
+    old = _old_bank(out, encoder, scheme, overwrite=overwrite, verify=verify)
     known = _known(old, catalog, stamps)
     fresh = [row for row in range(len(catalog)) if row not in known]
     text, remarks = encode_categories(encoder, prompts, catalog, old, overwrite=overwrite)
     whole = old is not None and not fresh and not old.manifest.left_out and len(known) == len(old.catalog)
     if old is not None and whole and text is old.text:
+        discard_unfinished(out)
         return EncodeReport(old, 0, len(known), (), remarks)
 
     request = _request(catalog, encoder, views, stamps, fresh)
-    unfinished = _Unfinished(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
+    unfinished = UnfinishedBank(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
     ids = catalog.column("id")
     if strict and unfinished.left_out:
         unfinished.close()
@@ -160,34 +184,46 @@ def encode_catalog(
 
 
 def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
-    """Size and modification time of every image's file; of its annotation where the image is embedded there."""
+    """Size and modification time of every image's file; of its annotation first, where that embeds an image."""
     stamps: dict[str, list[int] | None] = {}
     for image, annotation in zip(catalog.column("image"), catalog.column("annotation"), strict=True):
         if image not in stamps:
-            stamps[image] = None
-            for name in (image, annotation):
-                if catalog.root is not None and (catalog.root / name).is_file():
-                    status = (catalog.root / name).stat()
-                    stamps[image] = [status.st_size, status.st_mtime_ns]
-                    break
+            places = [] if catalog.root is None else [catalog.root / image]
+            if catalog.root is not None and embeds_image(catalog.root / annotation):
+                places.insert(0, catalog.root / annotation)  # the image beside it counts where that cannot be read
+            there = [place.stat() for place in places if place.is_file()]
+            stamps[image] = [part for status in there for part in (status.st_size, status.st_mtime_ns)] or None
     return stamps
 
 
-def _old_bank(out: Path, encoder: Encoder, views: ViewRecord, *, overwrite: bool) -> FeatureBank | None:
+def _old_bank(out: Path, encoder: Encoder, scheme: ViewScheme, *, overwrite: bool, verify: bool) -> FeatureBank | None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     check_only_bank(out)
-    old = FeatureBank.open(out)
-    for name, ours, theirs in (("encoder", encoder.record, old.manifest.encoder), ("views", views, old.manifest.views)):
-        if ours != theirs:
-            if overwrite:
-                return None
-            field = next(key for key, value in ours.model_dump().items() if value != theirs.model_dump()[key])
-            raise FeatureBankError(
-                f"{out}: manifest.json: {name}.{field}: is {getattr(theirs, field)!r}, not {getattr(ours, field)!r}; "
-                "name another --out, or add --overwrite"
-            )
+    old = FeatureBank.open(out, verify=False)
+    try:
+        _check_same(old, encoder, scheme)
+        if verify:
+            old.verify()
+    except FlawshotError:
+        if overwrite:
+            return None
+        raise
     return old
+
+
+def _check_same(old: FeatureBank, encoder: Encoder, scheme: ViewScheme) -> None:
+    """Refuse a bank of another encoder, of other views, or of views that nobody knows."""
+    place, remedy = old.path / "manifest.json", "name another --out, or add --overwrite"
+    ours, theirs = encoder.record, old.manifest.encoder
+    found: tuple[str, object, object] | None = None
+    if ours != theirs:
+        field = next(key for key, value in ours.model_dump().items() if value != theirs.model_dump()[key])
+        found = f"encoder.{field}", getattr(ours, field), getattr(theirs, field)
+    elif (differs := difference(scheme, scheme_of(old.manifest.views, place, remedy))) is not None:
+        found = f"views.{differs[0]}", *differs[1:]
+    if found is not None:
+        raise FeatureBankError(f"{old.path}: manifest.json: {found[0]}: is {found[2]!r}, not {found[1]!r}; {remedy}")
 
 
 def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int] | None]) -> dict[int, int]:
@@ -195,8 +231,8 @@ def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int
     if old is None or not (old.path / STAMPS).is_file():
         return {}
     try:
-        before: Any = json.loads((old.path / STAMPS).read_bytes())
-    except ValueError:
+        before = load_json(file_bytes(old.path / STAMPS))
+    except FlawshotError:
         return {}
     same = {image for image, stamp in stamps.items() if isinstance(before, dict) and before.get(image) == stamp}
     hashes = dict(zip(old.catalog.column("id"), old.catalog.column("annotation_hash"), strict=True))
@@ -222,98 +258,12 @@ def _request(
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-class _Unfinished:
-    """Features on their way: a raw file that only grows, and how much of it counts."""
-
-    def __init__(self, out: Path, request: str, shape: tuple[int, int, int]) -> None:
-        self.folder = out.with_name(f".{out.name}.unfinished")
-        self.shape = shape
-        self.request = request
-        self.stored = 0
-        self.left_out: tuple[LeftOut, ...] = ()
-        self._row_bytes = 2 * int(np.prod(shape))
-        state = self.folder / "state.json"
-        if state.is_file():
-            try:
-                before = read_document(state, _State, "")
-            except FlawshotError:
-                before = None
-            if before is not None and before.request == request:
-                self.stored, self.left_out = before.stored, before.left_out
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            raw = self.folder / "features.raw"
-            self._file = raw.open("r+b" if raw.is_file() else "w+b")
-            lock(self._file, self.folder)
-            self.stored = min(self.stored, raw.stat().st_size // self._row_bytes)
-            self._file.truncate(self.stored * self._row_bytes)
-            self._file.seek(0, os.SEEK_END)
-        except OSError as error:
-            raise FeatureBankError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
-        self._count = self.stored
-        self._saved = time.monotonic()
-
-    def store(self, features: NDArray[np.float16]) -> None:
-        """Append one instance's features."""
-        try:
-            self._file.write(features.tobytes())
-            self._count += len(features)
-            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-                self._checkpoint()
-        except OSError as error:
-            raise self._full(error) from error
-
-    def leave_out(self, entry: LeftOut) -> None:
-        """Note an image that cannot be used."""
-        merged = {each.image: each for each in self.left_out}
-        if entry.image in merged:
-            entry = entry.model_copy(update={"instances": (*merged[entry.image].instances, *entry.instances)})
-        merged[entry.image] = entry
-        self.left_out = tuple(merged.values())
-
-    def _full(self, error: OSError) -> FeatureBankError:
-        reason = error.strerror or str(error)
-        return FeatureBankError(
-            f"{self.folder}: cannot be written ({reason}); {self.stored} instances are kept for the next call"
-        )
-
-    def _checkpoint(self) -> None:
-        """Make what was written count: to the disk first, then into the state."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self.stored = self._count
-        state = _State(
-            format="flawshot-unfinished-bank",
-            version=1,
-            request=self.request,
-            stored=self.stored,
-            left_out=self.left_out,
-        )
-        write_json(self.folder / "state.json", state.model_dump(mode="json"), overwrite=True)
-        self._saved = time.monotonic()
-
-    def close(self) -> None:
-        """Keep what there is, whatever ended the work."""
-        try:
-            self._checkpoint()
-            self._file.close()
-        except OSError as error:
-            raise self._full(error) from error
-
-    def rows(self, first: int, count: int) -> NDArray[np.float16]:
-        """Stored features, float16 ``[count, views, tokens, dim]``."""
-        with (self.folder / "features.raw").open("rb") as opened:
-            opened.seek(first * self._row_bytes)
-            data = np.frombuffer(opened.read(count * self._row_bytes), dtype=np.float16)
-        return data.reshape(-1, *self.shape)
-
-    def remove(self) -> None:
-        """Take the folder away, once the bank is in place."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 def _merged(
-    keep: Sequence[int], known: dict[int, int], stored: Sequence[int], old: FeatureBank | None, unfinished: _Unfinished
+    keep: Sequence[int],
+    known: dict[int, int],
+    stored: Sequence[int],
+    old: FeatureBank | None,
+    unfinished: UnfinishedBank,
 ) -> Iterator[NDArray[np.float16]]:
     """The bank's blocks: each row from the old bank or from the unfinished features."""
     place = {row: number for number, row in enumerate(stored)}

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import parquet
 
 from flawshot.catalog_builder import CatalogBuilder, build_table, stop_at_error
-from flawshot.catalog_table import instance_of, read_table
+from flawshot.catalog_table import instance_of, read_table, write_table
 from flawshot.data_folder import annotation_files
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from flawshot.instances import Instance
 
 __all__ = ["Catalog"]
+
+# What tells a feature bank's folder from one of annotations.
+BANK_FILES = ("catalog.parquet", "manifest.json")
 
 
 class Catalog:
@@ -53,10 +55,11 @@ class Catalog:
         geometry: bool = True,
         progress: Callable[[int, int], None] | None = None,
     ) -> Catalog:
-        """Read a folder of Labelme files, or a ``.parquet`` catalog.
+        """Read a folder of Labelme files, a ``.parquet`` catalog, or the catalog in a feature bank's folder.
 
         Args:
-            data: The folder or the Parquet file.
+            data: The folder or the Parquet file. Of a feature bank these are the instances that it has features of,
+                without those whose images could not be encoded.
             layout: As for :meth:`from_folder`; a Parquet catalog has its products and splits already.
             strict: As for :meth:`from_folder`.
             geometry: As for :meth:`load`.
@@ -70,6 +73,8 @@ class Catalog:
             is_folder = data.is_dir()
         except OSError as error:
             raise FlawshotError(f"{str(data)[:200]}: cannot be read ({error.strerror or error})") from error
+        if is_folder and all((data / name).is_file() for name in BANK_FILES):
+            data, is_folder = data / BANK_FILES[0], False
         if is_folder:
             catalog = cls.from_folder(data, layout=layout, strict=strict, progress=progress)
         elif data.suffix == ".parquet":
@@ -161,7 +166,7 @@ class Catalog:
         Raises:
             FlawshotError: If ``path`` exists with other content and ``overwrite`` is false.
         """
-        write_with(Path(path), lambda temporary: parquet.write_table(self.table, temporary), overwrite=overwrite)
+        write_with(Path(path), lambda temporary: write_table(self.table, temporary), overwrite=overwrite)
 
     def __len__(self) -> int:
         """Number of instances."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from flawshot.catalog_table import SCHEMA, row_of
-from flawshot.data_folder import find_image
+from flawshot.data_folder import find_image, image_source
 from flawshot.errors import AnnotationError, Problem
-from flawshot.formats.labelme import image_size, parse_labelme
+from flawshot.formats.embedded import embedded_image, image_size
+from flawshot.formats.labelme import parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes
+from flawshot.images import ImageError, header_size, under_pixel_limit
 from flawshot.instances import instances_of
 from flawshot.parallel import cores, in_order
 
@@ -42,11 +47,9 @@ class CatalogBuilder:
     def read(self, path: str, root: Path) -> None:
         """Read one file under the data root and add its instances."""
         try:
-            file, found = parse_labelme((root / path).read_bytes(), path)
+            file, found = parse_labelme(annotation_bytes(root / path, path), path)
         except AnnotationError as error:
             self._problems.append(error.problem)
-        except OSError as error:
-            self._problems.append(Problem(path, "unreadable", f"cannot be read ({error.strerror or error})"))
         else:
             self._problems += found
             self.add(path, file)
@@ -60,14 +63,28 @@ class CatalogBuilder:
         image = find_image(path, file, self._root, self._problems)
         size = image_size(file, None if self._root is None else self._root / image)
         if size is None:
-            message = "imageHeight and imageWidth are missing, and no image tells them"
+            message = f"imageHeight and imageWidth are missing, and no image tells them{self._why(image, path)}"
             self._problems.append(Problem(path, "image-size", message))
             return
+        stated = (file.image_height, file.image_width)
+        if None not in stated and stated != size:
+            message = (
+                f"imageWidth, imageHeight: {stated[1]} x {stated[0]} px, but the embedded image has "
+                f"{size[1]} x {size[0]} px, which count"
+            )
+            self._problems.append(Problem(path, "embedded-image", message, "warning"))
         product, split = place
         instances = instances_of(file, path, self._problems, image=image, size=size, product=product, split=split)
         self._rows += [row_of(instance) for instance in instances]
         if len(self._rows) >= ROWS_AT_ONCE:
             self._flush()
+
+    def _why(self, image: str, annotation: str) -> str:
+        try:
+            header_size(image_source(self._root, image, annotation), image)
+        except ImageError as error:
+            return f" ({error})"
+        return ""
 
     def _flush(self) -> None:
         self._tables.append(pa.Table.from_pylist(self._rows, schema=SCHEMA))
@@ -108,7 +125,7 @@ def build_table(
     chunks = [paths[start : start + FILES_AT_ONCE] for start in range(0, len(paths), FILES_AT_ONCE)]
     tables, done = [SCHEMA.empty_table()], 0
     tasks = [(root, chunk, layout) for chunk in chunks]
-    with closing(in_order(_read_chunk, tasks, workers if len(chunks) > 1 else 1)) as read:
+    with closing(in_order(under_pixel_limit(_read_chunk), tasks, workers if len(chunks) > 1 else 1)) as read:
         for chunk, (table, found) in zip(chunks, read, strict=True):
             problems += found
             if strict:
@@ -117,7 +134,50 @@ def build_table(
             done += len(chunk)
             if progress is not None:
                 progress(done, len(paths))
-    return pa.concat_tables(tables).combine_chunks()
+    return _apart(pa.concat_tables(tables).combine_chunks(), root, problems)
+
+
+def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
+    """The table, where several embedded images that are called alike are called as their annotations are.
+
+    Programs that embed images call all of them the same; an image's name is what keeps support and query apart.
+    """
+    images, annotations = (table.column(name).to_pylist() for name in ("image", "annotation"))
+    owners: dict[str, list[str]] = {}
+    for image, annotation in dict.fromkeys(zip(images, annotations, strict=True)):
+        owners.setdefault(image, []).append(annotation)
+    renamed: dict[tuple[str, str], str] = {}
+    for image, several in owners.items():
+        contents = {each: _content(root, image, each) for each in several} if len(several) > 1 else {}
+        if len(set(contents.values())) < 2:
+            continue
+        names: dict[bytes, str] = {}
+        for annotation, content in contents.items():
+            own = PurePosixPath(annotation).with_suffix(PurePosixPath(image).suffix).as_posix()
+            own = own if own not in owners else f"{annotation}{PurePosixPath(image).suffix}"
+            if content != _file_content(root, image):
+                renamed[image, annotation] = names.setdefault(content, own)
+                message = f"embeds another image {image} than other annotations do; it counts as {names[content]}"
+                problems.append(Problem(annotation, "embedded-image", message, "warning"))
+    if not renamed:
+        return table
+    called = [renamed.get(pair, pair[0]) for pair in zip(images, annotations, strict=True)]
+    return table.set_column(table.schema.get_field_index("image"), table.schema.field("image"), pa.array(called))
+
+
+def _content(root: Path, image: str, annotation: str) -> bytes:
+    """A hash of the image that an annotation is of."""
+    embedded = embedded_image(root / annotation)
+    return _file_content(root, image) if embedded is None else hashlib.sha256(embedded).digest()
+
+
+def _file_content(root: Path, image: str) -> bytes:
+    """A hash of an image's file; of nothing where it cannot be read."""
+    try:
+        with (root / image).open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").digest()
+    except OSError:
+        return b""
 
 
 def stop_at_error(problems: Sequence[Problem]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flawshot.errors import AnnotationError
 from flawshot.formats.labelme import LabelmeFile, parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,8 +74,8 @@ def _original(root: Path | None, annotation: str) -> LabelmeFile | None:
     if root is None:
         return None
     try:
-        return parse_labelme((root / annotation).read_bytes(), annotation)[0]
-    except (OSError, AnnotationError):
+        return parse_labelme(annotation_bytes(root / annotation, annotation), annotation)[0]
+    except AnnotationError:
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,14 @@ from flawshot.errors import FlawshotError
 from flawshot.files import one_line
 from flawshot.formats.labelme import MAX_COORDINATE, POINT_COUNTS
 from flawshot.instances import Instance
+from flawshot.json_documents import check_ordinary, load_json
 from flawshot.layout import SPLIT_FOLDERS
 from flawshot.shapes import Shape
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SCHEMA", "instance_of", "read_table", "row_of"]
+__all__ = ["SCHEMA", "hash_column", "instance_of", "read_table", "row_of", "write_table"]
 
 GEOMETRY = pa.list_(
     pa.struct(
@@ -57,6 +59,52 @@ SCHEMA = pa.schema(
 )
 
 
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a catalog's table as Parquet, with checksums of its pages and a hash of each column's values.
+
+    The checksums do not cover Parquet's own description of the pages, which also decides what is read.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    hashes = {name: hash_column(table.column(name)) for name in SCHEMA.names}
+    header = {"flawshot": json.dumps(FORMAT | {"hashes": hashes})}
+    parquet.write_table(table.replace_schema_metadata(header), path, write_page_checksum=True)
+
+
+def hash_column(column: pa.ChunkedArray) -> str:
+    """SHA-256 over a column's values, in order; the same however they are cut into chunks."""
+    digest = hashlib.sha256()
+    array = column.combine_chunks()
+    for part in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
+        _hash_array(part, digest)
+    return digest.hexdigest()
+
+
+def _hash_array(array: pa.Array, digest: hashlib._Hash) -> None:
+    """Lengths, which values are null, and the values, of whatever type a catalog has."""
+    kind = array.type
+    digest.update(f"{kind.id} {len(array)} {array.null_count} ".encode())
+    if array.null_count:
+        digest.update(array.is_null().to_numpy(zero_copy_only=False).tobytes())
+    if pa.types.is_struct(kind):
+        for field in array.flatten():
+            _hash_array(field, digest)
+    elif pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        if pa.types.is_list(kind):
+            digest.update(np.diff(array.offsets.to_numpy()).tobytes())
+        _hash_array(array.flatten(), digest)
+    elif pa.types.is_string(kind) or pa.types.is_binary(kind):
+        full = array.fill_null(b"" if pa.types.is_binary(kind) else "")
+        digest.update(pc.binary_length(full).to_numpy().tobytes())
+        _, offsets, data = full.buffers()
+        ends = np.frombuffer(offsets, np.int32)[full.offset : full.offset + len(full) + 1] if len(full) else [0]
+        if data is not None:
+            digest.update(memoryview(data)[int(ends[0]) : int(ends[-1])])
+    else:
+        digest.update(array.fill_null(0).to_numpy().tobytes())
+
+
 def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
     """Read and check a Parquet catalog's table.
 
@@ -67,17 +115,22 @@ def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
     Raises:
         FlawshotError: If the file is damaged or not a catalog.
     """
+    check_ordinary(path)
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
-            _check_header(path, schema)
+            hashes = _check_header(path, schema)
             names = [name for name in SCHEMA.names if geometry or name != "geometry"]
             table = file.read(columns=names)
         table.validate(full=True)
+        table = table.replace_schema_metadata(SCHEMA.metadata)
     except FlawshotError:
         raise
     except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: of names that are not UTF-8
         raise FlawshotError(f"{path}: cannot be read as a catalog ({one_line(error)})") from error
+    damaged = next((name for name in names if hashes and hash_column(table.column(name)) != hashes.get(name)), None)
+    if damaged is not None:
+        raise FlawshotError(f"{path}: {damaged}: is damaged: not as flawshot wrote it; make the catalog again")
     _check_values(path, table)
     _check_boxes(path, table)
     if geometry:
@@ -85,10 +138,11 @@ def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
     return table
 
 
-def _check_header(path: Path, schema: pa.Schema) -> None:
+def _check_header(path: Path, schema: pa.Schema) -> dict[str, str]:
+    """The hashes of the columns, by name; empty in what flawshot 0.1 wrote."""
     try:
-        header = json.loads((schema.metadata or {}).get(b"flawshot", b"null"))
-    except (ValueError, RecursionError):
+        header = load_json((schema.metadata or {}).get(b"flawshot", b"null"))
+    except FlawshotError:
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT["format"]:
         raise FlawshotError(f"{path}: format: is not a flawshot catalog; make one with flawshot stats --catalog")
@@ -97,6 +151,10 @@ def _check_header(path: Path, schema: pa.Schema) -> None:
     if not schema.equals(SCHEMA):
         wrong = next((name for name in SCHEMA.names if name not in schema.names), "columns")
         raise FlawshotError(f"{path}: {wrong}: is not as a catalog has it; make the catalog again")
+    hashes = header.get("hashes", {})
+    if set(header) - {*FORMAT, "hashes"} or not isinstance(hashes, dict):
+        raise FlawshotError(f"{path}: hashes: the header is damaged; make the catalog again")
+    return hashes
 
 
 def _check_values(path: Path, table: pa.Table) -> None:
@@ -108,8 +166,8 @@ def _check_values(path: Path, table: pa.Table) -> None:
         raise FlawshotError(f"{path}: id: an instance stands there twice; make the catalog again")
     for text in pc.unique(table.column("flags")).to_pylist():
         try:
-            flags = json.loads(text)
-        except (ValueError, RecursionError):
+            flags = load_json(text.encode())
+        except FlawshotError:
             flags = None
         if not isinstance(flags, dict):
             raise FlawshotError(f"{path}: flags: {text[:40]!r} is no JSON object; make the catalog again")

@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 
 from flawshot.encoding import crop_rows, decode_rows
 from flawshot.files import write_bytes
+from flawshot.images import cropped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +136,7 @@ def write_plain(
             unusable.append(reason)
             continue
         place, mask_place = _place(out, instance, ""), _place(out, instance, "_mask")
-        _save(image.crop(instance.box), place, overwrite=overwrite)
+        _save(cropped(image, instance.box), place, overwrite=overwrite)
         _save(Image.fromarray(instance.region().pixels.astype(np.uint8) * 255), mask_place, overwrite=overwrite)
         names = (path.relative_to(out).as_posix() for path in (place, mask_place))
         writer.writerow([instance.id, instance.product, instance.split or "", instance.category, *instance.box, *names])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from flawshot.images import cropped
 from flawshot.views import crop_box
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from flawshot.instances import Instance
     from flawshot.shapes import Region
-    from flawshot.views import Border, Flip, ViewScheme
+from flawshot.views import Border, Flip, ViewScheme
 
 __all__ = ["Crops", "crop_views"]
 
@@ -67,10 +68,10 @@ def _cut(
         rows, columns = _mirrored(top, size, image.height), _mirrored(left, size, image.width)
         x0, y0, x1, y1 = (int(end) for end in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
         places = ((rows - y0)[:, None], columns - x0)
-        pixels = Image.fromarray(np.asarray(image.crop((x0, y0, x1, y1)))[places])
+        pixels = Image.fromarray(np.asarray(cropped(image, (x0, y0, x1, y1)))[places])
         inside = _drawn(region, x0, y0, x1 - x0, y1 - y0)
         return _resized(pixels, side), _resized(Image.fromarray(np.asarray(inside)[places]), side)
-    pixels = image.crop((left, top, left + size, top + size))
+    pixels = cropped(image, (left, top, left + size, top + size))
     return _resized(pixels, side), _resized_mask(region, left, top, size, side)
 
 
@@ -105,7 +106,7 @@ def _resized_mask(region: Region, left: int, top: int, size: int, side: int) -> 
     if covered is not None:
         x0, _, x1, _ = covered
         columns = Image.new("L", (x1 - x0, size))
-        columns.paste(narrow.crop((x0, 0, x1, narrow.height)), (0, first - top))
+        columns.paste(cropped(narrow, (x0, 0, x1, narrow.height)), (0, first - top))
         out.paste(columns.resize((x1 - x0, side), Image.Resampling.BICUBIC), (x0, 0))
     return np.asarray(out)
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path, PureWindowsPath
+import unicodedata
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from flawshot.errors import Problem
-from flawshot.formats.labelme import embedded_size
+from flawshot.formats.embedded import embedded_image, embedded_size, embedded_suffix, why_not_embedded
+from flawshot.images import ImageError
+from flawshot.places import remove_dead
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flawshot.formats.labelme import LabelmeFile
 
-__all__ = ["LEAVES", "annotation_files", "find_image"]
+__all__ = ["LEAVES", "annotation_files", "find_image", "image_source"]
 
 # A path that leaves the data folder, here or on another machine: absolute, on a drive, by .. or by Windows' separators.
 LEAVES = r"^/|^.:|\\|(^|/)\.\.(/|$)"
@@ -37,6 +42,7 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         at = Path(folder).relative_to(root)
+        remove_dead(Path(folder), names)
         for name in names:
             if not name.lower().endswith(".json") or name.startswith("."):
                 continue
@@ -58,9 +64,16 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
 
 
 def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[Problem]) -> str:
-    """The image's path relative to the root; a problem is added where no image lies there."""
-    beside = path.rpartition("/")[0]
+    """The image's path relative to the root.
+
+    An embedded image that can be read is the annotation's image, whatever lies beside it; its path then only says what
+    to call it. A problem is added where there is neither that nor a file.
+    """
+    beside, _, own = path.rpartition("/")
+    embedded = embedded_size(file)
     given = file.image_path
+    if embedded is not None and PureWindowsPath(given).suffix.lower() in {"", ".json"}:
+        given = f"{PurePosixPath(own).stem}{embedded_suffix(file)}"
     name = PureWindowsPath(given).name
     by_name = f"{beside}/{name}" if beside else name
     # An absolute path is another machine's, and a path out of the root is not followed.
@@ -70,15 +83,57 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
     candidates = [by_name] if outside else list(dict.fromkeys((wanted, by_name)))
     if root is None:
         return candidates[0]
-    for candidate in candidates:
+    for candidate in [*candidates, *_other_forms(candidates, beside)]:
         try:
             if (root / candidate).is_file():
+                if file.image_base64 is not None and embedded is None:
+                    message = f"imageData: {why_not_embedded(file)}; {candidate} is used instead"
+                    problems.append(Problem(path, "embedded-image", message, "warning"))
                 return candidate
         except OSError:  # a name that the file system cannot have
             continue
     if file.image_base64 is None:
         where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
         problems.append(Problem(path, "missing-image", f"imagePath: the image {given} is {where}"))
-    elif embedded_size(file) is None:
-        problems.append(Problem(path, "missing-image", f"imageData is no image, and {given} is missing"))
+    elif embedded is None:
+        message = f"imageData: {why_not_embedded(file)}; and {given or 'an image file beside it'} is missing"
+        problems.append(Problem(path, "missing-image", message))
     return candidates[0]
+
+
+def _other_forms(candidates: Sequence[str], beside: str) -> list[str]:
+    """Paths with what they have beyond the annotation's folder in the other Unicode forms.
+
+    macOS parts letters and accents in names, other systems do not, and files travel between them.
+    """
+    made = []
+    for candidate in candidates:
+        known = f"{beside}/" if candidate.startswith(f"{beside}/") else ""
+        rest = candidate.removeprefix(known)
+        if not rest.isascii():
+            made += [known + unicodedata.normalize(form, rest) for form in ("NFC", "NFD")]
+    return made
+
+
+def image_source(root: Path | None, image: str, annotation: str) -> Path | bytes:
+    """Where an image's pixels are: what its annotation embeds, which is what Labelme shows, else its file.
+
+    Args:
+        root: The data root.
+        image: The image's path relative to it (POSIX).
+        annotation: Its annotation file's path, likewise.
+
+    Raises:
+        ImageError: If there is neither.
+    """
+    if root is None:
+        raise ImageError(f"{image}: there is no data folder to read it from")
+    embedded = embedded_image(root / annotation)
+    if embedded is not None:
+        return embedded
+    try:
+        if (root / image).is_file():
+            return root / image
+    except OSError:  # a name that the file system cannot have
+        pass
+    raise ImageError(f"{image}: the image is missing")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from flawshot.errors import FlawshotError
 from flawshot.files import Document, read_document, write_json
+from flawshot.places import put, scratch, settle
+from flawshot.seals import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 __all__ = ["DemoFolder"]
 
-RECORD = "demo.json"
+RECORD, MAKING = "demo.json", "making"
 
 
 class _Record(Document):
@@ -24,10 +28,13 @@ class _Record(Document):
     flawshot: str
     source: str
     files: dict[str, str]
+    coming: dict[str, str] = Field(default_factory=dict)
 
 
 class DemoFolder:
     """A folder that the demo writes into, and the SHA-256 of every file that it wrote there.
+
+    What is to come is noted before it is put in its place, so that a killed demo knows its own files again.
 
     Attributes:
         path: The folder.
@@ -52,6 +59,7 @@ class DemoFolder:
             files={},
         )
         try:
+            settle(path / RECORD)
             begun = (path / RECORD).exists()
             foreign = not begun and path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:
@@ -71,6 +79,20 @@ class DemoFolder:
                 raise FlawshotError(
                     f"{path / RECORD}: {field}: is {theirs}, not {ours}; name another --out, or remove that folder"
                 )
+        settle(path / MAKING)
+        self._arrived()
+
+    def _arrived(self) -> None:
+        """Take what was to come for the demo's own where it has come, as far as a killed call got."""
+        if not self._record.coming:
+            return
+        files = dict(self._record.files)
+        for top in {name.partition("/")[0] for name in self._record.coming}:
+            coming = {name: value for name, value in self._record.coming.items() if _below(name, top)}
+            if all((self.path / name).is_file() and _hash(self.path / name) == coming[name] for name in coming):
+                files = {name: value for name, value in files.items() if not _below(name, top)} | coming
+        self._record = self._record.model_copy(update={"files": dict(sorted(files.items())), "coming": {}})
+        self._save()
 
     def holds(self, folder: str) -> bool:
         """Whether a folder is there, with just the files that the demo wrote, unchanged; no where it is not there.
@@ -127,11 +149,27 @@ class DemoFolder:
                 )
         return there
 
-    def clear(self, names: Iterable[str]) -> None:
-        """Make room for files that are to be written; what is not the demo's own stays, as :meth:`own` says."""
+    @contextmanager
+    def making(self, *names: str) -> Iterator[Path]:
+        """A hidden folder to make files or folders in, which take their places at the end and are noted.
+
+        Args:
+            names: What is made there; what is called so in the demo's folder makes room.
+
+        Raises:
+            FlawshotError: If something that is in the way is not the demo's, or was changed, as :meth:`own` says; or if
+                it cannot be written.
+        """
         try:
-            for path in self.own(names):
-                path.unlink()
+            with scratch(self.path / MAKING) as folder:
+                yield folder
+                coming = {name: value for name in names for name, value in _hashes(folder, name).items()}
+                self._record = self._record.model_copy(update={"coming": coming})
+                self._save()
+                for name in names:
+                    self.own([f"{name}/" if (self.path / name).is_dir() else name])
+                    put(folder / name, self.path / name)
+                self._arrived()
         except OSError as error:
             raise FlawshotError(f"{self.path}: cannot be written ({error.strerror or error})") from error
 
@@ -139,10 +177,8 @@ class DemoFolder:
         """Note what was written: files, or all files in folders."""
         files = dict(self._record.files)
         for place in places:
-            path = self.path / place
-            found = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
-            files = {name: value for name, value in files.items() if name != place and not name.startswith(f"{place}/")}
-            files |= {each.relative_to(self.path).as_posix(): _hash(each) for each in found}
+            files = {name: value for name, value in files.items() if not _below(name, place)}
+            files |= _hashes(self.path, place)
         self._record = self._record.model_copy(update={"files": dict(sorted(files.items()))})
         self._save()
 
@@ -150,9 +186,19 @@ class DemoFolder:
         write_json(self.path / RECORD, self._record.model_dump(mode="json"), overwrite=True)
 
 
+def _below(name: str, place: str) -> bool:
+    return name == place or name.startswith(f"{place}/")
+
+
+def _hashes(root: Path, place: str) -> dict[str, str]:
+    """SHA-256 of a file, or of all files in a folder, by path relative to the root."""
+    path = root / place
+    found = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    return {each.relative_to(root).as_posix(): _hash(each) for each in found}
+
+
 def _hash(path: Path) -> str:
     try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from flawshot.crops import Crops, crop_views
-from flawshot.formats.labelme import read_labelme
-from flawshot.images import ImageError, read_image
+from flawshot.data_folder import image_source
+from flawshot.errors import FlawshotError
+from flawshot.images import ImageError, read_image, under_pixel_limit
 from flawshot.parallel import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -96,6 +96,7 @@ def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: i
     most = max(1, CHUNK_BYTES // per_instance)
     waiting: deque[Future[list[Chunk]]] = deque()
     held = 0
+    cut = under_pixel_limit(_cut)
     images = catalog.column("image")
     groups = (tuple(group) for _, group in groupby(rows, key=lambda row: images[row]))
     with ThreadPoolExecutor(workers, thread_name_prefix="flawshot-crop") as pool:
@@ -105,7 +106,7 @@ def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: i
                 # An image with very many instances is cropped in parts that share its one decoding.
                 for start in range(0, len(group), most):
                     part = group[start : start + most]
-                    waiting.append(pool.submit(_cut, reader, part, scheme, side))
+                    waiting.append(pool.submit(cut, reader, part, scheme, side))
                     held += len(part) * per_instance
                     if len(waiting) > CHUNKS_AHEAD * workers and held > BYTES_AHEAD:
                         chunks = waiting.popleft().result()
@@ -159,26 +160,13 @@ class _Reader:
             if self._image is None:
                 first = next(iter(self._instances.values()))
                 try:
-                    self._image = read_image(_source(first, self._root), first.image)
+                    source = image_source(self._root, first.image, first.annotation)
+                    self._image = read_image(source, first.image)
                 except ImageError as error:
                     self._image = error
         if isinstance(self._image, ImageError):
             raise self._image
         return self._image
-
-
-def _source(instance: Instance, root: Path | None) -> Path | bytes:
-    """The image's file, or what its annotation embeds."""
-    if root is None:
-        raise ImageError(f"{instance.image}: there is no data folder to read it from")
-    path = root / instance.image
-    if path.is_file():
-        return path
-    annotation = root / instance.annotation
-    embedded = read_labelme(annotation).image_data if annotation.is_file() else None
-    if embedded is None:
-        raise ImageError(f"{instance.image}: the image is missing")
-    return embedded
 
 
 def _cut(reader: _Reader, rows: tuple[int, ...], scheme: ViewScheme, side: int) -> list[Chunk]:
@@ -292,7 +280,9 @@ def _run(encode: Encode, batch: _Batch) -> int:
             features = encode(batch.images[part], batch.masks[part])
         except torch.OutOfMemoryError:
             if step == 1:
-                raise
+                raise FlawshotError(
+                    "--device: has too little memory for one crop; close what else uses it, or add --device cpu"
+                ) from None
             step = max(1, step // 2)
             continue
         batch.out.append(features.to("cpu", torch.float16))

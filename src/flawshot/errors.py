@@ -8,21 +8,40 @@ from typing import Literal
 __all__ = ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem", "printable"]
 
 Severity = Literal["error", "warning"]
-LONGEST_LINE = 500
+# What is put before a line, such as "flawshot: " or "warning: ", comes on top, and the whole stays under 500.
+LONGEST_LINE = 480
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int = LONGEST_LINE) -> str:
     r"""Text from a file on one line that a terminal only shows: control characters escaped, very long ones cut.
+
+    The middle goes, so that a file's name before it and the remedy at the end stay. Such text comes back as it is.
 
     >>> printable("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
+    >>> printable("file: " + 90 * "long" + ": rename it", 40)
+    'file: longlonglongl…glonglong: rename it'
     """
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return safe if len(safe) <= LONGEST_LINE else f"{safe[: LONGEST_LINE - 1]}…"
+    half = longest // 2
+    # A text of megabytes is not escaped only to be cut.
+    parts = [text] if len(text) <= longest else [text[: half + 1], text[-half:]]
+    safe = "…".join(map(_escaped, parts))
+    return safe if len(safe) <= longest else f"{safe[: longest - half - 1]}…{safe[-half:]}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class FlawshotError(ValueError):
-    """A mistake that a user can mend; its text is one line that names the file, the field and the remedy."""
+    """A mistake that a user can fix; its text is one short line that names the file, the field and the remedy.
+
+    Args:
+        message: The line; what a user's files and names bring into it may be of any length and hold any character.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class EpisodeError(FlawshotError):
@@ -40,7 +59,7 @@ class Problem:
     Attributes:
         file: The file's path, as the user gave it or relative to the data root (POSIX).
         kind: A short code that findings of one sort share, such as ``missing-image``.
-        message: What is wrong and what to do about it, in one line.
+        message: What is wrong and what to do about it, in one line; quoted input is escaped, and cut if it is long.
         severity: ``error`` where something is left out or cannot be encoded, ``warning`` where it is odd but used.
         shape: Index of the shape in its file, or None where the file as a whole is meant.
 
@@ -53,6 +72,10 @@ class Problem:
     message: str
     severity: Severity = "error"
     shape: int | None = None
+
+    def __post_init__(self) -> None:
+        """Keep the message one short line, for what it quotes may be of any length."""
+        object.__setattr__(self, "message", printable(self.message))
 
     def __str__(self) -> str:
         """The problem as one line: file, shape, message."""

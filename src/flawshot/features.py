@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import secrets
-import shutil
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors.numpy import save_file
 
+from flawshot.bank_records import BankManifest, EncoderRecord, LeftOut, Shard, ViewRecord, scheme_of
 from flawshot.catalog import Catalog
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.files import Document, one_line, read_document, replace_folder, write_bytes, write_json
-from flawshot.tensors import REMEDY, check_tensor, opened_tensors
-from flawshot.text_bank import TEXT_FILE, TextFeatures, TextRecord, read_text, save_text, why_none
+from flawshot.files import one_line, read_document, write_bytes, write_json
+from flawshot.places import new_folder, stamp, steadily
+from flawshot.seals import check_files, check_seal, hash_files, sealed
+from flawshot.tensors import REMEDY, check_tensor, opened_tensors, save_tensors
+from flawshot.text_bank import TEXT_FILE, read_text, save_text, why_none
+from flawshot.views import SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from flawshot.text_bank import TextFeatures
 
 __all__ = [
     "BankManifest",
     "EncoderRecord",
     "FeatureBank",
+    "LeftOut",
     "Shard",
     "ViewRecord",
     "library_versions",
@@ -36,70 +41,6 @@ __all__ = [
 SHARD_BYTES = 32 * 2**20
 KEY = "features"
 BANK_FILES = frozenset({"manifest.json", "catalog.parquet", "images.json", TEXT_FILE})
-
-
-class EncoderRecord(Document):
-    """Who computed the features.
-
-    Attributes:
-        name: The encoder, such as ``AlphaCLIP ViT-L/14``.
-        weights: Which weights it had: a tag or a file's name.
-        weights_hash: SHA-256 of the weights, or None where they are not at hand.
-        preprocessing: How a crop became the encoder's input.
-        precision: ``float32``, ``float16``, ``bfloat16``, or ``unknown``.
-        tokens: What the tokens of a view are, in order; the first is the CLS token or what stands for it.
-    """
-
-    name: str
-    weights: str
-    weights_hash: str | None
-    preprocessing: str
-    precision: str
-    tokens: tuple[str, ...]
-
-
-class ViewRecord(Document):
-    """What was cropped.
-
-    Attributes:
-        scheme: The view scheme's name, such as ``mso``.
-        sizes: Its sizes, as ``256px`` or ``1.5x``.
-        border: What lies beyond the image's border: ``zero``, ``reflect``, or ``shift``.
-    """
-
-    scheme: str
-    sizes: tuple[str, ...]
-    border: Literal["zero", "reflect", "shift"]
-
-
-class Shard(Document):
-    """One file of features: ``rows`` instances, in catalog order."""
-
-    file: str
-    rows: int
-
-
-class LeftOut(Document):
-    """An image that could not be encoded: why, and the ids of its instances."""
-
-    image: str
-    reason: str
-    instances: tuple[str, ...]
-
-
-class BankManifest(Document):
-    """All that shaped a bank's numbers; ``manifest.json``."""
-
-    format: Literal["flawshot-bank"]
-    version: Literal[1]
-    encoder: EncoderRecord
-    views: ViewRecord
-    shape: tuple[int, int, int, int]
-    catalog_hash: str
-    libraries: dict[str, str]
-    shards: tuple[Shard, ...]
-    left_out: tuple[LeftOut, ...] = ()
-    text: TextRecord | None = None
 
 
 class FeatureBank:
@@ -118,16 +59,25 @@ class FeatureBank:
         self.manifest = manifest
         self.catalog = catalog
         self.text = text
+        self._stamp = stamp(path / "manifest.json")
 
     @classmethod
-    def open(cls, path: str | Path) -> FeatureBank:
+    def open(cls, path: str | Path, *, verify: bool = True) -> FeatureBank:
         """Open a bank and check that its parts fit each other.
+
+        Args:
+            path: The bank's folder.
+            verify: Whether all files are read and compared with the hashes in the manifest too; see :meth:`verify`.
 
         Raises:
             FeatureBankError: With one line that names the file and the field, if the bank is missing, damaged,
                 foreign or incomplete.
         """
         path = Path(path)
+        return steadily(path, "manifest.json", lambda: cls._opened(path, verify=verify))
+
+    @classmethod
+    def _opened(cls, path: Path, *, verify: bool) -> FeatureBank:
         if not path.is_dir():
             raise FeatureBankError(f"{path}: is not a feature bank's folder")
         try:
@@ -145,7 +95,29 @@ class FeatureBank:
         for shard in manifest.shards:
             _check_shard(path, shard, manifest.shape[1:])
         text = None if manifest.text is None else read_text(path, manifest.text, manifest.shape[3], catalog)
-        return cls(path, manifest, catalog, text)
+        if manifest.views.views and len(manifest.views.views) != manifest.shape[1]:
+            raise FeatureBankError(f"{place}: views: lists not as many views as the features have; {REMEDY}")
+        bank = cls(path, manifest, catalog, text)
+        if verify:
+            bank.verify()
+        return bank
+
+    def verify(self) -> None:
+        """Prove that every file is as it was written; of a bank that flawshot 0.1 wrote nothing is known.
+
+        Raises:
+            FeatureBankError: With one line that names the file.
+        """
+        place, remedy = self.path / "manifest.json", f"move {self.path} away and {REMEDY}, or take a copy of it"
+        try:
+            check_seal(self.manifest, self.manifest.seal, place, remedy)
+            if self.manifest.version > 1:
+                absent = self.manifest.names.difference(self.manifest.files)
+                if absent or self.manifest.seal is None:
+                    raise FeatureBankError(f"{place}: files: lacks {min(absent, default='its seal')}; {remedy}")
+            check_files(self.path, self.manifest.files, remedy)
+        except FlawshotError as error:
+            raise FeatureBankError(str(error)) from error
 
     def features(self, ids: Sequence[str], *, token: int = 0) -> NDArray[np.float32]:
         """One token's features of some instances.
@@ -200,6 +172,8 @@ class FeatureBank:
                 low, high = int(places.min()), int(places.max()) + 1
                 out[here] = _read_block(self.path / shard.file, slice(low, high), tokens)[places - low]
             start += shard.rows
+        if stamp(self.path / "manifest.json") != self._stamp:
+            raise FeatureBankError(f"{self.path}: was replaced while it was read; run the command again")
         bad = np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))
         if bad.size:
             named = self.catalog[int(wanted[bad[0]])].id
@@ -282,7 +256,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
             raise FeatureBankError(f"{path}: exists; name another folder, move it away, or add --overwrite")
         if not path.is_dir() or any(path.iterdir()):
             try:
-                FeatureBank.open(path)
+                FeatureBank.open(path, verify=False)
             except FeatureBankError as error:
                 raise FeatureBankError(f"{error} (what is no whole bank is not replaced: move it away)") from error
         check_only_bank(path)
@@ -329,44 +303,62 @@ def write_blocks(
     """
     path = path.resolve()
     check_only_bank(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.mkdir(parents=True)
+    with _new_bank(path) as temporary:
         shards: list[Shard] = []
+        hashes: dict[str, str] = {}
         rows, shape = 0, (0, len(encoder.tokens), 0)
         for block in blocks:
             shape = (block.shape[1], block.shape[2], block.shape[3])
             _check_block(path, block, catalog, rows, encoder)
             shard = Shard(file=f"features-{len(shards):05}.safetensors", rows=len(block))
-            save_file({KEY: np.ascontiguousarray(block)}, temporary / shard.file)
+            hashes[shard.file] = save_tensors(temporary / shard.file, {KEY: block})
             shards.append(shard)
             rows += len(block)
         if rows != len(catalog):
             raise FeatureBankError(f"{path}: has features of {rows} instances, but {len(catalog)} instances")
+        if text is not None:
+            save_text(temporary, text)
+        catalog.save(temporary / "catalog.parquet")
+        for name, data in (files or {}).items():
+            write_bytes(temporary / name, data)
+        others = {path.name for path in temporary.iterdir()}.difference(hashes)
         manifest = BankManifest(
             format="flawshot-bank",
-            version=1,
+            version=2,
             encoder=encoder,
-            views=views,
+            views=_listed(views, shape[0]),
             shape=(rows, *shape),
             catalog_hash=catalog.content_hash,
             libraries=library_versions() if libraries is None else dict(libraries),
             shards=tuple(shards),
             left_out=tuple(left_out),
             text=None if text is None else text.record,
+            files=hashes | hash_files(temporary, others),
         )
-        if text is not None:
-            save_text(temporary, text)
-        catalog.save(temporary / "catalog.parquet")
-        for name, data in (files or {}).items():
-            write_bytes(temporary / name, data)
-        write_json(temporary / "manifest.json", manifest.model_dump(mode="json"))
-        replace_folder(temporary, path)
+        write_json(temporary / "manifest.json", sealed(manifest))
+    return FeatureBank.open(path, verify=False)
+
+
+@contextmanager
+def _new_bank(path: Path) -> Iterator[Path]:
+    """A folder to write a bank in, which takes its place at the end."""
+    folder = path
+    try:
+        with new_folder(path) as folder:
+            yield folder
     except OSError as error:
-        raise FeatureBankError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return FeatureBank.open(path)
+        reason = one_line(error.strerror or error)
+        raise FeatureBankError(f"{path}: cannot be written ({reason}); run the same command again") from error
+    except FlawshotError as error:  # the bank's place says more than that of a folder which is gone
+        raise FeatureBankError(str(error).replace(str(folder), str(path))) from error
+
+
+def _listed(views: ViewRecord, count: int) -> ViewRecord:
+    """A record that lists its views, where its scheme's name says what they are and how many there are."""
+    if views.views or views.scheme not in SCHEMES:
+        return views
+    listed = ViewRecord.of(scheme_of(views, "views", REMEDY))
+    return listed if len(listed.views) == count else views
 
 
 def _check_block(path: Path, block: NDArray[np.float16], catalog: Catalog, start: int, encoder: EncoderRecord) -> None:

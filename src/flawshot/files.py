@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import filecmp
 import json
-import secrets
-import shutil
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from flawshot.errors import FlawshotError
+from flawshot.json_documents import Document, parse_document, read_document
+from flawshot.places import claimed_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,24 +17,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Document",
     "json_bytes",
-    "lock",
     "one_line",
     "parse_document",
     "read_document",
-    "replace_folder",
     "write_bytes",
     "write_json",
     "write_with",
 ]
-
-
-class Document(BaseModel):
-    """Base of every JSON format of ours: fields are checked when it is read, and it cannot be changed after."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-AnyDocument = TypeVar("AnyDocument", bound=Document)
 
 
 def one_line(error: object) -> str:
@@ -65,10 +52,9 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
         raise FlawshotError(f"{str(path)!r}: is no file's name")
     if path.is_dir():
         raise FlawshotError(f"{path}: is a folder; name a file")
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with claimed_file(path) as temporary:
             write(temporary)
             if path.exists() and not overwrite:
                 if path.is_file() and filecmp.cmp(path, temporary, shallow=False):
@@ -77,45 +63,8 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
                     f"{path}: exists with other content; name another place, move it away, or add --overwrite"
                 )
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise FlawshotError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-def lock(file: BinaryIO, folder: Path) -> None:
-    """Keep a second call away from the same unfinished work; the system lets go when the process ends.
-
-    Raises:
-        FlawshotError: If another process has the lock.
-    """
-    try:
-        import fcntl  # noqa: PLC0415 - not on every system
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise FlawshotError(f"{folder}: another flawshot is at work there; wait for it") from error
-
-
-def replace_folder(temporary: Path, path: Path) -> None:
-    """Give a whole new folder the place of what is at ``path``, which is gone only once the new one is there.
-
-    Raises:
-        OSError: If it cannot be done; the old one is then where it was.
-    """
-    if not path.exists():
-        temporary.rename(path)
-        return
-    old = path.with_name(f".{path.name}.{secrets.token_hex(8)}.old")
-    path.rename(old)
-    try:
-        temporary.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old)
 
 
 def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
@@ -138,41 +87,3 @@ def json_bytes(value: Any, path: Path, *, indent: int | None = 1) -> bytes:
         return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n").encode()
     except ValueError as error:  # of NaN, and of half a surrogate pair
         raise FlawshotError(f"{path}: cannot be written as JSON ({one_line(error)})") from error
-
-
-def read_document(path: Path, kind: type[AnyDocument], remedy: str) -> AnyDocument:
-    """Read and check one of our own JSON files.
-
-    Args:
-        path: The file.
-        kind: What it must hold.
-        remedy: What a user does about a damaged or foreign file, such as ``make it again with flawshot sample``.
-
-    Raises:
-        FlawshotError: With one line that names the file and the field, if it is missing, damaged or foreign.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return parse_document(data, kind, str(path), remedy)
-
-
-def parse_document(data: bytes, kind: type[AnyDocument], place: str, remedy: str) -> AnyDocument:
-    """Check one JSON object of ours.
-
-    Args:
-        data: The JSON.
-        kind: What it must hold.
-        place: What errors name: the file, and a line in it.
-        remedy: As for :func:`read_document`.
-
-    Raises:
-        FlawshotError: With one line that names the place and the field, if it is damaged or foreign.
-    """
-    try:
-        return kind.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise FlawshotError(f"{place}: {field}: {one_line(first['msg'])}; {remedy}") from error

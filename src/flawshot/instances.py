@@ -7,11 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
-from flawshot.shapes import Region, Shape, join_regions, rasterise
+from flawshot.shapes import Region, Shape, box_area, join_regions, rasterise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +17,10 @@ if TYPE_CHECKING:
     from flawshot.formats.labelme import LabelmeFile
 
 __all__ = ["Instance", "instances_of"]
+
+# What one file may hold: no image has so many flaws, nor is it covered by them so often (px of their boxes, in all).
+MOST_SHAPES = 100_000
+MOST_PIXELS = 2**32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +75,7 @@ class Instance:
         """
         try:
             return join_regions(rasterise(shape, self.image_height, self.image_width) for shape in self.shapes)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except ValueError as error:
             raise FlawshotError(f"{self.id}: geometry: the mask cannot be decoded ({one_line(error)})") from error
 
 
@@ -100,6 +102,12 @@ def instances_of(
     """
     height, width = size
     made = []
+    if len(file.shapes) > MOST_SHAPES or sum(box_area(shape, height, width) for shape in file.shapes) > MOST_PIXELS:
+        message = (
+            f"its {len(file.shapes)} shapes are more than can be drawn: at most {MOST_SHAPES}, of {MOST_PIXELS} px"
+        )
+        problems.append(Problem(annotation, "too-many-shapes", message))
+        return []
     for shapes in _joined(file.shapes, annotation, problems):
         first = shapes[0]
         region = join_regions(rasterise(shape, height, width) for shape in shapes)
@@ -141,13 +149,14 @@ def _joined(shapes: Iterable[Shape], annotation: str, problems: list[Problem]) -
     for shape in shapes:
         if shape.group_id is not None:
             groups.setdefault(shape.group_id, []).append(shape)
+    labels_of = {number: sorted({member.label for member in group}) for number, group in groups.items()}
     joined = []
     for shape in shapes:
         group = [shape] if shape.group_id is None else groups[shape.group_id]
-        labels = sorted({member.label for member in group})
+        labels = [shape.label] if shape.group_id is None else labels_of[shape.group_id]
         if len(labels) > 1:
             if shape is group[0]:
-                message = f"group {shape.group_id} has several labels ({', '.join(labels)}) and is not joined"
+                message = f"group {shape.group_id} has several labels ({', '.join(labels)[:200]}) and is not joined"
                 problems.append(Problem(annotation, "mixed-group", message, "warning", shape.index))
             joined.append([shape])
         elif shape is group[0]:

@@ -79,7 +79,7 @@ def import_mvrec_features(
         precision="float16",
         tokens=("cls", *(f"patch-{number}" for number in range(1, tokens))),
     )
-    cropped = ViewRecord(scheme=views, sizes=tuple(map(str, scheme.sizes)), border=scheme.border)
+    cropped = ViewRecord.of(scheme)
     merged = Catalog(pa.concat_tables(tables), catalog.root)
     return write_bank(out, merged, np.concatenate(blocks), record, cropped, libraries={}, overwrite=overwrite)
 

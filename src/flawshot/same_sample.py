@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flawshot.errors import FlawshotError
-from flawshot.formats.labelme import parse_labelme
-from flawshot.images import ImageError, read_image
+from flawshot.data_folder import image_source
+from flawshot.images import ImageError, read_image, under_pixel_limit
 from flawshot.likeness import SIDE, Likeness, reduce_image
 from flawshot.parallel import cores
 
@@ -111,7 +110,7 @@ def find_same_samples(catalog: Catalog, *, progress: Callable[[int, int], None] 
                     return str(error)
 
             names, reduced = [], []
-            for image, result in zip(own, pool.map(read, own), strict=True):
+            for image, result in zip(own, pool.map(under_pixel_limit(read), own), strict=True):
                 steps.more()
                 if isinstance(result, str):
                     unusable.append(result)
@@ -135,19 +134,7 @@ def load_image(root: Path | None, image: str, annotation: str) -> Image.Image:
     Raises:
         ImageError: If it is missing or cannot be decoded.
     """
-    if root is None:
-        raise ImageError(f"{image}: there is no data folder to read it from")
-    try:
-        if (root / image).is_file():
-            return read_image(root / image, image)
-        embedded = parse_labelme((root / annotation).read_bytes(), annotation)[0].image_data
-    except ImageError:
-        raise
-    except (OSError, FlawshotError):  # a name that the file system cannot have, or an annotation that is no more
-        embedded = None
-    if embedded is None:
-        raise ImageError(f"{image}: the image is missing")
-    return read_image(embedded, image)
+    return read_image(image_source(root, image, annotation), image)
 
 
 class _Steps:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from flawshot.images import open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-__all__ = ["SHAPE_TYPES", "Region", "Shape", "ShapeType", "join_regions", "rasterise", "trim"]
+__all__ = ["SHAPE_TYPES", "Region", "Shape", "ShapeType", "box_area", "join_regions", "rasterise", "trim"]
 
 ShapeType = Literal[
     "polygon", "rectangle", "oriented_rectangle", "circle", "line", "linestrip", "point", "points", "mask"
@@ -26,6 +26,10 @@ SHAPE_TYPES: frozenset[str] = frozenset(get_args(ShapeType))
 # labelme.utils.shape_to_mask's own defaults, in px: whoever looks at a mask in labelme sees this one.
 LINE_WIDTH = 10
 POINT_RADIUS = 5
+# A region of more px than this is a part of its canvas, and keeps it in memory.
+CROPPED = 2**24
+# Regions are joined when they have so many px together.
+JOINED_AT_ONCE = 2**26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,12 +115,18 @@ def rasterise(shape: Shape, height: int, width: int) -> Region:
     canvas_width, canvas_height = (
         max(0, min(size, math.floor(end) + 2)) for size, end in zip((width, height), high, strict=True)
     )
-    left, top = (max(0, math.floor(start) - 1) for start in low)
-    if canvas_width <= left or canvas_height <= top:
+    if canvas_width <= max(0, math.floor(low[0]) - 1) or canvas_height <= max(0, math.floor(low[1]) - 1):
         return EMPTY
     canvas = Image.new("L", (canvas_width, canvas_height))
     _draw(ImageDraw.Draw(canvas), shape)
-    return trim(np.asarray(canvas.crop((left, top, canvas_width, canvas_height)), dtype=bool), left, top)
+    covered = canvas.getbbox()
+    if covered is None:
+        return EMPTY
+    x0, y0, x1, y1 = covered
+    # Zeros and ones already, so no px is copied a second time. Pillow's own crop refuses large boxes.
+    small = (x1 - x0) * (y1 - y0) <= CROPPED
+    pixels = np.asarray(canvas.crop(covered)) if small else np.asarray(canvas)[y0:y1, x0:x1]
+    return Region(x0, y0, pixels.view(bool))
 
 
 def _draw(draw: ImageDraw.ImageDraw, shape: Shape) -> None:
@@ -161,11 +171,11 @@ def decode_mask(shape: Shape) -> NDArray[np.bool_]:
     """A mask shape's own pixels, bool ``[rows, columns]``.
 
     Raises:
-        ValueError: If there is no mask, or it is not a one-channel image.
+        ValueError: If there is no mask, it cannot be decoded, or it is not a one-channel image.
     """
     if shape.mask_png is None:
         raise ValueError("a mask shape without its mask")
-    with Image.open(io.BytesIO(shape.mask_png)) as image:
+    with open_image(shape.mask_png, "mask") as image:
         pixels = np.asarray(image)
     if pixels.ndim != 2:
         raise ValueError("the mask has more than one channel")
@@ -193,16 +203,40 @@ def trim(pixels: NDArray[np.bool_], x0: int, y0: int) -> Region:
 
 def join_regions(regions: Iterable[Region]) -> Region:
     """The union of several regions of one image; empty ones do not count."""
-    return reduce(_union, regions, EMPTY)  # one after the other, for a group may have any number of large parts
+    union, waiting, pixels = EMPTY, list[Region](), 0
+    for part in regions:  # some at a time, for a group may have any number of large parts
+        if part.pixels.size:
+            waiting.append(part)
+            pixels += part.pixels.size
+        if pixels > JOINED_AT_ONCE:
+            union, waiting, pixels = _union([union, *waiting]), [], 0
+    return _union([union, *waiting])
 
 
-def _union(a: Region, b: Region) -> Region:
-    if not a.pixels.size or not b.pixels.size:
-        return a if a.pixels.size else b
-    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.box, b.box
-    x0, y0 = min(ax0, bx0), min(ay0, by0)
-    union = np.zeros((max(ay1, by1) - y0, max(ax1, bx1) - x0), dtype=bool)
-    for part in (a, b):
+def _union(regions: Iterable[Region]) -> Region:
+    parts = [part for part in regions if part.pixels.size]
+    if len(parts) < 2:
+        return parts[0] if parts else EMPTY
+    boxes = np.array([part.box for part in parts])
+    x0, y0 = (int(low) for low in boxes[:, :2].min(axis=0))
+    x1, y1 = (int(high) for high in boxes[:, 2:].max(axis=0))
+    union = np.zeros((y1 - y0, x1 - x0), dtype=bool)
+    for part in parts:
         left, top, right, bottom = part.box
         union[top - y0 : bottom - y0, left - x0 : right - x0] |= part.pixels
     return Region(x0, y0, union)
+
+
+def box_area(shape: Shape, height: int, width: int) -> int:
+    """How many pixels of an image the box of a shape has, about.
+
+    Args:
+        shape: The shape.
+        height: The image's height in px.
+        width: The image's width in px.
+    """
+    low, high = _extent(shape)
+    sides = (
+        max(0.0, min(end, size) - max(start, 0.0)) for start, end, size in zip(low, high, (width, height), strict=True)
+    )
+    return math.prod(math.ceil(side) for side in sides)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from flawshot.errors import FeatureBankError
+from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.files import one_line
+from flawshot.json_documents import check_ordinary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["REMEDY", "check_tensor", "opened_tensors"]
+    from numpy.typing import NDArray
+
+__all__ = ["REMEDY", "check_tensor", "opened_tensors", "save_tensors"]
 
 REMEDY = "make the bank again"
 NAMES = {"float16": "F16", "float32": "F32"}
@@ -27,6 +33,10 @@ def opened_tensors(path: Path) -> Iterator[Any]:
     Raises:
         FeatureBankError: If it, or what is read of it meanwhile, cannot be read.
     """
+    try:
+        check_ordinary(path)
+    except FlawshotError as error:
+        raise FeatureBankError(f"{error}; {REMEDY}") from error
     try:
         with safe_open(path, framework="numpy") as opened:
             yield opened
@@ -45,3 +55,16 @@ def check_tensor(path: Path, key: str, dtype: Literal["float16", "float32"], sha
         found, kind = piece.get_shape(), piece.get_dtype()
     if tuple(found) != shape or kind != NAMES[dtype]:
         raise FeatureBankError(f"{path}: {key}: is {kind} {found}, not {dtype} {list(shape)} as told; {REMEDY}")
+
+
+def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Write a safetensors file; SHA-256 of it.
+
+    The library's own writer hides a full disk in an error of its own, and gives the file to its owner alone.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    data = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()

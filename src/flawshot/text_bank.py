@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from flawshot.errors import FeatureBankError, FlawshotError, printable
 from flawshot.files import Document
 from flawshot.prompts import Prompts, prompts_of
-from flawshot.tensors import REMEDY, check_tensor, opened_tensors
+from flawshot.tensors import REMEDY, check_tensor, opened_tensors, save_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +163,7 @@ def _encoded(
 
 def save_text(folder: Path, text: TextFeatures) -> None:
     """Write text features into a bank's folder."""
-    save_file({KEY: np.ascontiguousarray(text.matrix)}, folder / text.record.file)
+    save_tensors(folder / text.record.file, {KEY: text.matrix})
 
 
 def read_text(folder: Path, record: TextRecord, dim: int, catalog: Catalog) -> TextFeatures:

@@ -65,7 +65,7 @@ class Size:
 
     def __str__(self) -> str:
         """As it is parsed."""
-        return f"{self.value:g}{'x' if self.relative else 'px'}"
+        return f"{self.value:.15g}{'x' if self.relative else 'px'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,10 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class ViewScheme:
-    """A named list of views.
+    """A list of views; one of ours as :func:`make_scheme` makes it, or any other.
 
     Attributes:
-        name: One of :data:`SCHEMES`.
+        name: One of :data:`SCHEMES`, or a name of your own; it is for people, for the views alone say what it is.
         sizes: The sizes it was made of.
         border: What lies beyond the image's border: ``zero``, ``reflect``, or ``shift`` (the crop is moved inside).
         views: The views in order.

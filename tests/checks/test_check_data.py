@@ -40,6 +40,10 @@ def sideways(image):
     return encoded(image.transpose(Image.Transpose.ROTATE_90), "jpeg", exif=exif.tobytes(), quality=95)
 
 
+def embedding(image):
+    return {"imageData": base64.b64encode(encoded(image)).decode()}
+
+
 @pytest.fixture
 def check(tmp_path):
     """Findings of one file beside six sound ones, each with its image: (kind, file, shape, message)."""
@@ -146,6 +150,26 @@ CASES = {
         {"image": b"", "changes": {"imageData": base64.b64encode(encoded(pixels(3))).decode()}},
         ("same-image", None, "imageData of p/x.json equals p/3.png byte by byte"),
     ),
+    "an embedded image that is larger than the file": (
+        [box_shape()],
+        {"image": encoded(pixels(99).resize((60, 50))), "changes": embedding(pixels(99)), "fast": True},
+        ("embedded-image", None, "imageData has 120 x 100 px, but p/x.png has 60 x 50"),
+    ),
+    "an embedded image of other pixels": (
+        [box_shape()],
+        {"image": encoded(pixels(98)), "changes": embedding(pixels(99))},
+        ("embedded-image", None, "imageData has other pixels than p/x.png"),
+    ),
+    "an embedded image beside a damaged file": (
+        [box_shape()],
+        {"image": encoded(pixels(99))[:400], "changes": embedding(pixels(99))},
+        ("embedded-image", None, "the image that is embedded is used"),
+    ),
+    "what is embedded is no image": (
+        [box_shape()],
+        {"image": encoded(pixels(99)), "changes": {"imageData": "aGVsbG8="}},
+        ("embedded-image", None, "p/x.png is used instead"),
+    ),
     "the same image twice": (
         [box_shape()],
         {"image": encoded(pixels(3)), "fast": True},
@@ -167,6 +191,18 @@ CASES = {
         ("same-image", None, "p/3.png is annotated by p/3.json too"),
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        pytest.param(encoded(pixels(99)), id="byte by byte"),
+        pytest.param(encoded(pixels(99), compress_level=1), id="packed otherwise"),
+        pytest.param(b"", id="no file"),
+    ],
+)
+def test_an_embedded_image_that_is_the_file_is_no_finding(check, beside):
+    assert check([box_shape()], image=beside, changes=embedding(pixels(99))) == []
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -280,3 +316,9 @@ def test_an_outline_of_many_points_is_checked_quickly():
     assert crossing_edges(circle) is None
     circle[[100, 102]] = circle[[102, 100]]
     assert crossing_edges(circle) is not None
+
+
+@pytest.mark.parametrize(("one", "other"), [("caf\u00e9", "cafe\u0301"), ("ＡＢ", "AB"), ("ﬁlm", "film")])
+def test_one_label_in_two_unicode_forms_is_told(catalog_of, one, other):
+    (problem,) = similar_labels(catalog_of([("p/a", [one, one]), ("p/b", [other])]))
+    assert "differ only by" in problem.message

@@ -53,7 +53,14 @@ def test_what_is_lost_in_a_damaged_file_is_among_the_problems(tmp_path):
     assert done.returncode == 0
     written = (tmp_path / "all.txt").read_text()
     assert written.startswith(f"error: {tmp_path}: lines 3 to 5: no record that begins here is whole")
-    assert done.stderr == f"{written}{tmp_path / 'all.txt'}: 1 problem\n"
+    lost, missing = written.splitlines()
+    assert missing.startswith("warning: a.json: record 1: the image a.png is not found")
+    said = [
+        lost,
+        "1 image is not found, a.png; their folder is named with --images DIR",
+        f"{tmp_path / 'all.txt'}: all 2 problems",
+    ]
+    assert done.stderr.splitlines() == said
 
 
 @pytest.mark.parametrize("name", ["coco", "voc", "mpdd"])
@@ -71,11 +78,12 @@ def test_problems_beyond_three_of_a_kind_are_in_the_file_that_is_named(tmp_path)
     done = run("import", "voc", tmp_path / "src", tmp_path / "out")
     assert done.returncode == 0
     lines = done.stderr.splitlines()
-    assert len(lines) == 4
-    assert lines[-1] == "error: and 2 more of this kind (not-voc); --problems FILE writes all"
+    assert len(lines) == 5
+    assert lines[-2] == "error: and 2 more of this kind (not-voc); --problems FILE writes all"
     again = run("import", "voc", tmp_path / "src", tmp_path / "out", "--problems", tmp_path / "all.txt")
-    assert f"{tmp_path / 'all.txt'}: all 5 problems" in again.stderr
+    assert f"{tmp_path / 'all.txt'}: all 6 problems" in again.stderr
     written = (tmp_path / "all.txt").read_text().splitlines()
+    assert written.pop().startswith("warning: 0.xml: the image 0.jpg is not found")
     assert [line.partition(": is")[0] for line in written] == [f"error: {number}.xml" for number in range(1, 6)]
     assert written[:3] == lines[:3]
 
@@ -162,5 +170,51 @@ def test_problems_are_said_on_standard_error_and_the_rest_is_imported(tmp_path):
     done = run("import", "coco", tmp_path / "bolt.json", tmp_path / "out")
     assert done.returncode == 0
     assert done.stdout == f"{tmp_path / 'out'}: 1 Labelme files with 1 instances, 0 images; products: bolt\n"
-    assert "leaves the folder" in done.stderr
+    assert "is no name that a file can have" in done.stderr
+    assert "1 image is not found, a.png; their folder is named with --images DIR" in done.stderr
     assert "\x1b" not in done.stderr
+
+
+def coco_of(annotations, name="a.png"):
+    images = [{"id": 1, "file_name": name, "width": 40, "height": 30}]
+    return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "dent"}]}
+
+
+BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}
+
+
+@pytest.mark.parametrize("broken", [{"category_id": 2}, {"image_id": 9}, {"bbox": [1, 1, 0, 0]}])
+def test_a_file_of_which_nothing_can_be_used_is_exit_status_1(tmp_path, broken):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/bolt.json").write_text(json.dumps(coco_of([BOX | broken])))
+    done = run("import", "coco", tmp_path / "src", tmp_path / "out")
+    assert done.returncode == 1
+    assert "bolt.json: none of its annotations can be used" in done.stderr.splitlines()
+    (tmp_path / "src/good.json").write_text(json.dumps(coco_of([BOX], "b.png")))
+    done = run("import", "coco", tmp_path / "src", tmp_path / "out2")
+    assert (done.returncode, "2 Labelme files with 1 instances" in done.stdout) == (1, True)
+
+
+def test_a_file_of_images_without_any_annotation_is_a_success(tmp_path):
+    (tmp_path / "bolt.json").write_text(json.dumps(coco_of([])))
+    assert run("import", "coco", tmp_path / "bolt.json", tmp_path / "out").returncode == 0
+
+
+def test_each_image_that_is_not_found_is_in_the_file_of_problems(tmp_path):
+    boxes = (
+        "<object><name>dent</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></object>"
+    )
+    size = "<size><width>40</width><height>30</height></size>"
+    (tmp_path / "src").mkdir()
+    for number in range(5):
+        (tmp_path / f"src/p{number}.xml").write_text(f"<annotation>{size}{boxes}</annotation>")
+    listed = tmp_path / "problems.txt"
+    done = run("import", "voc", tmp_path / "src", tmp_path / "out", "--problems", listed)
+    assert done.returncode == 0
+    assert "5 images are not found, such as p0.jpg; their folder is named with --images DIR" in done.stderr
+    lines = listed.read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["warning"] * 5
+    assert lines[4] == "warning: p4.xml: the image p4.jpg is not found; say where it is with --images"
+    Image.new("L", (40, 30)).save(tmp_path / "P4.PNG")
+    done = run("import", "voc", tmp_path / "src", tmp_path / "out2", "--images", tmp_path)
+    assert "4 images are not found" in done.stderr

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -87,6 +89,34 @@ def test_an_interrupted_fit_goes_on_with_what_was_encoded(parts, tmp_path, monke
     assert len(flawshot.FeatureBank.open(tmp_path / ".model.bank").catalog) == len(flawshot.Catalog.open(parts))
     succeed("fit", parts, "--out", tmp_path / "model", "--device", "cpu")
     assert not (tmp_path / ".model.bank").exists()
+
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from flawshot.places import hold
+with hold(Path(sys.argv[1])):
+    print("there", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("command", ["encode", "fit data", "fit bank"])
+def test_a_second_process_is_told_and_goes_on_when_the_first_is_killed(parts, model, tmp_path, command):
+    verb, *kind = command.split()
+    data = model / "support" if kind == ["bank"] else parts
+    arguments = (verb, data, "--out", tmp_path / "here" / "out", "--device", "cpu")
+    (tmp_path / "here").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, tmp_path / "here" / "out"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout.readline() == "there\n"
+            assert refuse(*arguments) == f"{tmp_path}/here/out: another flawshot is at work there; wait for it"
+        finally:
+            process.kill()
+    succeed(*arguments)
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize("how", ["beside", "pattern"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from flawshot.features import write_blocks
 from flawshot.formats.labelme import parse_labelme
 from flawshot.outlines import catalog_outlines
 from flawshot.prompts import TEMPLATES
+from flawshot.report import write_report
+from flawshot.report.sentence import sentence
+from flawshot.report.tables import csv_table, latex_table, markdown_table
 from flawshot.text_bank import TextFeatures, TextRecord
 from helpers import box_shape, labelme_document
 
@@ -195,9 +199,9 @@ def test_results_are_read_as_they_were_written_and_nothing_else_is(bank, episode
     results.save(path)
     assert Results.load(path) == results
     document = json.loads(path.read_text())
-    assert (document["format"], document["version"]) == ("flawshot-results", 2)
+    assert (document["format"], document["version"]) == ("flawshot-results", 3)
     for change, field in [
-        ({"version": 3}, "version"),
+        ({"version": 4}, "version"),
         ({"format": "x"}, "format"),
         ({"runs": [{"product": 3}]}, r"runs\.0"),
         ({"means": None}, "means"),
@@ -350,6 +354,42 @@ def with_text(bank, tmp_path):
         manifest.views,
         text=TextFeatures(record, matrix),
     )
+
+
+SHORT = [(f"{c}{n}", [c]) for c, count in (("dent", 7), ("scratch", 3), ("stain", 2)) for n in range(count)]
+
+
+def test_supports_that_are_short_are_told_wherever_their_k_is(catalog_of, bank_of, tmp_path):
+    """Else a figure at "5 shots" is taken for what five examples of each category give."""
+    catalog = catalog_of(SHORT)
+    bank = bank_of(catalog)
+    sets = [sample_episodes(catalog, "part", shots, allow_short=True) for shots in (1, 5)]
+    results = evaluate(bank, sets, ["prototype", "knn"])
+    assert {(run.shots, run.support) for run in results.runs} == {(1, (1, 1)), (5, (1, 5))}
+    assert {(each.shots, each.support) for each in results.comparisons} == {(1, (1, 1)), (5, (1, 5))}
+    assert [results.shots_label(shots) for shots in (1, 5)] == ["1", "5 (1-5)"]
+    assert "5 (1-5)-shot" in csv_table(results)
+    assert "5 (1-5)-shot" in markdown_table(results)
+    assert "5 (1-5)-shot" in latex_table(results)
+    assert "1-shot" in csv_table(results)
+    said = sentence(results)
+    assert said.startswith("At 5 (1-5) shots prototype is right on ")
+    assert "some categories having fewer than 5 to learn from" in said
+    write_report(results, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "5 (1-5) shots" in page
+    assert not re.search(r">5 shots|at 5 shots|At 5 shots", page)
+    saved = tmp_path / "results.json"
+    results.save(saved)
+    assert Results.load(saved) == results
+
+
+def test_full_supports_are_told_as_ever(bank, episodes):
+    results = evaluate(bank, episodes, ["prototype"])
+    assert {run.support for run in results.runs} == {(1, 1), (3, 3)}
+    assert {each.support for each in results.means} == {(1, 1), (3, 3)}
+    assert results.shots_label(3) == "3"
+    assert sentence(results).startswith("At 3 shots prototype")
 
 
 def test_an_estimator_that_needs_text_gets_its_categories_in_sorted_order(with_text):

@@ -112,14 +112,8 @@ def test_long_runs_are_read():
         {"size": [10**6, 10**6], "counts": [10**12]},
         {"size": [0, 5], "counts": []},
         {"size": "x", "counts": []},
-        {},
         {"size": [30, 41], "counts": [1230]},
         {"size": [30, 40], "counts": [1200]},
-        [[1, 2, 3, 4]],
-        [[1, 2, 3, 4, 5]],
-        [["a"] * 6],
-        [[float("nan")] * 6],
-        [POLYGON, 3],
         "polygon",
         3,
     ],
@@ -130,6 +124,128 @@ def test_what_is_no_segmentation_is_left_out_and_said(source, tmp_path, segmenta
     assert len(found.problems) == 1
     assert "\n" not in str(found.problems[0])
     assert found.instances == 1
+
+
+DEGENERATE = [
+    [1, 2, 3, 4],
+    [1, 2, 3, 4, 5],
+    ["a"] * 6,
+    [float("nan")] * 6,
+    [],
+    [[1, 2], [3, 4]],
+    3,
+    {"size": [4, 5], "counts": [3]},
+]
+
+
+@pytest.mark.parametrize("part", DEGENERATE)
+def test_of_several_polygons_the_usable_ones_are_kept_and_the_others_named(source, tmp_path, part):
+    path = source(coco([annotation(7, segmentation=[POLYGON, part])]))
+    found = import_coco(path, tmp_path / "out")
+    (problem,) = found.problems
+    assert (problem.kind, problem.file) == ("polygon", "annotations.json: annotation 7")
+    assert problem.message.startswith("part 1 of its segmentation is skipped: ")
+    (shape,) = read_labelme(tmp_path / "out/bolts/000.json").shapes
+    assert (found.instances, shape.shape_type) == (1, "polygon")
+    assert shape.points.ravel().tolist() == POLYGON
+
+
+@pytest.mark.parametrize("part", DEGENERATE)
+def test_without_a_usable_polygon_the_box_is_taken_and_that_is_said(source, tmp_path, part):
+    path = source(coco([annotation(7, segmentation=[part, part])]))
+    found = import_coco(path, tmp_path / "out")
+    (problem,) = found.problems
+    assert "nothing of its segmentation can be used, so its bbox is" in problem.message
+    (shape,) = read_labelme(tmp_path / "out/bolts/000.json").shapes
+    assert shape.shape_type == "rectangle"
+
+
+@pytest.mark.parametrize("box", [None, [1, 2, 0, 4], [1, 2], "box"])
+def test_without_polygon_and_box_nothing_is_left(source, tmp_path, box):
+    path = source(coco([annotation(7, segmentation=[[1, 2]], bbox=box)]))
+    found = import_coco(path, tmp_path / "out")
+    (problem,) = found.problems
+    assert problem.message.endswith("it is left out")
+    assert (found.instances, found.useless) == (0, ("annotations.json",))
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [POLYGON],
+        POLYGON,  # VIA
+        [list(pair) for pair in zip(POLYGON[::2], POLYGON[1::2], strict=True)],
+        [[list(pair) for pair in zip(POLYGON[::2], POLYGON[1::2], strict=True)]],
+    ],
+)
+def test_polygons_are_read_however_their_points_are_nested(source, tmp_path, segmentation):
+    found = import_coco(source(coco([annotation(segmentation=segmentation)])), tmp_path / "out")
+    (shape,) = read_labelme(tmp_path / "out/bolts/000.json").shapes
+    assert (found.problems, shape.points.ravel().tolist()) == ((), POLYGON)
+
+
+@pytest.mark.parametrize("empty", [None, [], {}, ""])
+def test_without_a_segmentation_the_box_is_the_shape(source, tmp_path, empty):
+    found = import_coco(source(coco([annotation(segmentation=empty)])), tmp_path / "out")
+    (shape,) = read_labelme(tmp_path / "out/bolts/000.json").shapes
+    assert (found.problems, shape.shape_type) == ((), "rectangle")
+
+
+@pytest.mark.parametrize(
+    ("image", "category", "annotated", "named"),
+    [
+        (1, 7, "1", "7"),
+        (1.0, 7.0, 1, 7),
+        ("1", "7", 1, 7),
+        ("a-1", "c", "a-1", "c"),
+        (1, 7, 1.0, "7"),
+        (-1, 0, "-1", "0"),
+    ],
+)
+def test_ids_are_the_same_whatever_type_they_are_written_in(source, tmp_path, image, category, annotated, named):
+    document = coco(
+        [annotation(image_id=annotated, category_id=named, segmentation=[POLYGON])],
+        [{"id": image, "file_name": "000.jpg", "width": WIDTH, "height": HEIGHT}],
+        {"categories": [{"id": category, "name": "scratch"}]},
+    )
+    found = import_coco(source(document), tmp_path / "out")
+    assert (found.problems, found.instances) == ((), 1)
+
+
+def test_an_id_and_its_text_are_two_where_both_are_there(source, tmp_path):
+    images = [
+        {"id": number, "file_name": f"{name}.jpg", "width": WIDTH, "height": HEIGHT}
+        for number, name in ((1, "number"), ("1", "text"))
+    ]
+    annotations = [annotation(1, image_id=1, segmentation=[POLYGON]), annotation(2, image_id="1", segmentation=[])]
+    found = import_coco(source(coco(annotations, images)), tmp_path / "out")
+    assert (found.problems, found.instances) == ((), 2)
+    kinds = {
+        name: read_labelme(tmp_path / f"out/bolts/{name}.json").shapes[0].shape_type for name in ("number", "text")
+    }
+    assert kinds == {"number": "polygon", "text": "rectangle"}
+
+
+@pytest.mark.parametrize("bad", [True, None, 1.5, [1], {}])
+def test_what_is_no_id_is_named(source, tmp_path, bad):
+    found = import_coco(source(coco([annotation(image_id=bad), annotation(2)])), tmp_path / "out")
+    assert [problem.kind for problem in found.problems] == ["image-id"]
+
+
+def test_lists_may_be_objects_by_id(source, tmp_path):
+    """As LIVECell writes its annotations."""
+    document = coco([annotation(3, segmentation=[POLYGON])])
+    document["annotations"] = {"3": document["annotations"][0]}
+    document["images"] = {str(image.pop("id")): image for image in document["images"]}
+    found = import_coco(source(document), tmp_path / "out")
+    assert (found.problems, found.instances) == ((), 1)
+
+
+@pytest.mark.parametrize("field", ["images", "annotations", "categories"])
+@pytest.mark.parametrize("value", [3, "x", None, {"1": "dent"}])
+def test_another_type_of_list_is_refused_in_a_line_that_says_what_differs(source, tmp_path, field, value):
+    with pytest.raises(FlawshotError, match=rf"{field} must be a list, or an object of objects by id"):
+        import_coco(source(coco([annotation()], changes={field: value})), tmp_path / "out")
 
 
 @given(st.text(st.characters(min_codepoint=40, max_codepoint=120), max_size=30))
@@ -230,10 +346,8 @@ def test_images_without_annotations_or_sizes(source, tmp_path):
     assert (first.image_width, second.image_width, second.shapes) == (None, WIDTH, ())
 
 
-@pytest.mark.parametrize(
-    "name", ["../../x.jpg", "/etc/x.jpg", "C:/x.jpg", "a\\..\\..\\x.jpg", "", "a\0.jpg", ".x.jpg", None, 3]
-)
-def test_names_that_leave_the_folder_are_problems_and_reach_nothing(source, tmp_path, name):
+@pytest.mark.parametrize("name", ["", "a\0.jpg", ".x.jpg", None, 3, "..", "/", "D:\\"])
+def test_what_no_file_can_be_called_is_a_problem(source, tmp_path, name):
     images = [
         {"id": 1, "file_name": "good.jpg", "width": WIDTH, "height": HEIGHT},
         {"id": 2, "file_name": name, "width": WIDTH, "height": HEIGHT},
@@ -241,8 +355,81 @@ def test_names_that_leave_the_folder_are_problems_and_reach_nothing(source, tmp_
     path = source(coco([annotation()], images))
     found = import_coco(path, tmp_path / "deep/er/out")
     written = {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.json")}
-    assert written <= {"deep/er/out/bolts/good.json", "src/bolts/annotations.json"}
+    assert written == {"deep/er/out/bolts/good.json", "src/bolts/annotations.json"}
     assert len(found.problems) == 1
+
+
+OUTSIDE = ["../../x.jpg", "{outside}/x.jpg", "a\\..\\..\\..\\x.jpg", "..\\..\\x.jpg"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_paths_that_lead_out_of_the_folder_reach_nothing_there(source, tmp_path, name):
+    Image.new("L", (WIDTH, HEIGHT)).save(tmp_path / "x.jpg")
+    images = [{"id": 1, "file_name": name.format(outside=tmp_path), "width": WIDTH, "height": HEIGHT}]
+    path = source(coco([annotation()], images))
+    found = import_coco(path, tmp_path / "deep/er/out")
+    assert (found.images, [problem.kind for problem in found.missing]) == (0, ["missing-image"])
+    assert read_labelme(tmp_path / "deep/er/out/bolts/x.json").image_path == "x.jpg"
+
+
+PATHS = [
+    "/home/user/data/{}",
+    "D:\\line3\\{}",
+    "..\\..\\label-studio\\media\\upload\\4\\{}",
+    "/data/local-files/?d=line3%2F{}",
+    "https://host.example/data/upload/1/{}?token=1",
+    "s3://bucket/line 3/{}",
+    "images\\1/{}",
+    "{}",
+    "//server/share/{}",
+]
+
+
+@pytest.mark.parametrize("place", ["images", "data", "some/where/below", ""])
+@pytest.mark.parametrize("named", PATHS)
+def test_images_are_found_by_their_names_below_the_folder_that_the_user_named(source, tmp_path, named, place):
+    names = ["0.jpg", "1.jpg"]
+    images = [
+        {"id": number, "file_name": named.format(name), "width": WIDTH, "height": HEIGHT}
+        for number, name in enumerate(names)
+    ]
+    home = source(coco([annotation(image_id=0), annotation(2, image_id=1)], images)).parent
+    (home / place).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.new("L", (WIDTH, HEIGHT)).save(home / place / name)
+    found = import_coco(home, tmp_path / "out")
+    assert (found.files, found.instances, found.images, found.problems, found.missing) == (2, 2, 2, (), ())
+    for path in (tmp_path / "out").rglob("*.json"):
+        assert (path.with_name(read_labelme(path).image_path)).is_file()
+
+
+def test_names_are_told_apart_by_their_folders(source, tmp_path):
+    images = [
+        {"id": number, "file_name": f"/mnt/x/{folder}/0.jpg", "width": WIDTH, "height": HEIGHT}
+        for number, folder in enumerate("ab")
+    ]
+    home = source(coco([annotation(image_id=0), annotation(2, image_id=1)], images)).parent
+    for shade, folder in enumerate("abc"):
+        (home / "deep" / folder).mkdir(parents=True)
+        Image.new("L", (WIDTH, HEIGHT), 50 * shade).save(home / "deep" / folder / "0.png")
+    found = import_coco(home, tmp_path / "out")
+    assert found.images == 2
+    for folder in "ab":
+        copied = tmp_path / f"out/bolts/{folder}/0.png"
+        assert copied.read_bytes() == (home / "deep" / folder / "0.png").read_bytes()
+
+
+def test_of_several_images_none_is_guessed(source, tmp_path):
+    home = source(coco([annotation()])).parent
+    for folder in "ab":
+        (home / folder).mkdir()
+        Image.new("L", (WIDTH, HEIGHT)).save(home / folder / "000.jpg")
+    found = import_coco(home, tmp_path / "out")
+    assert found.images == 0
+    (problem,) = found.problems
+    assert problem.kind == "ambiguous-image"
+    assert "may be a/000.jpg, b/000.jpg; say which folder is meant with --images" in problem.message
+    assert import_coco(home, tmp_path / "other", images=home / "b").images == 1
 
 
 @pytest.mark.parametrize(
@@ -361,3 +548,11 @@ def test_a_file_that_is_not_coco_is_one_line(source, tmp_path, text):
             import_coco(place, tmp_path / "out")
         assert "\n" not in str(caught.value)
         assert str(path.parent) in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_text_in_other_encodings_is_read(source, tmp_path, encoding):
+    path = source(coco([annotation()], changes={"categories": [{"id": 7, "name": "划痕"}]}))
+    path.write_bytes(json.dumps(json.loads(path.read_text()), ensure_ascii=False).encode(encoding))
+    import_coco(path, tmp_path / "out")
+    assert [shape.label for shape in read_labelme(tmp_path / "out/bolts/000.json").shapes] == ["划痕"]

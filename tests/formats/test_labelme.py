@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flawshot import AnnotationError, FlawshotError, read_labelme, write_labelme
-from flawshot.formats.labelme import image_size, parse_labelme
+from flawshot.formats.embedded import image_size
+from flawshot.formats.labelme import parse_labelme
+from flawshot.shapes import rasterise
 from helpers import box_shape, labelme_document
 
 
@@ -202,6 +204,82 @@ def test_utf8_is_read_without_any_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_labelme(path)
+
+
+BOX = [[10, 10], [40, 10], [40, 30], [10, 30]]
+SLANTED = [[10, 20], [25, 5], [40, 20], [25, 35]]
+
+
+@pytest.mark.parametrize("turned", range(4))
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("noise", [0, 0.004])
+def test_a_rectangle_of_four_corners_is_its_box_wherever_it_begins(turned, backwards, noise):
+    """As X-AnyLabeling writes it."""
+    points = [[x + noise * (n % 2), y - noise * (n // 2)] for n, (x, y) in enumerate(BOX)]
+    points = points[turned:] + points[:turned]
+    shape = box_shape(points=points[::-1] if backwards else points, shape_type="rectangle")
+    file, problems = parse(labelme_document([shape]))
+    assert not problems
+    (read,) = file.shapes
+    assert (read.shape_type, read.points.shape) == ("rectangle", (2, 2))
+    np.testing.assert_allclose(read.points, [[10, 10], [40, 30]], atol=0.01)
+    whole, _ = parse(labelme_document([box_shape(points=[[10, 10], [40, 30]], shape_type="rectangle")]))
+    if not noise:
+        ours, theirs = (rasterise(each, 100, 120) for each in (read, whole.shapes[0]))
+        assert (ours.box, ours.area) == (theirs.box, theirs.area)
+
+
+@pytest.mark.parametrize(
+    ("shape_type", "points"),
+    [
+        ("rectangle", SLANTED),
+        ("rectangle", [[10, 10], [40, 11], [40, 30], [10, 29]]),
+        ("rectangle", [BOX[0], BOX[2], BOX[1], BOX[3]]),
+        ("rotation", SLANTED),
+        ("rotation", BOX),
+        ("quadrilateral", [[50, 10], [80, 12], [78, 30], [49, 29]]),
+    ],
+)
+def test_other_shapes_of_four_corners_are_their_polygon(shape_type, points):
+    extra = {"direction": 0.78, "score": None, "difficult": False, "attributes": {}, "kie_linking": []}
+    file, problems = parse(labelme_document([box_shape(points=points, shape_type=shape_type, flags=None, **extra)]))
+    assert not problems
+    (read,) = file.shapes
+    assert (read.shape_type, read.points.tolist(), read.other) == ("polygon", points, extra)
+
+
+@pytest.mark.parametrize("end", [BOX[0], [float(value) for value in BOX[0]]])
+def test_a_rectangle_may_be_closed(end):
+    file, problems = parse(labelme_document([box_shape(points=[*BOX, end], shape_type="rectangle")]))
+    assert (problems, file.shapes[0].points.tolist()) == ([], [[10, 10], [40, 30]])
+
+
+@pytest.mark.parametrize(
+    ("shape_type", "count"),
+    [("rotation", 3), ("quadrilateral", 5), ("rectangle", 3), ("rectangle", 5), ("rectangle", 6)],
+)
+def test_shapes_of_another_number_of_corners_are_named(shape_type, count):
+    points = [[n, n * n] for n in range(count)]
+    _, (problem,) = parse(labelme_document([box_shape(points=points, shape_type=shape_type)]))
+    assert (problem.kind, problem.shape) == ("point-count", 0)
+
+
+@pytest.mark.parametrize("odd", ["x" * 100_000, ["y"] * 1000, True, None, [1], {"a": 1}, "1.5"])
+@pytest.mark.parametrize("place", [0, 500])
+def test_what_is_no_number_never_reaches_numpy(odd, place):
+    """One long text among many points took its length times their number of memory."""
+    points = [[n, n] for n in range(1000)]
+    points[place] = [0, odd]
+    _, (problem,) = parse(labelme_document([box_shape(points=points)]))
+    assert problem.message == "points must be a list of [x, y], two numbers each"
+
+
+@pytest.mark.parametrize("odd", [10**400, -(10**400), 1e300, float("nan"), float("-inf")])
+def test_numbers_without_bounds_are_named_in_short(odd):
+    _, (problem,) = parse(labelme_document([box_shape(points=[[0, 0], [1, 1], [odd, 2]])]))
+    assert problem.kind == "points"
+    assert problem.message.startswith("point 2 ")
+    assert len(problem.message) < 100
 
 
 BAD_FILES = [

@@ -203,10 +203,12 @@ def test_visas_table_is_checked(tmp_path):
     assert (tmp_path / "deep/out/candle/_._.._x/000.json").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "visa"]
     write_table(table, [(image, "chip")], ("image", "label"))
-    with pytest.raises(FlawshotError, match=r"candle/image_anno.csv: mask: is not among its columns"):
+    with pytest.raises(
+        FlawshotError, match=r"candle/image_anno.csv: has the columns image, label .* needs image and label and mask"
+    ):
         import_masks(root, tmp_path / "other")
-    table.write_bytes(b"image,label,mask\n\xff\xfe")
-    with pytest.raises(FlawshotError, match="cannot be read as a table"):
+    table.write_bytes(b"image,label,mask\n" + b'"a' * 200_000)
+    with pytest.raises(FlawshotError, match="is no row of a table"):
         import_masks(root, tmp_path / "other")
     table.unlink()
     table.symlink_to(root / "pcb1/image_anno.csv")
@@ -367,3 +369,58 @@ def test_out_within_the_source_is_not_read_again(tmp_path):
     for _ in range(2):
         found = import_masks(tmp_path / "src", tmp_path / "src/out")
         assert (found.images, found.problems) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("files", "pattern", "written"),
+    [
+        pytest.param(
+            ["kos00/P0.jpg", "kos00/P0_label.bmp", "kos01/P0.jpg", "kos01/P0_label.bmp"],
+            "**/{name} | **/{name}_label",
+            ["src/anomaly/kos00/P0", "src/anomaly/kos01/P0"],
+            id="KolektorSDD",
+        ),
+        pytest.param(
+            ["x/images/a/0.png", "x/images/b/0.png", "x/masks/a/0.png", "x/masks/b/0.png"],
+            "{category}/images/**/{name} | {category}/masks/**/{name}",
+            ["src/x/a/0", "src/x/b/0"],
+            id="two trees",
+        ),
+        pytest.param(
+            [
+                "dent/s1/cam.jpg",
+                "dent/s1/cam.png",
+                "dent/s2/a/cam.jpg",
+                "dent/s2/a/cam.png",
+                "dent/cam.jpg",
+                "dent/cam.png",
+            ],
+            None,
+            ["src/dent/cam", "src/dent/s1/cam", "src/dent/s2/a/cam"],
+            id="beside",
+        ),
+        pytest.param(
+            ["dent/Imgs/0.jpg", "dent/Imgs/0.png", "hole/Imgs/0.jpg", "hole/Imgs/0.png"],
+            None,
+            ["src/dent/0", "src/hole/0"],
+            id="a folder that all images share",
+        ),
+        pytest.param(
+            ["d/train/0.jpg", "d/train/0.png", "d/test/0.jpg", "d/test/0.png"],
+            None,
+            ["src/d/test/0", "src/d/train/0"],
+            id="folders called as splits",
+        ),
+    ],
+)
+def test_equal_names_in_several_folders_come_in_whole(tmp_path, files, pattern, written):
+    for file in files:
+        (tmp_path / "src" / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 6), 255).save(tmp_path / "src" / file)
+    found = import_masks(tmp_path / "src", tmp_path / "out", layout=pattern)
+    assert (found.images, found.problems) == (len(written), ())
+    paths = sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.json"))
+    assert [path.with_suffix("").as_posix() for path in paths] == written
+    catalog = Catalog.open(tmp_path / "out")
+    assert catalog.products == ["src"]
+    assert not catalog.problems

@@ -83,14 +83,14 @@ def test_what_lacks_its_other_half_or_does_not_fit_is_said(tmp_path):
     write(tmp_path / "src/a/b", "whole", mask)
     Image.new("L", (3, 3)).save(tmp_path / "src/astray.bmp")
     found = import_masks(tmp_path / "src", tmp_path / "out")
-    assert found.images == 1
+    assert found.images == 2
+    assert (tmp_path / "out/src/a/b/whole.json").is_file()
     assert sorted(str(problem).split(" (")[0] for problem in found.problems) == [
         "a/broken-image.jpg: broken-image.jpg: the image cannot be decoded",
         "a/broken.jpg: broken.png: the mask cannot be decoded",
         "a/misfit.jpg: misfit.png: is 6 x 5 px, its image 8 x 7 px",
         "a/no-image.png: is a mask without its image",
         "a/no-mask.jpg: has no mask no-mask.png beside it",
-        "a/whole.jpg: would be written where a/b/whole.jpg is; rename one",
         "astray.bmp: fits neither pattern of '{category}/**/{name} | {category}/**/{name}', and is left out",
     ]
     with pytest.raises(FlawshotError, match=r"^astray.bmp: fits neither pattern"):
@@ -165,6 +165,71 @@ def test_a_mask_that_lies_on_its_side_is_turned_as_its_image_is(tmp_path):
     np.testing.assert_array_equal(instance.region().full_mask(16, 8), np.rot90(stored, -1) > 0)
 
 
+@pytest.mark.parametrize(
+    ("image_lies", "mask_lies", "side", "kind", "line"),
+    [
+        pytest.param(6, 1, (8, 8), "orientation", "has EXIF orientation 1, its image 6; both are read upright", id="6"),
+        pytest.param(3, 1, (8, 16), "orientation", "has EXIF orientation 1, its image 3", id="a half turn"),
+        pytest.param(1, 2, (8, 16), "orientation", "has EXIF orientation 2, its image 1", id="the mask is mirrored"),
+        pytest.param(8, 1, (8, 16), "mask", "is 16 x 8 px, its image 8 x 16 px; the mask has EXIF", id="on its side"),
+        pytest.param(1, 6, (8, 16), "mask", "is 8 x 16 px, its image 16 x 8 px; the mask has EXIF", id="its mask is"),
+    ],
+)
+def test_a_mask_that_lies_otherwise_than_its_image_is_told(tmp_path, image_lies, mask_lies, side, kind, line):
+    exif = {lies: Image.Exif() for lies in (image_lies, mask_lies)}
+    for lies, tags in exif.items():
+        tags[ExifTags.Base.Orientation] = lies
+    (tmp_path / "src/dent").mkdir(parents=True)
+    height, width = side
+    stored = squares(255, 0) if width == 16 else squares(255)
+    Image.new("L", (width, height), 90).save(tmp_path / "src/dent/a.jpg", exif=exif[image_lies])
+    Image.fromarray(stored).save(tmp_path / "src/dent/a.png", exif=exif[mask_lies])
+    write(tmp_path / "src/dent", "whole", squares(255))
+    found = import_masks(tmp_path / "src", tmp_path / "out")
+    assert found.instances == (2 if kind == "orientation" else 1)
+    (problem,) = found.problems
+    assert (problem.kind, line in str(problem)) == (kind, True), problem
+
+
+DRAWN = np.array(squares(255, 255) > 0)
+LEFT = DRAWN & (np.arange(16) < 8)
+
+
+def layers(colors, opacity):
+    return Image.fromarray(np.dstack([np.broadcast_to(colors, (*DRAWN.shape, 3)), opacity]).astype(np.uint8))
+
+
+def transparent_index():
+    """A palette's mask whose second color is white, and transparent."""
+    picture = Image.fromarray((LEFT + 2 * (DRAWN & ~LEFT)).astype(np.uint8), mode="P")
+    picture.putpalette([0, 0, 0] + [255] * 6)
+    picture.info["transparency"] = 2
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        pytest.param(layers(DRAWN[..., None] * 255, np.full(DRAWN.shape, 255)), [16, 16], id="all opaque"),
+        pytest.param(layers(DRAWN[..., None] * 255, LEFT * 255), [16], id="white where nothing is seen"),
+        pytest.param(layers((255, 255, 255), DRAWN * 255), [16, 16], id="white drawn on nothing"),
+        pytest.param(layers((0, 0, 0), LEFT * 255), [16], id="black drawn on nothing"),
+        pytest.param(layers((255, 0, 0), DRAWN * 128), [16, 16], id="half-transparent red"),
+        pytest.param(layers((255, 255, 255), DRAWN * 0), [], id="nothing is seen at all"),
+        pytest.param(layers((255, 255, 255), LEFT * 255).convert("LA"), [16], id="gray and alpha"),
+        pytest.param(transparent_index(), [16], id="a transparent index"),
+    ],
+)
+def test_what_a_mask_does_not_show_is_no_defect(tmp_path, picture, expected):
+    found, areas = imported(tmp_path, picture)
+    assert areas == expected
+    assert [problem.kind for problem in found.problems] == ([] if expected else ["empty-mask"])
+
+
+def test_a_transparent_index_is_no_instance(tmp_path):
+    assert imported(tmp_path, transparent_index(), instance_values=True)[1] == [16]
+
+
 def test_a_defect_in_a_dark_colour_counts_by_its_brightest_channel(tmp_path):
     colours = np.stack([squares(0, 0), squares(0, 0), squares(255, 128)], axis=2)
     assert imported(tmp_path, Image.fromarray(colours))[1] == [16, 16]
@@ -184,8 +249,32 @@ def test_each_value_is_an_instance(tmp_path):
 
 def test_many_values_take_one_pass_over_the_image(tmp_path, monkeypatch):
     mask = Image.fromarray(np.arange(1, 2501, dtype=np.uint16).reshape(50, 50).repeat(2, axis=1))
-    monkeypatch.setattr("flawshot.formats.masks.components", None)  # a pass over the image a call
+    monkeypatch.setattr("flawshot.formats.masks.large_components", None)  # a pass over the image a call
     assert imported(tmp_path, mask, instance_values=True)[1] == [2] * 2500
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"instance_values": True}, {"merge_distance": 3.0}],
+    ids=["components", "values", "joined"],
+)
+def test_an_image_of_more_instances_than_any_has_is_left_out_and_told(tmp_path, options):
+    specks = np.zeros((400, 400), dtype=np.uint16)
+    specks[::4, ::4] = np.arange(1, 10_001).reshape(100, 100) % 5000 + (0 if options.get("instance_values") else 300)
+    write(tmp_path / "src/dent", "whole", squares(255))
+    found, areas = imported(tmp_path, Image.fromarray(specks), max_instances=20, **options)
+    assert (found.images, areas) == (1, [16])
+    (problem,) = found.problems
+    assert "more than" in problem.message
+    assert "--max-instances" in problem.message
+
+
+def test_small_specks_that_are_left_out_anyway_do_not_count(tmp_path):
+    specks = np.zeros((200, 200), dtype=np.uint8)
+    specks[::2, ::2] = 255
+    specks[50:60, 50:60] = 255
+    found, areas = imported(tmp_path, Image.fromarray(specks), max_instances=1, min_area=20)
+    assert (found.images, len(areas), found.small > 5000) == (1, 1, True)
 
 
 @pytest.mark.parametrize("instance_values", [False, True])

@@ -270,6 +270,40 @@ def test_what_an_interrupted_review_left_is_learned(here):
     assert not folder.place.exists()
 
 
+def test_what_a_killed_review_had_carried_but_not_noted_is_no_conflict(here, monkeypatch):
+    folder = ReviewFolder(here / "named")
+    folder.fill(listed(here / "named", []), here / "parts", ["chip"], [])
+    change(min(folder.place.glob("*wood_016.json")), relabel("chip"))
+    monkeypatch.setattr(ReviewFolder, "_save", lambda _: None)
+    folder.carry_back()
+    folder._lock.close()  # killed
+    monkeypatch.undo()
+    assert learn(here).after["chip"] == 1
+    assert not folder.place.exists()
+
+
+def test_a_model_that_learned_something_else_meanwhile_is_not_written_over(here):
+    change(here / "named/wood/016.json", confirm)
+    stale = flawshot.load(here / "model", device="cpu")
+    learn(here)
+    record = (here / "model/model.json").read_bytes()
+    with pytest.raises(FlawshotError, match="model: was replaced since it was read; run the command again"):
+        flawshot.learn_corrections(stale, here / "named")
+    assert (here / "model/model.json").read_bytes() == record
+
+
+@pytest.mark.parametrize(
+    "left", [".model.learned", ".model.bank", "..model.learned.unfinished", "..model.bank.unfinished"]
+)
+def test_a_hidden_bank_that_was_half_removed_is_no_obstacle(here, left):
+    """As version 0.1 left it when it was killed."""
+    (here / left).mkdir()
+    (here / left / "features-00000.safetensors").write_bytes(b"half")
+    change(here / "named/wood/016.json", confirm)
+    learn(here)
+    assert not [path.name for path in here.iterdir() if path.name.startswith(".")]
+
+
 def test_where_nobody_named_anything_it_is_said(here):
     with pytest.raises(FlawshotError, match=r"nobody has named a region \(\d+ are as they were predicted\)"):
         learn(here)

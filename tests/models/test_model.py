@@ -123,6 +123,7 @@ def rewrite(model, to, change):
     for path in (manifest, copy / "model.json"):
         document = json.loads(path.read_text(encoding="utf-8"))
         document["encoder"] |= change
+        document.update(version=1, seal=None)
         if path != manifest:
             document["files"]["manifest.json"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
         path.write_text(json.dumps(document), encoding="utf-8")

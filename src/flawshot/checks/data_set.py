@@ -7,13 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from flawshot.checks.labels import similar_labels, small_categories
-from flawshot.checks.pictures import Picture, look_at, same_images, wrong_size
+from flawshot.checks.pictures import Picture, look_at, other_embedded, same_images, wrong_size
 from flawshot.checks.polygons import duplicate_shapes, self_intersections, zero_areas
 from flawshot.data_folder import annotation_files, find_image
 from flawshot.errors import AnnotationError, FlawshotError, Problem
+from flawshot.formats.embedded import embedded_size
 from flawshot.formats.labelme import parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes
 from flawshot.formats.mpdd import contradictions
-from flawshot.images import ImageError
+from flawshot.images import ImageError, under_pixel_limit
 from flawshot.parallel import cores
 
 if TYPE_CHECKING:
@@ -66,12 +68,12 @@ def check_data(
 
 def _checked(root: Path, paths: Sequence[str], *, fast: bool) -> Iterator[tuple[list[Problem], Picture | None]]:
     """Each file's findings, in order; threads, for Pillow decodes without Python's lock."""
-    workers = cores()
+    workers, check = cores(), under_pixel_limit(_check_file)
     waiting: deque[Future[tuple[list[Problem], Picture | None]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="flawshot-check") as pool:
         try:
             for path in paths:
-                waiting.append(pool.submit(_check_file, root, path, fast=fast))
+                waiting.append(pool.submit(check, root, path, fast=fast))
                 if len(waiting) > FILES_AHEAD * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -83,12 +85,12 @@ def _checked(root: Path, paths: Sequence[str], *, fast: bool) -> Iterator[tuple[
 
 def _check_file(root: Path, path: str, *, fast: bool) -> tuple[list[Problem], Picture | None]:
     try:
-        file, _ = parse_labelme((root / path).read_bytes(), path)
-    except (AnnotationError, OSError):  # told when the catalog was read
+        file, _ = parse_labelme(annotation_bytes(root / path, path), path)
+    except AnnotationError:  # told when the catalog was read
         return [], None
     problems = zero_areas(path, file.shapes) + self_intersections(path, file.shapes) + contradictions(path, file)
     try:
-        picture = _picture(root, path, file, fast=fast)
+        picture = _picture(root, path, file, problems, fast=fast)
     except ImageError as error:
         problems.append(Problem(path, "unreadable-image", f"imagePath: {error}; replace the image"))
         picture = None
@@ -102,17 +104,28 @@ def _check_file(root: Path, path: str, *, fast: bool) -> tuple[list[Problem], Pi
     return problems, picture
 
 
-def _picture(root: Path, path: str, file: LabelmeFile, *, fast: bool) -> Picture | None:
+def _picture(root: Path, path: str, file: LabelmeFile, problems: list[Problem], *, fast: bool) -> Picture | None:
     """The file's image, looked at; None where it is missing, which was told when the catalog was read."""
     missing: list[Problem] = []
     image = find_image(path, file, root, missing)
-    if missing:
+    embedded = None
+    if embedded_size(file) is not None and file.image_data is not None:
+        embedded = look_at(file.image_data, path, f"imageData of {path}", fast=fast)
+    elif any(problem.severity == "error" for problem in missing):
         return None
     place = root / image
     try:
-        if place.is_file():
-            return look_at(place.read_bytes(), path, image, fast=fast)
+        beside = look_at(place.read_bytes(), path, image, fast=fast) if place.is_file() else None
     except OSError as error:
         raise ImageError(f"{image}: cannot be read ({error.strerror or error})") from error
-    embedded = file.image_data
-    return None if embedded is None else look_at(embedded, path, f"imageData of {path}", fast=fast)
+    except ImageError as error:
+        if embedded is None:
+            raise
+        message = f"imagePath: {error}; the image that is embedded is used, as Labelme does"
+        problems.append(Problem(path, "embedded-image", message, "warning"))
+        return embedded
+    if embedded is None:
+        return beside
+    if beside is not None:
+        problems += other_embedded(embedded, beside)
+    return embedded

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from flawshot.errors import Problem
+from flawshot.formats.texts import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,7 @@ LEAST_LETTERS = 4
 
 
 def similar_labels(catalog: Catalog) -> list[Problem]:
-    """Labels of one product that differ by case, by spaces, underscores and hyphens, or by one letter."""
+    """Labels of one product that differ by case, spaces, underscores and hyphens, Unicode form, or by one letter."""
     problems = []
     counts = Counter(zip(catalog.column("product"), catalog.column("category"), strict=True))
     first: dict[tuple[str, str], str] = {}
@@ -48,9 +50,12 @@ def _instances(count: int) -> str:
 
 
 def _difference(a: str, b: str) -> str:
+    if a.strip() != b.strip() and plain_text(a) == plain_text(b):
+        return f"only by what cannot be seen, such as the Unicode form ({ascii(a)[:80]} and {ascii(b)[:80]})"
+    a, b = (unicodedata.normalize("NFKC", plain_text(label)) for label in (a, b))
     one, other = (re.sub(r"[\s_-]+", "", label).casefold() for label in (a, b))
     if one == other:
-        return "only by case, spaces, underscores or hyphens"
+        return "only by case, spaces, underscores, hyphens or the width of letters"
     return "by one letter" if differ_by_a_letter(one, other) else ""
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import ExifTags, Image
-
 from flawshot.errors import Problem
-from flawshot.files import one_line
-from flawshot.images import ImageError, read_image
+from flawshot.images import header_size, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Picture", "look_at", "same_images", "wrong_size"]
+__all__ = ["Picture", "look_at", "other_embedded", "same_images", "wrong_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +42,11 @@ def look_at(data: bytes, annotation: str, image: str, *, fast: bool) -> Picture:
     """
     content = hashlib.blake2b(data, digest_size=16).digest()
     if fast:
-        return Picture(annotation, image, _header_size(data, image), content)
+        return Picture(annotation, image, header_size(data, image), content)
     decoded = read_image(data, image)
     pixels = hashlib.blake2b(repr(decoded.size).encode(), digest_size=16)
     pixels.update(decoded.tobytes())
     return Picture(annotation, image, (decoded.height, decoded.width), content, pixels.digest())
-
-
-def _header_size(data: bytes, name: str) -> tuple[int, int]:
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            # Pillow decodes a whole PNG to look for EXIF behind its pixels, where hardly any has it.
-            exif = {} if opened.format == "PNG" and "exif" not in opened.info else opened.getexif()
-            on_its_side = exif.get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
-            return (opened.width, opened.height) if on_its_side else (opened.height, opened.width)
-    except Exception as error:  # a damaged file makes the decoders raise anything at all
-        raise ImageError(f"{name}: the image cannot be decoded ({one_line(error)})") from error
 
 
 def wrong_size(picture: Picture, height: int | None, width: int | None) -> list[Problem]:
@@ -73,6 +58,24 @@ def wrong_size(picture: Picture, height: int | None, width: int | None) -> list[
         f"{picture.size[0]} after its EXIF orientation; annotate the image as it is"
     )
     return [Problem(picture.annotation, "size-mismatch", message)]
+
+
+def other_embedded(picture: Picture, beside: Picture) -> list[Problem]:
+    """An embedded image that is not the one beside it; the embedded one is what Labelme shows.
+
+    Args:
+        picture: The embedded image.
+        beside: The image file that the annotation names.
+    """
+    if picture.size != beside.size:
+        (height, width), (other_height, other_width) = picture.size, beside.size
+        differs = f"has {width} x {height} px, but {beside.image} has {other_width} x {other_height}"
+    elif picture.bytes_hash == beside.bytes_hash or picture.pixels_hash == beside.pixels_hash:
+        return []
+    else:
+        differs = f"has other pixels than {beside.image}"
+    message = f"imageData {differs}; the embedded image is used, as Labelme does: remove the one that is wrong"
+    return [Problem(picture.annotation, "embedded-image", message, "warning")]
 
 
 def same_images(pictures: Iterable[Picture]) -> list[Problem]:

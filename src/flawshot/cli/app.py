@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -18,6 +19,7 @@ from flawshot.cli.exports import exports
 from flawshot.cli.fitting import fit
 from flawshot.cli.imports import imports
 from flawshot.cli.learning import learn
+from flawshot.cli.options import with_pixel_limit
 from flawshot.cli.predicting import predict
 from flawshot.cli.querying import query
 from flawshot.cli.reporting import report
@@ -30,6 +32,9 @@ __all__ = ["app", "main"]
 
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
 
+# What a full disk, a quota, and a limit on a file's size say.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -40,7 +45,7 @@ app = typer.Typer(
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
 for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report, fit, predict, review, learn):
-    app.command()(command)
+    app.command()(with_pixel_limit(command))
 
 
 def _version(wanted: bool) -> None:
@@ -82,11 +87,23 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = _refuse("interrupted", INTERRUPTED)
     except Exception as error:
-        # Typer's usage errors, whatever module the installed version keeps them in.
-        if not hasattr(error, "format_message"):
+        status = _unforeseen(error)
+        if status is None:
             raise
-        status = _refuse(error.format_message()) if error.format_message() else 2
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _unforeseen(error: Exception) -> int | None:
+    """The exit status of what no command foresaw, said in one line; None where it is a mistake of ours."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        remedy = "; free space, and run the same command again" if error.errno in FULL else ""
+        return _refuse(f"{place}{error.strerror or error}{remedy}")
+    # Typer's usage errors, whatever module the installed version keeps them in.
+    if not hasattr(error, "format_message"):
+        return None
+    message = error.format_message()
+    return _refuse(message) if message else 2
 
 
 def _refuse(message: str, status: int = 2) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from flawshot.errors import FlawshotError, printable
 from flawshot.files import write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ __all__ = [
 # Columns to write to where standard output is no terminal.
 PIPE_WIDTH = 200
 SHOWN_PER_KIND = 3
+# Characters of a line on standard error; an error's own text leaves room for what is put before it.
+LONGEST_SAID = 499
 
 
 def say(line: str) -> None:
-    """One line on standard error."""
-    typer.echo(line, err=True)
+    """One line on standard error, whatever names it quotes."""
+    typer.echo(printable(line, LONGEST_SAID), err=True)
 
 
 def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None = None) -> None:
@@ -94,8 +97,6 @@ def plain(text: str) -> Text:
     """Text that rich takes as it stands: labels are data, neither markup nor control characters."""
     from rich.text import Text
 
-    from flawshot.errors import printable
-
     return Text(printable(text))
 
 
@@ -109,7 +110,11 @@ def print_table(table: Table) -> None:
 def print_json(value: Any, place: str, *, overwrite: bool) -> None:
     """Write JSON to a file, or to standard output where the place is ``-``."""
     if place == "-":
-        typer.echo(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))
+        try:
+            text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
+        except ValueError as error:
+            raise FlawshotError("--json -: a number is not finite, and JSON cannot hold it") from error
+        typer.echo(text)
     else:
         write_json(Path(place), value, overwrite=overwrite)
 

@@ -96,9 +96,10 @@ def _draw(folder: DemoFolder, seed: int) -> Path:
     if folder.holds("images"):
         typer.echo(f"1. Images: those of the last call, unchanged, in {place}")
         return place
-    with progress_bar("images") as progress:
-        (drawn,) = draw_data_set(place, categories=CATEGORIES, images=IMAGES, side=SIDE, seed=seed, progress=progress)
-    folder.note("images")
+    with progress_bar("images") as progress, folder.making("images") as made:
+        (drawn,) = draw_data_set(
+            made / "images", categories=CATEGORIES, images=IMAGES, side=SIDE, seed=seed, progress=progress
+        )
     counts = Counter(drawn.instances)
     typer.echo(
         f"1. Images: drew {drawn.images} of {drawn.surface}, {SIDE} px, with {counts.total()} flaws of {len(counts)} "
@@ -168,13 +169,18 @@ def _encode(
 
 def _sample(folder: DemoFolder, possible: Possible) -> None:
     from flawshot.episodes import write_all
+    from flawshot.evaluation.results import joined_support, shots_text
 
-    folder.clear([EPISODES])
-    write_all(possible.episodes, folder.path / "episodes")
-    folder.note("episodes")
-    shots = sorted({each.shots for each in possible.episodes})
+    with folder.making("episodes") as made:
+        write_all(possible.episodes, made / "episodes")
+    columns = (possible.catalog.column(name) for name in ("id", "category"))
+    category_of = dict(zip(*columns, strict=True))
+    sizes: dict[int, list[tuple[int, int]]] = {}
+    for each in possible.episodes:
+        sizes.setdefault(each.shots, []).extend(each.support_sizes(category_of).values())
+    shots = [shots_text(k, joined_support(sizes[k])) for k in sorted(sizes)]
     typer.echo(
-        f"3. Episodes: {SEEDS} draws each of {', '.join(map(str, shots))} examples a category to learn from, all "
+        f"3. Episodes: {SEEDS} draws each of {', '.join(shots)} examples a category to learn from, all "
         f"others to be asked about, no image on both sides; in {folder.path / 'episodes'}"
     )
 
@@ -191,10 +197,9 @@ def _evaluate(folder: DemoFolder, bank: FeatureBank, possible: Possible) -> None
     with progress_bar("episodes") as progress:
         results = evaluate(bank, possible.episodes, CLASSIFIERS, progress=progress)
     results = stamped(results, started, time.perf_counter() - clock)
-    folder.clear([RESULTS, REPORT])
-    results.save(folder.path / RESULTS)
-    write_report(results, folder.path / REPORT, data=possible.catalog)
-    folder.note(RESULTS, REPORT)
+    with folder.making(RESULTS, REPORT) as made:
+        results.save(made / RESULTS)
+        write_report(results, made / REPORT, data=possible.catalog)
     typer.echo(f"4. Accuracy of {len(CLASSIFIERS)} classifiers, and of yardsticks that learn nothing:")
     print_results(results, per_category=False)
     typer.echo(sentence(results))

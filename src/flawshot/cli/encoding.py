@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flawshot.cli.options import DataArgument, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+from flawshot.cli.options import (
+    DataArgument,
+    LayoutOption,
+    NoVerifyOption,
+    OverwriteOption,
+    ProductOption,
+    StrictOption,
+    open_data,
+)
 
 if TYPE_CHECKING:
     from flawshot.encoders.flawshot_tiny import TinyEncoder
@@ -113,6 +121,7 @@ def encode(
     layout: LayoutOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
+    no_verify: NoVerifyOption = False,
 ) -> None:
     """Encode the regions into a feature bank; goes on where it was interrupted, and encodes only what is new."""
     from flawshot.bank_builder import encode_catalog
@@ -140,10 +149,16 @@ def encode(
             workers=workers,
             strict=strict,
             overwrite=overwrite,
+            verify=not no_verify,
             progress=progress,
         )
     for entry in report.left_out:
         say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
+    if report.left_out:
+        say(
+            f"episodes that were sampled from {data} do not fit this bank, for it lacks what was left out; sample them "
+            f"from it: flawshot sample {out} --out DIR"
+        )
     for remark in report.remarks:
         say(remark)
     text = report.bank.manifest.text

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flawshot.cli.options import GalleryOption, OverwriteOption, ProductOption
+from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
 
 if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
     from flawshot.episodes import EpisodeSet
+    from flawshot.evaluation.results import Results
     from flawshot.features import FeatureBank
 
 __all__ = ["evaluate"]
@@ -46,17 +48,20 @@ def evaluate(
         typer.Option("--outline", help="auto: default is given the annotations' outlines too, as default-outline."),
     ] = "off",
     overwrite: OverwriteOption = False,
+    no_verify: NoVerifyOption = False,
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
     from flawshot.cli.console import print_json, progress_bar
-    from flawshot.cli.reporting import check_apart, open_pictures, save_report, stamped
+    from flawshot.cli.reporting import check_apart, open_pictures, stamped
     from flawshot.cli.tables import print_results
     from flawshot.errors import FlawshotError
     from flawshot.evaluation import evaluate as run
     from flawshot.features import FeatureBank
+    from flawshot.together import undo_half
 
     places = [place for place in (None if json in {None, "-"} else Path(str(json)), report) if place is not None]
     check_apart(places)
+    undo_half(places)
     for place in places:
         if place.is_dir():
             raise FlawshotError(f"{place}: is a folder; name a file")
@@ -65,7 +70,7 @@ def evaluate(
     if data is not None and report is None:
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
     started, clock = datetime.now(UTC), time.perf_counter()
-    opened = FeatureBank.open(bank)
+    opened = FeatureBank.open(bank, verify=not no_verify)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]
@@ -76,10 +81,28 @@ def evaluate(
     results = stamped(results, started, time.perf_counter() - clock)
     if json != "-":
         print_results(results, per_category=per_category)
-    if json is not None:
+    if json == "-":
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
+    _write(results, None if json in {None, "-"} else Path(str(json)), report, pictures, overwrite=overwrite)
+
+
+def _write(
+    results: Results, json: Path | None, report: Path | None, pictures: Catalog | None, *, overwrite: bool
+) -> None:
+    """Write results and report: both, or none."""
+    from flawshot.cli.console import say
+    from flawshot.files import json_bytes
+    from flawshot.report.page import make_page
+    from flawshot.together import write_together
+
+    contents = {}
+    if json is not None:
+        contents[json] = json_bytes(results.model_dump(mode="json"), json)
     if report is not None:
-        save_report(results, report, pictures, overwrite=overwrite)
+        contents[report] = make_page(results, pictures)
+    write_together(contents, overwrite=overwrite)
+    if report is not None:
+        say(f"{report}: {len(contents[report]) / 1e6:.1f} MB")
 
 
 def _device(wanted: str, names: list[str]) -> str:
@@ -107,10 +130,27 @@ def _every(bank: FeatureBank) -> list[str]:
     return [name for name in known if name not in by_text]
 
 
+def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
+    """The episodes in a file, proved against the bank."""
+    from flawshot.episodes import read_episodes
+    from flawshot.errors import EpisodeError
+
+    try:
+        return read_episodes(path, bank.catalog)
+    except EpisodeError as error:
+        gone = sum(len(entry.instances) for entry in bank.manifest.left_out)
+        if not gone:
+            raise
+        raise EpisodeError(
+            f"{error}; {gone} instances were left out when {bank.path} was encoded, so sample from it: "
+            f"flawshot sample {bank.path} --out DIR"
+        ) from error
+
+
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
     """The episodes of products that the bank holds; the others are named on standard error."""
     from flawshot.cli.console import say
-    from flawshot.episodes import episode_product, find_episode_files, read_episodes
+    from flawshot.episodes import episode_product, find_episode_files
     from flawshot.errors import EpisodeError
 
     files = find_episode_files(place)
@@ -123,7 +163,7 @@ def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[
         if products and product not in products:
             continue
         if product in bank.catalog.products:
-            sets.append(read_episodes(path, bank.catalog))
+            sets.append(_read(path, bank))
         elif product not in absent:
             absent.append(product)
     if not sets:

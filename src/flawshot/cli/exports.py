@@ -14,6 +14,7 @@ from flawshot.cli.options import (
     ProductOption,
     StrictOption,
     open_data,
+    with_pixel_limit,
 )
 
 __all__ = ["exports"]
@@ -22,6 +23,7 @@ exports = typer.Typer(no_args_is_help=True, help="Turn Labelme files into other 
 
 
 @exports.command("masks")
+@with_pixel_limit
 def masks(
     data: DataArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the masks go.")],
@@ -39,6 +41,7 @@ def masks(
 
 
 @exports.command("detailed")
+@with_pixel_limit
 def detailed(
     data: DataArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT.json", help="The file to write.")],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +25,7 @@ from flawshot.cli.encoding import (
     encode_scheme,
     make_encoder,
 )
-from flawshot.cli.options import LayoutOption, OverwriteOption, StrictOption, open_data
+from flawshot.cli.options import LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
@@ -81,6 +80,7 @@ def fit(
     workers: WorkersOption = 0,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
+    no_verify: NoVerifyOption = False,
 ) -> None:
     """Fit a classifier to all labelled instances: a model, for flawshot predict; says how often it will be right."""
     from flawshot.cli.options import read_groups
@@ -88,7 +88,8 @@ def fit(
     from flawshot.errors import FlawshotError
     from flawshot.features import FeatureBank
     from flawshot.models.fitting import fit_model, labelled, pick_classifier
-    from flawshot.models.model_folder import check_model_free, check_nothing_learned
+    from flawshot.models.model_folder import check_model_free, check_nothing_learned, sound_bank_beside
+    from flawshot.places import hold
 
     if not 0 < coverage < 1:
         raise FlawshotError(f"--coverage {coverage:g}: must be a share above 0 and below 1, such as 0.9")
@@ -97,36 +98,34 @@ def fit(
     estimator, _ = pick_classifier(classifier)
     if "device" in estimator.get_params():
         estimator.set_params(device=str(pick_device(device)))
-    unfinished = None
-    if _is_bank(data):
-        given = {
-            "--layout": layout, "--pretrained": pretrained, "--region": region, "--layer": layer, "--views": views,
-            "--view-size": view_size, "--activation": activation, "--patch-tokens": patch_tokens,
-        }  # fmt: skip
-        for option, value in given.items():
-            if value:
-                raise FlawshotError(f"{option}: is for DATA, and {data} is a feature bank; leave it away")
-        bank = FeatureBank.open(data)
-    else:
-        catalog = open_data(data, layout, [product] if product else None, strict=strict)
-        own = labelled(catalog, product, data)
-        scheme = encode_scheme(model, views, view_size, border)
-        encoder = make_encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
-        unfinished = out.absolute().with_name(f".{out.absolute().name}.bank")
-        bank = _encode(own, encoder, scheme, unfinished, crops_at_once(batch_size), workers, strict=strict)
-    groups = None if group is None else read_groups(group, labelled(bank.catalog, product, data))
-    made = fit_model(
-        bank,
-        out,
-        classifier=estimator,
-        product=product,
-        groups=groups,
-        coverage=coverage,
-        source=str(data),
-        overwrite=overwrite,
-    )
-    if unfinished is not None:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with hold(out):
+        if _is_bank(data):
+            given = {
+                "--layout": layout, "--pretrained": pretrained, "--region": region, "--layer": layer, "--views": views,
+                "--view-size": view_size, "--activation": activation, "--patch-tokens": patch_tokens,
+            }  # fmt: skip
+            for option, value in given.items():
+                if value:
+                    raise FlawshotError(f"{option}: is for DATA, and {data} is a feature bank; leave it away")
+            bank = FeatureBank.open(data, verify=not no_verify)
+        else:
+            catalog = open_data(data, layout, [product] if product else None, strict=strict)
+            own = labelled(catalog, product, data)
+            scheme = encode_scheme(model, views, view_size, border)
+            encoder = make_encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
+            place = sound_bank_beside(out, "bank")
+            bank = _encode(own, encoder, scheme, place, crops_at_once(batch_size), workers, strict=strict)
+        groups = None if group is None else read_groups(group, labelled(bank.catalog, product, data))
+        made = fit_model(
+            bank,
+            out,
+            classifier=estimator,
+            product=product,
+            groups=groups,
+            coverage=coverage,
+            source=str(data),
+            overwrite=overwrite,
+        )
     _say(made)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.options import OverwriteOption
+from flawshot.cli.options import OverwriteOption, with_pixel_limit
 from flawshot.errors import printable
 
 if TYPE_CHECKING:
@@ -36,9 +36,11 @@ imports = typer.Typer(no_args_is_help=True, help="Turn other formats into Labelm
 
 
 @imports.command("mvtec-fs")
+@with_pixel_limit
 def mvtec_fs(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="The folder that holds MVTec-FS's CONFIG.")],
     out: OutArgument,
+    images: ImagesOption = None,
     problems: ProblemsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -47,12 +49,17 @@ def mvtec_fs(
     from flawshot.formats.mvtec_fs import import_mvtec_fs
 
     left_out: list[Problem] = []
+    missing: list[Problem] = []
     with progress_bar("images") as progress:
-        written, found = import_mvtec_fs(source, out, overwrite=overwrite, problems=left_out, progress=progress)
-    _tell(left_out, source, problems, f"{out}: {written} Labelme files, {found} images", overwrite=overwrite)
+        written, found = import_mvtec_fs(
+            source, out, images=images, overwrite=overwrite, problems=left_out, missing=missing, progress=progress
+        )
+    summary = f"{out}: {written} Labelme files, {found} images"
+    _tell(left_out, source, problems, summary, missing=missing, overwrite=overwrite)
 
 
 @imports.command("masks")
+@with_pixel_limit
 def masks(
     source: Annotated[
         Path, typer.Argument(metavar="SRC", help="Images with pixel masks: of several products, or of one.")
@@ -94,6 +101,12 @@ def masks(
         bool,
         typer.Option("--exact", help="Write masks, not polygons, for all components and not only those with holes."),
     ] = False,
+    max_instances: Annotated[
+        int,
+        typer.Option(
+            "--max-instances", metavar="N", min=1, help="Images with more instances are left out: masks of noise."
+        ),
+    ] = 10_000,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first problem.")] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; one for each core unless given.")
@@ -122,6 +135,7 @@ def masks(
             min_area=min_area,
             merge_distance=merge_distance,
             exact=exact,
+            max_instances=max_instances,
             strict=strict,
             overwrite=overwrite,
             workers=workers or cores(),
@@ -141,6 +155,7 @@ def masks(
 
 
 @imports.command("mpdd")
+@with_pixel_limit
 def mpdd(
     source: Annotated[
         Path, typer.Argument(metavar="SRC", help="The .json file of detailed annotations, or the folder that holds it.")
@@ -165,10 +180,12 @@ def mpdd(
     whole = "whole records" if salvage else "records"
     places = f", {len(found.lost)} damaged place{'' if len(found.lost) == 1 else 's'}" if salvage else ""
     summary = f"{source}: {found.records} {whole} with {found.boxes} boxes{places}\n{_written(out, found.written)}"
-    _tell([*lost, *found.written.problems], source, problems, summary, overwrite=overwrite)
+    missing = found.written.missing
+    _tell([*lost, *found.written.problems], source, problems, summary, missing=missing, overwrite=overwrite)
 
 
 @imports.command("coco")
+@with_pixel_limit
 def coco(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A COCO .json file, or a folder with some in it.")],
     out: OutArgument,
@@ -182,10 +199,12 @@ def coco(
 
     with progress_bar("images") as progress:
         written = import_coco(source, out, images=images, overwrite=overwrite, progress=progress)
-    _tell(written.problems, source, problems, _written(out, written), overwrite=overwrite)
+    _tell(written.problems, source, problems, _written(out, written), missing=written.missing, overwrite=overwrite)
+    _stop_if_useless(written)
 
 
 @imports.command("voc")
+@with_pixel_limit
 def voc(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder with Pascal VOC's .xml files in it.")],
     out: OutArgument,
@@ -199,7 +218,8 @@ def voc(
 
     with progress_bar("files") as progress:
         written = import_voc(source, out, images=images, overwrite=overwrite, progress=progress)
-    _tell(written.problems, source, problems, _written(out, written), overwrite=overwrite)
+    _tell(written.problems, source, problems, _written(out, written), missing=written.missing, overwrite=overwrite)
+    _stop_if_useless(written)
 
 
 @imports.command("mvrec-features")
@@ -234,14 +254,37 @@ def mvrec_features(
     )
 
 
-def _tell(found: Sequence[Problem], source: Path, file: Path | None, summary: str, *, overwrite: bool) -> None:
+def _tell(
+    found: Sequence[Problem],
+    source: Path,
+    file: Path | None,
+    summary: str,
+    *,
+    missing: Sequence[Problem] = (),
+    overwrite: bool,
+) -> None:
     """Say problems and summary; the file of all problems comes last, for what is done must be said if it fails."""
-    from flawshot.cli.console import say_problems, write_problems
+    from flawshot.cli.console import say, say_problems, write_problems
 
     say_problems(found, source, remedy="--problems FILE writes all" if file is None else f"all go to {file}")
+    if missing:
+        count = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
+        first = missing[0].message.partition(" is not found")[0].removeprefix("the image ")
+        example = first if len(missing) == 1 else f"such as {first}"
+        say(printable(f"{count} not found, {example}; their folder is named with --images DIR"))
     typer.echo(summary)
     if file is not None:
-        write_problems(found, file, overwrite=overwrite)
+        write_problems([*found, *missing], file, overwrite=overwrite)
+
+
+def _stop_if_useless(written: Imported) -> None:
+    """End with exit status 1 where a file's annotations were all unusable."""
+    from flawshot.cli.console import say
+
+    for name in written.useless:
+        say(printable(f"{name}: none of its annotations can be used"))
+    if written.useless:
+        raise typer.Exit(1)
 
 
 def _written(out: Path, written: Imported) -> str:

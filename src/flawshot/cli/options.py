@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from flawshot.errors import FlawshotError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flawshot.catalog import Catalog
     from flawshot.errors import Problem
 
@@ -18,6 +22,7 @@ __all__ = [
     "GalleryOption",
     "GroupOption",
     "LayoutOption",
+    "NoVerifyOption",
     "OverwriteOption",
     "ProductOption",
     "RowsOption",
@@ -26,10 +31,18 @@ __all__ = [
     "problems_of",
     "read_groups",
     "whole_numbers",
+    "with_pixel_limit",
 ]
 
+# What ends so is a table, or is told to be saved as one, and no regular expression.
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods")
+
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A folder of Labelme JSON files with their images, or a catalog.parquet.")
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of Labelme JSON files with their images, a catalog.parquet, or a feature bank's folder.",
+    ),
 ]
 ProductOption = Annotated[
     list[str] | None, typer.Option("--product", metavar="NAME", help="Only this product; may be given several times.")
@@ -59,7 +72,39 @@ RowsOption = Annotated[
 GalleryOption = Annotated[
     Path | None, typer.Option("--data", metavar="DATA", help="The images' folder, for the report's gallery.")
 ]
+PixelsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        metavar="N",
+        min=1,
+        help="Images of more px (width x height) are not opened; 268435456 unless given.",
+    ),
+]
+NoVerifyOption = Annotated[
+    bool, typer.Option("--no-verify", help="Do not compare a feature bank's files with their hashes first.")
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist with other content.")]
+
+
+def with_pixel_limit(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the option ``--max-pixels``: how large an image it may open."""
+
+    @functools.wraps(command)
+    def limited(*given: Any, max_pixels: int | None, **named: Any) -> None:
+        if max_pixels is None:
+            command(*given, **named)
+            return
+        from flawshot.images import pixel_limit
+
+        with pixel_limit(max_pixels):
+            command(*given, **named)
+
+    option = inspect.Parameter("max_pixels", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=PixelsOption)
+    signature = inspect.signature(command, eval_str=True)
+    limited.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    limited.__annotations__ = get_type_hints(command, include_extras=True) | {"max_pixels": PixelsOption}
+    return limited
 
 
 def open_data(
@@ -98,9 +143,16 @@ def read_groups(group: str, catalog: Catalog) -> dict[str, str]:
     from flawshot.episodes import groups_from_csv, groups_from_regex
 
     images = catalog.column("image")
-    if group.lower().endswith(".csv"):
+    if group.lower().endswith(TABLE_SUFFIXES) or _is_file(group):
         return groups_from_csv(Path(group), images)
     return groups_from_regex(group, images)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a name that the file system cannot have
+        return False
 
 
 def whole_numbers(text: str, option: str) -> list[int]:

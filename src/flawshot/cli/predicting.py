@@ -48,6 +48,9 @@ def predict(
     min_area: Annotated[
         int, typer.Option("--min-area", metavar="PX", min=1, help="Masks: regions of fewer px are left out.")
     ] = 1,
+    max_instances: Annotated[
+        int, typer.Option("--max-instances", metavar="N", min=1, help="Masks: images with more regions are left out.")
+    ] = 10_000,
     device: DeviceOption = "auto",
     batch_size: BatchSizeOption = "auto",
     workers: WorkersOption = 0,
@@ -67,7 +70,7 @@ def predict(
     check_predictions_free(out.absolute(), overwrite=overwrite)
     opened = load(model, device=device, pretrained=pretrained)
     if layout_name or pattern or _only_masks(data):
-        catalog = _masked(data, out, layout_name or pattern, threshold, min_area, product)
+        catalog = _masked(data, out, layout_name or pattern, threshold, min_area, max_instances, product)
     else:
         catalog = open_data(data, layout, product, strict=strict, unsaid=NO_NEWS)
     for remark in opened.encoder.remarks:
@@ -96,7 +99,13 @@ def _only_masks(data: Path) -> bool:
 
 
 def _masked(
-    data: Path, out: Path, layout: str | None, threshold: int | None, min_area: int, product: list[str] | None
+    data: Path,
+    out: Path,
+    layout: str | None,
+    threshold: int | None,
+    min_area: int,
+    max_instances: int,
+    product: list[str] | None,
 ) -> Catalog:
     """The regions of images with masks."""
     from flawshot.catalog import Catalog
@@ -108,7 +117,14 @@ def _masked(
     problems: list[Problem] = []
     with progress_bar("masks") as progress:
         annotations = read_masks(
-            data, problems, layout=layout, threshold=threshold, min_area=min_area, beyond=out, progress=progress
+            data,
+            problems,
+            layout=layout,
+            threshold=threshold,
+            min_area=min_area,
+            max_instances=max_instances,
+            beyond=out,
+            progress=progress,
         )
         found = Catalog.from_annotations(annotations, root_name=data.resolve().name)
     catalog = Catalog(found.table, data.resolve(), (*problems, *found.problems))

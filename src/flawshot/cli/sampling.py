@@ -20,6 +20,8 @@ from flawshot.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flawshot.catalog import Catalog
     from flawshot.episodes import EpisodeSet
 
@@ -80,6 +82,8 @@ def sample(
             f"{data}: no product has {wanted} categories; if its folders are categories, add --layout '**'"
         )
     groups = None if group is None else read_groups(group, catalog.select(names))
+    _say_missing(catalog.select(names), data)
+    category_of = dict(zip(catalog.column("id"), catalog.column("category"), strict=True)) if allow_short else {}
     made = []
     for name in names:
         sets = [
@@ -91,6 +95,8 @@ def sample(
             for k in numbers
         ]
         _say_parameters(sets[0])
+        if allow_short:
+            _say_short(sets, category_of)
         made += sets
     write_all(made, out, overwrite=overwrite)
     typer.echo(
@@ -122,6 +128,36 @@ def _several_categories(catalog: Catalog, least: int) -> list[str]:
         else:
             say(f"{name}: left out, it has a single category ({', '.join(categories) or 'no label'})")
     return names
+
+
+def _say_missing(catalog: Catalog, data: Path) -> None:
+    """Say how many instances cannot be encoded, for then the episodes will not fit the feature bank."""
+    from flawshot.cli.console import say
+
+    without = {problem.file for problem in catalog.problems if problem.kind == "missing-image"}
+    gone = sum(annotation in without for annotation in catalog.column("annotation"))
+    if gone:
+        say(
+            f"{gone} {'instance is' if gone == 1 else 'instances are'} of images that are missing; "
+            "flawshot encode will leave them out, and these episodes "
+            f"will not fit its bank: put the images into {data}, or encode first and sample from the bank's folder"
+        )
+
+
+def _say_short(sets: Sequence[EpisodeSet], category_of: dict[str, str]) -> None:
+    """Say which categories bring fewer examples than K."""
+    from flawshot.cli.console import say
+    from flawshot.errors import printable
+
+    for each in sets:
+        sizes = each.support_sizes(category_of)
+        short = [
+            f"{category} {least}" if least == most else f"{category} {least}-{most}"
+            for category, (least, most) in sizes.items()
+            if least < each.shots
+        ]
+        if short:
+            say(printable(f"{each.product}: {each.shots} shots: fewer examples to learn from of {', '.join(short)}"))
 
 
 def _say_parameters(episodes: EpisodeSet) -> None:

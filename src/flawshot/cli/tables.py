@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -10,7 +11,7 @@ from flawshot.cli.console import console_width, new_table, print_table
 from flawshot.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flawshot.evaluation.results import Estimate, Interval, Results, Run
 
@@ -41,7 +42,7 @@ def print_results(results: Results, *, per_category: bool) -> None:
     if results.means:
         means = {(mean.classifier, mean.shots): _estimate(mean.accuracy) for mean in results.means}
         rows[f"mean of {len(products)}"] = [means.get(column, "") for column in columns]
-    _print("Accuracy, % [95 % interval]", "product", columns, rows, transductive)
+    _print("Accuracy, % [95 % interval]", "product", columns, rows, transductive, results.shots_label)
 
     if per_category or len(products) == 1:
         for product in products:
@@ -52,12 +53,19 @@ def print_results(results: Results, *, per_category: bool) -> None:
                 counts = sorted({run.per_category[category].n_query for run in own})  # may differ by K
                 few = few or counts[0] < FEW
                 shown = "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-                label = f"{category} (n={shown}{'*' if counts[0] < FEW else ''})"
-                rows[label] = [_category(runs.get((product, *column)), category) for column in columns]
-            _print(f"{product}: accuracy by category, %", "category", columns, rows, transductive)
+                named = f"{category} (n={shown}{'*' if counts[0] < FEW else ''})"
+                rows[named] = [_category(runs.get((product, *column)), category) for column in columns]
+            label = partial(results.shots_label, product=product)
+            _print(f"{product}: accuracy by category, %", "category", columns, rows, transductive, label)
             if few:
                 notes.append(f"* fewer than {FEW} query instances")
     _print_differences(results, transductive)
+    short = sorted({run.shots for run in results.runs if run.support not in {None, (run.shots, run.shots)}})
+    notes += [
+        f"{results.shots_label(shots)}-shot: some categories have fewer than {shots} examples to learn from; in "
+        "parentheses are the fewest and the most that one brought"
+        for shots in short
+    ]
     notes.append(_times(results.runs))
     for note in dict.fromkeys(notes):
         print_line(note)
@@ -77,7 +85,8 @@ def _print_differences(results: Results, transductive: list[str]) -> None:
             if each.product == product
         }
         rows[product or "mean"] = [cells.get(column, "") for column in columns]
-    _print(f"Difference to {overall[0].reference}, points [95 % interval]", "product", columns, rows, transductive)
+    title = f"Difference to {overall[0].reference}, points [95 % interval]"
+    _print(title, "product", columns, rows, transductive, results.shots_label)
 
 
 def print_line(line: str) -> None:
@@ -125,11 +134,18 @@ def _times(runs: Sequence[Run]) -> str:
     return f"fit and predict, all episodes: {slowest} {seconds[slowest]:.1f} s (the slowest){shown}"
 
 
-def _print(title: str, first: str, columns: list[Column], rows: dict[str, list[str]], transductive: list[str]) -> None:
+def _print(
+    title: str,
+    first: str,
+    columns: list[Column],
+    rows: dict[str, list[str]],
+    transductive: list[str],
+    label: Callable[[int], str],
+) -> None:
     """One table, or as many as it takes for each to fit, every one with the rows' labels and of one K."""
     columns = [(f"{name} {MARK}" if name in transductive else name, shots) for name, shots in columns]
     widths = [
-        max(len(name), 6, *(len(cells[number]) for cells in rows.values())) + 3
+        max(len(name), len(label(columns[number][1])) + 5, *(len(cells[number]) for cells in rows.values())) + 3
         for number, (name, _) in enumerate(columns)
     ]
     room = console_width() - max(len(first), *map(len, rows)) - 4
@@ -148,10 +164,10 @@ def _print(title: str, first: str, columns: list[Column], rows: dict[str, list[s
                 parts.append([number])
     for numbers in parts:
         several = len({columns[number][1] for number in numbers}) > 1
-        heads = [f"{columns[n][0]}\n{columns[n][1]}-shot" if several else columns[n][0] for n in numbers]
-        caption = title if several else f"{title}: {columns[numbers[0]][1]}-shot"
+        heads = [f"{columns[n][0]}\n{label(columns[n][1])}-shot" if several else columns[n][0] for n in numbers]
+        caption = title if several else f"{title}: {label(columns[numbers[0]][1])}-shot"
         table = new_table(caption, first, *heads)
         table.columns[0].no_wrap = True
-        for label, cells in rows.items():
-            table.add_row(Text(printable(label)), *(cells[number] for number in numbers))
+        for row, cells in rows.items():
+            table.add_row(Text(printable(row)), *(cells[number] for number in numbers))
         print_table(table)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from flawshot.errors import FlawshotError
+from flawshot.errors import FlawshotError, printable
 from flawshot.files import one_line
 
 if TYPE_CHECKING:
@@ -29,20 +29,30 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         FlawshotError: With one line, if it holds anything else; a TorchScript archive, such as OpenAI's original
             files, is refused, for loading it runs its code.
     """
-    if not path.is_file():
-        raise FlawshotError(f"--pretrained {path}: there is no such file")
+    try:
+        if not path.is_file():
+            raise FlawshotError(f"--pretrained {path}: there is no such file")
+        return _usable(path, _tensors(path))
+    except OSError as error:
+        raise FlawshotError(f"--pretrained {path}: cannot be read ({error.strerror or one_line(error)})") from error
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors":
         try:
             return load_file(path, device="cpu")
-        except (OSError, SafetensorError) as error:
-            raise FlawshotError(f"--pretrained {path}: is not a whole safetensors file ({one_line(error)})") from error
-    if _is_torchscript(path):
+        except Exception as error:  # of what the library does not expect, such as types that torch lacks, anything
+            reason = one_line(error)[:200]
+            raise FlawshotError(f"--pretrained {path}: is not a whole safetensors file ({reason})") from error
+    names = _archived(path)
+    if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise FlawshotError(
             f"--pretrained {path}: is a TorchScript archive, which holds code; give its weights as .safetensors, "
             "or the open_clip tag 'openai' of a -quickgelu model"
         )
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of what is odd in a file that is no weights file of torch's
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file makes torch.load raise anything at all
         raise FlawshotError(f"--pretrained {path}: cannot be read as tensors ({one_line(error)[:200]})") from error
     for key in ("state_dict", "model"):
@@ -53,8 +63,39 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     return {str(name).removeprefix("module."): tensor for name, tensor in loaded.items()}
 
 
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") or "/code/" in name for name in archive.namelist())
+def _archived(path: Path) -> list[str]:
+    """The names in a zip archive, none where the file is not one; the archive's directory alone is read.
+
+    Raises:
+        FlawshotError: If the archive is damaged, or promises more than the file can hold.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return []
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except Exception as error:  # a damaged directory makes zipfile raise anything at all
+        raise FlawshotError(
+            f"--pretrained {path}: is a damaged zip archive ({one_line(error)[:200]}); download the weights again"
+        ) from error
+    # torch.save stores its tensors as they are.
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise FlawshotError(
+            f"--pretrained {path}: is compressed, or promises more than it holds, which no weights saved by torch do; "
+            "give them as .safetensors"
+        )
+    return [entry.filename for entry in entries]
+
+
+def _usable(path: Path, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Refuse tensors that hold no plain numbers, or more of them than the file does."""
+    size = path.stat().st_size
+    for name, tensor in state.items():
+        named = printable(name)[:100]
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+            raise FlawshotError(f"--pretrained {path}: {named}: must be a plain tensor, not sparse, quantized or empty")
+        if tensor.numel() * tensor.element_size() > size:
+            raise FlawshotError(f"--pretrained {path}: {named}: promises more numbers than the file holds")
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
+            raise FlawshotError(f"--pretrained {path}: {named}: holds numbers that are not finite")
+    return state

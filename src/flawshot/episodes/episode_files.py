@@ -12,6 +12,7 @@ from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.verification import verify
 from flawshot.errors import EpisodeError
 from flawshot.files import Document, json_bytes, parse_document, read_document, write_with
+from flawshot.json_documents import file_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -186,7 +187,7 @@ def _read_document(path: Path) -> EpisodeSet:
 def _read_tasks(path: Path) -> EpisodeSet:
     """A file of random tasks, line by line; nothing in it is proved."""
     episodes = []
-    lines = _lines(path)
+    lines = file_lines(path)
     header = parse_document(next(lines, b""), _TaskFileHeader, f"{path}: line 1", REMEDY)
     for number, line in enumerate(lines, start=2):
         entry = parse_document(line, _EpisodeEntry, f"{path}: line {number}", REMEDY)
@@ -196,14 +197,6 @@ def _read_tasks(path: Path) -> EpisodeSet:
     return header.episode_set(episodes)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as opened:
-            yield from opened
-    except OSError as error:
-        raise EpisodeError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
 def episode_product(path: Path) -> str:
     """The product that an episode file is of; nothing in it is proved.
 
@@ -211,7 +204,7 @@ def episode_product(path: Path) -> str:
         FlawshotError: If the file is missing, damaged or foreign.
     """
     if path.suffix == ".jsonl":
-        first = b"".join(itertools.islice(_lines(path), 1))
+        first = b"".join(itertools.islice(file_lines(path), 1))
         return parse_document(first, _TaskFileHeader, f"{path}: line 1", REMEDY).product
     return read_document(path, _EpisodeFile, REMEDY).product
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,6 +61,19 @@ class EpisodeSet:
         """The query set where all episodes have the same, else None."""
         queries = {episode.query for episode in self.episodes}
         return queries.pop() if len(queries) == 1 else None
+
+    def support_sizes(self, category_of: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+        """The fewest and the most support instances that each category brings to an episode it is part of.
+
+        Args:
+            category_of: The category of each instance, by id.
+        """
+        sizes: dict[str, tuple[int, int]] = {}
+        for episode in self.episodes:
+            for category, count in Counter(category_of[identifier] for identifier in episode.support).items():
+                least, most = sizes.get(category, (count, count))
+                sizes[category] = (min(least, count), max(most, count))
+        return sizes
 
     @property
     def file_name(self) -> str:

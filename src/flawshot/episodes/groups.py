@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
+import unicodedata
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from flawshot.errors import EpisodeError
+from flawshot.delimited import delimited_texts, read_rows
+from flawshot.errors import EpisodeError, FlawshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from flawshot.delimited import DelimitedText
+
 __all__ = ["groups_from_csv", "groups_from_regex"]
+
+COLUMNS = ("image", "group")
 
 
 def groups_from_regex(pattern: str, images: Iterable[str]) -> dict[str, str]:
@@ -48,47 +53,63 @@ def groups_from_csv(path: Path, images: Iterable[str]) -> dict[str, str]:
     """Look up each image's group in a table.
 
     Args:
-        path: A CSV file with the columns ``image`` and ``group``. An image is named by its path relative to the data
-            root, or, where the data lay in other folders when the table was made, by any path whose file name no
-            other row and no other image has.
+        path: A table of text with the columns ``image`` and ``group``, as spreadsheets save it: separated by commas,
+            semicolons or tabs, in UTF-8, UTF-16 or a local encoding. An image is named by its path relative to the data
+            root, or, where the data lay in other folders when the table was made, by a path that ends alike and means
+            no other image.
         images: Image paths relative to the data root (POSIX).
 
     Raises:
-        EpisodeError: If the table cannot be read, gives an image two groups, or has none for an image.
+        EpisodeError: If the table cannot be read, lacks a column, gives an image two groups, or has none for an image.
     """
-    table = _read(path)
-    by_name: dict[str, set[str]] = {}
-    for image in table:
-        by_name.setdefault(_name(image), set()).add(image)
     wanted = list(dict.fromkeys(images))
-    names: dict[str, int] = {}
+    try:
+        tables = [_table(path, text) for text in delimited_texts(path, COLUMNS)]
+    except FlawshotError as error:
+        raise EpisodeError(str(error)) from error
+    # An encoding that is not told is the one in which most of the images have a row.
+    names = {_key(image)[-1] for image in wanted}
+    table = max(tables, key=lambda table: len(names & {row[-1] for row in table}))
+    by_name: dict[str, list[tuple[str, ...]]] = {}
+    for path_of_row in table:
+        by_name.setdefault(path_of_row[-1], []).append(path_of_row)
+    groups: dict[str, str] = {}
+    claimed: dict[tuple[str, ...], str] = {}
     for image in wanted:
-        names[_name(image)] = names.get(_name(image), 0) + 1
-    groups = {}
-    for image in wanted:
-        rows = {image} if image in table else by_name.get(_name(image), set())
-        if len(rows) != 1 or (image not in table and names[_name(image)] > 1):
-            why = "has no row" if not rows else f"cannot be told from others named {_name(image)}"
+        key = _key(image)
+        row: tuple[str, ...] | None = key if key in table else _likest(key, by_name.get(key[-1], []))
+        if row is None or (row != key and claimed.setdefault(row, image) != image):
+            why = f"cannot be told from others named {key[-1]}" if by_name.get(key[-1]) else "has no row"
             raise EpisodeError(f"{path}: image: {image} {why}; add a row with its path and its group")
-        groups[image] = table[rows.pop()]
+        groups[image] = table[row]
     return groups
 
 
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+def _key(image: str) -> tuple[str, ...]:
+    """An image's path as it is compared: its folders and its name, in one Unicode form."""
+    path = unicodedata.normalize("NFC", image).replace("\\", "/")
+    return tuple(part for part in path.split("/") if part not in {"", "."}) or ("",)
 
 
-def _read(path: Path) -> dict[str, str]:
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise EpisodeError(f"{path}: cannot be read as a CSV file ({error})") from error
-    table: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
-        image, group = ((row.get(column) or "").strip() for column in ("image", "group"))
+def _likest(key: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The row whose last folders agree best with an image's; None where there is none, or several."""
+
+    def agreement(row: tuple[str, ...]) -> int:
+        pairs = zip(key[::-1], row[::-1], strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    most = max(map(agreement, rows), default=0)
+    best = [row for row in rows if agreement(row) == most]
+    return best[0] if len(best) == 1 else None
+
+
+def _table(path: Path, text: DelimitedText) -> dict[tuple[str, ...], str]:
+    table: dict[tuple[str, ...], str] = {}
+    for number, row in read_rows(text, path):
+        image, group = row["image"], row["group"]
         if not image or not group:
-            raise EpisodeError(f"{path}: row {number}: needs both columns, image and group")
-        image = image.replace("\\", "/")
-        if table.setdefault(image, group) != group:
+            absent = "group" if image else "image"
+            raise EpisodeError(f"{path}: row {number}: {absent} is empty; every row needs an image and its group")
+        if table.setdefault(_key(image), group) != group:
             raise EpisodeError(f"{path}: row {number}: {image} has another group than in an earlier row")
     return table

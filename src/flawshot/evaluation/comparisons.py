@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from flawshot.evaluation.intervals import percentile_interval, wilson
-from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run
+from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run, joined_support
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,13 +44,27 @@ def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:
         for name in others:
             difference = _difference([outcomes[product, shots, name]], [base])
             comparisons.append(
-                Comparison(product=product, shots=shots, classifier=name, reference=reference, difference=difference)
+                Comparison(
+                    product=product,
+                    shots=shots,
+                    classifier=name,
+                    reference=reference,
+                    difference=difference,
+                    support=base.run.support,
+                )
             )
     for name in others:
         for shots, several in _by_shots(outcomes, name).items():
             difference = _difference(several, _by_shots(outcomes, reference)[shots])
             comparisons.append(
-                Comparison(product=None, shots=shots, classifier=name, reference=reference, difference=difference)
+                Comparison(
+                    product=None,
+                    shots=shots,
+                    classifier=name,
+                    reference=reference,
+                    difference=difference,
+                    support=joined_support(outcome.run.support for outcome in several),
+                )
             )
     return comparisons
 
@@ -106,5 +120,6 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
             std = _deviation([{e.seed: e.accuracy for e in outcome.run.episodes} for outcome in several])
             accuracy = Estimate(mean=mean, std=std, ci95=(min(low, mean), max(high, mean)))
             products = tuple(outcome.run.product for outcome in several)
-            means.append(MeanScore(classifier=name, shots=shots, products=products, accuracy=accuracy))
+            support = joined_support(outcome.run.support for outcome in several)
+            means.append(MeanScore(classifier=name, shots=shots, products=products, accuracy=accuracy, support=support))
     return means

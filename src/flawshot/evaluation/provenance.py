@@ -6,11 +6,14 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from flawshot.bank_records import scheme_of
 from flawshot.evaluation.intervals import DRAWS
+from flawshot.views import SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from flawshot.bank_records import ViewRecord
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.episodes import EpisodeSet
     from flawshot.features import FeatureBank
@@ -38,7 +41,7 @@ def make_provenance(
         "data": {"catalog_hash": bank.manifest.catalog_hash, "products": _counts(bank, episode_sets)},
         "encoder": bank.manifest.encoder.model_dump(mode="json"),
         "text": None if text is None else text.model_dump(mode="json", exclude={"file", "rows"}),
-        "views": bank.manifest.views.model_dump(mode="json"),
+        "views": _views(bank.manifest.views),
         "libraries": bank.manifest.libraries,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "device": device,
@@ -54,6 +57,17 @@ def make_provenance(
         },
         "interval": f"bootstrap over seeds and query images together, {DRAWS} draws, percentiles 2.5 and 97.5",
     }
+
+
+def _views(record: ViewRecord) -> dict[str, Any]:
+    """What was cropped; the list of all views only where the scheme's name, sizes and border do not say it."""
+    said = record.model_dump(mode="json", exclude={"views"})
+    named = record.model_copy(update={"views": ()})
+    if record.views and (
+        record.scheme not in SCHEMES or scheme_of(named, "", "").views != scheme_of(record, "", "").views
+    ):
+        said["views"] = [entry.model_dump(mode="json") for entry in record.views]
+    return said
 
 
 def _counts(bank: FeatureBank, episode_sets: Sequence[EpisodeSet]) -> dict[str, dict[str, int]]:

@@ -10,9 +10,20 @@ from pydantic import model_validator
 from flawshot.files import Document, read_document, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["Answers", "CategoryScore", "Comparison", "EpisodeScore", "Estimate", "MeanScore", "Results", "Run"]
+__all__ = [
+    "Answers",
+    "CategoryScore",
+    "Comparison",
+    "EpisodeScore",
+    "Estimate",
+    "MeanScore",
+    "Results",
+    "Run",
+    "joined_support",
+    "shots_text",
+]
 
 Interval = tuple[float, float]
 
@@ -20,6 +31,24 @@ Interval = tuple[float, float]
 def _within(name: str, numbers: Sequence[int], count: int) -> None:
     if numbers and not 0 <= min(numbers) <= max(numbers) < count:
         raise ValueError(f"{name}: must be numbers from 0 to {count - 1}")
+
+
+def joined_support(supports: Iterable[tuple[int, int] | None]) -> tuple[int, int] | None:
+    """The fewest and the most of several; None where none is known."""
+    known = [each for each in supports if each is not None]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+
+
+def shots_text(shots: int, support: tuple[int, int] | None) -> str:
+    """K, and how many support instances a category really brought where that is not K.
+
+    >>> shots_text(5, (5, 5)), shots_text(5, (1, 3)), shots_text(5, (2, 2)), shots_text(5, None)
+    ('5', '5 (1-3)', '5 (2)', '5')
+    """
+    if support is None or support == (shots, shots):
+        return str(shots)
+    least, most = support
+    return f"{shots} ({least})" if least == most else f"{shots} ({least}-{most})"
 
 
 class Estimate(Document):
@@ -81,6 +110,8 @@ class Run(Document):
         episodes: The seeds' own figures.
         reliability: Of each of ten bins of confidence, over all seeds: queries, mean confidence, share right; None in
             files of version 1.
+        support: The fewest and the most support instances that a category brought to an episode; both are K unless
+            short supports were allowed. None in files of versions 1 and 2.
     """
 
     product: str
@@ -97,6 +128,7 @@ class Run(Document):
     confusion: tuple[tuple[int, ...], ...] | None
     episodes: tuple[EpisodeScore, ...]
     reliability: tuple[tuple[int, float, float], ...] | None = None
+    support: tuple[int, int] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -158,22 +190,27 @@ class Answers(Document):
 
 
 class Comparison(Document):
-    """A paired difference in accuracy to the reference classifier; product None is the mean over products."""
+    """A paired difference in accuracy to the reference classifier; product None is the mean over products.
+
+    ``support`` is that of the runs.
+    """
 
     product: str | None
     shots: int
     classifier: str
     reference: str
     difference: Estimate
+    support: tuple[int, int] | None = None
 
 
 class MeanScore(Document):
-    """The mean accuracy over several products."""
+    """The mean accuracy over several products; ``support`` is that of their runs."""
 
     classifier: str
     shots: int
     products: tuple[str, ...]
     accuracy: Estimate
+    support: tuple[int, int] | None = None
 
 
 class Results(Document):
@@ -188,7 +225,7 @@ class Results(Document):
     """
 
     format: Literal["flawshot-results"] = "flawshot-results"
-    version: Literal[1, 2] = 2
+    version: Literal[1, 2, 3] = 3
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
     means: tuple[MeanScore, ...]
@@ -207,6 +244,16 @@ class Results(Document):
             for name, column in {"true": each.true, **each.predicted}.items():
                 _within(f"answers.{name}", column, categories[each.product, each.shots])
         return self
+
+    def shots_label(self, shots: int, product: str | None = None) -> str:
+        """K as it is to be read: ``5``, or ``5 (1-3)`` where some supports had fewer, with the fewest and the most.
+
+        Args:
+            shots: K.
+            product: Of one product; of all where None.
+        """
+        own = [run.support for run in self.runs if run.shots == shots and product in {None, run.product}]
+        return shots_text(shots, joined_support(own))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the results as JSON.

@@ -45,13 +45,14 @@ EPISODES_AT_ONCE = 8
 
 
 class _Task(NamedTuple):
-    """The episodes of one product and K, as arrays."""
+    """The episodes of one product and K, as arrays; ``support``: the fewest and most instances a category brought."""
 
     episodes: EpisodeSet
     query: list[str]
     truth: NDArray[np.intp]
     asked: Asked
     ways: list[int]
+    support: tuple[int, int]
 
 
 class _Bank:
@@ -219,8 +220,10 @@ def _task(bank: FeatureBank, episodes: EpisodeSet) -> _Task:
     own = [images[rows[identifier]] for identifier in query]
     _, units = np.unique([groups.get(image, image) for image in own], return_inverse=True)
     truth = np.array([episodes.categories.index(categories[rows[identifier]]) for identifier in query])
-    ways = [len({categories[rows[identifier]] for identifier in each.support}) for each in episodes.episodes]
-    return _Task(episodes, query, truth, Asked(len(columns), seed, column, truth[column], units[column]), ways)
+    counts = [Counter(categories[rows[identifier]] for identifier in each.support) for each in episodes.episodes]
+    support = (min(min(each.values()) for each in counts), max(max(each.values()) for each in counts))
+    asked = Asked(len(columns), seed, column, truth[column], units[column])
+    return _Task(episodes, query, truth, asked, list(map(len, counts)), support)
 
 
 def _blank(task: _Task) -> Predictions:
@@ -317,6 +320,7 @@ def _run(
         classifier=name,
         transductive=transductive,
         shots=task.episodes.shots,
+        support=task.support,
         views=views,
         n_query=queries,
         categories=categories,

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line
-from flawshot.formats.components import component_shape
-from flawshot.formats.importing import (
-    Imported,
-    LabelmeFolder,
-    begin_import,
-    box_corners,
-    file_path,
-    first_file,
-    product_folder,
-    split_and_rest,
-)
-from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
-from flawshot.formats.run_lengths import decode_runs
+from flawshot.formats.coco_records import Identified, annotation_shapes, record_id
+from flawshot.formats.embedded import image_size
+from flawshot.formats.image_finder import ImageFinder, inside_paths
+from flawshot.formats.importing import Imported, LabelmeFolder, begin_import, product_folder, split_and_rest
+from flawshot.formats.labelme import LabelmeFile, parse_labelme
+from flawshot.formats.texts import decoded
+from flawshot.json_documents import ANNOTATION_BYTES, file_bytes, load_json
 from flawshot.layout import SPLIT_FOLDERS
-from flawshot.shapes import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
 
 __all__ = ["import_coco"]
 
@@ -42,15 +29,17 @@ PLAIN_WORDS = frozenset(
 )
 SET_FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}  # said of each annotation, and kept where it is true
 TOLD_FLAGS = ("truncated", "difficult", "occluded")
+FIELDS = ("images", "annotations", "categories")
+# What names an image, the likeliest first.
+NAME_KEYS = ("file_name", "path", "coco_url")
 
 
 class _Place(NamedTuple):
-    """Where the annotations of one COCO file go, where its images may lie, and what they may not leave."""
+    """Where the annotations of one COCO file go, and where its images are expected."""
 
     product: str
     split: str | None
     images: tuple[Path, ...]
-    roots: tuple[Path, ...]
 
 
 def import_coco(
@@ -66,7 +55,8 @@ def import_coco(
     Split and product are the folders that a COCO file lies in, else words of its name (``bolt_train.json``,
     ``instances_val2017.json``), else there is no split, and the product is called as the source folder. The polygons of
     one annotation share a ``group_id``; run lengths become a ``mask`` shape that is theirs to the pixel; a box without
-    segmentation becomes a rectangle. ``iscrowd`` becomes the flag ``crowd``; other
+    segmentation, or without a polygon that can be used, becomes a rectangle. An image is looked for by its path, then
+    by its base name, below the folders that the user named. ``iscrowd`` becomes the flag ``crowd``; other
     true-or-false attributes become flags too. Images without annotations get a file without shapes.
 
     Args:
@@ -80,48 +70,57 @@ def import_coco(
         FlawshotError: If there is no COCO file, or a file at ``out`` has other content already.
     """
     root, names, folder = begin_import(source, ".json", out, images=images, overwrite=overwrite)
+    roots = ([] if images is None else [images]) + ([root] if source.is_dir() else [])
+    finder = ImageFinder(roots, folder.problems, beyond=out)
     images_done = images_known = 0
     for name in names:
         path = root / name
         try:
-            document = _document(path)
-            _no_id_twice(document)
             place = _place(PurePosixPath(name), root, images)
+            document = _document(path, name, finder, place, folder.problems)
+            _no_id_twice(document)
         except FlawshotError as error:
             if not source.is_dir():
                 raise FlawshotError(f"{path}: {error}") from error
             folder.problems.append(Problem(name, "not-coco", str(error)))
             continue
         images_known += len(document["images"])
-        for _ in _add_file(folder, document, place, name):
+        for _ in _add_file(folder, document, place, name, finder):
             images_done += 1
             if progress is not None:
                 progress(images_done, images_known)
     return folder.done(source)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path, name: str, finder: ImageFinder, place: _Place, problems: list[Problem]) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise FlawshotError(f"cannot be read ({error.strerror or error})") from error
-    except (RecursionError, ValueError) as error:
-        raise FlawshotError(f"is not JSON ({one_line(error)})") from error
-    fields = ("images", "annotations", "categories")
-    missing = [name for name in fields if not isinstance(document, dict) or not isinstance(document.get(name), list)]
-    if missing:
-        raise FlawshotError(f"is not a COCO file: {missing[0]} must be a list")
-    made: dict[str, Any] = document
+        data = file_bytes(path, ANNOTATION_BYTES)
+        document = load_json(decoded(data, lambda: finder.names(place.images), name, problems).encode())
+    except FlawshotError as error:
+        raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
+    if not isinstance(document, dict):
+        raise FlawshotError("is not a COCO file: it must be an object with images, annotations and categories")
+    made: dict[str, Any] = document | {field: _entries(document.get(field), field) for field in FIELDS}
     return made
+
+
+def _entries(value: Any, field: str) -> list[Any]:
+    """A list of a COCO file; LIVECell's are objects whose keys are the ids."""
+    if isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values()):
+        return [{"id": key} | entry for key, entry in value.items()]
+    if not isinstance(value, list):
+        raise FlawshotError(f"is not a COCO file: {field} must be a list, or an object of objects by id")
+    return value
 
 
 def _no_id_twice(document: dict[str, Any]) -> None:
     """Raise where a category's id does not say which it is; the annotations of either would be of the wrong one."""
-    names: dict[Any, Any] = {}
+    names: dict[int | str, Any] = {}
     for entry in document["categories"]:
-        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str):
+        number = record_id(entry.get("id")) if isinstance(entry, dict) else None
+        if number is not None:
             name = entry.get("name")
-            other = names.setdefault(entry["id"], name)
+            other = names.setdefault(number, name)
             if other != name:
                 raise FlawshotError(
                     f"categories: id {entry['id']!r} is both {str(other)[:60]!r} and {str(name)[:60]!r}; "
@@ -140,42 +139,50 @@ def _place(name: PurePosixPath, root: Path, images: Path | None) -> _Place:
     product = folders[0] if folders else "_".join(others) or root.resolve().name
     beside = (root / name).parent
     homes = [beside, beside.parent] if beside.name.lower() == "annotations" else [beside]
-    below = ["", "images", *split_words, *(f"images/{word}" for word in split_words)]
+    below = ["", "images", "data", *split_words, *(f"images/{word}" for word in split_words)]
     places = ([] if images is None else [images]) + homes
-    candidates = tuple(home / inner for home in places for inner in below)
-    return _Place(product_folder(product), split, candidates, (root, *places))
+    return _Place(product_folder(product), split, tuple(home / inner for home in places for inner in below))
 
 
-def _add_file(folder: LabelmeFolder, document: dict[str, Any], place: _Place, name: str) -> Iterator[None]:
+def _add_file(
+    folder: LabelmeFolder, document: dict[str, Any], place: _Place, name: str, finder: ImageFinder
+) -> Iterator[None]:
     """Write a COCO file's images, yielding before each."""
     categories = _categories(document, name, folder.problems)
     images, annotations = _by_image(document, name, folder.problems)
+    paths = inside_paths((text for image in images.values() if (text := _file_name(image))), "file_name")
+    usable = 0
     for number, image in images.items():
         yield
         where = f"{name}: image {number}"
         try:
-            path = file_path(_file_name(image), "file_name")
-            original = first_file((home / path for home in place.images), place.roots, folder.problems)
+            path = _usable(paths, image)
+            original = finder.find(str(path), place.images, where)
             size = _size(image, path.name, original)
             shapes = list(_all_shapes(annotations.get(number, []), categories, size, name, folder.problems))
-            parsed = {"imagePath": path.name, "imageHeight": size[0], "imageWidth": size[1], "shapes": shapes}
+            image_path = path.name if original is None else original.name
+            parsed = {"imagePath": image_path, "imageHeight": size[0], "imageWidth": size[1], "shapes": shapes}
             # Labelme's own reader is the one place that says what a usable shape is.
             file, problems = parse_labelme(json.dumps(parsed).encode(), where)
             folder.problems += problems
         except FlawshotError as error:
             folder.problems.append(Problem(where, "image", str(error).removeprefix(f"{where}: ")))
             continue
+        usable += len(file.shapes)
         split, inner = place.split, list(path.parts[:-1])
         if split and inner and inner[0].lower() == split.lower():
             inner = inner[1:]
         folder.add([place.product, split, *inner], path.stem, file, original, where)
+    if document["annotations"] and not usable:
+        folder.useless.append(name)
 
 
-def _categories(document: dict[str, Any], name: str, problems: list[Problem]) -> dict[Any, str]:
-    names = {}
+def _categories(document: dict[str, Any], name: str, problems: list[Problem]) -> Identified[str]:
+    names: Identified[str] = Identified()
     for entry in document["categories"]:
-        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str) and isinstance(entry.get("name"), str):
-            names[entry["id"]] = entry["name"]
+        number = record_id(entry.get("id")) if isinstance(entry, dict) else None
+        if number is not None and isinstance(entry.get("name"), str):
+            names[number] = entry["name"]
         else:
             problems.append(Problem(name, "category", f"a category needs id and name, unlike {str(entry)[:60]}"))
     return names
@@ -183,18 +190,19 @@ def _categories(document: dict[str, Any], name: str, problems: list[Problem]) ->
 
 def _by_image(
     document: dict[str, Any], name: str, problems: list[Problem]
-) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[dict[str, Any]]]]:
+) -> tuple[Identified[dict[str, Any]], dict[int | str, list[dict[str, Any]]]]:
     """Images by id, and annotations by their image's id."""
-    images: dict[Any, dict[str, Any]] = {}
+    images: Identified[dict[str, Any]] = Identified()
     for entry in document["images"]:
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int | str) or entry["id"] in images:
+        number = record_id(entry.get("id")) if isinstance(entry, dict) else None
+        if number is None or number in images:
             problems.append(Problem(name, "image", f"an image needs an id of its own, unlike {str(entry)[:60]}"))
             continue
-        images[entry["id"]] = entry
-    annotations: dict[Any, list[dict[str, Any]]] = {}
+        images[number] = entry
+    annotations: dict[int | str, list[dict[str, Any]]] = {}
     for entry in document["annotations"]:
-        number = entry.get("image_id") if isinstance(entry, dict) else None
-        if not isinstance(number, int | str) or number not in images:
+        number = images.id_of(entry.get("image_id")) if isinstance(entry, dict) else None
+        if number is None:
             message = f"an annotation's image_id must be an image's id, unlike that of {str(entry)[:60]}"
             problems.append(Problem(name, "image-id", message))
             continue
@@ -203,10 +211,16 @@ def _by_image(
 
 
 def _file_name(image: dict[str, Any]) -> str:
-    name = image.get("file_name")
-    if not isinstance(name, str):
-        raise FlawshotError(f"file_name must be text, not {str(name)[:60]}")
-    return name
+    """What an image is called; empty where nothing says so."""
+    return next((value for key in NAME_KEYS if isinstance(value := image.get(key), str) and value), "")
+
+
+def _usable(paths: dict[str, PurePosixPath | FlawshotError], image: dict[str, Any]) -> PurePosixPath:
+    unnamed = FlawshotError(f"file_name must be text, not {str(image.get('file_name'))[:60]}")
+    path = paths.get(_file_name(image), unnamed)
+    if isinstance(path, FlawshotError):
+        raise path
+    return path
 
 
 def _size(image: dict[str, Any], name: str, original: Path | None) -> tuple[int | None, int | None]:
@@ -218,32 +232,31 @@ def _size(image: dict[str, Any], name: str, original: Path | None) -> tuple[int 
 
 def _all_shapes(
     annotations: list[dict[str, Any]],
-    categories: dict[Any, str],
+    categories: Identified[str],
     size: tuple[int | None, int | None],
     name: str,
     problems: list[Problem],
 ) -> Iterator[dict[str, Any]]:
     """The shapes of one image, those of one annotation in one group."""
     for number, annotation in enumerate(annotations):
+        owner = f"{name}: annotation {annotation.get('id')}"
         try:
-            shapes = _shapes(annotation, categories, size)
+            label = _label(annotation, categories)
+            shapes, dropped = annotation_shapes(annotation, size)
         except FlawshotError as error:
-            owner = f"{name}: annotation {annotation.get('id')}"
             problems.append(Problem(owner, "annotation", f"{error}; it is left out"))
             continue
+        problems.extend(Problem(owner, "polygon", message, "warning") for message in dropped)
+        common = {"label": label, "flags": _flags(annotation)}
         for shape in shapes:
-            yield shape | ({"group_id": number} if len(shapes) > 1 else {})
+            yield common | shape | ({"group_id": number} if len(shapes) > 1 else {})
 
 
-def _shapes(
-    annotation: dict[str, Any], categories: dict[Any, str], size: tuple[int | None, int | None]
-) -> list[dict[str, Any]]:
-    """One annotation as Labelme's shapes."""
-    category = annotation.get("category_id")
-    if not isinstance(category, int | str) or category not in categories:
-        raise FlawshotError(f"category_id {category!r} is no category's")
-    common = {"label": categories[category], "flags": _flags(annotation)}
-    return [common | shape for shape in _drawn(annotation, size)]
+def _label(annotation: dict[str, Any], categories: Identified[str]) -> str:
+    category = categories.id_of(annotation.get("category_id"))
+    if category is None:
+        raise FlawshotError(f"category_id {str(annotation.get('category_id'))[:60]!r} is not the id of a category")
+    return categories[category]
 
 
 def _flags(annotation: dict[str, Any]) -> dict[str, bool]:
@@ -257,51 +270,3 @@ def _flags(annotation: dict[str, Any]) -> dict[str, bool]:
 
 def _is_bit(value: object) -> bool:
     return isinstance(value, int) and value in {0, 1}
-
-
-def _drawn(annotation: dict[str, Any], size: tuple[int | None, int | None]) -> list[dict[str, Any]]:
-    segmentation = annotation.get("segmentation")
-    if isinstance(segmentation, dict):
-        return [_mask(decode_runs(segmentation), size)]
-    if isinstance(segmentation, list) and segmentation:
-        return [_polygon(polygon) for polygon in segmentation]
-    if segmentation is None or segmentation == []:
-        return [_rectangle(annotation.get("bbox"))]
-    raise FlawshotError("segmentation must be a list of polygons or run lengths")
-
-
-def _polygon(polygon: Any) -> dict[str, Any]:
-    if not isinstance(polygon, list) or len(polygon) % 2 or len(polygon) < 6 or not all(map(_is_number, polygon)):
-        raise FlawshotError("a polygon must be [x, y, x, y, …] of at least 3 points")
-    return {"shape_type": "polygon", "points": [list(point) for point in zip(*[iter(polygon)] * 2, strict=True)]}
-
-
-def _rectangle(box: Any) -> dict[str, Any]:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)) or min(box[2:]) <= 0:
-        raise FlawshotError(
-            f"neither segmentation nor a bbox [x, y, width, height] that covers something: {str(box)[:60]}"
-        )
-    x, y, width, height = box
-    return {"shape_type": "rectangle", "points": box_corners(x, y, x + width, y + height)}
-
-
-# No image is so large, in px.
-LARGEST_NUMBER = 10**9
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
-
-
-def _mask(mask: NDArray[np.bool_], size: tuple[int | None, int | None]) -> dict[str, Any]:
-    height, width = mask.shape
-    if None not in size and size != (height, width):
-        raise FlawshotError(f"its mask is {width} x {height} px, its image {size[1]} x {size[0]} px")
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        raise FlawshotError("its mask covers no pixel")
-    y0, x0 = int(rows[0]), int(columns[0])
-    covered = Region(x0, y0, mask[y0 : rows[-1] + 1, x0 : columns[-1] + 1])
-    shape = component_shape(0, "", covered, exact=True)
-    encoded = base64.b64encode(shape.mask_png or b"").decode("ascii")
-    return {"shape_type": "mask", "points": shape.points.tolist(), "mask": encoded}

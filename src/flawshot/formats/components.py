@@ -10,16 +10,26 @@ from PIL import Image
 from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
+from flawshot.errors import FlawshotError
 from flawshot.shapes import Region, Shape, rasterise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
 
-__all__ = ["component_shape", "components", "merge_near", "outline", "value_components"]
+__all__ = [
+    "check_number",
+    "component_shape",
+    "components",
+    "large_components",
+    "merge_near",
+    "outline",
+    "value_components",
+]
 
 EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 # An outline runs this far inside the pixels' edges, so that it neither touches nor crosses itself, however thin the
@@ -28,6 +38,8 @@ EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 # pixels, and their middle is that of the mask's extreme pixels.
 INSET = 5 / 16
 BRIDGE = 13 / 32
+LARGE_MASK = 2**22  # px
+MOST_BOX_PIXELS = 2**31  # of the boxes of all components of one mask
 # (x, y) of east, south, west, north: the next one is the turn to the right.
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
@@ -38,20 +50,62 @@ def components(mask: NDArray[np.bool_]) -> list[Region]:
     >>> components(np.array([[1, 0, 0, 1], [0, 1, 0, 1]], dtype=bool))[0].pixels.tolist()
     [[True, False], [False, True]]
     """
-    labels, _ = ndimage.label(mask, EVERY_NEIGHBOUR)
-    return [
+    return large_components(mask, 1, None)[0]
+
+
+def large_components(mask: NDArray[np.bool_], min_area: int, most: int | None) -> tuple[list[Region], int]:
+    """A mask's 8-connected components of enough pixels, in the order of their first ones.
+
+    Args:
+        mask: bool ``[height, width]``.
+        min_area: Components of fewer px are left out.
+        most: How many there may be; any number where None.
+
+    Returns:
+        The components, and how many were left out.
+
+    Raises:
+        FlawshotError: If there are more.
+    """
+    labels, count = ndimage.label(mask, EVERY_NEIGHBOUR)
+    numbers = np.arange(1, count + 1)
+    if min_area > 1:
+        numbers = np.flatnonzero(np.bincount(labels.ravel(), minlength=count + 1)[1:] >= min_area) + 1
+    check_number(len(numbers), most)
+    places = ndimage.find_objects(labels)
+    check_extent(places[number - 1] for number in numbers.tolist())
+    found = [
         Region(place[1].start, place[0].start, labels[place] == number)
-        for number, place in enumerate(ndimage.find_objects(labels), start=1)
+        for number in numbers.tolist()
+        if (place := places[number - 1]) is not None
     ]
+    return found, count - len(found)
 
 
-def value_components(values: NDArray[Any]) -> list[list[Region]]:
+def check_number(count: int, most: int | None) -> None:
+    """Refuse a mask of too many instances.
+
+    Raises:
+        FlawshotError: If there are more than ``most``.
+    """
+    if most is not None and count > most:
+        raise FlawshotError(
+            f"has {count} instances, more than {most}; it may be noise: leave out small ones with --min-area, or raise "
+            f"the limit with --max-instances {count}"
+        )
+
+
+def value_components(values: NDArray[Any], *, most: int | None = None) -> list[list[Region]]:
     """The 8-connected components of each value but 0, a list a value, both in order.
 
     The time is that of sorting the pixels, however many values there are.
 
     Args:
         values: Numbers ``[height, width]``.
+        most: How many components there may be.
+
+    Raises:
+        FlawshotError: If there are more.
 
     >>> parts = value_components(np.array([[7, 0, 3, 3], [0, 7, 0, 3]]))
     >>> [[part.box for part in own] for own in parts]
@@ -75,8 +129,10 @@ def value_components(values: NDArray[Any]) -> list[list[Region]]:
     count = int(begins.sum())
     graph = coo_matrix((np.ones(first.size, dtype=bool), (first, second)), shape=(count, count))
     _, of_run = connected_components(graph, directed=False)
+    check_number(len(np.unique(of_run[values[begins] != 0])), most)
     labels = np.where(values != 0, of_run[runs] + 1, 0)
     places = ndimage.find_objects(labels)
+    check_extent(places)
     numbers, beginnings = np.unique(of_run, return_index=True)
     rank_of = ranks[begins][beginnings]
     found: list[list[Region]] = [[] for _ in distinct]
@@ -86,6 +142,24 @@ def value_components(values: NDArray[Any]) -> list[list[Region]]:
             part = Region(place[1].start, place[0].start, labels[place] == number + 1)
             found[rank_of[number]].append(part)
     return [parts for parts in found if parts]
+
+
+def check_extent(places: Iterable[tuple[slice, slice] | None]) -> None:
+    """Refuse components that are small in number and pixels, but not in what their boxes take.
+
+    Args:
+        places: The components' boxes.
+
+    Raises:
+        FlawshotError: If there is too much of them.
+    """
+    pixels = sum(
+        (place[0].stop - place[0].start) * (place[1].stop - place[1].start) for place in places if place is not None
+    )
+    if pixels > MOST_BOX_PIXELS:
+        raise FlawshotError(
+            f"has components whose boxes cover {pixels} px in all, more than {MOST_BOX_PIXELS}; it is noise"
+        )
 
 
 def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
@@ -102,8 +176,7 @@ def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
     if distance <= 1 or len(parts) < 2:
         return [[part] for part in parts]
     boxes = np.array([part.box for part in parts])
-    # No further than all parts reach, however far the distance does.
-    margin = int(np.ceil(min(distance, float((boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)).max()))))
+    borders = [cKDTree(_border(part)) for part in parts]
     first = list(range(len(parts)))
 
     def root(number: int) -> int:
@@ -112,26 +185,41 @@ def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
             number = first[number]
         return number
 
-    for number, part in enumerate(parts):
-        x0, y0, x1, y1 = part.box
-        reached = (boxes[:, :2] < (x1 + margin, y1 + margin)) & (boxes[:, 2:] > (x0 - margin, y0 - margin))
-        near = [int(other) for other in np.flatnonzero(reached.all(axis=1)) if other > number]
-        if not near:
-            continue
-        away = ndimage.distance_transform_edt(~np.pad(part.pixels, margin))
-        for other in near:
-            own = parts[other]
-            left, top = max(own.x0, x0 - margin), max(own.y0, y0 - margin)
-            right, bottom = min(own.box[2], x1 + margin), min(own.box[3], y1 + margin)
-            theirs = own.pixels[top - own.y0 : bottom - own.y0, left - own.x0 : right - own.x0]
-            mine = away[top - y0 + margin : bottom - y0 + margin, left - x0 + margin : right - x0 + margin]
-            if (mine[theirs] < distance).any():
-                a, b = sorted((root(number), root(other)))
+    groups_left = len(parts)
+    for number in range(len(parts)):
+        for other in _nearest(boxes, number, distance):
+            a, b = sorted((root(number), root(other)))
+            if a != b and _are_near(borders[number], borders[other], distance):
                 first[b] = a
+                groups_left -= 1
+        if groups_left == 1:
+            break
     groups: dict[int, list[Region]] = {}
     for number, part in enumerate(parts):
         groups.setdefault(root(number), []).append(part)
     return list(groups.values())
+
+
+def _nearest(boxes: NDArray[np.int_], number: int, distance: float) -> list[int]:
+    """The later components whose boxes are nearer to one's than a distance, the nearest first."""
+    gaps = np.maximum(boxes[number + 1 :, :2] - boxes[number, 2:], boxes[number, :2] - boxes[number + 1 :, 2:]) + 1
+    away = np.hypot(*gaps.clip(0).T)
+    nearest: NDArray[np.intp] = np.argsort(away, kind="stable") + number + 1
+    found: list[int] = nearest[: np.count_nonzero(away < distance)].tolist()
+    return found
+
+
+def _are_near(one: cKDTree, other: cKDTree, distance: float) -> bool:
+    few, many = sorted((one, other), key=lambda tree: tree.n)
+    return bool((many.query(few.data, distance_upper_bound=distance)[0] < distance).any())
+
+
+def _border(part: Region) -> NDArray[np.float64]:
+    """The centers of the pixels at a component's rim, float64 ``[n, 2]``."""
+    padded = np.pad(part.pixels, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    rows, columns = np.nonzero(part.pixels & ~inner)
+    return np.stack([columns + part.x0, rows + part.y0], axis=1).astype(np.float64)
 
 
 def component_shape(index: int, label: str, part: Region, *, group_id: int | None = None, exact: bool = False) -> Shape:
@@ -151,14 +239,17 @@ def component_shape(index: int, label: str, part: Region, *, group_id: int | Non
         if drawn.box == (0, 0, *part.pixels.shape[::-1]) and np.array_equal(drawn.pixels, part.pixels):
             return Shape(index, label, "polygon", np.add(points, (part.x0, part.y0)), group_id=group_id)
     buffer = io.BytesIO()
-    Image.fromarray(part.pixels.astype(np.uint8) * 255).save(buffer, format="PNG")
+    # Large ones bit by bit, which takes an eighth of the time.
+    large = part.pixels.size > LARGE_MASK
+    Image.fromarray(part.pixels if large else part.pixels.astype(np.uint8) * 255).save(buffer, format="PNG")
     x0, y0, x1, y1 = part.box
     corners = np.array([[x0, y0], [x1 - 1, y1 - 1]], dtype=np.float64)
     return Shape(index, label, "mask", corners, group_id=group_id, mask_png=buffer.getvalue())
 
 
 def _has_holes(pixels: NDArray[np.bool_]) -> bool:
-    return not np.array_equal(ndimage.binary_fill_holes(pixels), pixels)
+    # Around the pixels all that is empty hangs together by sides, unless some of it is enclosed.
+    return bool(ndimage.label(~np.pad(pixels, 1))[1] > 1)
 
 
 def outline(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
 from flawshot.formats.tree_files import lies_within
+from flawshot.json_documents import ANNOTATION_BYTES, check_depth, file_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,11 +137,17 @@ def read_detailed(path: Path) -> list[DetailedRecord]:
     data = _bytes(path)
     remedy = "add --salvage to keep the records that are whole"
     try:
+        check_depth(data)
+    except FlawshotError as error:
+        raise FlawshotError(f"{path}: {error}; {remedy}") from error
+    try:
         document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", errors="replace")
-        place = f"line {_line(before, len(before))}, column {len(before) - before.rfind(chr(10))}"
-        raise FlawshotError(f"{path}: {place}: is damaged there (not UTF-8); {remedy}") from error
+        place = f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+        raise FlawshotError(
+            f"{path}: {place}: is damaged there (not UTF-8); save it again as UTF-8, or {remedy}"
+        ) from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise FlawshotError(f"{path}: {place}: is damaged there ({error.msg}); {remedy}") from error
@@ -168,54 +175,61 @@ def salvage_detailed(path: Path) -> DetailedFile:
     end, benign = 0, BEFORE
     for start, after, record in _whole_records(text):
         if not benign.fullmatch(text, end, start):
-            lost.append(_lines(text, end, start))
+            lost.append((end, start))
         records.append(record)
         end, benign = after, BETWEEN
     if not records:
         raise FlawshotError(f"{path}: holds no whole record of detailed annotations; get the file again")
     if not AFTER.fullmatch(text, end):
-        lost.append(_lines(text, end, len(text)))
-    return DetailedFile(records, lost)
+        lost.append((end, len(text)))
+    return DetailedFile(records, _lines(text, lost))
 
 
 def _bytes(path: Path) -> bytes:
+    data = file_bytes(path, ANNOTATION_BYTES)
+    encoding = json.detect_encoding(data)
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
+        # A local encoding is not guessed: a file whose bytes are damaged would pass for one.
+        return data if encoding.startswith("utf-8") else data.decode(encoding).encode()
+    except UnicodeError:
+        return data
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object that has no key twice: two halves of records, run into one, have."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands in one object twice")
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError(f"the key {key!r} stands in one object twice")
+        made[key] = value
     return made
 
 
 def _whole_records(text: str) -> Iterator[tuple[int, int, DetailedRecord]]:
     """Start, end and content of every whole record."""
     decoder = json.JSONDecoder(object_pairs_hook=_object)
-    at = 0
-    while found := RECORD_START.search(text, at):
-        at = found.start() + 1
+    found = RECORD_START.search(text)
+    while found:
+        # No whole record contains the start of another, so each piece of the text is parsed once.
+        after = RECORD_START.search(text, found.end())
         try:
-            raw, end = decoder.raw_decode(text, found.start())
+            raw, end = decoder.raw_decode(text[found.start() : after.start() if after else len(text)])
             record = DetailedRecord.model_validate(raw)
         except (ValueError, RecursionError):  # damaged, not text, or not a record
-            continue
-        yield found.start(), end, record
-        at = end
+            pass
+        else:
+            yield found.start(), found.start() + end, record
+        found = after
 
 
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
-
-
-def _lines(text: str, start: int, end: int) -> tuple[int, int]:
-    """First and last line of what stands between, commas and blanks at its ends aside."""
-    between = text[start:end]
-    start += len(between) - len(between.lstrip(" \t\r\n,"))
-    end = max(start, start + len(between.strip(" \t\r\n,")))
-    return _line(text, min(start, end)), _line(text, end)
+def _lines(text: str, places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """First and last line of what stands at some places, in order, commas and blanks at their ends aside."""
+    lines = []
+    line, counted = 1, 0
+    for place, behind in places:
+        between = text[place:behind]
+        start = place + len(between) - len(between.lstrip(" \t\r\n,"))
+        end = max(start, start + len(between.strip(" \t\r\n,")))
+        line, counted = line + text.count("\n", counted, start), start
+        lines.append((line, line + text.count("\n", start, end)))
+    return lines

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import unicodedata
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import write_with
 from flawshot.formats.labelme import write_labelme
+from flawshot.formats.texts import UNSEEN, plain_text, without_blanks
 from flawshot.formats.tree_files import LINK_OUT, files_under, lies_within
+from flawshot.images import ImageError, header
 from flawshot.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
@@ -50,6 +54,8 @@ class Imported(NamedTuple):
         images: Images copied beside them.
         instances: Instances in the files.
         problems: What was left out, or is odd.
+        missing: Images that were not found, a warning each; they are not among the problems.
+        useless: Annotation files of which not one annotation could be used, though there are some.
     """
 
     products: tuple[str, ...]
@@ -57,13 +63,15 @@ class Imported(NamedTuple):
     images: int
     instances: int
     problems: tuple[Problem, ...]
+    missing: tuple[Problem, ...] = ()
+    useless: tuple[str, ...] = ()
 
 
 def file_path(text: str, field: str) -> PurePosixPath:
     r"""A file's path from someone else's annotations, which may lead anywhere: relative, and inside its folder.
 
     Args:
-        text: The path, with slashes or backslashes.
+        text: The path, with slashes or backslashes; blanks and what cannot be seen around it are not part of it.
         field: What to call it in the error.
 
     Raises:
@@ -72,8 +80,8 @@ def file_path(text: str, field: str) -> PurePosixPath:
     >>> file_path("a\\b.png", "image")
     PurePosixPath('a/b.png')
     """
-    given = PureWindowsPath(text)
-    parts = [part for part in given.as_posix().split("/") if part != "."]
+    given = PureWindowsPath(without_blanks(text))
+    parts = [part.strip(UNSEEN) for part in given.as_posix().split("/") if part != "."]
     if given.drive or given.root or ".." in parts:
         raise FlawshotError(f"{field}: {text!r} leaves the folder; it must be a path inside it")
     if not all(map(_usable, parts)) or not parts:
@@ -92,7 +100,7 @@ def product_folder(text: str, field: str = "product") -> str:
         raise FlawshotError(f"{field}: {text!r} must be the name of one folder, without slashes; rename it")
     if is_split(path.name):
         raise FlawshotError(f"{field}: {text!r} is a split's name; give the folder above it, or rename it")
-    return path.name
+    return unicodedata.normalize("NFC", path.name)
 
 
 def category_folder(label: str) -> str:
@@ -108,9 +116,14 @@ def category_folder(label: str) -> str:
 
 def _usable(name: str) -> bool:
     # Folders and files whose name begins with a dot are passed over when a data folder is read.
-    if not name or name.startswith(".") or not name.isprintable():
+    if not name or name.startswith(".") or not all(map(_shows, name)):
         return False
     return len(name.encode(errors="replace")) <= LONGEST_NAME
+
+
+def _shows(character: str) -> bool:
+    # Japanese names have wide blanks, those of screenshots on a Mac narrow ones, and Persian words joiners.
+    return character.isprintable() or character in "\u200c\u200d" or unicodedata.category(character) == "Zs"
 
 
 def box_corners(x0: float, y0: float, x1: float, y1: float) -> list[list[float]]:
@@ -168,6 +181,8 @@ class LabelmeFolder:
 
     Attributes:
         problems: What was left out, or is odd; imports add their own.
+        missing: Images that were not found.
+        useless: Annotation files of which nothing could be used; imports add them.
     """
 
     def __init__(self, out: Path, *, overwrite: bool) -> None:
@@ -178,6 +193,8 @@ class LabelmeFolder:
             overwrite: Whether files there with other content may be replaced.
         """
         self.problems: list[Problem] = []
+        self.missing: list[Problem] = []
+        self.useless: list[str] = []
         self._out, self._overwrite = out, overwrite
         self._taken: dict[str, str] = {}
         self._files: dict[str, str] = {}  # images too, and whose they are
@@ -186,7 +203,7 @@ class LabelmeFolder:
         self._images = self._instances = 0
 
     def add(self, folders: Sequence[str | None], stem: str, file: LabelmeFile, image: Path | None, where: str) -> None:
-        """Write ``<folders>/<stem>.json``, its image beside it.
+        """Write ``<folders>/<stem>.json``, its labels in one Unicode form without blanks around, its image beside it.
 
         Args:
             folders: Product, split and what lies below; None and empty ones are left out.
@@ -198,8 +215,11 @@ class LabelmeFolder:
         Raises:
             FlawshotError: If a file there has other content already.
         """
+        file = replace(
+            file, shapes=tuple(replace(shape, label=plain_text(shape.label) or shape.label) for shape in file.shapes)
+        )
         path = PurePosixPath(*(folder for folder in folders if folder), f"{stem}.json")
-        if (key := str(path).casefold()) in self._taken:
+        if (key := _one_place(path)) in self._taken:
             message = f"would be one file {path} with {self._taken[key]}; it is left out, rename one of them"
             self.problems.append(Problem(where, "same-name", message))
             return
@@ -208,23 +228,32 @@ class LabelmeFolder:
         above = path.parents[:-1]
         for places, others in ((files, self._folders), (above, self._files)):
             for place in places:
-                if (other := others.get(str(place).casefold())) is not None:
+                if (other := others.get(_one_place(place))) is not None:
                     message = f"{place} would be a file and a folder, with {other}; it is left out, rename one of them"
                     self.problems.append(Problem(where, "same-name", message))
                     return
         self._taken[key] = where
-        self._files |= {str(each).casefold(): where for each in files}
-        self._folders |= {str(each).casefold(): where for each in above}
+        self._files |= {_one_place(each): where for each in files}
+        self._folders |= {_one_place(each): where for each in above}
         target = self._out / path
         write_labelme(file, target, overwrite=self._overwrite)
         self._products.add(path.parts[0])
         self._instances += count_instances(file)
-        if image is not None and not copied:
+        if image is None:
+            message = f"the image {file.image_path} is not found; say where it is with --images"
+            self.missing.append(Problem(where, "missing-image", message, "warning"))
+        elif not copied:
             self.problems.append(Problem(where, "file-name", f"the image {image.name} is called as annotations are"))
-        elif image is not None:
+        else:
+            self.problems += _other_size(where, file, image)
             beside = target.with_name(file.image_path)
             write_with(beside, partial(shutil.copyfile, image), overwrite=self._overwrite)
             self._images += 1
+
+    @property
+    def instances(self) -> int:
+        """Instances in the files that were written."""
+        return self._instances
 
     def done(self, source: Path) -> Imported:
         """What was written.
@@ -236,8 +265,41 @@ class LabelmeFolder:
             first = f"; the first problem: {self.problems[0]}" if self.problems else ""
             raise FlawshotError(f"{source}: holds no annotation that can be used{first}")
         return Imported(
-            tuple(sorted(self._products)), len(self._taken), self._images, self._instances, tuple(self.problems)
+            tuple(sorted(self._products)),
+            len(self._taken),
+            self._images,
+            self._instances,
+            tuple(self.problems),
+            tuple(self.missing),
+            tuple(self.useless),
         )
+
+
+def _one_place(path: PurePosixPath) -> str:
+    """A path as file systems compare them, some of which take two names for one."""
+    return unicodedata.normalize("NFC", str(path)).casefold()
+
+
+def _other_size(where: str, file: LabelmeFile, image: Path) -> list[Problem]:
+    """A size that the annotation states and the image does not have, or an image that is turned without that."""
+    stated = (file.image_height, file.image_width)
+    try:
+        height, width, lies = header(image, image.name)
+    except ImageError as error:
+        return [Problem(where, "unreadable-image", f"{error}; it is copied as it is", "warning")]
+    if None in stated:
+        return []
+    if stated == (height, width):
+        if lies not in {2, 3, 4}:  # 1 is upright, and the others would show in the size
+            return []
+        message = f"{image.name}: an EXIF orientation turns or mirrors it; look whether the shapes lie on their defects"
+        return [Problem(where, "orientation", message, "warning")]
+    if stated == (width, height):
+        why = "an EXIF orientation turns it, and the annotation may be of the image before that"
+    else:
+        why = "the annotation may be of another image, or of another size of it"
+    message = f"{image.name}: has {width} x {height} px, not {file.image_width} x {file.image_height} as stated; {why}"
+    return [Problem(where, "image-size", message, "warning")]
 
 
 def begin_import(

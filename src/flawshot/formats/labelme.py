@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
-import json
+import math
 import warnings
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from PIL import ExifTags, Image
 
 from flawshot.errors import AnnotationError, FlawshotError, Problem
 from flawshot.files import one_line, write_json
+from flawshot.formats.labelme_json import annotation_bytes, file_error, labelme_object
+from flawshot.images import ImageError, check_pixels, header_size
 from flawshot.shapes import SHAPE_TYPES, Shape, ShapeType, decode_mask
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LabelmeFile",
-    "embedded_size",
-    "image_size",
+    "from_base64",
     "labelme_document",
     "parse_labelme",
     "read_labelme",
@@ -43,10 +43,16 @@ POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
     "points": (1, None),
     "mask": (2, 2),
 }
+# Shapes of four corners that X-AnyLabeling draws and Labelme does not know; they are read as polygons.
+FOUR_CORNERS = frozenset({"quadrilateral", "rotation"})
+# How far, in px, the corners of a rectangle may lie from its box.
+SLANT = 0.01
+# What all masks of a file may have: each is decoded.
+MOST_MASK_PIXELS = 2**32
+# Drawing an outline takes time by the rows of px that its lines cross, each anew.
+MOST_ROWS = 2**23
 # Drawing takes time and memory by a shape's extent, so what no image reaches is refused when it is read.
 MAX_COORDINATE = 200_000.0
-MAX_PIXELS = 2**28
-
 WRITTEN_VERSION = "6.0.0"
 SHAPE_KEYS = frozenset({"label", "points", "group_id", "shape_type", "flags", "description", "mask"})
 FILE_KEYS = frozenset({"version", "imageData", "imagePath", "shapes", "flags", "imageHeight", "imageWidth"})
@@ -57,7 +63,8 @@ class LabelmeFile:
     """What one Labelme JSON file says of one image.
 
     Attributes:
-        image_path: The image's path relative to the JSON's folder, with forward slashes.
+        image_path: The image's path relative to the JSON's folder, with forward slashes; may be empty where the image
+            is embedded.
         shapes: The shapes in file order.
         image_height: In px, or None where the file does not say.
         image_width: In px, or None where the file does not say.
@@ -86,7 +93,7 @@ class LabelmeFile:
         if self.image_base64 is None:
             return None
         try:
-            return _from_base64(self.image_base64)
+            return from_base64(self.image_base64)
         except (binascii.Error, ValueError) as error:
             raise FlawshotError(f"imageData is not base64 ({one_line(error)})") from error
 
@@ -111,13 +118,7 @@ def read_labelme(path: str | Path) -> LabelmeFile:
         AnnotationError: With the file's name and the shape's index, if anything in it cannot be used.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise AnnotationError(
-            Problem(str(path), "unreadable", f"cannot be read ({error.strerror or error})")
-        ) from error
-    file, problems = parse_labelme(data, str(path))
+    file, problems = parse_labelme(annotation_bytes(path, str(path)), str(path))
     for problem in problems:
         if problem.severity == "error":
             raise AnnotationError(problem)
@@ -139,29 +140,28 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
         AnnotationError: If the file as a whole is not usable.
     """
     problems: list[Problem] = []
-    document = _load_json(_decode(data, name, problems), name)
-    if not isinstance(document, dict) or "shapes" not in document or "imagePath" not in document:
-        raise _file_error(name, "not-labelme", "is not a Labelme file: an object with shapes and imagePath is expected")
-    image_path, shapes = document["imagePath"], document["shapes"]
-    if not isinstance(image_path, str) or not image_path or "\0" in image_path:
-        raise _file_error(name, "not-labelme", "imagePath must be the name of an image file")
+    document = labelme_object(data, name, problems)
+    image_path, shapes = document.get("imagePath"), document["shapes"]
+    embeds = isinstance(document.get("imageData"), str)
+    if embeds and image_path is None:
+        image_path = ""
+    if not isinstance(image_path, str) or not (image_path or embeds) or "\0" in image_path:
+        raise file_error(name, "not-labelme", "imagePath must be the name of an image file")
     if not isinstance(shapes, list):
-        raise _file_error(name, "not-labelme", "shapes must be a list")
+        raise file_error(name, "not-labelme", "shapes must be a list")
     image_data = document.get("imageData")
     if image_data is not None and not isinstance(image_data, str):
-        raise _file_error(name, "not-labelme", "imageData must be base64 text or null")
+        raise file_error(name, "not-labelme", "imageData must be base64 text or null")
     height, width = (_image_size(document, key, name) for key in ("imageHeight", "imageWidth"))
-    if height and width and height * width > MAX_PIXELS:
-        raise _file_error(name, "image-size", f"an image of {width} x {height} px is more than can be handled")
-    version, flags = document.get("version"), document.get("flags")
-    usable = []
-    for index, raw in enumerate(shapes):
+    if height and width:
         try:
-            usable.append(_shape(index, raw))
-        except _ShapeError as error:
-            problems.append(Problem(name, error.kind, str(error), shape=index))
+            check_pixels(width, height, name)
+        except ImageError as error:
+            raise file_error(name, "image-size", str(error).removeprefix(f"{name}: ")) from error
+    version, flags = document.get("version"), document.get("flags")
+    usable = _usable(shapes, name, problems)
     file = LabelmeFile(
-        image_path=PureWindowsPath(image_path).as_posix(),
+        image_path=PureWindowsPath(image_path).as_posix() if image_path else "",
         shapes=tuple(usable),
         image_height=height,
         image_width=width,
@@ -173,37 +173,25 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
     return file, problems
 
 
-def _file_error(name: str, kind: str, message: str) -> AnnotationError:
-    return AnnotationError(Problem(name, kind, message))
-
-
-def _decode(data: bytes, name: str, problems: list[Problem]) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    try:
-        text = data.decode("gbk")
-    except UnicodeDecodeError:
-        raise _file_error(name, "encoding", "is neither UTF-8 nor GBK text; save it again as UTF-8") from None
-    problems.append(Problem(name, "encoding", "is not UTF-8 and was read as GBK; save it again as UTF-8", "warning"))
-    return text
-
-
-def _load_json(text: str, name: str) -> Any:
-    try:
-        document = json.loads(text)
-        if "\\ud" in text.lower():  # an escaped half of a surrogate pair is JSON, but no text that can be written
-            json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise _file_error(name, "encoding", "holds half a surrogate pair, which is no character") from None
-    except json.JSONDecodeError as error:
-        raise _file_error(
-            name, "not-json", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from error
-    except (RecursionError, ValueError) as error:
-        raise _file_error(name, "not-json", f"is not JSON that can be read ({one_line(error)})") from error
-    return document
+def _usable(shapes: list[Any], name: str, problems: list[Problem]) -> list[Shape]:
+    """The shapes that can be used; the others are problems."""
+    usable: list[Shape] = []
+    mask_pixels = 0
+    for index, raw in enumerate(shapes):
+        try:
+            shape = _shape(index, raw)
+            if shape.shape_type == "mask":
+                mask_pixels += _mask_pixels(shape)
+                if mask_pixels > MOST_MASK_PIXELS:
+                    message = (
+                        f"its masks have more than {MOST_MASK_PIXELS} px in all, which no image has; cut them to boxes"
+                    )
+                    raise file_error(name, "too-many-shapes", message)
+                _check_mask(shape)
+            usable.append(shape)
+        except _ShapeError as error:
+            problems.append(Problem(name, error.kind, str(error), shape=index))
+    return usable
 
 
 def _image_size(document: dict[str, Any], key: str, name: str) -> int | None:
@@ -211,7 +199,7 @@ def _image_size(document: dict[str, Any], key: str, name: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_COORDINATE or value % 1:
-        raise _file_error(name, "image-size", f"{key} must be a whole number of px above 0, not {value!r}")
+        raise file_error(name, "image-size", f"{key} must be a whole number of px above 0, not {value!r}")
     return int(value)
 
 
@@ -223,23 +211,23 @@ def _shape(index: int, raw: Any) -> Shape:
         raise _ShapeError("label", "label must be text" if "label" in raw else "label is missing")
     if shape_type is None:  # labelme 3 knew polygons only
         shape_type = "polygon"
-    if not isinstance(shape_type, str) or shape_type not in SHAPE_TYPES:
-        known = ", ".join(POINT_COUNTS)
-        raise _ShapeError("shape-type", f"shape_type {shape_type!r} is not known; it must be one of {known}")
-    shape_type = cast("ShapeType", shape_type)
+    if not isinstance(shape_type, str) or shape_type not in SHAPE_TYPES | FOUR_CORNERS:
+        known = ", ".join([*POINT_COUNTS, *sorted(FOUR_CORNERS)])
+        raise _ShapeError("shape-type", f"shape_type {str(shape_type)[:60]!r} is not known; it must be one of {known}")
     group_id = raw.get("group_id")
     if group_id is not None and (not isinstance(group_id, int) or abs(group_id) >= 2**63):
-        raise _ShapeError("group-id", f"group_id must be a whole number or null, not {group_id!r}")
+        raise _ShapeError("group-id", f"group_id must be a whole number or null, not {str(group_id)[:60]!r}")
     flags, description = raw.get("flags"), raw.get("description")
     if flags is not None and not (isinstance(flags, dict) and all(isinstance(value, bool) for value in flags.values())):
         raise _ShapeError("flags", "flags must be an object of true and false")
     if description is not None and not isinstance(description, str):
         raise _ShapeError("description", "description must be text")
-    points = _points(raw.get("points"), shape_type)
-    shape = Shape(
+    points = _points(raw.get("points"))
+    drawn, points = _as_labelme(shape_type, points)
+    return Shape(
         index=index,
         label=label,
-        shape_type=shape_type,
+        shape_type=drawn,
         points=points,
         group_id=None if group_id is None else int(group_id),
         flags=flags or {},
@@ -247,94 +235,110 @@ def _shape(index: int, raw: Any) -> Shape:
         mask_png=_mask_png(raw.get("mask")),
         other={key: value for key, value in raw.items() if key not in SHAPE_KEYS},
     )
-    if shape_type == "mask":
-        _check_mask(shape)
-    return shape
 
 
-def _points(raw: Any, shape_type: ShapeType) -> NDArray[np.float64]:
+def _points(raw: Any) -> NDArray[np.float64]:
     if not isinstance(raw, list) or not raw:
         raise _ShapeError("points", "points must be a list of [x, y]")
-    try:
-        array = np.array(raw)
-    except ValueError:
-        array = np.array(None)
-    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iuf":
+    if (points := _plain_points(raw)) is not None:
+        return points
+    if not all(map(_is_pair, raw)):
         raise _ShapeError("points", "points must be a list of [x, y], two numbers each")
-    points = array.astype(np.float64)
-    if not np.isfinite(points).all():
-        bad = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
-        raise _ShapeError("points", f"point {bad} is not finite: {raw[bad]}")
-    if np.abs(points).max() > MAX_COORDINATE:
-        bad = int(np.abs(points).max(axis=1).argmax())
-        raise _ShapeError("points", f"point {bad} lies further out than any image: {raw[bad]}")
-    least, most = POINT_COUNTS[shape_type]
+    far = next(place for place, (x, y) in enumerate(raw) if not _is_near(x) or not _is_near(y))
+    shown = f"[{str(raw[far][0])[:20]}, {str(raw[far][1])[:20]}]"
+    finite = all(isinstance(value, int) or math.isfinite(value) for value in raw[far])
+    why = "lies further out than any image" if finite else "is not finite"
+    raise _ShapeError("points", f"point {far} {why}: {shown}")
+
+
+def _plain_points(raw: list[Any]) -> NDArray[np.float64] | None:
+    """Points that are as nearly all are; None where one of them is wrong.
+
+    Types come first: numpy would make one long text's length of memory for each of them.
+    """
+    if set(map(type, raw)) != {list} or set(map(len, raw)) != {2}:
+        return None
+    if not set(map(type, chain.from_iterable(raw))) <= {int, float}:
+        return None
+    try:
+        points = np.array(raw, dtype=np.float64)
+    except OverflowError:  # of a whole number that no float can be
+        return None
+    # Compared this way round, for NaN is not below anything.
+    return points if bool((np.abs(points) <= MAX_COORDINATE).all()) else None
+
+
+def _is_pair(point: object) -> bool:
+    return isinstance(point, list) and len(point) == 2 and all(type(value) in {int, float} for value in point)
+
+
+def _is_near(value: float) -> bool:
+    return -MAX_COORDINATE <= value <= MAX_COORDINATE
+
+
+def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType, NDArray[np.float64]]:
+    """A shape as Labelme has it: what X-AnyLabeling writes with four corners becomes a rectangle or a polygon."""
+    if shape_type in FOUR_CORNERS:
+        if len(points) != 4:
+            raise _ShapeError("point-count", f"a {shape_type} has 4 points, not {len(points)}")
+        return "polygon", points
+    if shape_type == "rectangle" and len(points) == 5 and (points[0] == points[4]).all():
+        points = points[:4]
+    if shape_type == "rectangle" and len(points) == 4:
+        low, high = points.min(axis=0), points.max(axis=0)
+        upper = points > (low + high) / 2
+        near = np.abs(points - np.where(upper, high, low)) <= SLANT
+        # Round a box, each step goes along one side.
+        steps = (upper != np.roll(upper, 1, axis=0)).sum(axis=1)
+        if near.all() and ((steps == 1).all() or (high - low).min() <= SLANT):
+            return "rectangle", np.array([low, high])
+        return "polygon", points
+    known = cast("ShapeType", shape_type)
+    least, most = POINT_COUNTS[known]
     if len(points) < least or (most is not None and len(points) > most):
         wanted = f"{least} point{'s' if least > 1 else ''}" if most else f"at least {least} points"
         raise _ShapeError("point-count", f"a {shape_type} has {wanted}, not {len(points)}")
-    return points
+    rows = float(np.abs(np.diff(points[:, 1], append=points[:1, 1])).sum())
+    if shape_type in {"polygon", "linestrip"} and rows > MOST_ROWS:
+        message = f"its outline crosses {rows:.0f} rows of px, more than any that was drawn by hand; simplify it"
+        raise _ShapeError("shape-length", message)
+    return known, points
 
 
-def _from_base64(text: str) -> bytes:
-    return base64.b64decode("".join(text.split()), validate=True)  # some writers break the lines
+def from_base64(text: str, *, whole: bool = True) -> bytes:
+    """Bytes from base64, or from the whole groups at its beginning.
+
+    Raises:
+        ValueError: If it is not base64.
+    """
+    joined = "".join(text.split())  # some writers break the lines
+    return base64.b64decode(joined if whole else joined[: len(joined) // 4 * 4], validate=True)
 
 
 def _mask_png(raw: Any) -> bytes | None:
     if raw is None:
         return None
     try:
-        return _from_base64(raw)
+        return from_base64(raw)
     except (binascii.Error, ValueError, AttributeError):
         raise _ShapeError("mask", "mask must be a base64-encoded PNG") from None
+
+
+def _mask_pixels(shape: Shape) -> int:
+    """The size of a mask by its header; 0 where it has none to read."""
+    try:
+        return 0 if shape.mask_png is None else math.prod(header_size(shape.mask_png, "mask"))
+    except ImageError:
+        return 0
 
 
 def _check_mask(shape: Shape) -> None:
     if shape.mask_png is None:
         raise _ShapeError("mask", "a mask shape needs its mask, a base64-encoded PNG")
     try:
-        with Image.open(io.BytesIO(shape.mask_png), formats=["PNG"]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _ShapeError("mask", f"a mask of {image.width} x {image.height} px is more than can be handled")
         decode_mask(shape)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except ValueError as error:
         raise _ShapeError("mask", f"mask cannot be decoded ({one_line(error)})") from error
-
-
-def image_size(file: LabelmeFile, image: Path | None) -> tuple[int, int] | None:
-    """The image's (height, width) in px, after its EXIF orientation: as the file says, else from the image's header.
-
-    Args:
-        file: The annotation.
-        image: Where the image lies, if it does.
-
-    Returns:
-        None where neither the file nor an embedded nor a separate image tells.
-    """
-    if file.image_height and file.image_width:
-        return file.image_height, file.image_width
-    return embedded_size(file) or _header_size(image)
-
-
-def embedded_size(file: LabelmeFile) -> tuple[int, int] | None:
-    """The embedded image's (height, width) in px after its EXIF orientation, None where there is none to read."""
-    try:
-        data = file.image_data
-    except FlawshotError:
-        return None
-    return None if data is None else _header_size(io.BytesIO(data))
-
-
-def _header_size(source: Path | io.BytesIO | None) -> tuple[int, int] | None:
-    if source is None:
-        return None
-    try:
-        with Image.open(source) as opened:
-            width, height = opened.size
-            # Orientations 5 to 8 lay the image on its side, and points live in the upright frame.
-            on_its_side = opened.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
-    return (width, height) if on_its_side else (height, width)
 
 
 def write_labelme(file: LabelmeFile, path: str | Path, *, overwrite: bool = False) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.errors import FlawshotError, Problem
+from flawshot.formats.texts import plain_text
 from flawshot.formats.tree_files import files_under
 from flawshot.layout import SPLIT_FOLDERS, is_split, not_a_split
 
@@ -49,6 +52,7 @@ class MaskedImage(NamedTuple):
         category: The category.
         image: The image's path relative to the source folder (POSIX).
         masks: Its masks' paths relative to the source folder (POSIX).
+        folders: What ``**`` stood for, without the first folders that all images of the category have there.
     """
 
     product: str
@@ -56,6 +60,7 @@ class MaskedImage(NamedTuple):
     category: str
     image: str
     masks: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
 
 class MaskTree(NamedTuple):
@@ -193,8 +198,9 @@ def folder_name(label: str) -> str:
 
 
 def target(each: MaskedImage) -> PurePosixPath:
-    """Where an image's Labelme file goes, without its suffix: ``<product>/[<split>/]<category>/<name>``."""
-    folders = (folder_name(each.product), each.split or "", not_a_split(folder_name(each.category)))
+    """Where an image's Labelme file goes, without its suffix: ``<product>/[<split>/]<category>/[…/]<name>``."""
+    folders = [folder_name(each.product), each.split or "", not_a_split(folder_name(each.category))]
+    folders += map(folder_name, each.folders)
     return PurePosixPath(*folders, folder_name(PurePosixPath(each.image).stem))
 
 
@@ -264,14 +270,19 @@ def _tree(layout: MaskLayout, root_name: str, pictures: Sequence[str]) -> MaskTr
         # The masks' pattern first: where both fit, as with dent_mask.png beside dent.png, it says more.
         fields = layout.fields(path, masks=True)
         if fields is not None:
-            masks.setdefault(tuple(fields[field] for field in shared), []).append(path)
+            masks.setdefault(_key(fields, shared), []).append(path)
             continue
         fields = layout.fields(path)
         if fields is None:
             problems.append(Problem(path, "elsewhere", f"fits neither pattern of {layout.pattern!r}, and is left out"))
         else:
-            images.append((path, fields, tuple(fields[field] for field in shared)))
+            images.append((path, fields, _key(fields, shared)))
     return _paired(layout, root_name, images, masks, problems)
+
+
+def _key(fields: dict[str, str], shared: Sequence[str]) -> tuple[str, ...]:
+    """What an image and its masks have in common, in one Unicode form."""
+    return tuple(unicodedata.normalize("NFC", fields[field]) for field in shared)
 
 
 def _paired(
@@ -285,13 +296,15 @@ def _paired(
     good: dict[str, int] = {}
     claimed: set[tuple[str, ...]] = set()
     taken: dict[tuple[str, ...], str] = {}
-    targets: dict[PurePosixPath, str] = {}
+    targets: dict[str, str] = {}
+    images = list(images)
+    below = _folders_below(images)
     for path, fields, key in images:
-        product = fields.get("product", root_name)
-        category = fields.get("category", NO_CATEGORY)
+        product = unicodedata.normalize("NFC", fields.get("product", root_name))
+        category = plain_text(fields.get("category", NO_CATEGORY))
         found = masks.get(key, [])
-        each = MaskedImage(product, fields.get("split"), category, path, tuple(found))
-        place = target(each)
+        each = MaskedImage(product, fields.get("split"), category, path, tuple(found), below[path])
+        place = unicodedata.normalize("NFC", str(target(each))).casefold()
         if found:
             claimed.add(key)
         if category.lower() in GOOD and not found:
@@ -311,6 +324,22 @@ def _paired(
         if key not in claimed:
             problems += [Problem(path, "mask", "is a mask without its image") for path in found]
     return MaskTree(layout, tuple(pairs), good, tuple(problems))
+
+
+def _folders_below(
+    images: Iterable[tuple[str, dict[str, str], tuple[str, ...]]],
+) -> dict[str, tuple[str, ...]]:
+    """What ``**`` stood for in each image's path, without the first folders that all of its category share."""
+    of_category: dict[tuple[str | None, ...], dict[str, list[str]]] = {}
+    for path, fields, _ in images:
+        category = tuple(fields.get(field) for field in ("product", "split", "category"))
+        of_category.setdefault(category, {})[path] = (fields.get("folders") or "").split("/")[:-1]
+    below: dict[str, tuple[str, ...]] = {}
+    for own in of_category.values():
+        levels = zip(*own.values(), strict=False)
+        shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
+        below |= {path: tuple(folders[shared:]) for path, folders in own.items()}
+    return below
 
 
 def _expected(layout: MaskLayout, fields: dict[str, str], path: str) -> str:

@@ -9,25 +9,23 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line, write_with
-from flawshot.formats.components import component_shape, components, merge_near, value_components
+from flawshot.files import write_with
+from flawshot.formats.components import check_number, component_shape, large_components, merge_near, value_components
 from flawshot.formats.labelme import LabelmeFile, write_labelme
 from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target
+from flawshot.formats.mask_values import mask_values
 from flawshot.formats.visa_labels import with_visa_labels
-from flawshot.images import read_image
+from flawshot.images import open_image, orientation, under_pixel_limit, upright_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from flawshot.shapes import Region, Shape
 
@@ -35,6 +33,10 @@ __all__ = ["MasksImport", "import_masks", "read_masks"]
 
 # A process takes about as long to start as this many images.
 IMAGES_A_WORKER = 16
+# More instances than this on one image are noise, not flaws.
+MAX_INSTANCES = 10_000
+# An instance may be of several components, though hardly of as many on average.
+MOST_COMPONENTS = 4
 # The kind of problem that a mask without a defect is.
 EMPTY = "empty-mask"
 
@@ -86,6 +88,15 @@ class _Options(NamedTuple):
     merge_distance: float
     exact: bool
     overwrite: bool
+    max_instances: int
+
+
+class _Frame(NamedTuple):
+    """An image's size in px, upright, and its EXIF orientation."""
+
+    height: int
+    width: int
+    lies: int
 
 
 class _Done(NamedTuple):
@@ -106,6 +117,7 @@ def import_masks(
     min_area: int = 1,
     merge_distance: float = 0.0,
     exact: bool = False,
+    max_instances: int = MAX_INSTANCES,
     strict: bool = False,
     overwrite: bool = False,
     workers: int = 1,
@@ -131,6 +143,7 @@ def import_masks(
         merge_distance: Components whose nearest pixels' centres are nearer than this, in px, are one instance: shapes
             that share a ``group_id``.
         exact: Whether all components become ``mask`` shapes.
+        max_instances: Images with more instances, of those that are large enough, are left out.
         strict: Whether the first problem stops the import.
         overwrite: Whether files there with other content may be replaced.
         workers: How many processes; more than one only in a script that guards its ``__main__``.
@@ -162,6 +175,7 @@ def import_masks(
         merge_distance=merge_distance,
         exact=exact,
         overwrite=overwrite,
+        max_instances=max_instances,
     )
     images = instances = small = 0
     products: set[str] = set(tree.good)
@@ -208,10 +222,11 @@ def _all(images: Sequence[MaskedImage], options: _Options, workers: int) -> Iter
     # Spawned, for a fork copies the locks that a progress bar's or torch's threads hold.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    work = under_pixel_limit(_import)
     waiting: deque[tuple[MaskedImage, Future[_Done]]] = deque()
     try:
         for each in images:
-            waiting.append((each, pool.submit(_import, each, options)))
+            waiting.append((each, pool.submit(work, each, options)))
             if len(waiting) > 4 * count:
                 image, future = waiting.popleft()
                 yield image, future.result()
@@ -233,6 +248,7 @@ def read_masks(
     layout: str | None = None,
     threshold: int | None = None,
     min_area: int = 1,
+    max_instances: int = MAX_INSTANCES,
     beyond: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[str, LabelmeFile]]:
@@ -244,6 +260,7 @@ def read_masks(
         layout: As for :func:`import_masks`.
         threshold: Likewise.
         min_area: Likewise.
+        max_instances: Likewise.
         beyond: A folder that is not looked into.
         progress: Called with the images done and their number.
 
@@ -259,7 +276,7 @@ def read_masks(
         tree = with_visa_labels(source, tree)
     problems += tree.problems
     several, usual = tree.layout.each_mask_one, tree.layout.threshold
-    options = _Options(source, source, threshold, usual, False, several, min_area, 0.0, False, False)  # noqa: FBT003
+    options = _Options(source, source, threshold, usual, False, several, min_area, 0.0, False, False, max_instances)  # noqa: FBT003
     taken: dict[str, str] = {}
     for number, each in enumerate(tree.images, start=1):
         path = f"{each.image.rpartition('.')[0]}.json"
@@ -291,35 +308,47 @@ def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[La
     problems: list[Problem] = []
     image = options.source / each.image
     try:
-        width, height = read_image(image, image.name).size
+        with open_image(image, image.name) as opened:
+            width, height = upright_rgb(opened).size
+            frame = _Frame(height, width, orientation(opened))
         found: list[list[Region]] = []
+        small = 0
         for mask in each.masks:
-            found += _instances(options.source / mask, each.image, (height, width), options, problems)
+            own, few = _instances(options.source / mask, each.image, frame, options, problems)
+            found, small = found + own, small + few
+        large = [parts for parts in found if sum(part.area for part in parts) >= options.min_area]
+        check_number(len(large), options.max_instances)
     except FlawshotError as error:
         return None, _Done(problems=(*problems, Problem(each.image, "mask", str(error))))
-    large = [parts for parts in found if sum(part.area for part in parts) >= options.min_area]
     shapes: list[Shape] = []
     for group, parts in enumerate(large, start=1):
         group_id = group if len(parts) > 1 else None
         for part in parts:
             shapes.append(component_shape(len(shapes), each.category, part, group_id=group_id, exact=options.exact))
     file = LabelmeFile(image_path, tuple(shapes), image_height=height, image_width=width)
-    return file, _Done(len(large), len(found) - len(large), tuple(problems))
+    return file, _Done(len(large), small + len(found) - len(large), tuple(problems))
 
 
 def _instances(
-    path: Path, image: str, size: tuple[int, int], options: _Options, problems: list[Problem]
-) -> list[list[Region]]:
-    """The components of each instance of one mask."""
-    values = _values(path, numbers=options.instance_values)
-    if values.shape != size:
-        (height, width), (image_height, image_width) = values.shape, size
-        raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {image_width} x {image_height} px")
+    path: Path, image: str, frame: _Frame, options: _Options, problems: list[Problem]
+) -> tuple[list[list[Region]], int]:
+    """The components of each instance of one mask, and how many were too small; ``frame`` is its image's."""
+    values, mask_lies = mask_values(path, numbers=options.instance_values)
+    turned = f"EXIF orientation {mask_lies}, its image {frame.lies}"
+    if values.shape != (frame.height, frame.width):
+        height, width = values.shape
+        why = f"; the mask has {turned}: save both upright" if frame.lies != mask_lies else ""
+        raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {frame.width} x {frame.height} px{why}")
+    if frame.lies != mask_lies:
+        message = f"{path.name}: has {turned}; both are read upright, look whether the mask lies on its defect"
+        problems.append(Problem(image, "orientation", message, "warning"))
     if options.instance_values:
-        instances = value_components(np.where(values > (options.threshold or 0), values, 0))
+        # Components of one value are one instance: there may be more of them.
+        most = MOST_COMPONENTS * options.max_instances
+        instances = value_components(np.where(values > (options.threshold or 0), values, 0), most=most)
         if not instances:
             problems.append(_empty(path, image))
-        return instances
+        return instances, 0
     limit, greatest = options.usual if options.threshold is None else options.threshold, values.max()
     if options.threshold is None and limit == DEFAULT_THRESHOLD and greatest == 1:
         problems.append(Problem(image, "zero-one-mask", f"{path.name}: holds 0 and 1 only; 1 is defect", "warning"))
@@ -327,33 +356,17 @@ def _instances(
     elif 0 < greatest <= limit:
         message = f"{path.name}: no value is over {limit}, the greatest is {greatest}; give --threshold"
         problems.append(Problem(image, "nothing-over-threshold", message, "warning"))
-    found = components(values > limit)
+    alone = not options.each_mask_one and options.merge_distance <= 1
+    # What cannot become part of a larger instance need not be looked at where it is too small.
+    most = options.max_instances if alone else MOST_COMPONENTS * options.max_instances
+    found, small = large_components(values > limit, options.min_area if alone else 1, most)
     if not found and not greatest > 0:
         problems.append(_empty(path, image))
     if options.each_mask_one:
-        return [found] if found else []
-    return merge_near(found, options.merge_distance)
+        return ([found] if found else []), small
+    return merge_near(found, options.merge_distance), small
 
 
 def _empty(path: Path, image: str) -> Problem:
     message = f"{path.name}: no pixel is defect; its image comes in without an instance, look whether a defect is there"
     return Problem(image, EMPTY, message, "warning")
-
-
-def _values(path: Path, *, numbers: bool) -> NDArray[Any]:
-    """A mask's values ``[height, width]``: its brightest channel, or all as one number if ``numbers``."""
-    try:
-        with Image.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened)  # as its image is read
-            if upright.mode.startswith(("I", "F")) or (numbers and upright.mode == "P"):
-                return np.asarray(upright)
-            if upright.mode in {"1", "L"}:
-                return np.asarray(upright.convert("L"))
-            channels = np.asarray(upright.convert("RGB"))
-    except Exception as error:  # a damaged file makes the decoders raise anything at all
-        raise FlawshotError(f"{path.name}: the mask cannot be decoded ({one_line(error)})") from error
-    if numbers:
-        values: NDArray[Any] = channels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
-    else:
-        values = channels.max(axis=2)
-    return values

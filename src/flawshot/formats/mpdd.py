@@ -12,6 +12,8 @@ import numpy as np
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.formats.detailed_records import DetailedFile, find_detailed, read_detailed, salvage_detailed
+from flawshot.formats.embedded import image_size
+from flawshot.formats.image_finder import ImageFinder
 from flawshot.formats.importing import (
     Imported,
     LabelmeFolder,
@@ -24,7 +26,8 @@ from flawshot.formats.importing import (
     product_folder,
     split_and_rest,
 )
-from flawshot.formats.labelme import LabelmeFile, image_size
+from flawshot.formats.labelme import LabelmeFile
+from flawshot.formats.texts import plain_text
 from flawshot.layout import SPLIT_FOLDERS, not_a_split
 from flawshot.shapes import Shape
 
@@ -67,8 +70,8 @@ def import_mpdd(
     Each box becomes a rectangle that covers the box's pixels exactly, with the record's description. What it says of
     number and size is kept in the file as ``num_anomalies`` and ``size_anomalies``, right or wrong:
     :func:`contradictions` tells. An image is looked for at ``<images>/<product>/<split>/<category>/<name>``, which
-    gives the split, at ``<images>/<product>/<category>/<name>`` and at ``<images>/<product>/<name>``; it is copied
-    beside its file and gives its size, which is null otherwise.
+    gives the split, at ``<images>/<product>/<category>/<name>`` and at ``<images>/<product>/<name>``, then by its name
+    anywhere below; it is copied beside its file and gives its size, which is null otherwise.
 
     Args:
         source: The file, or the folder that holds it.
@@ -86,6 +89,8 @@ def import_mpdd(
     check_images(images)
     read = salvage_detailed(path) if salvage else DetailedFile(read_detailed(path), [])
     folder = LabelmeFolder(out, overwrite=overwrite)
+    home = path.parent if images is None else images
+    finder = ImageFinder([home] if images is not None or source.is_dir() else [], folder.problems, beyond=out)
     for number, record in enumerate(read.records, start=1):
         if progress is not None:
             progress(number, len(read.records))
@@ -97,13 +102,17 @@ def import_mpdd(
             continue
         split, inner = split_and_rest(image.parts[:-1])
         category = category_folder(record.anomaly)
-        below = not_a_split(category)
-        if inner in ([category], [below]):
+        plain = category_folder(plain_text(record.anomaly))
+        below = not_a_split(plain)
+        if inner in ([category], [plain], [below]):
             inner = []
-        home = path.parent if images is None else images
         original, found_split = _find(home, product, category, image, folder.problems)
+        if original is None:
+            wanted = "/".join(filter(None, (product, split, plain, *image.parts)))
+            original = finder.find(wanted, (), where)
+            found_split = None if original is None else split_and_rest(original.relative_to(home).parts[:-1])[0]
         split = split or found_split
-        file = _annotation(record, image.name, original)
+        file = _annotation(record, image.name if original is None else original.name, original)
         folder.problems += contradictions(where, file)
         folder.add([product, split, below, *inner], image.stem, file, original, where)
     boxes = sum(len(record.coordinates) for record in read.records)

@@ -5,6 +5,7 @@ MVTec-FS is the data set of MVREC (AAAI 2025, arXiv 2412.16897), annotated on th
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
@@ -16,14 +17,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import csv
 
+from flawshot.delimited import delimited_texts
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line, write_with
-from flawshot.formats.importing import first_file
+from flawshot.formats.image_finder import ImageFinder
+from flawshot.formats.importing import check_images, file_path
 from flawshot.formats.labelme import LabelmeFile, parse_labelme, write_labelme
+from flawshot.formats.texts import NamedText, guess_told, likeliest, plain_text
 from flawshot.formats.tree_files import LINK_OUT, lies_within
+from flawshot.json_documents import load_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 __all__ = ["find_config", "import_mvtec_fs", "read_mvtec_fs"]
 
@@ -46,11 +51,15 @@ def find_config(source: Path) -> Path:
     )
 
 
-def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
+def read_mvtec_fs(
+    source: Path, names: Collection[str] = (), problems: list[Problem] | None = None
+) -> Iterator[tuple[str, LabelmeFile]]:
     """Read every image's annotation.
 
     Args:
         source: The folder that holds ``CONFIG``, or ``CONFIG`` itself.
+        names: Names of the images at hand, which tell in what encoding a table is that is not UTF-8.
+        problems: A warning is added here for each table whose encoding is a guess.
 
     Yields:
         ``<product>/{training,testing}/<folder>/<name>.json`` and the annotation, its shapes in row order, products
@@ -68,41 +77,56 @@ def read_mvtec_fs(source: Path) -> Iterator[tuple[str, LabelmeFile]]:
             if not lies_within(folder / name, source):
                 raise FlawshotError(f"{folder / name}: {LINK_OUT[1]}")
             images: dict[str, list[dict[str, str]]] = {}
-            for row in _rows(folder / name):
+            for row in _rows(folder / name, names, [] if problems is None else problems):
                 images.setdefault(row["img_rel_path"], []).append(row)
             for image, rows in images.items():
-                annotation = _annotation(image, split, rows)
-                path = PurePosixPath(image).with_suffix(".json")
+                place = _place(image or "", split, rows[0]["where"])
+                annotation = _annotation(place.name, rows)
+                path = place.with_suffix(".json")
                 if path in taken:
                     raise FlawshotError(f"{rows[0]['where']}: {image} and {taken[path]} would be one file {path}")
                 taken[path] = image
                 yield f"{product}/{path}", annotation
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
+def _rows(path: Path, names: Collection[str], problems: list[Problem]) -> Iterator[dict[str, str]]:
+    texts_read = delimited_texts(path, [column.casefold() for column in COLUMNS])
+    text = texts_read[likeliest([NamedText(each.text, each.encoding) for each in texts_read], names)]
+    problems += guess_told(text.encoding, f"{path.parent.name}/{path.name}")
     texts = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), include_columns=list(COLUMNS))
+    apart = csv.ParseOptions(delimiter=text.separator, newlines_in_values=True)
     try:
-        table = csv.read_csv(path, convert_options=texts)
+        table = csv.read_csv(io.BytesIO(text.text.encode()), parse_options=apart, convert_options=texts)
     except (OSError, pa.ArrowInvalid, KeyError) as error:
         raise FlawshotError(f"{path}: cannot be read as MVTec-FS's table ({one_line(error)})") from error
     for number, row in enumerate(table.to_pylist(), start=2):
         yield row | {"where": f"{path}: row {number}"}
 
 
-def _annotation(image: str, split: str, rows: list[dict[str, str]]) -> LabelmeFile:
-    parts = PurePosixPath(image or "").parts
-    if len(parts) < 2 or parts[0] != split or ".." in parts:
-        raise FlawshotError(f"{rows[0]['where']}: img_rel_path {image!r} must be {split}/<folder>/<name>")
+def _place(image: str, split: str, where: str) -> PurePosixPath:
+    """Where an image lies in its product's folder, if a file can have that name on any system."""
+    try:
+        path = file_path(image, "img_rel_path")
+    except FlawshotError:
+        path = PurePosixPath()
+    if len(path.parts) < 2 or path.parts[0] != split:
+        raise FlawshotError(f"{where}: img_rel_path {image[:200]!r} must be {split}/<folder>/<name>")
+    return path
+
+
+def _annotation(image: str, rows: list[dict[str, str]]) -> LabelmeFile:
     for row in rows:
-        if not row["label"]:
+        if not row["label"] or not plain_text(row["label"]):
             raise FlawshotError(f"{row['where']}: label is empty")
         if any(row[column] != rows[0][column] for column in ("imageHeight", "imageWidth")):
             raise FlawshotError(f"{row['where']}: imageHeight and imageWidth are not those of the image's first row")
     document = {
-        "imagePath": parts[-1],
+        "imagePath": image,
         "imageHeight": _number(rows[0], "imageHeight"),
         "imageWidth": _number(rows[0], "imageWidth"),
-        "shapes": [{"label": row["label"], "shape_type": "polygon", "points": _points(row)} for row in rows],
+        "shapes": [
+            {"label": plain_text(row["label"]), "shape_type": "polygon", "points": _points(row)} for row in rows
+        ],
     }
     # Labelme's own reader is the one place that says what a usable shape is.
     file, problems = parse_labelme(json.dumps(document).encode(), rows[0]["where"])
@@ -124,29 +148,34 @@ def _number(row: dict[str, str], column: str) -> float:
 
 def _points(row: dict[str, str]) -> Any:
     try:
-        return json.loads(row["points"])
-    except (TypeError, ValueError, RecursionError) as error:
-        raise FlawshotError(f"{row['where']}: points is not a list of [x, y] ({one_line(error)})") from error
+        return load_json((row["points"] or "").encode())
+    except FlawshotError as error:
+        raise FlawshotError(f"{row['where']}: points is not a list of [x, y] ({error})") from error
 
 
 def import_mvtec_fs(
     source: Path,
     out: Path,
     *,
+    images: Path | None = None,
     overwrite: bool = False,
     problems: list[Problem] | None = None,
+    missing: list[Problem] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[int, int]:
     """Write MVTec-FS as a folder of Labelme files.
 
-    Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``), they are copied beside their files;
-    links out of it are not followed. The tables are read twice: nothing is written where a row is bad.
+    Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``, else by their names), they are copied
+    beside their files; links out of it are not followed. The tables are read twice: nothing is written where
+    a row is bad.
 
     Args:
         source: The folder that holds ``CONFIG``.
         out: Where ``<product>/{training,testing}/<folder>/<name>.json`` goes.
+        images: Where the images are looked for first.
         overwrite: Whether files there with other content may be replaced.
-        problems: Images behind links out of the source are added here.
+        problems: Images behind links out of the source, and those found under another name, are added here.
+        missing: Images that are not found are added here, a warning each.
         progress: Called with the annotation files written and their number.
 
     Returns:
@@ -155,18 +184,27 @@ def import_mvtec_fs(
     Raises:
         FlawshotError: If the source is not MVTec-FS, or a file there has other content already.
     """
+    check_images(images)
     written = found = 0
     problems = [] if problems is None else problems
-    total = sum(1 for _ in read_mvtec_fs(source))
-    for path, annotation in read_mvtec_fs(source):
+    named = [] if images is None else [images]
+    homes = [home / below for home in (*named, source) for below in ("image", "")]
+    finder = ImageFinder([*named, source], problems, beyond=out)
+    names = finder.names(homes)
+    total = sum(1 for _ in read_mvtec_fs(source, names, problems))
+    for path, annotation in read_mvtec_fs(source, names):
         target = out / path
         image = PurePosixPath(path).with_name(annotation.image_path)
-        write_labelme(replace(annotation, image_path=image.name), target, overwrite=overwrite)
+        original = finder.find(str(image), homes, path)
+        name = image.name if original is None else original.name
+        write_labelme(replace(annotation, image_path=name), target, overwrite=overwrite)
         written += 1
-        original = first_file((source / "image" / image, source / image), [source], problems)
         if original is not None:
-            write_with(target.with_name(image.name), partial(shutil.copyfile, original), overwrite=overwrite)
+            write_with(target.with_name(name), partial(shutil.copyfile, original), overwrite=overwrite)
             found += 1
+        elif missing is not None:
+            message = f"the image {name} is not found; say where it is with --images"
+            missing.append(Problem(path, "missing-image", message, "warning"))
         if progress is not None:
             progress(written, total)
     return written, found

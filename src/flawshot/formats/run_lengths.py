@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flawshot.errors import FlawshotError
+from flawshot.images import check_pixels
+from flawshot.shapes import Region, trim
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["decode_runs"]
+__all__ = ["decode_region", "decode_runs"]
 
-MAX_PIXELS = 2**28  # more than any image has
 # Five bits a character from "0" up; those from "P" up are followed by more of the same number.
+LARGEST = 2**40  # no mask has as many pixels
 PACKED = re.compile(r"(?:[P-o]{0,6}[0-O])*")
 
 
@@ -34,24 +36,56 @@ def decode_runs(segmentation: dict[str, Any]) -> NDArray[np.bool_]:
     >>> decode_runs({"size": [2, 3], "counts": "123"}).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
     """
+    counts, height, width = _checked(segmentation)
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def decode_region(segmentation: dict[str, Any]) -> tuple[Region, int, int]:
+    """What a COCO segmentation of run lengths covers; no more than its columns is ever in memory.
+
+    Returns:
+        The region, and the mask's height and width in px.
+
+    Raises:
+        FlawshotError: As for :func:`decode_runs`.
+
+    >>> region, height, width = decode_region({"size": [2, 3], "counts": [3, 1, 2]})
+    >>> region.box, height, width
+    ((1, 1, 2, 2), 2, 3)
+    """
+    counts, height, width = _checked(segmentation)
+    ends = np.cumsum(np.array([0, *counts], dtype=np.int64))
+    lengths = ends[1:] - ends[:-1]
+    covered = np.flatnonzero(lengths[1::2]) * 2 + 1
+    if not covered.size:
+        return Region(0, 0, np.zeros((0, 0), dtype=bool)), height, width
+    left, right = int(ends[covered[0]] // height), int(-(-ends[covered[-1] + 1] // height))
+    clipped = np.clip(ends, left * height, right * height)
+    inside = clipped[1:] - clipped[:-1]
+    columns = np.repeat(np.arange(len(inside)) % 2 == 1, inside).reshape(right - left, height)
+    return trim(columns.T, left, 0), height, width
+
+
+def _checked(segmentation: dict[str, Any]) -> tuple[list[int], int, int]:
+    """Run lengths that fill their mask, and its height and width."""
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if not isinstance(size, list) or len(size) != 2 or not all(map(_is_count, size)) or not all(size):
-        raise FlawshotError(f"size must be [height, width] in px, not {size!r}")
+        raise FlawshotError(f"size must be [height, width] in px, not {str(size)[:60]}")
     height, width = size
-    if height * width > MAX_PIXELS:
-        raise FlawshotError(f"a mask of {width} x {height} px is more than can be handled")
+    check_pixels(width, height, "size")
     if isinstance(counts, str):
         counts = _unpack(counts)
     if not isinstance(counts, list) or not all(map(_is_count, counts)):
         raise FlawshotError("counts must be run lengths of at least 0, a list or packed into text")
     if sum(counts) != height * width:
-        raise FlawshotError(f"counts fill {sum(counts)} px of the {height * width} px of a {width} x {height} mask")
-    values = np.arange(len(counts)) % 2 == 1
-    return np.repeat(values, counts).reshape(width, height).T
+        filled = str(sum(counts))[:20]
+        raise FlawshotError(f"counts fill {filled} px of the {height * width} px of a {width} x {height} mask")
+    return counts, height, width
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
 
 
 def _unpack(text: str) -> list[int]:

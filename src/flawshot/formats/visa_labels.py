@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import csv
+import unicodedata
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line
+from flawshot.delimited import delimited_texts, read_rows
+from flawshot.errors import Problem
 from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree, target
+from flawshot.formats.texts import NamedText, guess_told, likeliest, name_key, plain_text
 from flawshot.formats.tree_files import LINK_OUT, lies_within
 
 if TYPE_CHECKING:
-    from pathlib import Path, PurePosixPath
+    from collections.abc import Collection
+    from pathlib import Path
 
     from flawshot.formats.mask_layouts import MaskedImage
 
 __all__ = ["with_visa_labels"]
 
+COLUMNS = ("image", "label", "mask")
 TABLE = "image_anno.csv"
 FOLDER = "Data/"
 
@@ -35,6 +39,7 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
         FlawshotError: If a table cannot be read, or lacks a column.
     """
     problems = list(tree.problems)
+    names = {name_key(PurePosixPath(each.image).name) for each in tree.images}
     images: list[MaskedImage] = []
     tables: dict[str, dict[str, str]] = {}
     targets: dict[PurePosixPath, str] = {}
@@ -43,11 +48,11 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
         folder, inner = _parted(each.image)
         if folder not in tables:
             path = source / folder / TABLE
-            tables[folder] = _labels(path, f"{folder}{TABLE}", source, problems)
-        label = tables[folder].pop(inner, None)
+            tables[folder] = _labels(path, f"{folder}{TABLE}", source, names, problems)
+        label = tables[folder].pop(unicodedata.normalize("NFC", inner), None)
         category = each.category.lower()
         if label is not None:
-            types = [part.strip() for part in label.split(",") if part.strip()]
+            types = [plain for part in label.split(",") if (plain := plain_text(part))]
             category = ",".join(types) or NO_CATEGORY
             if len(types) > 1:
                 message = f"{TABLE}: names {len(types)} types for one mask; the category is {category!r}"
@@ -63,33 +68,29 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
         else:
             targets[place] = each.image
             images.append(own)
-    said = {problem.file for problem in tree.problems}
+    said = {unicodedata.normalize("NFC", problem.file) for problem in tree.problems}
     problems += [
         Problem(f"{folder}{TABLE}", "mask", f"image: {inner!r} is not there")
         for folder, rows in tables.items()
         for inner in rows
-        if f"{folder}{inner}" not in said
+        if unicodedata.normalize("NFC", f"{folder}{inner}") not in said
     ]
     return tree._replace(images=tuple(images), problems=tuple(problems))
 
 
-def _labels(path: Path, name: str, source: Path, problems: list[Problem]) -> dict[str, str]:
-    """Image (from ``Data/`` on) -> label, of the images that have a mask by a product's table."""
+def _labels(path: Path, name: str, source: Path, names: Collection[str], problems: list[Problem]) -> dict[str, str]:
+    """Image (from ``Data/`` on, in one Unicode form) -> label, of the images that have a mask by a product's table."""
     if not path.is_file():
         return {}
     if not lies_within(path, source):
         problems.append(Problem(name, *LINK_OUT))
         return {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened)
-            for column in ("image", "label", "mask"):
-                if column not in (reader.fieldnames or ()):
-                    raise FlawshotError(f"{path}: {column}: is not among its columns; they must be image, label, mask")
-            rows = [(row["image"] or "", row["label"] or "") for row in reader if row["mask"]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FlawshotError(f"{path}: cannot be read as a table ({one_line(error)})") from error
-    return {_parted(image)[1]: label for image, label in rows}
+    tables = delimited_texts(path, COLUMNS)
+    readings = [NamedText(each.text, each.encoding) for each in tables]
+    table = tables[likeliest(readings, names)]
+    problems += guess_told(table.encoding, name)
+    rows = [(row["image"], row["label"]) for _, row in read_rows(table, path) if row["mask"]]
+    return {unicodedata.normalize("NFC", _parted(image)[1]): label for image, label in rows}
 
 
 def _parted(image: str) -> tuple[str, str]:

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import unicodedata
+from functools import partial
+from html.entities import html5
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
 
 from flawshot.errors import FlawshotError, Problem
 from flawshot.files import one_line
-from flawshot.formats.importing import (
-    Imported,
-    begin_import,
-    box_corners,
-    file_path,
-    first_file,
-    product_folder,
-    split_and_rest,
-)
-from flawshot.formats.labelme import LabelmeFile, image_size, parse_labelme
+from flawshot.formats.embedded import image_size
+from flawshot.formats.image_finder import ImageFinder, inside_paths
+from flawshot.formats.importing import Imported, begin_import, box_corners, file_path, product_folder, split_and_rest
+from flawshot.formats.labelme import LabelmeFile, parse_labelme
+from flawshot.formats.texts import decoded, name_key, without_blanks
 from flawshot.formats.tree_files import LINK_OUT, lies_within
+from flawshot.images import IMAGE_SUFFIXES
+from flawshot.json_documents import file_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
@@ -32,7 +34,19 @@ __all__ = ["import_voc"]
 
 PLAIN_FOLDERS = frozenset({"annotations", "labels", "jpegimages", "images"})
 FLAGS = ("truncated", "difficult", "occluded")
+IMAGE_END = re.compile(rf"(?i:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})$")
 LIST_SPLITS = ("train", "val", "test")
+# Encodings that the XML parser does not know, by the names that files state.
+DECLARED = re.compile(rb"\A\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
+ENCODINGS = {
+    **dict.fromkeys(("gb2312", "gbk", "gb18030", "cp936"), "gb18030"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932"), "cp932"),
+    **dict.fromkeys(("euc-kr", "ks_c_5601-1987", "cp949"), "cp949"),
+    "euc-jp": "euc_jp",
+    "big5": "big5hkscs",
+}
+DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+ENTITY = re.compile(r"&(?!#\d+;|#[xX][0-9a-fA-F]+;|(?:amp|lt|gt|quot|apos);)(?:(\w+;))?")
 
 
 def import_voc(
@@ -48,8 +62,9 @@ def import_voc(
     Split and product are the folders that a file lies in (``Annotations`` aside); where no folder is a split's,
     ``ImageSets/Main/{train,val,test}.txt`` say it, and where no folder is left, the product is called as the source.
     VOC counts pixels from 1, and its boxes include their last pixel: 1 to 3 are the pixels 0, 1 and 2. ``truncated``,
-    ``difficult`` and ``occluded`` become flags. An image is looked for beside its file and in ``JPEGImages`` and
-    ``images`` beside ``Annotations``; it is copied beside the Labelme file.
+    ``difficult`` and ``occluded`` become flags. An image is looked for beside its file, in ``JPEGImages`` and
+    ``images`` beside ``Annotations``, and below the folders that the user named: called as the annotation file, else as
+    that says, else the same with another suffix. It is copied beside the Labelme file.
 
     Args:
         source: A folder with .xml files, or one .xml file.
@@ -62,16 +77,21 @@ def import_voc(
         FlawshotError: If there is no usable VOC file, or a file at ``out`` has other content already.
     """
     root, names, folder = begin_import(source, ".xml", out, images=images, overwrite=overwrite)
+    roots = ([] if images is None else [images]) + ([root] if source.is_dir() else [])
+    finder = ImageFinder(roots, folder.problems, beyond=out)
+    objects = 0
     lists: dict[Path, dict[str, str]] = {}
     for number, place in enumerate(names, start=1):
         if progress is not None:
             progress(number, len(names))
         path, name = root / place, PurePosixPath(place)
         try:
-            tree = _tree(path)
-            image = file_path(_text(tree, "filename") or f"{path.stem}.jpg", "filename")
-            original = _find(path, root, image, images, folder.problems)
-            file = _annotation(tree, image.name, original, name.as_posix(), folder.problems)
+            tree = _tree(path, name.as_posix(), partial(finder.names, _homes(path, images)), folder.problems)
+            objects += len(tree.findall("object"))
+            named = _text(tree, "filename") or _text(tree, "path")
+            original = finder.find(named, _homes(path, images), name.as_posix(), own=path.stem)
+            image = _image_name(named, path.stem) if original is None else original.name
+            file = _annotation(tree, image, original, name.as_posix(), folder.problems)
             split, inner = split_and_rest(name.parts[:-1])
             inner = [part for part in inner if part.lower() not in PLAIN_FOLDERS]
             product = product_folder(inner[0] if inner else root.resolve().name)
@@ -83,49 +103,124 @@ def import_voc(
             home = path.parent.parent / "ImageSets" / "Main"
             if home not in lists:
                 lists[home] = _listed(home, root, folder.problems)
-            split = lists[home].get(stem)
+            split = lists[home].get(_list_key(stem))
         folder.add([product, split, *inner[1:]], stem, file, original, name.as_posix())
+    if objects and not folder.instances:
+        folder.useless.append(str(source))
     return folder.done(source)
 
 
-def _find(path: Path, root: Path, image: PurePosixPath, images: Path | None, problems: list[Problem]) -> Path | None:
-    """The image of an annotation file."""
+def _homes(path: Path, images: Path | None) -> list[Path]:
+    """Where the image of an annotation file is expected."""
     homes = [path.parent] if images is None else [images, path.parent]
-    roots = [root, *homes]
     if path.parent.name.lower() in PLAIN_FOLDERS:
-        roots.append(path.parent.parent)
         homes += [path.parent.parent / name for name in ("JPEGImages", "images", "")]
-    names = dict.fromkeys((str(image), image.name))
-    return first_file((home / name for home in homes for name in names), roots, problems)
+    return homes
+
+
+def _image_name(named: str, stem: str) -> str:
+    """What an image that is not at hand is called."""
+    path = inside_paths([named or f"{stem}.jpg"], "filename").popitem()[1]
+    if isinstance(path, FlawshotError):
+        raise path
+    return path.name
 
 
 def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]:
-    """The split of each name in VOC's lists."""
-    splits: dict[str, str] = {}
+    """The split of each name in VOC's lists, as :func:`_list_key` gives it."""
+    whole: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for split in LIST_SPLITS:
         path = folder / f"{split}.txt"
         # A user may have named VOC's Annotations alone.
         if not any(lies_within(path, place) for place in (root, folder.parent.parent)):
             problems.append(Problem(str(path), *LINK_OUT))
             continue
-        try:
-            names = path.read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError):
+        if not path.exists():
             continue
-        splits |= dict.fromkeys(names, split)
-    return splits
+        try:
+            text = decoded(file_bytes(path), lambda: _stems(folder.parent.parent), str(path), problems)
+        except FlawshotError as error:
+            message = str(error).removeprefix(f"{path}: ")
+            problems.append(Problem(str(path), "list", f"{message}; nothing is known of its split"))
+            continue
+        for line in text.splitlines():
+            # Lists of one class have 1, 0 or -1 behind each name, and those of other programs paths of images.
+            whole[_list_key(line)] = split
+            parts |= dict.fromkeys(map(_list_key, line.split()), split)
+            name = PurePosixPath(re.sub(r"\s+-?[01]\s*$", "", line).replace("\\", "/")).name
+            parts[_list_key(name.removesuffix(suffix[0]) if (suffix := IMAGE_END.findall(name)) else name)] = split
+    return parts | whole
 
 
-def _tree(path: Path) -> Element:
+def _list_key(name: str) -> str:
+    return unicodedata.normalize("NFC", without_blanks(name))
+
+
+def _stems(folder: Path) -> set[str]:
+    """The names of annotation files in a folder and those just below it, without suffix, as they are compared."""
+    return {name_key(path.stem) for pattern in ("*.xml", "*/*.xml") for path in folder.glob(pattern)}
+
+
+def _tree(path: Path, name: str, names: Callable[[], Collection[str]], problems: list[Problem]) -> Element:
     try:
-        tree: Element = ElementTree.fromstring(path.read_bytes(), forbid_dtd=True)
-    except OSError as error:
-        raise FlawshotError(f"cannot be read ({error.strerror or error})") from error
-    except (SyntaxError, ValueError, LookupError) as error:  # damaged, with entities, of an unknown encoding
-        raise FlawshotError(f"is not plain XML ({one_line(error)})") from error
+        tree = _parsed(file_bytes(path), name, names, problems)
+    except FlawshotError as error:
+        raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
     if tree.tag != "annotation":
         raise FlawshotError(f"is not Pascal VOC: its root is {tree.tag!r}, not annotation")
     return tree
+
+
+def _parsed(data: bytes, name: str, names: Callable[[], Collection[str]], problems: list[Problem]) -> Element:
+    """A document's root; it may be in an encoding that the parser does not know, and have HTML's entities."""
+    declared = DECLARED.match(data)
+    stated = "" if declared is None else declared[1].decode()
+    known = stated.lower() in ENCODINGS
+    try:
+        return _xml(data)
+    except DefusedXmlException as error:
+        raise FlawshotError(f"is not plain XML ({one_line(error)})") from error
+    except (SyntaxError, ValueError, LookupError) as error:  # damaged, or in an encoding that the parser does not know
+        if isinstance(error, LookupError) and not known:
+            raise FlawshotError(f"is in the unknown encoding {stated}; save it again as UTF-8") from error
+        damage = FlawshotError(f"is not plain XML ({one_line(error)})")
+    told: list[Problem] = []
+    text = _as_declared(data, stated.lower())
+    if text is None:
+        text = decoded(data, names, name, told)
+        if stated and not told and not stated.lower().startswith("utf-8"):
+            told.append(Problem(name, "encoding", f"states the encoding {stated}, but was read as UTF-8", "warning"))
+    text = DECLARATION.sub("", text, count=1)
+    plain = ENTITY.sub(_character, text)
+    try:
+        tree = _xml(plain.encode())
+    except (DefusedXmlException, SyntaxError, ValueError) as error:
+        raise damage from error
+    if plain != text:
+        message = "has an & that is no part of XML; it was read as it stands, or as HTML means it"
+        told.append(Problem(name, "entity", message, "warning"))
+    problems += told
+    return tree
+
+
+def _xml(data: bytes) -> Element:
+    tree: Element = ElementTree.fromstring(data, forbid_dtd=True)
+    return tree
+
+
+def _as_declared(data: bytes, encoding: str) -> str | None:
+    """A document's text by the encoding that it states, if it is one of those that only we know."""
+    try:
+        return data.decode(ENCODINGS[encoding])
+    except (KeyError, UnicodeDecodeError):
+        return None
+
+
+def _character(entity: re.Match[str]) -> str:
+    """What HTML's entity stands for; an & that begins none is a character."""
+    known = html5.get(entity[1]) if entity[1] else None
+    return f"&amp;{entity[0][1:]}" if known is None or set("<&") & set(known) else known
 
 
 def _text(element: Element, name: str) -> str:

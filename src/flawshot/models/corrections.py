@@ -17,7 +17,9 @@ from flawshot.catalog import Catalog
 from flawshot.catalog_table import SCHEMA, row_of
 from flawshot.data_folder import LEAVES
 from flawshot.errors import AnnotationError, FlawshotError, Problem
-from flawshot.formats.labelme import image_size, parse_labelme
+from flawshot.formats.embedded import image_size
+from flawshot.formats.labelme import parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes
 from flawshot.instances import instances_of
 from flawshot.models.predicted_files import KEY
 from flawshot.models.prediction_folder import read_predictions
@@ -135,9 +137,9 @@ def _chosen(
 ) -> LabelmeFile | None:
     """A file with the shapes that were named only; None where none was."""
     try:
-        content = place.read_bytes()
-    except OSError as error:
-        problems.append(Problem(str(place), "unreadable", f"cannot be read ({error.strerror or error})"))
+        content = annotation_bytes(place, str(place))
+    except AnnotationError as error:
+        problems.append(error.problem)
         return None
     if not accept_all and hashlib.sha256(content).hexdigest() == answered.file_hash:
         named["not looked at"] += len(answered.answers)

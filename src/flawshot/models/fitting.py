@@ -201,12 +201,12 @@ def make_model(
         (product,) = catalog.products
         record = ModelRecord(
             format="flawshot-model",
-            version=1,
+            version=2,
             product=product,
             categories=tuple(sorted(set(catalog.column("category")))),
             classifier=ClassifierRecord(name=name, parameters=_parameters(estimator)),
             encoder=manifest.encoder,
-            views=manifest.views,
+            views=bank.manifest.views,
             fingerprint=catalog.fingerprint(product),
             groups=groups,
             calibration=calibration,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,8 +16,9 @@ from flawshot.errors import FlawshotError
 from flawshot.models.corrections import read_corrections
 from flawshot.models.fitting import Taken, each_left_out, make_model
 from flawshot.models.model import recorded_classifier
-from flawshot.models.model_folder import RECORD, check_model_free
+from flawshot.models.model_folder import RECORD, check_model_free, discard_banks, record_hash, sound_bank_beside
 from flawshot.models.review_folder import carry_back_left
+from flawshot.places import hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,14 +125,46 @@ def learn_corrections(
     """
     predictions = Path(predictions)
     target = model.path if out is None else Path(out)
-    check_model_free(target, overwrite=overwrite or target.resolve() == model.path.resolve())
+    own = target.resolve() == model.path.resolve()
+    check_model_free(target, overwrite=overwrite or own)
+    with hold(target):
+        if own and record_hash(target) != model.hash:
+            raise FlawshotError(f"{target}: was replaced since it was read; run the command again")
+        return _learn(
+            model,
+            predictions,
+            target,
+            data=data,
+            groups=groups,
+            accept_all=accept_all,
+            batch_size=batch_size,
+            workers=workers,
+            strict=strict,
+            progress=progress,
+        )
+
+
+def _learn(
+    model: Model,
+    predictions: Path,
+    target: Path,
+    *,
+    data: str | Path | None,
+    groups: Callable[[Catalog], Mapping[str, str]] | None,
+    accept_all: bool,
+    batch_size: int,
+    workers: int,
+    strict: bool,
+    progress: Callable[[int, int], None] | None,
+) -> LearnReport:
+    """Learn into a place that no other process writes to meanwhile."""
     carry_back_left(predictions)
     said = read_corrections(
         predictions, model.record.product, data=None if data is None else Path(data), accept_all=accept_all
     )
     if not len(said.catalog):
         raise _nothing(predictions, said)
-    place = target.absolute().with_name(f".{target.absolute().name}.learned")
+    place = sound_bank_beside(target, "learned")
     encoded = encode_catalog(
         said.catalog,
         model.encoder,
@@ -186,7 +218,8 @@ def learn_corrections(
             coverage=model.record.calibration.coverage,
             before=model.record.history,
         )
-    shutil.rmtree(place, ignore_errors=True)
+    else:
+        discard_banks(target)
     after = _judged(made) if fresh else judged
     both = [identifier for identifier in judged if identifier in after]
     truth = dict(zip(made.support.catalog.column("id"), made.support.catalog.column("category"), strict=True))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flawshot.bank_records import difference, scheme_of
 from flawshot.classifiers import make_classifier
 from flawshot.errors import FlawshotError
 from flawshot.files import one_line
 from flawshot.models.calibration import fit_novelty
-from flawshot.models.model_folder import RECORD, read_model
+from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY
 from flawshot.models.regions import region_crops
-from flawshot.views import make_scheme
+from flawshot.places import steadily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Model:
         self.path = path
         self.record: ModelRecord
         self.support: FeatureBank
-        self.record, self.support = read_model(path)
+        (self.record, self.support), self._hash = steadily(path, RECORD, lambda: (read_model(path), record_hash(path)))
         self._device, self._pretrained = device, pretrained
 
     @property
@@ -79,10 +79,10 @@ class Model:
         """The categories in label order."""
         return self.record.categories
 
-    @cached_property
+    @property
     def hash(self) -> str:
         """SHA-256 of ``model.json``, which holds those of all other files: what predictions are of."""
-        return hashlib.sha256((self.path / RECORD).read_bytes()).hexdigest()
+        return self._hash
 
     @cached_property
     def classifier(self) -> FewShotClassifier:
@@ -109,9 +109,12 @@ class Model:
 
     @cached_property
     def scheme(self) -> ViewScheme:
-        """The views that are cropped of a region."""
-        views = self.record.views
-        return make_scheme(views.scheme, views.sizes, views.border)
+        """The views that are cropped of a region.
+
+        Raises:
+            FlawshotError: If an earlier flawshot recorded no more of them than the name of a scheme of a user's own.
+        """
+        return scheme_of(self.record.views, self.path / RECORD, REMEDY)
 
     @cached_property
     def _features(self) -> NDArray[np.float32]:
@@ -178,17 +181,15 @@ class Model:
         Raises:
             FlawshotError: With the field that differs.
         """
-        for name, fields in (
-            ("encoder", ("name", "weights_hash", "preprocessing", "tokens")),
-            ("views", ("scheme", "sizes", "border")),
-        ):
-            for field in fields:
-                ours, theirs = (getattr(getattr(of, name), field) for of in (self.record, bank.manifest))
-                if ours != theirs:
-                    raise FlawshotError(
-                        f"{bank.path}: manifest.json: {name}.{field}: is {theirs!r}, but {ours!r} in {self.path}; "
-                        "encode the images as those of the model were"
-                    )
+        place, remedy = bank.path / "manifest.json", "encode the images as those of the model were"
+        for field in ("name", "weights_hash", "preprocessing", "tokens"):
+            ours, theirs = (getattr(of.encoder, field) for of in (self.record, bank.manifest))
+            if ours != theirs:
+                raise FlawshotError(f"{place}: encoder.{field}: is {theirs!r}, but {ours!r} in {self.path}; {remedy}")
+        differs = difference(self.scheme, scheme_of(bank.manifest.views, place, remedy))
+        if differs is not None:
+            field, ours, theirs = differs
+            raise FlawshotError(f"{place}: views.{field}: is {theirs!r}, but {ours!r} in {self.path}; {remedy}")
 
     def predict(
         self,

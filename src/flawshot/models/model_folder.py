@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
-import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.features import FeatureBank, write_blocks
-from flawshot.files import one_line, replace_folder, write_json
+from flawshot.features import FeatureBank, check_only_bank, write_blocks
+from flawshot.files import one_line, write_json
 from flawshot.models.record import REMEDY, ModelRecord, read_record
+from flawshot.places import discard, hold, new_folder, settle, steadily
+from flawshot.seals import check_files, hash_files, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,10 +26,14 @@ if TYPE_CHECKING:
 __all__ = [
     "RECORD",
     "SUPPORT",
+    "bank_beside",
     "check_model_free",
     "check_nothing_learned",
+    "discard_banks",
     "model_place",
     "read_model",
+    "record_hash",
+    "sound_bank_beside",
     "support_files",
     "write_record",
     "write_support",
@@ -48,17 +51,18 @@ def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
         FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, of a newer
             flawshot, or lacks an instance that its history names.
     """
+    settle_model(path)
+    return steadily(path, RECORD, lambda: _read(path))
+
+
+def _read(path: Path) -> tuple[ModelRecord, FeatureBank]:
     if not path.is_dir():
         raise FlawshotError(f"{path}: is not a model's folder; make one with flawshot fit")
     place = path / RECORD
     record = read_record(place)
-    for name, expected in record.files.items():
-        if "/" in name or "\\" in name or name in {"", ".", ".."}:
-            raise FlawshotError(f"{place}: files: {name!r} leaves the model's folder; {REMEDY}")
-        if _hash(path / SUPPORT / name) != expected:
-            raise FlawshotError(f"{path / SUPPORT / name}: is not as flawshot wrote it; {REMEDY}")
+    check_files(path / SUPPORT, record.files, REMEDY)
     try:
-        support = FeatureBank.open(path / SUPPORT)
+        support = FeatureBank.open(path / SUPPORT, verify=False)
     except FeatureBankError as error:
         raise FlawshotError(f"{one_line(error)} (of a model: {REMEDY})") from error
     _check_support(place, record, support)
@@ -92,6 +96,7 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
         FlawshotError: If it is.
     """
     _check_name(path)
+    settle_model(path)
     try:
         there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else None
         if there is None and not path.exists():
@@ -137,15 +142,52 @@ def model_place(path: Path) -> Iterator[Path]:
         FlawshotError: If it cannot be written.
     """
     path = path.absolute()
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        replace_folder(temporary, path)
+        with hold(path), new_folder(path, spent=_banks_beside(path)) as folder:
+            yield folder
     except OSError as error:
         raise FlawshotError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
+    """Where what a model is made of is encoded: a hidden bank, which stays for the next call if one is interrupted.
+
+    Args:
+        path: The model's folder.
+        purpose: ``bank`` for what it is fitted to, ``learned`` for what it learns.
+    """
+    path = path.resolve()
+    return path.with_name(f".{path.name}.{purpose}")
+
+
+def sound_bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
+    """:func:`bank_beside`, where a bank can be encoded: one there that is damaged is removed, for it is only ours."""
+    place = bank_beside(path, purpose)
+    if place.is_dir():
+        check_only_bank(place)
+        try:
+            FeatureBank.open(place)
+        except FeatureBankError:
+            discard(place, path)
+    return place
+
+
+def _banks_beside(path: Path) -> list[Path]:
+    """The banks beside a model, and what is unfinished of them, that a new model makes needless."""
+    banks = [bank_beside(path, "bank"), bank_beside(path, "learned")]
+    return [each for bank in banks for each in (bank, bank.with_name(f".{bank.name}.unfinished"))]
+
+
+def settle_model(path: Path) -> None:
+    """Finish or remove what killed processes left beside a model, and beside the hidden banks that serve it."""
+    for each in (path, bank_beside(path, "bank"), bank_beside(path, "learned")):
+        settle(each)
+
+
+def discard_banks(path: Path) -> None:
+    """Remove the hidden banks beside a model."""
+    for each in _banks_beside(path):
+        discard(each, path)
 
 
 def write_support(
@@ -164,19 +206,16 @@ def write_support(
     )
 
 
+def record_hash(path: Path) -> str:
+    """SHA-256 of a model's ``model.json``, which holds those of all other files."""
+    return hash_files(path, [RECORD])[RECORD]
+
+
 def support_files(folder: Path) -> dict[str, str]:
     """SHA-256 of each file of the support bank, by name."""
-    return {path.name: _hash(path) for path in sorted((folder / SUPPORT).iterdir())}
+    return hash_files(folder / SUPPORT, (path.name for path in (folder / SUPPORT).iterdir()))
 
 
 def write_record(folder: Path, record: ModelRecord) -> None:
     """Write ``model.json``."""
-    write_json(folder / RECORD, record.model_dump(mode="json"), overwrite=True)
-
-
-def _hash(path: Path) -> str:
-    try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error}); {REMEDY}") from error
+    write_json(folder / RECORD, sealed(record), overwrite=True)

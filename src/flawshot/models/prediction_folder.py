@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,7 +13,11 @@ from pydantic import field_validator
 from flawshot.data_folder import LEAVES
 from flawshot.errors import FlawshotError
 from flawshot.features import LeftOut  # noqa: TC001 - pydantic reads it
-from flawshot.files import Document, lock, one_line, parse_document, replace_folder
+from flawshot.files import Document, one_line, parse_document
+from flawshot.json_documents import file_lines
+from flawshot.locks import lock
+from flawshot.places import discard, put, settle
+from flawshot.seals import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -124,21 +127,14 @@ def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[Answered]]:
     Raises:
         FlawshotError: With the file and the line, if it is missing, damaged or foreign.
     """
+    settle(out)
     place = out / RECORD
-    lines = _lines(place)
+    lines = file_lines(place)
     first = next(lines, b"")
     header = parse_document(first, PredictionHeader, f"{place}: line 1", REMEDY)
     return header, (
         parse_document(line, Answered, f"{place}: line {number}", REMEDY) for number, line in enumerate(lines, start=2)
     )
-
-
-def _lines(place: Path) -> Iterator[bytes]:
-    try:
-        with place.open("rb") as opened:
-            yield from opened
-    except OSError as error:
-        raise FlawshotError(f"{place}: cannot be read ({error.strerror or error})") from error
 
 
 class Unfinished:
@@ -227,21 +223,28 @@ class Unfinished:
 
     def close(self) -> None:
         """Keep what there is for the next call."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
 
     def finish(self, table: Callable[[Path], object]) -> None:
         """Write the table, and let the folder take its place; it replaces what is there."""
         try:
-            self._file.close()
             table(self.folder)
-            replace_folder(self.folder, self.out)
+            if os.name == "nt":  # where a folder with an open file cannot be renamed
+                self._file.close()
+            put(self.folder, self.out)
+            discard(self.folder, self.out)  # what was there before
         except OSError as error:
             raise self._failed(error) from error
+        finally:
+            self.close()
 
     def remove(self) -> None:
         """Throw all of it away."""
+        discard(self.folder, self.out)
         self._file.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _failed(self, error: OSError) -> FlawshotError:
         return FlawshotError(f"{self.folder}: cannot be written ({one_line(error.strerror or error)})")
@@ -253,6 +256,7 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
     Raises:
         FlawshotError: If it is.
     """
+    settle(out)
     try:
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return
@@ -282,7 +286,6 @@ def _line(document: Document) -> bytes:
 
 def _hash(path: Path) -> str | None:
     try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Literal
 
+from flawshot.bank_records import EncoderRecord, ViewRecord  # noqa: TC001 - pydantic reads them
 from flawshot.errors import FlawshotError
-from flawshot.features import EncoderRecord, ViewRecord  # noqa: TC001 - pydantic reads them
 from flawshot.files import Document, parse_document
+from flawshot.json_documents import file_bytes, load_json
 from flawshot.models.calibration import Calibration  # noqa: TC001 - likewise
+from flawshot.seals import check_seal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Accuracy", "CategoryAccuracy", "ClassifierRecord", "ModelRecord", "Step", "read_record"]
 
 REMEDY = "make the model again with flawshot fit"
-VERSION = 1
+VERSION = 2
 
 
 class CategoryAccuracy(Document):
@@ -104,10 +105,11 @@ class ModelRecord(Document):
         calibration: What its predictions may be taken for.
         history: What was taken in when; the first step is the fit.
         files: SHA-256 of each file of the support bank, by name.
+        seal: SHA-256 over the other fields; None in what flawshot 0.1 wrote.
     """
 
     format: Literal["flawshot-model"]
-    version: Literal[1]
+    version: Literal[1, 2]
     product: str
     categories: tuple[str, ...]
     classifier: ClassifierRecord
@@ -118,6 +120,7 @@ class ModelRecord(Document):
     calibration: Calibration
     history: tuple[Step, ...]
     files: dict[str, str]
+    seal: str | None = None
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -137,13 +140,10 @@ def read_record(path: Path) -> ModelRecord:
         FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, or of a
             newer flawshot.
     """
+    data = file_bytes(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        head = json.loads(data)
-    except (ValueError, RecursionError):
+        head = load_json(data)
+    except FlawshotError:
         head = None
     if isinstance(head, dict) and head.get("format") == "flawshot-model":
         version = head.get("version")
@@ -154,4 +154,7 @@ def read_record(path: Path) -> ModelRecord:
         raise FlawshotError(f"{path}: history: does not say where the support instances are from; {REMEDY}")
     if len(record.categories) < 2 or list(record.categories) != sorted(set(record.categories)):
         raise FlawshotError(f"{path}: categories: must be two or more, in order; {REMEDY}")
+    check_seal(record, record.seal, path, REMEDY)
+    if record.version > 1 and record.seal is None:
+        raise FlawshotError(f"{path}: seal: is missing; {REMEDY}")
     return record

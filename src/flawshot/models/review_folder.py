@@ -6,21 +6,23 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import math
 import os
 import re
 import shutil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from PIL import Image
-
 from flawshot.errors import AnnotationError, FlawshotError, Problem
-from flawshot.files import Document, json_bytes, lock, one_line, read_document, write_bytes, write_json
+from flawshot.files import Document, json_bytes, one_line, read_document, write_bytes, write_json
+from flawshot.formats.embedded import embedded_size
 from flawshot.formats.labelme import parse_labelme
+from flawshot.formats.labelme_json import annotation_bytes, labelme_object
+from flawshot.images import open_image
+from flawshot.json_documents import ANNOTATION_BYTES, file_bytes
+from flawshot.locks import lock
 from flawshot.models.corrections import ALL_CONFIRMED, PREDICTED, how_said, image_of
 from flawshot.models.prediction_folder import read_predictions
+from flawshot.places import discard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,12 +103,9 @@ def listed(out: Path, problems: list[Problem]) -> list[Listed]:
             continue
         place = out / answered.annotation
         try:
-            file, _ = parse_labelme(place.read_bytes(), str(place))
+            file, _ = parse_labelme(annotation_bytes(place, str(place)), str(place))
         except AnnotationError as error:
             problems.append(error.problem)
-            continue
-        except OSError as error:
-            problems.append(Problem(str(place), "unreadable", f"cannot be read ({error.strerror or error})"))
             continue
         left = [shape for shape in file.shapes if how_said(shape, file) == "not looked at"]
         doubtful = [shape for shape in left if shape.flags.get("unsure") or shape.flags.get("unknown")]
@@ -183,16 +182,16 @@ class ReviewFolder:
         labels, flags = list(categories), [PREDICTED, "unsure", "unknown"]
         for entry in entries:
             place = self.out / entry.annotation
-            content = place.read_bytes()
+            content = annotation_bytes(place, str(place))
             file, _ = parse_labelme(content, str(place))
             image = root / image_of(entry.answered)
             name = self._name(entry.annotation, len(self._files) + 1)
             try:
-                shown = _show(image, self.place / name, file.image_data)
+                shown = _show(image, self.place / name, file.image_data if embedded_size(file) else None)
             except (OSError, FlawshotError) as error:
                 problems.append(Problem(str(place), "missing-image", f"its image {image}: {one_line(error)}"))
                 continue
-            document = json.loads(content.decode("utf-8-sig")) | {"imagePath": shown, "imageData": None}
+            document = labelme_object(content, str(place), []) | {"imagePath": shown, "imageData": None}
             written = json_bytes(document, place)
             write_bytes(self.place / f"{name}.json", written)
             self._files[f"{name}.json"] = _Entry(
@@ -224,11 +223,11 @@ class ReviewFolder:
         changed, self._settled = False, False
         for name, entry in self._files.items():
             try:
-                content = (self.place / name).read_bytes()
-            except FileNotFoundError:  # deleted in Labelme: the prediction stays as it was
-                continue
-            except OSError as error:
-                raise FlawshotError(f"{self.place / name}: cannot be read ({error.strerror or error})") from error
+                content = file_bytes(self.place / name, ANNOTATION_BYTES)
+            except FlawshotError as error:
+                if isinstance(error.__cause__, FileNotFoundError):  # deleted in Labelme: the prediction stays as it was
+                    continue
+                raise
             digest = _hash(content)
             if digest == entry.written:
                 continue
@@ -245,16 +244,15 @@ class ReviewFolder:
 
     def _carry(self, name: str, entry: _Entry, document: dict[str, Any], digest: str) -> _Entry:
         place = self.out / entry.annotation
-        try:
-            original = place.read_bytes()
-        except OSError as error:
-            raise FlawshotError(f"{place}: cannot be read ({error.strerror or error})") from error
-        own = _labelme_object(original)
-        if _hash(original) != entry.original or own is None:
+        original = annotation_bytes(place, str(place))
+        own, content = _labelme_object(original), b""
+        if own is not None:
+            content = json_bytes(own | {"shapes": document["shapes"], "flags": document.get("flags") or {}}, place)
+        # Equal content was carried before, by a call that was killed before it could note that.
+        if own is None or (_hash(original) != entry.original and content != original):
             raise FlawshotError(
                 f"{place}: was changed while {self.place / name}, its copy, was too, and is not replaced; {REMEDY}"
             )
-        content = json_bytes(own | {"shapes": document["shapes"], "flags": document.get("flags") or {}}, place)
         write_bytes(place, content, overwrite=True)
         if entry.annotation not in self.carried:
             self.carried.append(entry.annotation)
@@ -293,9 +291,9 @@ class ReviewFolder:
     def close(self) -> None:
         """Let another process at it; take the folder away if all is carried back and nothing else was saved there."""
         settled = self._settled and not self.strange()
-        self._lock.close()
         if settled:
-            shutil.rmtree(self.place, ignore_errors=True)
+            discard(self.place, self.out)
+        self._lock.close()
 
 
 def carry_back_left(out: Path) -> None:
@@ -310,7 +308,7 @@ def carry_back_left(out: Path) -> None:
 
 def _show(image: Path, name: Path, embedded: bytes | None) -> str:
     """Let an image be seen under a name: by a link, or a copy where there are none. Returns the name with suffix."""
-    if image.is_file():
+    if embedded is None and image.is_file():
         shown = name.with_name(f"{name.name}{image.suffix}")
         try:
             shown.symlink_to(image)
@@ -322,7 +320,7 @@ def _show(image: Path, name: Path, embedded: bytes | None) -> str:
         return shown.name
     if embedded is None:
         raise FlawshotError("is missing; say where the data lies by --data")
-    with Image.open(io.BytesIO(embedded)) as opened:
+    with open_image(embedded, "imageData") as opened:
         suffix = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif"}.get(opened.format or "", ".png")
     shown = name.with_name(f"{name.name}{suffix}")
     write_bytes(shown, embedded)
@@ -331,10 +329,10 @@ def _show(image: Path, name: Path, embedded: bytes | None) -> str:
 
 def _labelme_object(content: bytes) -> dict[str, Any] | None:
     try:
-        document = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+        document = labelme_object(content, "", [])
+    except AnnotationError:
         return None
-    if not isinstance(document, dict) or not isinstance(document.get("shapes"), list):
+    if not isinstance(document["shapes"], list):
         return None
     for shape in document["shapes"]:
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flawshot.report.svg import FAINT, INK, LINES, new_figure, shortened, styled, to_svg
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flawshot.evaluation.results import Estimate, Run
 
@@ -20,8 +20,14 @@ DASHES = ["-", "--", "-.", ":"]
 
 
 @styled
-def curves(lines: Mapping[str, Sequence[tuple[int, Estimate]]], title: str, *, narrow: bool = False) -> str:
-    """Accuracy against K, a line a classifier, with intervals; ``narrow`` for a phone's width."""
+def curves(
+    lines: Mapping[str, Sequence[tuple[int, Estimate]]],
+    title: str,
+    label: Callable[[int], str] = str,
+    *,
+    narrow: bool = False,
+) -> str:
+    """Accuracy against K, named by ``label``, one line per classifier, with intervals; ``narrow`` for a phone."""
     width, across = (4.0, 2) if narrow else (7.2, 4)
     figure, axes = new_figure(title, width, 3.1 + 0.2 * -(-len(lines) // across))
     shots = sorted({k for points in lines.values() for k, _ in points})
@@ -43,7 +49,7 @@ def curves(lines: Mapping[str, Sequence[tuple[int, Estimate]]], title: str, *, n
             x, y, color=colour, marker=marker, linestyle=dash, label=shortened(name), linewidth=1.6, markersize=6
         )
         line.set_gid(f"mark-line-{place}")
-    axes.set_xticks(range(len(shots)), [str(k) for k in shots])
+    axes.set_xticks(range(len(shots)), list(map(label, shots)))
     axes.set_xlim(-0.5, len(shots) - 0.5)
     axes.set_xlabel("shots (support instances a category)")
     axes.set_ylabel("accuracy, %")

@@ -76,6 +76,7 @@ def make_gallery(results: Results, data: str | Path | Catalog | None, reference:
             {
                 "product": printable(each.product),
                 "shots": each.shots,
+                "label": f"{results.shots_label(each.shots, each.product)} shot{'' if each.shots == 1 else 's'}",
                 "categories": [printable(category) for category in runs[each.product, each.shots].categories],
                 "classifiers": [printable(name) for name in each.predicted],
                 "instances": [places.setdefault(name, len(places)) for name in each.ids],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from flawshot.evaluation.results import Estimate, Results
     from flawshot.features import FeatureBank
 
-__all__ = ["write_report"]
+__all__ = ["make_page", "write_report"]
 
 
 def write_report(
@@ -48,8 +49,12 @@ def write_report(
     Raises:
         FlawshotError: If ``data`` cannot be read, or ``path`` exists with other content and ``overwrite`` is false.
     """
-    if data is None and bank is not None:
-        data = bank.catalog
+    page = make_page(results, bank.catalog if data is None and bank is not None else data)
+    write_bytes(Path(path), page, overwrite=overwrite)
+
+
+def make_page(results: Results, data: str | Path | Catalog | None = None) -> bytes:
+    """The file that :func:`write_report` writes."""
     environment = Environment(
         loader=PackageLoader("flawshot.report"),
         autoescape=True,
@@ -57,12 +62,12 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"shown": printable, "shares": shares, "shots": _shots}
+    environment.filters |= {"shown": printable, "shares": shares, "shots": partial(_shots, results)}
     style, script = (_source(environment, name) for name in ("style.css", "script.js"))
     name, shots = reference_of(results)
     panels, undrawn = make_panels(results, name)
     gallery = make_gallery(results, data, name)
-    page = environment.get_template("report.html").render(
+    page: str = environment.get_template("report.html").render(
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:",
         style=Markup(style),  # noqa: S704  # the package's own file
         script=Markup(script),  # noqa: S704
@@ -80,7 +85,7 @@ def write_report(
         recorded=bool(gallery.sets),
         gallery=gallery,
     )
-    write_bytes(Path(path), page.encode("utf-8", "backslashreplace"), overwrite=overwrite)
+    return page.encode("utf-8", "backslashreplace")
 
 
 def _source(environment: Environment, name: str) -> str:
@@ -98,8 +103,8 @@ def _json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 
 
-def _shots(shots: int) -> str:
-    return f"{shots} shot" if shots == 1 else f"{shots} shots"
+def _shots(results: Results, shots: int, product: str | None = None) -> str:
+    return f"{results.shots_label(shots, product)} shot{'' if shots == 1 else 's'}"
 
 
 def _parts(results: Results) -> list[dict[str, Any]]:
@@ -114,13 +119,15 @@ def _parts(results: Results) -> list[dict[str, Any]]:
     parts = []
     for product, rows in figures.items():
         title = f"mean of {len(products)} products" if product is None else product
+        label = partial(results.shots_label, product=product)
         lines = {classifier: sorted(cells.items()) for classifier, cells in rows.items()}
         parts.append(
             {
                 "title": printable(title),
                 # Serialised from a tree, which escapes its texts.
-                "wide": Markup(curves(lines, f"Accuracy by shots: {title}")),  # noqa: S704
-                "narrow": Markup(curves(lines, f"Accuracy by shots: {title}", narrow=True)),  # noqa: S704
+                "wide": Markup(curves(lines, f"Accuracy by shots: {title}", label)),  # noqa: S704
+                "narrow": Markup(curves(lines, f"Accuracy by shots: {title}", label, narrow=True)),  # noqa: S704
+                "product": product,
                 "shots": sorted({shots for cells in rows.values() for shots in cells}),
                 "rows": [
                     (
@@ -143,6 +150,7 @@ def _differences(results: Results) -> list[dict[str, Any]]:
         tables.setdefault(each.product, {}).setdefault(each.classifier, {})[each.shots] = shown
     return [
         {
+            "product": product,
             "title": "mean of the products" if product is None else printable(product),
             "shots": sorted({shots for cells in rows.values() for shots in cells}),
             "rows": [(printable(classifier), cells) for classifier, cells in rows.items()],

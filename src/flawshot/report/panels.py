@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from flawshot.errors import printable
+from flawshot.evaluation.results import shots_text
 from flawshot.report.figures import bars, reliability_diagram
 from flawshot.report.tables import percent
 
@@ -51,10 +52,12 @@ def _panel(runs: list[Run], reference: str, *, shown: bool) -> dict[str, Any]:
     runs = [run for run in runs if run.categories == own.categories]
     chosen = runs.index(own)
     counts = [own.per_category[category].n_query for category in own.categories]
-    over = f"{own.product} at {own.shots} shot{'' if own.shots == 1 else 's'}"
+    label = shots_text(own.shots, own.support)
+    over = f"{own.product} at {label} shot{'' if own.shots == 1 else 's'}"
     return {
         "product": printable(own.product),
         "shots": own.shots,
+        "label": label,
         "shown": shown,
         "categories": [printable(category) for category in own.categories],
         "counts": [f"{count}{'*' if count < FEW else ''}" for count in counts],
@@ -102,7 +105,7 @@ def shares(counts: list[int]) -> list[tuple[int, int, int]]:
 
 def panel_data(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the script shows instead, when another classifier is chosen."""
-    return [{key: panel[key] for key in ("product", "shots", "chosen", "runs")} for panel in panels]
+    return [{key: panel[key] for key in ("product", "shots", "label", "chosen", "runs")} for panel in panels]
 
 
 def _size(panel: dict[str, Any]) -> int:

@@ -33,7 +33,8 @@ def sentence(results: Results) -> str:
     several = len(own) > 1 and mean is not None
     estimate = mean if several and mean is not None else own[0].accuracy
     figure, interval = percent(estimate.mean, estimate.ci95).split(" ", 1)
-    said = f"At {shots} shot{'' if shots == 1 else 's'} {printable(name)} is right on {figure} %"
+    label = results.shots_label(shots, None if several else own[0].product)
+    said = f"At {label} shot{'' if shots == 1 else 's'} {printable(name)} is right on {figure} %"
     if several:
         counts = sorted({run.n_query for run in own})
         queries = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -44,6 +45,8 @@ def sentence(results: Results) -> str:
         said += f" of {own[0].n_query} query instances{where} {interval}"
     product = None if several else own[0].product
     rivals = [each for each in results.comparisons if (each.shots, each.product) == (shots, product)]
+    if label != str(shots):
+        said += f", some categories having fewer than {shots} to learn from"
     if not rivals:
         return f"{said}."
     best = max(rivals, key=lambda each: each.difference.mean)

@@ -56,7 +56,9 @@ def csv_table(results: Results) -> str:
     columns, rows = _cells(results)
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    heads = [f"{name} {shots}-shot{part}" for name, shots in columns for part in ("", " low", " high")]
+    heads = [
+        f"{name} {results.shots_label(shots)}-shot{part}" for name, shots in columns for part in ("", " low", " high")
+    ]
     writer.writerow([_inert(cell) for cell in ("product", *heads)])
     for product, cells in rows.items():
         values = [value for each in cells for value in (("", "", "") if each is None else (each.mean, *each.ci95))]
@@ -67,7 +69,7 @@ def csv_table(results: Results) -> str:
 def markdown_table(results: Results) -> str:
     """A GitHub-style table of accuracies in percent with 95 % intervals."""
     columns, rows = _cells(results)
-    lines = [["product", *(_markdown(f"{name} {shots}-shot") for name, shots in columns)]]
+    lines = [["product", *(_markdown(f"{name} {results.shots_label(shots)}-shot") for name, shots in columns)]]
     lines.append(["---", *("---:" for _ in columns)])
     lines += [[_markdown(product), *(_shown(cell) for cell in cells)] for product, cells in rows.items()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -76,7 +78,7 @@ def markdown_table(results: Results) -> str:
 def latex_table(results: Results) -> str:
     """A ``tabular`` of accuracies in percent with 95 % intervals."""
     columns, rows = _cells(results)
-    lines = [["product", *(_latex(f"{name} {shots}-shot") for name, shots in columns)]]
+    lines = [["product", *(_latex(f"{name} {results.shots_label(shots)}-shot") for name, shots in columns)]]
     lines += [[_latex(product), *(_shown(cell) for cell in cells)] for product, cells in rows.items()]
     # In braces, so that no \\ takes a row's opening bracket for its own option.
     body = [f"{' & '.join(f'{{{cell}}}' for cell in line)} \\\\\n" for line in lines]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +14,7 @@ from flawshot.errors import FlawshotError
 from flawshot.formats.components import component_shape, components
 from flawshot.formats.labelme import LabelmeFile, write_labelme
 from flawshot.parallel import cores, in_order
+from flawshot.places import new_folder, settle
 from flawshot.shapes import Region
 from flawshot.synthetic.plans import plan_products
 from flawshot.synthetic.scenes import draw_scene
@@ -94,6 +93,7 @@ def draw_data_set(
     out = Path(out)
     if not SMALLEST <= side <= LARGEST:
         raise FlawshotError(f"--size {side}: must be {SMALLEST} to {LARGEST} px")
+    settle(out)
     try:
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
             raise FlawshotError(f"{out}: exists; name another folder, or move it away")
@@ -102,17 +102,13 @@ def draw_data_set(
     plans = plan_products(
         products=products, categories=categories, images=images, seed=seed, surface=surface, flaws=flaws
     )
-    place = out.resolve()
-    temporary = place.with_name(f".{place.name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
-        _draw_all(plans, temporary, side, workers, progress)
-        if place.exists():
-            place.rmdir()
-        temporary.rename(place)
+        with new_folder(out) as folder:
+            _draw_all(plans, folder, side, workers, progress)
+            if out.exists() and any(out.iterdir()):  # since it was looked at
+                raise FlawshotError(f"{out}: exists; name another folder, or move it away")
     except OSError as error:
         raise FlawshotError(f"{out}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return [
         DrawnProduct(
             plan.name,

@@ -19,7 +19,6 @@ function options(select, values, all) {
   if (values.some(([value]) => String(value) === before)) select.value = before;
 }
 const numbered = (names) => names.map((name, number) => [number, name]);
-const shots = (count) => count + (count === 1 ? " shot" : " shots");
 
 // The choosers: of all that is drawn, one product's curves, and one panel with one classifier's figures.
 function choose(elements, chosen) {
@@ -66,15 +65,15 @@ function startPanels() {
     show();
   }
   function ofProduct() {
-    const own = data.panels.filter((panel) => panel.product === products[product.value]).map((panel) => panel.shots);
-    options(count, own.map((each) => [each, each]));
+    const own = data.panels.filter((panel) => panel.product === products[product.value]);
+    options(count, own.map((each) => [each.shots, each.label]));
     ofPanel();
   }
   if (!panels.length) return;
   options(product, numbered(products));
   const first = data.panels.find((panel) => panel.shots === data.shots) || data.panels[0];
   product.value = products.indexOf(first.product);
-  options(count, [[first.shots, first.shots]]);
+  options(count, [[first.shots, first.label]]);
   ofProduct();
   product.addEventListener("change", ofProduct);
   count.addEventListener("change", ofPanel);
@@ -166,7 +165,7 @@ function filter() {
       wrong += !right(row);
     }
   });
-  by("found").textContent = found + (found === 1 ? " answer, " : " answers, ") + wrong + " wrong (" + set.product + ", " + shots(set.shots) + ", " + set.classifiers[classifier] + ")";
+  by("found").textContent = found + (found === 1 ? " answer, " : " answers, ") + wrong + " wrong (" + set.product + ", " + set.label + ", " + set.classifiers[classifier] + ")";
   near.disconnect();
   const wrongOf = (rows) => rows.reduce((sum, row) => sum + !right(row), 0);
   const filled = numbered(groups).filter(([, rows]) => rows.length).sort((a, b) => wrongOf(b[1]) - wrongOf(a[1]) || a[0] - b[0]);
@@ -184,7 +183,7 @@ function change() {
   filter();
 }
 function startGallery() {
-  options(by("set"), data.sets.map((set, number) => [number, set.product + ", " + shots(set.shots)]));
+  options(by("set"), data.sets.map((set, number) => [number, set.product + ", " + set.label]));
   by("set").value = Math.max(0, data.sets.findIndex((set) => set.shots === data.shots));
   by("set").addEventListener("change", change);
   for (const id of ["classifier", "true", "predicted", "answer-kind", "seed"]) by(id).addEventListener("change", filter);

@@ -16,6 +16,7 @@ from PIL import Image, ImageFilter
 from scipy.ndimage import binary_dilation
 
 from flawshot.files import write_json
+from flawshot.images import open_image
 from flawshot.synthetic.fields import log_uniform
 from flawshot.synthetic.flaws import FLAWS, HELD_OUT_FLAWS
 from flawshot.synthetic.scenes import Category, Product, draw_scene, invent_categories, invent_product
@@ -191,7 +192,8 @@ def _worse(crop: Image.Image, rng: random.Random) -> Image.Image:
         return crop.filter(ImageFilter.GaussianBlur(rng.uniform(0.6, 2.2)))
     stored = io.BytesIO()
     crop.save(stored, "JPEG", quality=rng.randint(15, 70))
-    return Image.open(stored).convert("RGB")
+    with open_image(stored.getvalue(), "a view") as opened:
+        return opened.convert("RGB")
 
 
 def _drawn_by_hand(mask: NDArray[np.bool_], rng: random.Random, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:

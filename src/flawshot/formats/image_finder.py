@@ -1,0 +1,249 @@
+"""Images that annotations name, found in the folders that a user named, and never outside them.
+
+Annotations travel: their images' paths are another machine's, an upload's, or those of a project's folder, and the file
+that lies there has another suffix or was renamed. So an image is looked for where the annotation says, then by its
+base name, then by the annotation's own name, and a guess that is not the only one is none.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from functools import cached_property
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from flawshot.errors import FlawshotError, Problem
+from flawshot.formats.importing import file_path, first_file
+from flawshot.formats.texts import name_key
+from flawshot.formats.tree_files import files_under
+from flawshot.images import IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["ImageFinder", "inside_paths"]
+
+# What is called as an image there, with another suffix, is its mask.
+MASK_FOLDERS = frozenset(
+    {"mask", "masks", "ground_truth", "groundtruth", "gt", "segmentationclass", "segmentationobject", "labels"}
+)
+# Label Studio puts this before the names of files that are uploaded.
+UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
+# Label Studio's addresses of files on its own disk, and addresses in general.
+LOCAL_FILE = re.compile(r"^.*[?&]d=")
+ADDRESS = re.compile(r"^[A-Za-z][\w+.-]+://([^?#]*).*$", re.DOTALL)
+
+
+def inside_paths(texts: Iterable[str], field: str) -> dict[str, PurePosixPath | FlawshotError]:
+    r"""Paths from someone else's annotations as paths inside a folder.
+
+    Paths that lead out of it, absolute ones and those of another machine, lose the folders that all of them share.
+
+    Args:
+        texts: The paths, with slashes or backslashes.
+        field: What to call them in errors.
+
+    Returns:
+        By text: the path, or why no file can be called that.
+
+    >>> list(inside_paths(["D:\\line\\a\\0.png", "D:\\line\\b\\0.png", "c/0.png"], "file_name").values())
+    [PurePosixPath('a/0.png'), PurePosixPath('b/0.png'), PurePosixPath('c/0.png')]
+    """
+    made: dict[str, PurePosixPath | FlawshotError] = {}
+    outside: dict[str, list[str]] = {}
+    for text in texts:
+        if _leaves(text) and (parts := _parts(text)):
+            outside[text] = parts
+        made[text] = _path(text, field)
+    shared = _in_common([parts[:-1] for parts in outside.values()])
+    return made | {text: _path("/".join(parts[shared:]), field) for text, parts in outside.items()}
+
+
+def _in_common(lists: Sequence[Sequence[str]]) -> int:
+    """How many of their first entries several lists share."""
+    levels = zip(*lists, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _path(text: str, field: str) -> PurePosixPath | FlawshotError:
+    try:
+        return file_path(text, field)
+    except FlawshotError as error:
+        return error
+
+
+def _parts(text: str) -> list[str]:
+    """The names that a path is made of, without drive, root and what leads up."""
+    plain = text
+    if LOCAL_FILE.match(text):
+        plain = unquote(LOCAL_FILE.sub("", text))
+    elif address := ADDRESS.match(text):
+        plain = unquote(address[1])
+    given = PureWindowsPath(plain)
+    return [part for part in given.parts if part not in {given.anchor, ".", ".."}]
+
+
+def _leaves(text: str) -> bool:
+    given = PureWindowsPath(text)
+    return bool(given.drive or given.root or ".." in given.parts or LOCAL_FILE.match(text) or ADDRESS.match(text))
+
+
+class ImageFinder:
+    """Finds images below the folders that a user named.
+
+    Args:
+        roots: Folders that are searched with all that is below them, in this order.
+        problems: Files behind links out of the folders, images found under another name than the annotation's, and
+            images of which several may be meant are added here.
+        beyond: A folder that is not looked into.
+    """
+
+    def __init__(self, roots: Sequence[Path], problems: list[Problem], *, beyond: Path | None) -> None:
+        self._roots = list(dict.fromkeys(roots))
+        self._problems, self._beyond = problems, beyond
+        self._listed: dict[Path, dict[str, list[str]]] = {}
+
+    def find(self, named: str, homes: Iterable[Path], where: str, *, own: str = "") -> Path | None:
+        """The image that an annotation is of.
+
+        Args:
+            named: What the annotation calls it, a path or a name; may be empty.
+            homes: Folders in which it is expected, in this order; outside ``roots`` only they are looked into.
+            where: What to call the annotation in problems.
+            own: The annotation file's name without suffix, where an image is expected to be called like it.
+
+        Returns:
+            None where there is none, or there are several of which none is likelier.
+        """
+        places = list(dict.fromkeys(homes))
+        path = _inside(named)
+        names = [] if path is None else list(dict.fromkeys(_spellings(path.name)))
+        exact = [] if path is None else [str(path), *names]
+        found = self._first(places, exact)
+        if own and (found is None or found.stem != own):
+            # Where all files of a set name one image, the image called as the file is meant.
+            found = self._by_stem([own], places) or found
+        stems = [*([own] if own else []), *(PurePosixPath(name).stem for name in names), *names]
+        found = found or self._by_stem(stems, places) or self._below(path, names, stems, where)
+        meant = set() if path is None else {name_key(path.name), name_key(unquote(path.name))}
+        if found is not None and path is not None and name_key(found.name) not in meant:
+            message = f"the image {path.name} is taken to be {found.name}; rename it if it is another one"
+            self._problems.append(Problem(where, "renamed-image", message, "warning"))
+        return found
+
+    def names(self, homes: Iterable[Path]) -> set[str]:
+        """The names of all images at hand, with and without suffix, as they are compared.
+
+        Args:
+            homes: Folders in which images are expected, besides those below the roots.
+        """
+        found = {key for index in self._indices for key in (*index.names, *index.stems)}
+        for home in dict.fromkeys(homes):
+            pictures = self._pictures(home)
+            found.update(pictures, (name_key(name) for names in pictures.values() for name in names))
+        return found
+
+    def _first(self, homes: Sequence[Path], names: Sequence[str]) -> Path | None:
+        links: list[Problem] = []
+        allowed = [*self._roots, *homes]
+        found = first_file((home / name for home in homes for name in names), allowed, links)
+        self._problems.extend(link for link in links if link not in self._problems)
+        return found
+
+    def _by_stem(self, stems: Sequence[str], homes: Sequence[Path]) -> Path | None:
+        """An image called so but for its suffix, in one of some folders."""
+        for home in homes:
+            for key in dict.fromkeys(map(name_key, stems)):
+                if found := self._first([home], self._pictures(home).get(key, [])):
+                    return found
+        return None
+
+    def _pictures(self, home: Path) -> dict[str, list[str]]:
+        if home not in self._listed:
+            self._listed[home] = _pictures(home)
+        return self._listed[home]
+
+    def _below(self, path: PurePosixPath | None, names: list[str], stems: list[str], where: str) -> Path | None:
+        """An image called so anywhere below the roots, if it is the only one whose folders agree best."""
+        for index in self._indices:
+            called = [index.names.get(name_key(name), []) for name in names]
+            called += [index.stems.get(name_key(stem), []) for stem in stems]
+            likely = next(filter(None, called), [])
+            # Two files may differ in what names are compared without.
+            as_named = [each for each in likely if path is not None and PurePosixPath(each).name == path.name]
+            best = _agreeing(as_named or likely, path)
+            if len(best) > 1:
+                more = f" and {len(best) - 2} more" if len(best) > 2 else ""
+                message = f"its image may be {best[0]}, {best[1]}{more}; say which folder is meant with --images"
+                self._problems.append(Problem(where, "ambiguous-image", message))
+                return None
+            if best:
+                return index.root / best[0]
+        return None
+
+    @cached_property
+    def _indices(self) -> list[_Index]:
+        return [_Index(root, self._beyond) for root in self._roots]
+
+
+class _Index:
+    """The images below a folder by name, and by name without suffix."""
+
+    def __init__(self, root: Path, beyond: Path | None) -> None:
+        self.root = root
+        self.names: dict[str, list[str]] = {}
+        self.stems: dict[str, list[str]] = {}
+        for path in files_under(root, IMAGE_SUFFIXES, [], beyond=beyond):
+            *folders, name = PurePosixPath(path).parts
+            self.names.setdefault(name_key(name), []).append(path)
+            if not MASK_FOLDERS.intersection(map(str.lower, folders)):
+                self.stems.setdefault(name_key(PurePosixPath(name).stem), []).append(path)
+
+
+def _inside(text: str) -> PurePosixPath | None:
+    """A path that an annotation gives, as one inside a folder; its base name alone where it leads out of it."""
+    made = inside_paths([text], "")[text]
+    return None if isinstance(made, FlawshotError) else made
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """A name, and what it was before it was uploaded or put into an address."""
+    yield name
+    plain = unquote(name)
+    if plain != name and "/" not in plain and "\\" not in plain:
+        yield plain
+    for each in dict.fromkeys((name, plain)):
+        if UPLOADED.match(each):
+            yield UPLOADED.sub("", each)
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _pictures(folder: Path) -> dict[str, list[str]]:
+    """Names of the images in a folder, by their name without suffix."""
+    found: dict[str, list[str]] = {}
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder))
+    except OSError:
+        return found
+    for name in names:
+        if _is_picture(name) and not name.startswith("."):
+            found.setdefault(name_key(PurePosixPath(name).stem), []).append(name)
+    return found
+
+
+def _agreeing(found: Sequence[str], wanted: PurePosixPath | None) -> list[str]:
+    """Those of some paths whose last folders agree best with a wanted path's."""
+    folders = [] if wanted is None else [name_key(part) for part in wanted.parts[-2::-1]]
+
+    def agreement(path: str) -> int:
+        own = [name_key(part) for part in PurePosixPath(path).parts[-2::-1]]
+        return _in_common([own, folders])
+
+    most = max(map(agreement, found), default=0)
+    return [path for path in found if agreement(path) == most]
