@@ -22,7 +22,7 @@ import flawshot
 from accuracy import DOCS, put
 from banks import SHOTS, DataSet, data_sets
 from flawshot.classifiers.functional import category_means, join_by_certainty, normalise, one_hot, softmax
-from flawshot.classifiers.whitened_ridge import (
+from flawshot.classifiers.ridge import (
     balance,
     fit_temperature,
     leave_one_out,

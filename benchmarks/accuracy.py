@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     parser.add_argument("--classifiers", help="by name; all that need no text unless given")
     options = parser.parse_args()
-    names = [name for name in flawshot.CLASSIFIERS if not flawshot.make_classifier(name).needs_text]
+    names = [name for name in flawshot.CLASSIFIERS if "text" not in flawshot.make_classifier(name).inputs]
     if options.classifiers:
         names = options.classifiers.split(",")
     sections = []

@@ -24,7 +24,7 @@ import torch
 from PIL import Image, ImageFilter
 
 import flawshot
-from flawshot.classifiers.base import Support
+from flawshot.classifiers.base import Evidence, Support
 from flawshot.classifiers.zip_adapter_f import _product
 from plain_zip_adapter_f import fit_and_predict
 
@@ -118,7 +118,7 @@ def together(shots: int, seeds: int, device: str) -> None:
     _, made = tasks(shots, seeds)
     rng = np.random.default_rng(0)
     text = rng.normal(size=(len(np.unique(made[0].labels)), made[0].support.shape[2])).astype(np.float32)
-    supports = [Support(task.support, task.labels, text) for task in made]
+    supports = [Support(Evidence(task.support, text), task.labels) for task in made]
     print(f"{seeds} episodes of {shots} shots trained together on {device}, against one after another (random text)")
     for name in ("zip-adapter-f", "tip-adapter-f", "clip-adapter"):
         estimator = flawshot.make_classifier(name, device=device)

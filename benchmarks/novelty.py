@@ -21,7 +21,7 @@ from scipy.linalg import solve_triangular
 import flawshot
 from accuracy import put
 from flawshot.classifiers.functional import category_means, normalise
-from flawshot.classifiers.whitened_ridge import instance_means, view_statistics, view_whitener
+from flawshot.classifiers.ridge import instance_means, view_statistics, view_whitener
 from flawshot.models.calibration import novelty
 from uncertainty import auroc, drawn_bank, episodes, table
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 # Places among mso's 27 views: size, then row, then column.
 CENTRES = (4, 13, 22)
 CROSS = (1, 3, 4, 5, 7)
@@ -50,11 +52,11 @@ class FewViews(flawshot.FewShotClassifier):
         self.name = name
         self.views = views
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        self.inner_: Any = flawshot.make_classifier(self.name).fit(views[:, list(self.views)], labels)
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        self.inner_: Any = flawshot.make_classifier(self.name).fit(support.features[:, list(self.views)], labels)
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        shares: NDArray[np.float32] = self.inner_.predict_proba(views[:, list(self.views)])
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        shares: NDArray[np.float32] = self.inner_.predict_proba(query.features[:, list(self.views)])
         return shares
 
 

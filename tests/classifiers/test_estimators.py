@@ -28,7 +28,7 @@ def fit(name, support, labels):
     """Fit a classifier, with text features where it needs them."""
     fitted = clone(make(name))
     text = np.random.default_rng(7).normal(size=(len(np.unique(labels)), support.shape[-1]))
-    return fitted.fit(support, labels, text=text if fitted.needs_text else None)
+    return fitted.fit(support, labels, text=text if "text" in fitted.inputs else None)
 
 
 class TextFromSupport:
@@ -45,7 +45,7 @@ class TextFromSupport:
 def shell(estimator):
     """The estimator, or one of a class of the same name that makes its text features itself."""
     kind = type(estimator)
-    if not kind.needs_text:
+    if "text" not in kind.inputs:
         return estimator
     made = type(kind.__name__, (TextFromSupport, kind), {"__module__": __name__, "__doc__": kind.__doc__})
     globals()[kind.__name__] = made  # where pickle looks for it
@@ -171,7 +171,7 @@ def test_parameters_that_make_no_sense_are_refused_when_fitting(name, parameters
         make_classifier(name, **parameters).fit(support, labels)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if make(name).needs_text])
+@pytest.mark.parametrize("name", [name for name in NAMES if "text" in make(name).inputs])
 def test_text_features_must_be_there_one_a_category(name):
     support, labels, _ = features()
     with pytest.raises(ValueError, match=r"needs text features of the categories: fit\(X, y, text=…\)"):

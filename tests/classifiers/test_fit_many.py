@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flawshot import CLASSIFIERS, make_classifier
-from flawshot.classifiers.base import Support
+from flawshot.classifiers.base import Evidence, Support
 from flawshot.classifiers.trained import TrainedClassifier
 
 VIEWS, DIM = 4, 24
@@ -26,7 +26,8 @@ def episodes():
         support = means[labels] + rng.normal(size=(len(labels), VIEWS, DIM))
         query = means[rng.integers(categories, size=9)] + rng.normal(size=(9, VIEWS, DIM))
         text = means[:, 0] + rng.normal(size=(categories, DIM))
-        made.append((Support(support, names[labels], text), query))
+        evidence = Evidence(support, text, outlines=support[:, 0])
+        made.append((Support(evidence, names[labels]), Evidence(query, outlines=query[:, 0])))
     return made
 
 
@@ -41,9 +42,9 @@ def test_together_is_as_alone(episodes, name, all_together):
     together = make_classifier(name).fit_many([support for support, _ in episodes])
     assert len(together) == len(episodes)
     for fitted, (support, query) in zip(together, episodes, strict=True):
-        alone = make_classifier(name).fit(support.features, support.labels, text=support.text)
+        alone = make_classifier(name).fit_support(support)
         np.testing.assert_array_equal(fitted.classes_, np.unique(support.labels))
-        np.testing.assert_allclose(fitted.predict_proba(query), alone.predict_proba(query), atol=1e-4)
+        np.testing.assert_allclose(fitted.predict_evidence(query), alone.predict_evidence(query), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -65,4 +66,4 @@ def test_a_gpu_gives_the_same_numbers(episodes, name):
     supports = [support for support, _ in episodes]
     on_gpu, on_cpu = (make_classifier(name, device=device).fit_many(supports) for device in ("cuda", "cpu"))
     for ours, theirs, (_, query) in zip(on_gpu, on_cpu, episodes, strict=True):
-        np.testing.assert_allclose(ours.predict_proba(query), theirs.predict_proba(query), atol=1e-4)
+        np.testing.assert_allclose(ours.predict_evidence(query), theirs.predict_evidence(query), atol=1e-4)

@@ -11,9 +11,9 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import normalize
 
 from flawshot import make_classifier
-from flawshot.classifiers import whitened_ridge
+from flawshot.classifiers import ridge
 from flawshot.classifiers.functional import normalise
-from flawshot.classifiers.whitened_ridge import fit_temperature, leave_one_out, ridge_regression, view_whitener, whiten
+from flawshot.classifiers.ridge import fit_temperature, leave_one_out, ridge_regression, view_whitener, whiten
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])  # categories of different size
 
@@ -140,11 +140,11 @@ def test_statistics_of_many_views_are_those_of_all_at_once(task, monkeypatch):
     views = task[1]
     unit, instances = unit_views(views)
     rows = (unit - instances[:, None]).reshape(-1, 12)
-    monkeypatch.setattr(whitened_ridge, "BLOCK", 7)
-    found = whitened_ridge.view_statistics(views)
+    monkeypatch.setattr(ridge, "BLOCK", 7)
+    found = ridge.view_statistics(views)
     np.testing.assert_allclose(found.instances, instances, atol=1e-6)
     np.testing.assert_allclose(found.scatter, rows.T @ rows / len(rows), atol=1e-6)
-    np.testing.assert_array_equal(whitened_ridge.instance_means(views), found.instances)
+    np.testing.assert_array_equal(ridge.instance_means(views), found.instances)
 
 
 def test_a_temperature_says_how_sure_the_left_out_scores_may_be():

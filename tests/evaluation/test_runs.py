@@ -11,10 +11,12 @@ import pytest
 
 from flawshot import CLASSIFIERS, FlawshotError, Results, evaluate, make_classifier, sample_episodes, sample_tasks
 from flawshot.catalog import Catalog
+from flawshot.classifiers.base import FewShotClassifier
 from flawshot.evaluation import comparisons, runs, scores
 from flawshot.evaluation.intervals import DRAWS, wilson
 from flawshot.features import write_blocks
 from flawshot.formats.labelme import parse_labelme
+from flawshot.outlines import catalog_outlines
 from flawshot.prompts import TEMPLATES
 from flawshot.report import write_report
 from flawshot.report.sentence import sentence
@@ -394,7 +396,7 @@ def test_an_estimator_that_needs_text_gets_its_categories_in_sorted_order(with_t
     seen = []
 
     class ByText(type(make_classifier("prototype"))):
-        needs_text = True
+        inputs = frozenset({"features", "text"})
 
         def fit(self, X, y, *, text=None):
             seen.append((sorted(set(y)), text))
@@ -414,6 +416,32 @@ def test_an_estimator_that_needs_text_gets_its_categories_in_sorted_order(with_t
     assert Results.model_validate_json(results.model_dump_json()) == results
 
 
+def test_a_classifier_of_someone_elses_is_shown_what_it_declares_and_nothing_else(with_text):
+    """In fit and in predict: the instances' own outlines, and never text that it did not ask for."""
+    seen = []
+
+    class BothForms(FewShotClassifier):
+        inputs = frozenset({"features", "outlines"})
+
+        def _fit(self, support, _):
+            seen.append(("fit", support))
+            self.count_ = len(self.classes_)
+
+        def _probabilities(self, query):
+            seen.append(("predict", query))
+            return np.full((len(query.features), self.count_), 1 / self.count_, dtype=np.float32)
+
+    episodes = sample_episodes(with_text.catalog, "p", 1, seeds=range(1))
+    evaluate(with_text, [episodes], {"forms": BothForms()})
+    (episode,) = episodes.episodes
+    for (step, evidence), ids in zip(seen[-2:], (episode.support, sorted(episode.query)), strict=True):
+        expected = catalog_outlines(with_text.catalog, ids)
+        assert evidence.outlines.shape == expected.shape
+        np.testing.assert_allclose(np.sort(evidence.outlines, axis=0), np.sort(expected, axis=0), rtol=1e-5)
+        assert evidence.features.shape[:2] == (len(ids), 3), step
+        assert not evidence.text.size
+
+
 def test_zero_shot_is_scored_like_any_other(with_text):
     episodes = sample_episodes(with_text.catalog, "p", 1)
     runs = {run.classifier: run for run in evaluate(with_text, [episodes], ["zero-shot", "prototype"]).runs}
@@ -429,7 +457,7 @@ def test_zero_shot_is_scored_like_any_other(with_text):
 
 def test_text_that_is_needed_but_not_there_is_one_line_before_any_computing(bank, episodes):
     class ByText(type(make_classifier("prototype"))):
-        needs_text = True
+        inputs = frozenset({"features", "text"})
 
     class Computing(type(make_classifier("prototype"))):
         def fit(self, *_, **__):

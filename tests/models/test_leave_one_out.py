@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from flawshot import CLASSIFIERS, make_classifier
+from flawshot.classifiers.base import Evidence, Support
 from flawshot.classifiers.knn import NearestNeighbours
 from flawshot.models.calibration import calibrate, novelty
 from flawshot.models.leave_one_out import leave_one_out
@@ -106,15 +107,18 @@ def test_every_inductive_classifier_can_be_left_out(name):
     if "steps" in classifier.get_params():
         classifier.set_params(steps=3)
     features = drawn(LABELS)
-    text = np.eye(3, 10, dtype=np.float32) if classifier.needs_text else None
-    outlines = drawn(LABELS, views=1, seed=2)[:, 0] if classifier.beside_outlines else None
+    text = np.eye(3, 10, dtype=np.float32) if "text" in classifier.inputs else None
+    outlines = drawn(LABELS, views=1, seed=2)[:, 0] if "outlines" in classifier.inputs else None
     left = leave_one_out(classifier, features, LABELS, GROUPS, text=text, outlines=outlines)
     out = GROUPS == "d"
-    given = {} if text is None else {"text": text}
-    given |= {} if outlines is None else {"outlines": outlines[~out]}
-    fitted = clone(classifier).fit(features[~out], LABELS[~out], **given)
-    asked = {} if outlines is None else {"outlines": outlines[out]}
-    np.testing.assert_allclose(left.probabilities[out], fitted.predict_proba(features[out], **asked), atol=1e-4)
+
+    def evidence(rows):
+        made = Evidence(features[rows])
+        made = made if text is None else made._replace(text=text)
+        return made if outlines is None else made._replace(outlines=outlines[rows])
+
+    fitted = clone(classifier).fit_support(Support(evidence(~out), LABELS[~out]))
+    np.testing.assert_allclose(left.probabilities[out], fitted.predict_evidence(evidence(out)), atol=1e-4)
     two = np.array([0, 0, 1])  # a single category is left once
     left = leave_one_out(
         classifier,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from flawshot.errors import FlawshotError
@@ -10,7 +11,10 @@ from flawshot.errors import FlawshotError
 if TYPE_CHECKING:
     from flawshot.classifiers.base import FewShotClassifier
 
-__all__ = ["CLASSIFIERS", "make_classifier"]
+__all__ = ["CLASSIFIERS", "classifier_name", "classifier_names", "make_classifier"]
+
+# Installed packages name classifiers of their own in this group of entry points.
+ENTRY_POINTS = "flawshot.classifiers"
 
 # Name -> module and class; a module is loaded when its classifier is made, for some need torch.
 CLASSIFIERS = {
@@ -33,21 +37,53 @@ CLASSIFIERS = {
 }
 
 
+def classifier_names() -> list[str]:
+    """All names that :func:`make_classifier` knows: flawshot's own, then those of installed packages, sorted."""
+    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(CLASSIFIERS)
+    return [*CLASSIFIERS, *sorted(others)]
+
+
 def make_classifier(name: str, **parameters: Any) -> FewShotClassifier:
     """Make a classifier by its name.
 
     Args:
-        name: One of :data:`CLASSIFIERS`.
-        parameters: Its own parameters; their defaults where left out.
+        name: One of :data:`CLASSIFIERS`, or of an entry point ``flawshot.classifiers`` of an installed package, which
+            leads to a subclass of :class:`flawshot.FewShotClassifier`. flawshot's own names come first.
+        parameters: Its own parameters; their defaults where omitted.
 
     Raises:
-        FlawshotError: If there is no such classifier.
+        FlawshotError: If there is no such classifier, or the package's cannot be loaded.
 
     >>> make_classifier("zip-adapter", beta=16.0)
     ZipAdapter(beta=16.0)
     """
-    if name not in CLASSIFIERS:
-        raise FlawshotError(f"classifier {name!r} is not known; there are {', '.join(CLASSIFIERS)}")
-    module, kind = CLASSIFIERS[name]
-    made: FewShotClassifier = getattr(importlib.import_module(f"flawshot.classifiers.{module}"), kind)(**parameters)
+    made: FewShotClassifier = _class(name)(**parameters)
     return made
+
+
+def classifier_name(estimator: FewShotClassifier) -> str | None:
+    """The name under which an estimator's class is registered, or None."""
+    kind = type(estimator)
+    for name in classifier_names():
+        if _address(name) == (kind.__module__, kind.__qualname__):
+            return name
+    return None
+
+
+def _address(name: str) -> tuple[str, str]:
+    """Module and class of a classifier."""
+    if name in CLASSIFIERS:
+        module, kind = CLASSIFIERS[name]
+        return f"flawshot.classifiers.{module}", kind
+    point = next(iter(entry_points(group=ENTRY_POINTS, name=name)))
+    return point.module, point.attr
+
+
+def _class(name: str) -> Any:
+    if name not in (known := classifier_names()):
+        raise FlawshotError(f"classifier {name!r} is not known; there are {', '.join(known)}")
+    module, kind = _address(name)
+    try:
+        return getattr(importlib.import_module(module), kind)
+    except (ImportError, AttributeError) as error:
+        raise FlawshotError(f"classifier {name!r}: {module}:{kind} cannot be loaded ({error})") from error

@@ -18,23 +18,44 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FewShotClassifier", "Support"]
+__all__ = ["INPUTS", "Evidence", "FewShotClassifier", "Support"]
+
+
+INPUTS = frozenset({"features", "text", "outlines"})
+
+
+class Evidence(NamedTuple):
+    """What a classifier is shown of some instances; what it does not ask for is empty.
+
+    Attributes:
+        features: float32 ``[instances, views, dim]``.
+        text: Text features of the categories in sorted order, float32 ``[categories, dim]``; of a support set only.
+        outlines: Standardised outlines, float32 ``[instances, numbers]``.
+    """
+
+    features: NDArray[np.float32] = np.zeros((0, 0, 0), dtype=np.float32)
+    text: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
+    outlines: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
+
+    def only(self, inputs: frozenset[str]) -> Evidence:
+        """The parts of these names; the others empty.
+
+        >>> Evidence(outlines=np.ones((1, 2), dtype=np.float32)).only(frozenset({"features"})).outlines.size
+        0
+        """
+        return Evidence(**{name: getattr(self, name) for name in inputs})
 
 
 class Support(NamedTuple):
     """One support set.
 
     Attributes:
-        features: ``[instances, views, dim]``.
+        evidence: What there is of its instances; a classifier is shown the parts that it declares.
         labels: The instances' categories.
-        text: Text features of the categories in sorted order, ``[categories, dim]``, or None.
-        outlines: Standardised outlines of the instances, ``[instances, numbers]``, or None.
     """
 
-    features: ArrayLike
+    evidence: Evidence
     labels: ArrayLike
-    text: ArrayLike | None = None
-    outlines: ArrayLike | None = None
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
@@ -43,20 +64,18 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     A matrix ``[instances, dim]`` is taken as instances of one view.
 
     Attributes:
-        transductive: Whether :meth:`predict` looks at all queries at once; such methods are named so in every table.
+        inputs: What it is shown: ``features`` of the instances, ``text`` features of the categories' names in the
+            encoder's shared space of images and texts, ``outlines`` of the instances. Without ``features``, ``X`` is
+            the outlines.
+        transductive: Whether :meth:`predict` looks at all queries at once; such methods are marked in every table.
         classes_: The categories in sorted order.
         n_features_in_: dim.
         n_views_in_: Views of a support instance.
-        text_: Text features of the categories, float32 ``[categories, dim]``, where the classifier needs them.
+        text_: Text features of the categories, float32 ``[categories, dim]``, where the classifier declares them.
     """
 
     transductive: ClassVar[bool] = False
-    # Whether it needs features of the categories' names in the encoder's shared space of images and texts.
-    needs_text: ClassVar[bool] = False
-    # Whether it is given the instances' outlines in place of their features.
-    takes_outlines: ClassVar[bool] = False
-    # Whether it is given outlines beside the features: fit(…, outlines=…), predict_proba(X, outlines).
-    beside_outlines: ClassVar[bool] = False
+    inputs: ClassVar[frozenset[str]] = frozenset({"features"})
     # Whether a query must have just the support's views, in their order.
     matched_views: ClassVar[bool] = False
     # Parameters that must be numbers above 0.
@@ -71,20 +90,33 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     n_views_in_: int
     text_: NDArray[np.float32]
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, text: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, *, text: ArrayLike | None = None, outlines: ArrayLike | None = None
+    ) -> Self:
         """Learn from the support set.
 
         Args:
             X: Features ``[instances, views, dim]``; computed with in float32.
             y: The instances' categories.
-            text: Text features of the categories in sorted order, ``[categories, dim]``; only for classifiers that
-                need them.
+            text: Text features of the categories in sorted order, ``[categories, dim]``; for classifiers that
+                declare them.
+            outlines: Standardised outlines, ``[instances, numbers]``; likewise.
 
         Raises:
-            ValueError: If the input is not such, as scikit-learn words it, or text features are wanting.
+            ValueError: If the input is invalid, as scikit-learn words it, or text features are missing.
         """
-        self._fit(*self.checked_support(X, y, text))
+        self._fit(*self.checked_support(X, y, text, outlines))
         return self
+
+    def fit_support(self, support: Support) -> Self:
+        """Learn from a support set, of which it is shown what it declares in :attr:`inputs`."""
+        shown = support.evidence.only(self.inputs)
+        named: dict[str, ArrayLike] = {"text": shown.text} if shown.text.size else {}
+        if not self._sees_features:
+            return self.fit(shown.outlines, support.labels, **named)
+        if shown.outlines.size:
+            named["outlines"] = shown.outlines
+        return self.fit(shown.features, support.labels, **named)
 
     def fit_many(self, supports: Sequence[Support]) -> list[Self]:
         """Fit a copy of this estimator to each of several support sets, together where that is faster.
@@ -92,18 +124,16 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         Returns:
             Fitted estimators in the order of the support sets; each gives what a fit on its own would, to 1e-4.
         """
-        fitted = []
-        for features, labels, text, outlines in supports:
-            named = {} if text is None else {"text": text}
-            if outlines is not None:
-                named["outlines"] = outlines
-            fitted.append(clone(self).fit(features, labels, **named))
-        return fitted
+        return [clone(self).fit_support(support) for support in supports]
+
+    @property
+    def _sees_features(self) -> bool:
+        return "features" in self.inputs
 
     def checked_support(
-        self, X: ArrayLike, y: ArrayLike, text: ArrayLike | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Check parameters and support set, and note what it has; float32 views, and category numbers."""
+        self, X: ArrayLike, y: ArrayLike, text: ArrayLike | None = None, outlines: ArrayLike | None = None
+    ) -> tuple[Evidence, NDArray[np.intp]]:
+        """Check parameters and support set, and note what it has; the evidence, and category numbers."""
         for name in self.positive:
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 < float(value) < math.inf:
@@ -122,9 +152,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         self.n_views_in_ = views.shape[1]
-        if self.needs_text:
+        evidence = self._evidence(views, outlines)
+        if "text" in self.inputs:
             self.text_ = self._checked_text(text)
-        return views, numbers
+            evidence = evidence._replace(text=self.text_)
+        return evidence, numbers
+
+    def _evidence(self, views: NDArray[np.float32], outlines: ArrayLike | None) -> Evidence:
+        if not self._sees_features:
+            return Evidence(outlines=views.mean(axis=1))
+        if outlines is None or "outlines" not in self.inputs:
+            return Evidence(views)
+        checked: NDArray[np.float32] = check_array(outlines, dtype=np.float32)
+        check_consistent_length(views, checked)
+        return Evidence(views, outlines=checked)
 
     def _checked_text(self, text: ArrayLike | None) -> NDArray[np.float32]:
         if text is None:
@@ -136,13 +177,28 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
             )
         return matrix
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Probabilities of the categories, float32 ``[instances, categories]`` in the order of ``classes_``."""
+    def predict_proba(self, X: ArrayLike, outlines: ArrayLike | None = None) -> NDArray[np.float32]:
+        """Probabilities of the categories.
+
+        Args:
+            X: Features ``[instances, views, dim]``.
+            outlines: Standardised outlines, ``[instances, numbers]``, for classifiers that were fitted with them.
+
+        Returns:
+            float32 ``[instances, categories]`` in the order of ``classes_``.
+        """
         check_is_fitted(self)
         views = self._check(X, None, reset=False)
         if self.matched_views and views.shape[1] != self.n_views_in_:
             raise ValueError(f"X has {views.shape[1]} views, but {type(self).__name__} is expecting {self.n_views_in_}")
-        return self._probabilities(views)
+        return self._probabilities(self._evidence(views, outlines))
+
+    def predict_evidence(self, query: Evidence) -> NDArray[np.float32]:
+        """:meth:`predict_proba` of queries, of which it is shown what it declares in :attr:`inputs`."""
+        if not self._sees_features:
+            return self.predict_proba(query.outlines)
+        beside = "outlines" in self.inputs and query.outlines.size
+        return self.predict_proba(query.features, query.outlines) if beside else self.predict_proba(query.features)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable category of each instance."""
@@ -151,12 +207,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         return winners
 
     @abstractmethod
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        """Learn from float32 ``[instances, views, dim]`` and category numbers; ``text_`` is there if needed."""
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        """Learn from a support set's evidence and category numbers."""
 
     @abstractmethod
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities for float32 ``[instances, views, dim]``."""
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        """Probabilities for queries, float32 ``[instances, categories]``."""
 
     def _check(self, X: ArrayLike, y: ArrayLike | None, *, reset: bool) -> NDArray[np.float32]:
         if isinstance(X, list | tuple) and np.ndim(X) == 3:

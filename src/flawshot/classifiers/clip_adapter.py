@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["ClipAdapter", "blend", "first_weights", "train_bottleneck"]
 
 # How many times narrower the hidden layer is; the paper's.
@@ -45,7 +47,7 @@ class ClipAdapter(TrainedClassifier):
         Gao et al.: "CLIP-Adapter: Better Vision-Language Models with Feature Adapters", IJCV 2024, arXiv 2110.04544.
     """
 
-    needs_text: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"features", "text"})
 
     positive: ClassVar[tuple[str, ...]] = ("learning_rate",)
     shares: ClassVar[tuple[str, ...]] = ("ratio",)
@@ -80,8 +82,8 @@ class ClipAdapter(TrainedClassifier):
         )
         return {"down": down, "up": up}
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        instances = torch.from_numpy(normalise(views.mean(axis=1)))
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        instances = torch.from_numpy(normalise(query.features.mean(axis=1)))
         blended = blend(instances, torch.from_numpy(self.down_), torch.from_numpy(self.up_), self.ratio)
         return softmax(text_logits(blended.numpy(), self.text_))
 

@@ -13,6 +13,8 @@ from flawshot.classifiers.base import FewShotClassifier
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["GaussianDiscriminant", "discriminants"]
 
 # Root mean square distance to the own category's mean below which there is only the rounding of float32.
@@ -40,11 +42,11 @@ class GaussianDiscriminant(FewShotClassifier):
     weight_: NDArray[np.float64]
     bias_: NDArray[np.float64]
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        self.weight_, self.bias_ = discriminants(_instances(views), labels, len(self.classes_))
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        self.weight_, self.bias_ = discriminants(_instances(support.features), labels, len(self.classes_))
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits = _instances(views) @ self.weight_.T + self.bias_
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        logits = _instances(query.features) @ self.weight_.T + self.bias_
         shares: NDArray[np.float32] = softmax(logits, axis=1).astype(np.float32)
         return shares
 

@@ -13,6 +13,8 @@ from flawshot.classifiers.functional import normalise
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["NearestNeighbours"]
 
 
@@ -35,11 +37,14 @@ class NearestNeighbours(FewShotClassifier):
     def __init__(self, n_neighbors: int = 1) -> None:
         self.n_neighbors = n_neighbors
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        views = support.features
         # On vectors of length one the Euclidean and the cosine distance order alike.
         self.neighbours_ = KNeighborsClassifier(min(self.n_neighbors, len(views)))
         self.neighbours_.fit(normalise(views.mean(axis=1)), labels)
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        shares: NDArray[np.float32] = self.neighbours_.predict_proba(normalise(views.mean(axis=1))).astype(np.float32)
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        shares: NDArray[np.float32] = self.neighbours_.predict_proba(normalise(query.features.mean(axis=1))).astype(
+            np.float32
+        )
         return shares

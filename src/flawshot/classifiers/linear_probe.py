@@ -13,6 +13,8 @@ from flawshot.classifiers.functional import normalise
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["LinearProbe"]
 
 
@@ -39,14 +41,15 @@ class LinearProbe(FewShotClassifier):
         self.C = C
         self.max_iter = max_iter
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         self.regression_, self.n_iter_ = None, 1
         if len(self.classes_) > 1:
             self.regression_ = LogisticRegression(C=self.C, max_iter=self.max_iter)
-            self.regression_.fit(normalise(views.mean(axis=1)), labels)
+            self.regression_.fit(normalise(support.features.mean(axis=1)), labels)
             self.n_iter_ = int(self.regression_.n_iter_.max())
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        views = query.features
         if self.regression_ is None:
             return np.ones((len(views), 1), dtype=np.float32)
         shares: NDArray[np.float32] = self.regression_.predict_proba(normalise(views.mean(axis=1))).astype(np.float32)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["MatchedPrototype"]
 
 
@@ -37,12 +39,14 @@ class MatchedPrototype(FewShotClassifier):
     def __init__(self, temperature: float = 0.1) -> None:
         self.temperature = temperature
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        views = support.features
         self.centre_ = views.mean(axis=0)
         instances = normalise(views - self.centre_)
         self.prototypes_ = normalise(category_means(instances, labels, len(self.classes_)))
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        views = query.features
         scores = matched_scores(normalise(views - self.centre_), self.prototypes_)
         return softmax(scores / (views.shape[1] * self.temperature))
 

@@ -8,10 +8,12 @@ import numpy as np
 
 from flawshot.classifiers.base import FewShotClassifier
 from flawshot.classifiers.functional import category_means, one_hot, softmax
-from flawshot.classifiers.whitened_ridge import balance, fit_temperature, leave_one_out, ridge_regression
+from flawshot.classifiers.ridge import balance, fit_temperature, leave_one_out, ridge_regression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from flawshot.classifiers.base import Evidence
 
 __all__ = ["Outline"]
 
@@ -36,7 +38,7 @@ class Outline(FewShotClassifier):
     """
 
     positive: ClassVar[tuple[str, ...]] = ("ridge",)
-    takes_outlines: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"outlines"})
 
     centre_: NDArray[np.float32]
     weights_: NDArray[np.float32]
@@ -45,8 +47,8 @@ class Outline(FewShotClassifier):
     def __init__(self, ridge: float = 3.0) -> None:
         self.ridge = ridge
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        outlines, categories = views.mean(axis=1), len(self.classes_)
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        outlines, categories = support.outlines, len(self.classes_)
         self.centre_ = category_means(outlines, labels, categories).mean(axis=0)
         targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
         centred = outlines - self.centre_
@@ -58,6 +60,7 @@ class Outline(FewShotClassifier):
             scores = leave_one_out(centred, targets, weights, self.ridge)
             self.temperature_ = fit_temperature(scores[several], labels[several], prior=0.3)
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        scores = (views.mean(axis=1) - self.centre_) @ self.weights_.T
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        centred: NDArray[np.float32] = query.outlines - self.centre_
+        scores = centred @ self.weights_.T
         return softmax(scores / np.float32(self.temperature_))

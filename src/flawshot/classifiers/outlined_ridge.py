@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_consistent_length
 
 from flawshot.classifiers.functional import category_means, one_hot, softmax
-from flawshot.classifiers.whitened_ridge import (
+from flawshot.classifiers.ridge import (
     PRIOR_TEMPERATURE,
-    WhitenedRidge,
     balance,
     fit_temperature,
     instance_means,
     leave_one_out,
     ridge_regression,
-    view_statistics,
     whiten,
 )
+from flawshot.classifiers.whitened_ridge import WhitenedRidge
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
+
+    from flawshot.classifiers.base import Evidence
 
 __all__ = ["OutlinedRidge"]
 
@@ -48,36 +47,23 @@ class OutlinedRidge(WhitenedRidge):
     """
 
     positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage", "outline_weight")
-    beside_outlines: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"features", "outlines"})
 
     def __init__(self, ridge: float = 0.5, shrinkage: float = 2.0, outline_weight: float = 0.2) -> None:
         super().__init__(ridge, shrinkage)
         self.outline_weight = outline_weight
 
-    def fit(
-        self, X: ArrayLike, y: ArrayLike, *, text: ArrayLike | None = None, outlines: ArrayLike | None = None
-    ) -> Self:
-        """Learn from the support set.
-
-        Args:
-            X: Features ``[instances, views, dim]``.
-            y: The instances' categories.
-            text: Not used.
-            outlines: Standardised outlines, ``[instances, numbers]``, or None.
-        """
-        views, labels = self.checked_support(X, y, text)
-        self._fit(views, labels)
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        super()._fit(support, labels)
         self.outline_weights_: NDArray[np.float32] | None = None
-        if outlines is None:
-            return self
-        forms = check_array(outlines, dtype=np.float32)
-        check_consistent_length(views, forms)
+        if not support.outlines.size:
+            return
         categories = len(self.classes_)
         targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
-        self.outline_centre_ = category_means(forms, labels, categories).mean(axis=0)
-        centred = forms - self.outline_centre_
-        support = whiten(view_statistics(views).instances - self.centre_, self.whitener_)
-        scores = leave_one_out(support, targets, weights, self.ridge)
+        self.outline_centre_ = category_means(support.outlines, labels, categories).mean(axis=0)
+        centred = support.outlines - self.outline_centre_
+        instances = whiten(instance_means(support.features) - self.centre_, self.whitener_)
+        scores = leave_one_out(instances, targets, weights, self.ridge)
         other = leave_one_out(centred, targets, weights, OUTLINE_RIDGE)
         share = np.float32(self.outline_weight * categories / len(labels) * _spread(scores) / max(_spread(other), TINY))
         self.outline_weights_ = share * ridge_regression(centred, targets, weights, OUTLINE_RIDGE)
@@ -85,27 +71,14 @@ class OutlinedRidge(WhitenedRidge):
         several = np.bincount(labels)[labels] > 1
         if several.any():
             self.temperature_ = fit_temperature((scores + share * other)[several], labels[several])
-        return self
 
-    def predict_proba(self, X: ArrayLike, outlines: ArrayLike | None = None) -> NDArray[np.float32]:
-        """Probabilities of the categories.
-
-        Args:
-            X: Features ``[instances, views, dim]``.
-            outlines: Standardised outlines, ``[instances, numbers]``; needed if the support set's were given.
-
-        Raises:
-            ValueError: If outlines are wanting.
-        """
-        plain = super().predict_proba(X)
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         if self.outline_weights_ is None:
-            return plain
-        if outlines is None:
+            return super()._probabilities(query)
+        if not query.outlines.size:
             raise ValueError("OutlinedRidge was fitted with outlines: predict_proba(X, outlines)")
-        views, forms = self._check(X, None, reset=False), check_array(outlines, dtype=np.float32)
-        check_consistent_length(views, forms)
-        queries = whiten(instance_means(views) - self.centre_, self.whitener_)
-        scores = queries @ self.weights_.T + (forms - self.outline_centre_) @ self.outline_weights_.T
+        queries = whiten(instance_means(query.features) - self.centre_, self.whitener_)
+        scores = queries @ self.weights_.T + (query.outlines - self.outline_centre_) @ self.outline_weights_.T
         return softmax(scores / np.float32(self.temperature_))
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["CosinePrototype"]
 
 
@@ -36,9 +38,9 @@ class CosinePrototype(FewShotClassifier):
     def __init__(self, temperature: float = 0.01) -> None:
         self.temperature = temperature
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        instances = normalise(views.mean(axis=1))
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        instances = normalise(support.features.mean(axis=1))
         self.prototypes_ = normalise(category_means(instances, labels, len(self.classes_)))
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        return softmax(normalise(views.mean(axis=1)) @ self.prototypes_.T / self.temperature)
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        return softmax(normalise(query.features.mean(axis=1)) @ self.prototypes_.T / self.temperature)

@@ -14,6 +14,8 @@ from flawshot.classifiers.functional import one_hot
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["SoftKMeans"]
 
 
@@ -51,12 +53,13 @@ class SoftKMeans(FewShotClassifier):
         self.temperature = temperature
         self.iterations = iterations
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        views = support.features
         self.centre_ = views.mean(axis=(0, 1), dtype=np.float64)
         self.sums_ = one_hot(labels, len(self.classes_)).T @ self._instances(views)
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        queries = self._instances(views)
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        queries = self._instances(query.features)
         shares = self._shares(queries, self.sums_)
         for _ in range(self.iterations):
             # Sums serve as means: prototypes are scaled to length one.

@@ -13,6 +13,8 @@ from flawshot.classifiers.zero_shot import text_logits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["TipAdapter", "cache_logits"]
 
 
@@ -34,7 +36,7 @@ class TipAdapter(FewShotClassifier):
         2207.09519.
     """
 
-    needs_text: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"features", "text"})
 
     positive: ClassVar[tuple[str, ...]] = ("alpha", "beta")
 
@@ -45,12 +47,12 @@ class TipAdapter(FewShotClassifier):
         self.alpha = alpha
         self.beta = beta
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        self.keys_ = normalise(views.mean(axis=1))
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        self.keys_ = normalise(support.features.mean(axis=1))
         self.labels_ = labels
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        instances = normalise(views.mean(axis=1))
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        instances = normalise(query.features.mean(axis=1))
         cache = cache_logits(instances, self.keys_, one_hot(self.labels_, len(self.classes_)), self.beta)
         return softmax(text_logits(instances, self.text_) + self.alpha * cache)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["TipAdapterF", "train_keys"]
 
 
@@ -43,7 +45,7 @@ class TipAdapterF(TrainedClassifier):
         2207.09519; ``run_tip_adapter_F`` in the released code.
     """
 
-    needs_text: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"features", "text"})
     together_on_cpu: ClassVar[bool] = True
 
     positive: ClassVar[tuple[str, ...]] = ("alpha", "beta", "learning_rate", "epsilon")
@@ -84,8 +86,8 @@ class TipAdapterF(TrainedClassifier):
         )
         return {"keys": keys}
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        instances = normalise(views.mean(axis=1))
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        instances = normalise(query.features.mean(axis=1))
         cache = cache_logits(instances, self.keys_, one_hot(self.labels_, len(self.classes_)), self.beta)
         return softmax(text_logits(instances, self.text_) + self.alpha * cache)
 

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from flawshot.classifiers.base import FewShotClassifier, Support
+from flawshot.classifiers.base import FewShotClassifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from flawshot.classifiers.base import Evidence, Support
 
 __all__ = ["Batch", "TrainedClassifier"]
 
@@ -50,18 +52,20 @@ class TrainedClassifier(FewShotClassifier):
     def fit_many(self, supports: Sequence[Support]) -> list[Self]:
         """Fit a copy of this estimator to each of several support sets; those of one shape are trained together."""
         copies = [clone(self) for _ in supports]
-        alike: dict[tuple[int, ...], list[tuple[Self, NDArray[np.float32], NDArray[np.intp]]]] = {}
+        alike: dict[tuple[int, ...], list[tuple[Self, Evidence, NDArray[np.intp]]]] = {}
         for copy, support in zip(copies, supports, strict=True):
-            views, labels = copy.checked_support(support.features, support.labels, support.text)
-            alike.setdefault((*views.shape, len(copy.classes_)), []).append((copy, views, labels))
+            shown = support.evidence.only(self.inputs)
+            text = shown.text if shown.text.size else None
+            evidence, labels = copy.checked_support(shown.features, support.labels, text)
+            alike.setdefault((*evidence.features.shape, len(copy.classes_)), []).append((copy, evidence, labels))
         together = self.together_on_cpu or torch.device(self.device).type != "cpu"
         for several in alike.values():
             for part in [several] if together else [[each] for each in several]:
                 _fit_together(part)
         return copies
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        _fit_together([(self, views, labels)])
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        _fit_together([(self, support, labels)])
 
     @abstractmethod
     def train(self, batch: Batch) -> dict[str, torch.Tensor]:
@@ -72,15 +76,15 @@ class TrainedClassifier(FewShotClassifier):
         """
 
 
-def _fit_together(several: Sequence[tuple[TrainedClassifier, NDArray[np.float32], NDArray[np.intp]]]) -> None:
+def _fit_together(several: Sequence[tuple[TrainedClassifier, Evidence, NDArray[np.intp]]]) -> None:
     """Train estimators of the same parameters on support sets of one shape."""
     first = several[0][0]
     batch = Batch(
-        views=torch.from_numpy(np.stack([views for _, views, _ in several])).to(first.device),
+        views=torch.from_numpy(np.stack([evidence.features for _, evidence, _ in several])).to(first.device),
         labels=torch.from_numpy(np.stack([labels for _, _, labels in several])).to(first.device),
         categories=len(first.classes_),
         text=torch.from_numpy(np.stack([each.text_ for each, _, _ in several])).to(first.device)
-        if first.needs_text
+        if "text" in first.inputs
         else None,
     )
     learnt = {name: part.detach().cpu().numpy() for name, part in first.train(batch).items()}

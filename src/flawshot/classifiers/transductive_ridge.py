@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from flawshot.classifiers.functional import one_hot, softmax
-from flawshot.classifiers.whitened_ridge import (
+from flawshot.classifiers.ridge import (
     ViewStatistics,
-    WhitenedRidge,
     balance,
     ridge_regression,
     view_statistics,
     view_whitener,
     whiten,
 )
+from flawshot.classifiers.whitened_ridge import WhitenedRidge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from flawshot.classifiers.base import Evidence
 
 __all__ = ["TransductiveRidge"]
 
@@ -59,15 +61,17 @@ class TransductiveRidge(WhitenedRidge):
         self.query_weight = query_weight
         self.iterations = iterations
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        super()._fit(views, labels)
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        views = support.features
+        super()._fit(support, labels)
         self.support_, self.support_views_, self.labels_ = (
             view_statistics(views),
             views.shape[0] * views.shape[1],
             labels,
         )
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        views = query.features
         categories, support = len(self.classes_), len(self.labels_)
         # In an order of their own, so that not even rounding depends on the order in which queries are asked.
         order = np.lexsort(views.mean(axis=1)[:, :ORDERING_FEATURES].T)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["LOGIT_SCALE", "ZeroShot", "text_logits"]
 
 # Where CLIP's learnt logit scale ended, clipped at 100 in training.
@@ -30,18 +32,18 @@ class ZeroShot(FewShotClassifier):
         Radford et al.: "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021.
     """
 
-    needs_text: ClassVar[bool] = True
+    inputs: ClassVar[frozenset[str]] = frozenset({"features", "text"})
 
     positive: ClassVar[tuple[str, ...]] = ("scale",)
 
     def __init__(self, scale: float = LOGIT_SCALE) -> None:
         self.scale = scale
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        """Nothing is learnt."""
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        """Nothing is learned."""
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        return softmax(text_logits(normalise(views.mean(axis=1)), self.text_, self.scale))
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        return softmax(text_logits(normalise(query.features.mean(axis=1)), self.text_, self.scale))
 
 
 def text_logits(

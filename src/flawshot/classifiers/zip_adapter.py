@@ -12,6 +12,8 @@ from flawshot.classifiers.functional import join_by_certainty, normalise, one_ho
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["ZipAdapter", "zip_probabilities"]
 
 # MVREC's constant divisor of the logits.
@@ -39,12 +41,12 @@ class ZipAdapter(FewShotClassifier):
     def __init__(self, beta: float = 32.0) -> None:
         self.beta = beta
 
-    def _fit(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> None:
-        self.keys_ = views.mean(axis=1)
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        self.keys_ = support.features.mean(axis=1)
         self.labels_ = labels
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        return zip_probabilities(views, self.keys_, one_hot(self.labels_, len(self.classes_)), self.beta)
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        return zip_probabilities(query.features, self.keys_, one_hot(self.labels_, len(self.classes_)), self.beta)
 
 
 def zip_probabilities(

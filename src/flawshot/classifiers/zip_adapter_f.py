@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.classifiers.base import Evidence
+
 __all__ = ["Adapter", "ZipAdapterF", "adapt", "train_adapter"]
 
 
@@ -92,9 +94,11 @@ class ZipAdapterF(TrainedClassifier):
         )
         return adapter._asdict()
 
-    def _probabilities(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         weight, bias = torch.from_numpy(self.weight_), torch.from_numpy(self.bias_)
-        adapted_views, adapted_keys = (adapt(torch.tensor(x), weight, bias).numpy() for x in (views, self.keys_))
+        adapted_views, adapted_keys = (
+            adapt(torch.tensor(x), weight, bias).numpy() for x in (query.features, self.keys_)
+        )
         return zip_probabilities(adapted_views, adapted_keys, one_hot(self.labels_, len(self.classes_)), self.beta)
 
 

@@ -107,9 +107,10 @@ def _write(
 
 def _device(wanted: str, names: list[str]) -> str:
     """The device to train on; torch is loaded only if one is named, or a classifier named is trained."""
-    from flawshot.classifiers import CLASSIFIERS, make_classifier
+    from flawshot.classifiers import classifier_names, make_classifier
 
-    trained = any("device" in make_classifier(name).get_params() for name in names if name in CLASSIFIERS)
+    known = classifier_names()
+    trained = any("device" in make_classifier(name).get_params() for name in names if name in known)
     if wanted == "auto" and not trained:
         return "cpu"
     from flawshot.encoders.base import pick_device
@@ -119,13 +120,14 @@ def _device(wanted: str, names: list[str]) -> str:
 
 def _every(bank: FeatureBank) -> list[str]:
     """All classifiers that the bank has the features for; the others are named on standard error."""
-    from flawshot.classifiers import CLASSIFIERS, make_classifier
+    from flawshot.classifiers import classifier_names, make_classifier
     from flawshot.cli.console import say
 
-    by_text = [] if bank.has_text else [name for name in CLASSIFIERS if make_classifier(name).needs_text]
+    known = classifier_names()
+    by_text = [] if bank.has_text else [name for name in known if "text" in make_classifier(name).inputs]
     if by_text:
         say(f"left out, for the bank has no text features of the categories: {', '.join(by_text)}")
-    return [name for name in CLASSIFIERS if name not in by_text]
+    return [name for name in known if name not in by_text]
 
 
 def _read(path: Path, bank: FeatureBank) -> EpisodeSet:

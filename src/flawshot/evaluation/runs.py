@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from flawshot.classifiers import make_classifier
-from flawshot.classifiers.base import Support
+from flawshot.classifiers.base import Evidence, Support
 from flawshot.classifiers.outline import Outline
-from flawshot.classifiers.outlined_ridge import OutlinedRidge
 from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.evaluation.answers import record_answers
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
@@ -56,14 +55,32 @@ class _Task(NamedTuple):
     support: tuple[int, int]
 
 
-class _Inputs:
-    """What estimators may be shown of a bank's instances: features, and outlines, which are measured once."""
+class _Bank:
+    """What estimators may be shown of a bank's instances: features, text features, and outlines, measured once."""
 
     def __init__(self, bank: FeatureBank) -> None:
         self.bank = bank
         self._outlines: dict[str, NDArray[np.float32]] = {}
 
-    def outlines(self, ids: Sequence[str]) -> NDArray[np.float32]:
+    def support(self, task: _Task, seed: int) -> Support:
+        """The support set of one episode."""
+        bank, episode = self.bank, task.episodes.episodes[seed]
+        labels, rows = bank.catalog.column("category"), bank.catalog.row_of
+        named = [labels[rows[identifier]] for identifier in episode.support]
+        evidence = self.evidence(episode.support)
+        if bank.has_text:
+            text = bank.text_features(task.episodes.product, sorted(set(named)))
+            evidence = evidence._replace(text=text)
+        # As objects: numpy's own texts lose what ends in NUL.
+        return Support(evidence, np.array(named, dtype=object))
+
+    def evidence(self, ids: Sequence[str]) -> Evidence:
+        """What there is of some instances."""
+        features = self.bank.features(ids)
+        features.setflags(write=False)  # every classifier gets the same array
+        return Evidence(features, outlines=self._outlines_of(ids))
+
+    def _outlines_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
         new = [identifier for identifier in ids if identifier not in self._outlines]
         self._outlines.update(zip(new, catalog_outlines(self.bank.catalog, new), strict=True))
         return np.stack([self._outlines[identifier] for identifier in ids])
@@ -99,14 +116,14 @@ def evaluate(
     estimators = _estimators(classifiers, device)
     compared = list(estimators)
     estimators.setdefault(OUTLINE, Outline())
-    inputs = _Inputs(bank)
+    shown = _Bank(bank)
     pairs = Counter((each.product, each.shots) for each in episode_sets)
     if not episode_sets:
         raise FlawshotError("nothing to evaluate: name at least one episode file")
     (product, shots), times = pairs.most_common(1)[0]
     if times > 1:
         raise FlawshotError(f"{product} at {shots} shots is given by {times} episode files; give one protocol's only")
-    by_text = [name for name, estimator in estimators.items() if estimator.needs_text]
+    by_text = [name for name, estimator in estimators.items() if "text" in estimator.inputs]
     for each in episode_sets if by_text else ():
         try:
             bank.text_features(each.product, each.categories)
@@ -119,12 +136,12 @@ def evaluate(
         if progress is not None:
             progress(next(done), total)
 
-    _warm_up(inputs, _task(bank, episode_sets[0]), estimators)
+    _warm_up(shown, _task(bank, episode_sets[0]), estimators)
     outcomes: Outcomes = {}
     answers: list[Answers] = []
     for episodes in episode_sets:
         task = _task(bank, episodes)
-        for outcome in _outcomes(inputs, task, estimators, tick, answers):
+        for outcome in _outcomes(shown, task, estimators, tick, answers):
             outcomes[episodes.product, episodes.shots, outcome.run.classifier] = outcome
     return Results(
         runs=tuple(outcome.run for outcome in outcomes.values()),
@@ -154,7 +171,7 @@ def _estimators(
 
 
 def _outcomes(
-    inputs: _Inputs,
+    bank: _Bank,
     task: _Task,
     estimators: Mapping[str, FewShotClassifier],
     tick: Callable[[], None],
@@ -167,24 +184,22 @@ def _outcomes(
     total = len(task.episodes.episodes)
     for first in range(0, total, EPISODES_AT_ONCE):
         seeds = range(first, min(first + EPISODES_AT_ONCE, total))
-        supports = [_support(inputs.bank, task, seed) for seed in seeds]
-        outlines = [inputs.outlines(task.episodes.episodes[seed].support) for seed in seeds]
-        fitted = {name: _fit(estimator, supports, outlines) for name, estimator in estimators.items()}
+        supports = [bank.support(task, seed) for seed in seeds]
+        fitted = {name: _fit(estimator, supports) for name, estimator in estimators.items()}
         for number, seed in enumerate(seeds):
             asked = [task.query[column] for column in task.asked.query[places[seed]]]
-            query, forms = inputs.bank.features(asked), inputs.outlines(asked)
-            query.setflags(write=False)
+            query = bank.evidence(asked)
             for name, (several, seconds) in fitted.items():
                 start = time.perf_counter()
-                probabilities = _ask(several[number], query, forms)
+                probabilities = several[number].predict_evidence(query)
                 times[name].append((seconds, time.perf_counter() - start))
                 _note(task, places[seed], several[number], probabilities, made[name])
                 tick()
     for name in YARDSTICKS:
         made[name] = _yardstick(name, task)
         times[name] = [(0.0, 0.0)] * len(task.episodes.episodes)
-    answers.append(record_answers(inputs.bank, task.episodes, task.query, task.asked, made))
-    key, views = f"{task.episodes.product}/{task.episodes.shots}", inputs.bank.manifest.shape[1]
+    answers.append(record_answers(bank.bank, task.episodes, task.query, task.asked, made))
+    key, views = f"{task.episodes.product}/{task.episodes.shots}", bank.bank.manifest.shape[1]
     resampled = resample(list(made.values()), len(task.episodes.categories), key)
     for (name, predictions), values in zip(made.items(), resampled, strict=True):
         scores = _episode_scores(task, predictions, times[name])
@@ -216,47 +231,19 @@ def _blank(task: _Task) -> Predictions:
     return Predictions(task.asked, np.full(shape, -1), np.zeros(shape), np.zeros(shape))
 
 
-def _support(bank: FeatureBank, task: _Task, seed: int) -> Support:
-    episode, labels, rows = task.episodes.episodes[seed], bank.catalog.column("category"), bank.catalog.row_of
-    named = [labels[rows[identifier]] for identifier in episode.support]
-    text = bank.text_features(task.episodes.product, sorted(set(named))) if bank.has_text else None
-    features = bank.features(episode.support)
-    features.setflags(write=False)  # every classifier gets the same array
-    # As objects: numpy's own texts lose what ends in NUL.
-    return Support(features, np.array(named, dtype=object), text)
-
-
-def _fit(
-    estimator: FewShotClassifier, supports: Sequence[Support], outlines: Sequence[NDArray[np.float32]]
-) -> tuple[list[FewShotClassifier], float]:
+def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[list[FewShotClassifier], float]:
     """The estimator fitted to each support set, and the seconds that each took on average."""
-    if estimator.takes_outlines:
-        supports = [each._replace(features=forms[:, None]) for each, forms in zip(supports, outlines, strict=True)]
-    if estimator.beside_outlines:
-        supports = [each._replace(outlines=forms) for each, forms in zip(supports, outlines, strict=True)]
-    if not estimator.needs_text:
-        supports = [support._replace(text=None) for support in supports]
     start = time.perf_counter()
     several = estimator.fit_many(supports)
     return several, (time.perf_counter() - start) / len(supports)
 
 
-def _ask(fitted: FewShotClassifier, query: NDArray[np.float32], outlines: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a fitted estimator says of queries, shown what it takes of them."""
-    if fitted.takes_outlines:
-        return fitted.predict_proba(outlines[:, None])
-    if isinstance(fitted, OutlinedRidge):
-        return fitted.predict_proba(query, outlines)
-    return fitted.predict_proba(query)
-
-
-def _warm_up(inputs: _Inputs, task: _Task, estimators: Mapping[str, FewShotClassifier]) -> None:
+def _warm_up(bank: _Bank, task: _Task, estimators: Mapping[str, FewShotClassifier]) -> None:
     """Fit and ask each estimator once, untimed: what is done once a process, such as starting a GPU, is no fit's."""
-    support = _support(inputs.bank, task, 0)
-    outlines = inputs.outlines(task.episodes.episodes[0].support)
+    support = bank.support(task, 0)
     for estimator in estimators.values():
-        (fitted,), _ = _fit(estimator, [support], [outlines])
-        _ask(fitted, np.asarray(support.features), outlines)
+        (fitted,), _ = _fit(estimator, [support])
+        fitted.predict_evidence(support.evidence)
 
 
 def _note(

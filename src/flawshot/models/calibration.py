@@ -10,7 +10,7 @@ from pydantic import Field
 from scipy.linalg import solve_triangular
 
 from flawshot.classifiers.functional import category_means
-from flawshot.classifiers.whitened_ridge import instance_means, view_statistics, view_whitener
+from flawshot.classifiers.ridge import instance_means, view_statistics, view_whitener
 from flawshot.files import Document
 
 if TYPE_CHECKING:

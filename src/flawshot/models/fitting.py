@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flawshot.catalog import Catalog
-from flawshot.classifiers import CLASSIFIERS, make_classifier
+from flawshot.classifiers import classifier_name, classifier_names, make_classifier
 from flawshot.errors import FlawshotError
 from flawshot.features import SHARD_BYTES
 from flawshot.models.accuracy import measure_accuracy, units_of
@@ -123,16 +123,18 @@ def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassif
     if isinstance(classifier, str):
         estimator, name = make_classifier(classifier), classifier
     else:
-        estimator, kind = classifier, type(classifier).__name__
-        own = [name for name, (_, made) in CLASSIFIERS.items() if made == kind]
-        if not own:
-            raise FlawshotError(f"classifier {kind}: is none of flawshot's: {', '.join(CLASSIFIERS)}")
-        name = own[0]
+        estimator, known = classifier, classifier_name(classifier)
+        if known is None:
+            raise FlawshotError(
+                f"classifier {type(classifier).__name__}: is not registered, so a model could not be loaded again; "
+                f"take one of {', '.join(classifier_names())}, or register it by an entry point flawshot.classifiers"
+            )
+        name = known
     if estimator.transductive:
         why = "is transductive: what it says of one region depends on which others are asked with it"
-    elif estimator.needs_text:
+    elif "text" in estimator.inputs:
         why = "needs text features, which a model does not keep"
-    elif estimator.takes_outlines or estimator.beside_outlines:
+    elif "outlines" in estimator.inputs:
         why = "needs outlines, which a model does not keep"
     else:
         return estimator, name

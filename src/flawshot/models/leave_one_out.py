@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from flawshot.classifiers.base import Support
+from flawshot.classifiers.base import Evidence, Support
 from flawshot.models.calibration import novelty
 
 if TYPE_CHECKING:
@@ -84,26 +84,25 @@ def leave_one_out(
     newness = np.full(len(features), np.inf, dtype=np.float32)
     estimated = np.zeros(len(features), dtype=bool)
     tasks = _tasks(numbers, fold)
+    known_text = None if text is None else np.asarray(text, dtype=np.float32)
+
+    def evidence(rows: NDArray[np.intp], categories: NDArray[np.intp]) -> Evidence:
+        made = Evidence(features[rows])
+        if known_text is not None:
+            made = made._replace(text=known_text[categories])
+        return made if outlines is None else made._replace(outlines=outlines[rows])
+
     for first in range(0, len(tasks), FITS_AT_ONCE):
         several = tasks[first : first + FITS_AT_ONCE]
-        supports = [
-            Support(
-                features[task.kept],
-                numbers[task.kept],
-                None if text is None else np.asarray(text)[task.categories],
-                None if outlines is None else outlines[task.kept],
-            )
-            for task in several
-        ]
+        supports = [Support(evidence(task.kept, task.categories), numbers[task.kept]) for task in several]
         for task, support, fitted in zip(several, supports, classifier.fit_many(supports), strict=True):
-            asked = {} if outlines is None else {"outlines": outlines[task.left]}
-            given = fitted.predict_proba(features[task.left], **asked)
+            given = fitted.predict_evidence(evidence(task.left, task.categories))
             if not np.isfinite(given).all():
                 raise ValueError(f"{fitted}: gives probabilities that are not finite")
             probabilities[np.ix_(task.left, task.categories)] = given
             known = np.isin(numbers[task.left], task.categories)
             estimated[task.left] = known
-            found = novelty(np.asarray(support.features), numbers[task.kept], features[task.left])
+            found = novelty(support.evidence.features, numbers[task.kept], features[task.left])
             newness[task.left] = np.where(known, found, np.inf)
     return LeftOut(probabilities, newness, _held_out(features, numbers, units), estimated)
 
