@@ -100,7 +100,10 @@ def file_bytes(path: Path, most: int = DOCUMENT_BYTES) -> bytes:
         size = _ordinary_size(path)
         if size <= most:
             with path.open("rb") as opened:
-                data = opened.read(most + 1)  # it may have grown since
+                # Python sets aside as much as is asked for, so no more than that; the file may have grown since.
+                data = opened.read(size + 1)
+                if len(data) > size:
+                    data += opened.read(most + 1 - len(data))
             if len(data) <= most:
                 return data
     except FlawshotError:
