@@ -35,6 +35,9 @@ def test_each_step_says_what_is_left_out_and_how_to_go_on(data, tmp_path):
     assert f"flawshot sample {bank} --out DIR" in encoded.stderr
     told = refuse("evaluate", bank, episodes, "--classifiers", "prototype")
     assert f"2 instances were left out when {bank} was encoded, so sample from it: flawshot sample {bank}" in told
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text("{", encoding="utf-8")
+    assert "left out when" not in refuse("evaluate", bank, damaged, "--classifiers", "prototype")
     fitting = tmp_path / "fitting"
     succeed("sample", bank, "--out", fitting, "--shots", 1, "--seeds", 2)
     evaluated = succeed("evaluate", bank, fitting, "--classifiers", "prototype")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_format
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,13 +139,23 @@ def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
     try:
         return read_episodes(path, bank.catalog)
     except EpisodeError as error:
-        gone = sum(len(entry.instances) for entry in bank.manifest.left_out)
-        if not gone:
+        left_out = {identifier for entry in bank.manifest.left_out for identifier in entry.instances}
+        gone = len(left_out)
+        # Damaged files are another matter; only episodes that name what the bank lacks are explained by it.
+        if not gone or not _names_any(path, left_out):
             raise
         raise EpisodeError(
             f"{error}; {gone} instances were left out when {bank.path} was encoded, so sample from it: "
             f"flawshot sample {bank.path} --out DIR"
         ) from error
+
+
+def _names_any(path: Path, ids: set[str]) -> bool:
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return False
+    return any(json_format.dumps(identifier, ensure_ascii=False).encode() in text for identifier in ids)
 
 
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
