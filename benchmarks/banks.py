@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import flawshot
 from drawn import draw_products
-from flawshot.bank_builder import encode_catalog
+from flawshot.bank.builder import encode_catalog
 from flawshot.formats.masks import import_masks
-from flawshot.views import make_scheme
+from flawshot.regions.views import make_scheme
 from lite0 import Lite0Encoder
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from flawshot.catalog import Catalog
-from flawshot.crops import crop_views
 from flawshot.evaluation.results import Results
 from flawshot.evaluation.runs import YARDSTICKS
-from flawshot.images import read_image
-from flawshot.views import make_scheme
+from flawshot.labelme.images import read_image
+from flawshot.regions.crops import crop_views
+from flawshot.regions.views import make_scheme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

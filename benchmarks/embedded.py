@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import flawshot
-from flawshot.bank_builder import encode_catalog
+from flawshot.bank.builder import encode_catalog
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
 from flawshot.formats.masks import import_masks
-from flawshot.views import make_scheme
+from flawshot.regions.views import make_scheme
 from handmade import HandmadeEncoder
 from lite0 import Lite0Encoder
 

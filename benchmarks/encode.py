@@ -21,11 +21,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 
 import flawshot
-from flawshot.bank_builder import encode_catalog
-from flawshot.crops import crop_views
+from flawshot.bank.builder import encode_catalog
 from flawshot.encoders.open_clip import OpenClipEncoder
-from flawshot.encoding import crop_rows
-from flawshot.views import make_scheme
+from flawshot.regions.crop_rows import crop_rows
+from flawshot.regions.crops import crop_views
+from flawshot.regions.views import make_scheme
 
 SIDE = 1000
 PER_IMAGE = 3
@@ -131,9 +131,9 @@ def encoding(catalog: flawshot.Catalog, encoder: OpenClipEncoder, batch: int, fo
 CHILD = """
 import sys, torch
 from flawshot import Catalog
-from flawshot.bank_builder import encode_catalog
-from flawshot.features import EncoderRecord
-from flawshot.views import make_scheme
+from flawshot.bank.builder import encode_catalog
+from flawshot.base.records import EncoderRecord
+from flawshot.regions.views import make_scheme
 class Mean:
     side, dim, device = 224, 768, torch.device("cpu")
     record = EncoderRecord(

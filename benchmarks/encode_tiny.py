@@ -13,9 +13,9 @@ import torch
 
 import flawshot
 from drawn import draw_products
+from flawshot.bank.encoding import encode_rows
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
-from flawshot.encoding import encode_rows
-from flawshot.views import make_scheme
+from flawshot.regions.views import make_scheme
 
 BATCH, ROUNDS = 32, 40
 

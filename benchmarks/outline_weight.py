@@ -21,7 +21,7 @@ from scipy.spatial import ConvexHull
 
 from flawshot.classifiers import make_classifier
 from flawshot.encoders.flawshot_tiny import TinyEncoder
-from flawshot.outlines import measure_outline, standard_outlines
+from flawshot.regions.outlines import measure_outline, standard_outlines
 from flawshot.synthetic.scenes import draw_scene, invent_categories, invent_product
 from flawshot.synthetic.training.corpus import cut_view
 from outline_statistics import cut

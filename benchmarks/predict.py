@@ -24,7 +24,7 @@ from typing import NamedTuple
 import flawshot
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
 from flawshot.models.fitting import fit_model
-from flawshot.views import make_scheme
+from flawshot.regions.views import make_scheme
 
 IMAGES, SIDE, CATEGORIES, SHOTS = 200, 256, 6, 5
 

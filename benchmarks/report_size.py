@@ -18,8 +18,10 @@ import numpy as np
 from PIL import Image
 
 import flawshot
-from flawshot.features import EncoderRecord, ViewRecord, write_bank
-from flawshot.files import write_json
+from flawshot.bank.features import write_bank
+from flawshot.bank.records import ViewRecord
+from flawshot.base.records import EncoderRecord
+from flawshot.base.store.files import write_json
 from flawshot.synthetic.scenes import draw_scene, invent_product
 
 PICTURES, EACH, CATEGORIES, SIDE = 40, 60, 6, 512

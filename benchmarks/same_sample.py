@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import flawshot
 from flawshot.formats.masks import import_masks
-from flawshot.same_sample import find_same_samples
+from flawshot.inspect.same_sample import find_same_samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

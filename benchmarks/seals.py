@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 import flawshot
-from flawshot.catalog_table import hash_column
+from flawshot.catalog.table import hash_column
 
 BANK = Path(__file__).resolve().parents[1] / "tests/data/version-1/bank"
 

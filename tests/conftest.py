@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import flawshot
-from flawshot.formats.labelme import parse_labelme
+from flawshot.labelme.labelme_file import parse_labelme
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,14 +16,14 @@ import torch
 from PIL import Image
 
 import flawshot
-from flawshot.demo_folder import DemoFolder
 from flawshot.encoders.weights import read_weights
-from flawshot.formats.labelme import parse_labelme
-from flawshot.images import read_image
+from flawshot.inspect.query import Condition, query_rows
+from flawshot.labelme.images import read_image
+from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.models.corrections import read_corrections
 from flawshot.models.model_folder import read_model
 from flawshot.models.review_folder import STATE, ReviewFolder, listed, review_place
-from flawshot.query import Condition, query_rows
+from flawshot.synthetic.demo_folder import DemoFolder
 from helpers import box_shape, labelme_document
 
 if TYPE_CHECKING:

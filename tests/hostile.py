@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 import flawshot
-from flawshot.formats.labelme import parse_labelme
+from flawshot.labelme.labelme_file import parse_labelme
 from helpers import box_shape, labelme_document
 
 HOSTILE = [

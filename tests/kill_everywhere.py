@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 
 import flawshot
-from flawshot import places
+from flawshot.base.store import places
 from flawshot.cli import app, demonstrating
 from flawshot.models.review_folder import ReviewFolder, listed
 

@@ -10,10 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flawshot.bank_builder import EncodeReport, encode_catalog
+    from flawshot.bank.builder import EncodeReport, encode_catalog
+    from flawshot.bank.features import FeatureBank, write_bank
+    from flawshot.bank.mvrec_bank import import_mvrec_features
+    from flawshot.bank.prompts import Prompts, read_prompts
+    from flawshot.bank.records import BankManifest, ViewRecord
+    from flawshot.base.errors import AnnotationError, EpisodeError, FeatureBankError, FlawshotError, Problem
+    from flawshot.base.records import EncoderRecord
     from flawshot.catalog import Catalog
-    from flawshot.catalog_labelme import labelme_files
-    from flawshot.checks import check_data
+    from flawshot.catalog.instances import Instance
     from flawshot.classifiers import CLASSIFIERS, make_classifier
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.classifiers.clip_adapter import ClipAdapter
@@ -30,7 +35,6 @@ if TYPE_CHECKING:
     from flawshot.classifiers.zero_shot import ZeroShot
     from flawshot.classifiers.zip_adapter import ZipAdapter
     from flawshot.classifiers.zip_adapter_f import ZipAdapterF
-    from flawshot.crops import Crops, crop_views
     from flawshot.encoders.alpha_clip import AlphaClipEncoder
     from flawshot.encoders.base import Encoder
     from flawshot.encoders.flawshot_tiny import TinyEncoder
@@ -47,40 +51,38 @@ if TYPE_CHECKING:
         verify,
         write_episodes,
     )
-    from flawshot.errors import AnnotationError, EpisodeError, FeatureBankError, FlawshotError, Problem
     from flawshot.evaluation import Results, evaluate
-    from flawshot.features import BankManifest, EncoderRecord, FeatureBank, ViewRecord, write_bank
+    from flawshot.formats.catalog_labelme import labelme_files
     from flawshot.formats.coco import import_coco
     from flawshot.formats.detailed import write_detailed
-    from flawshot.formats.labelme import LabelmeFile, read_labelme, write_labelme
+    from flawshot.formats.mask_export import export_masks
     from flawshot.formats.masks import import_masks
     from flawshot.formats.mpdd import import_mpdd
     from flawshot.formats.mvtec_fs import import_mvtec_fs, read_mvtec_fs
     from flawshot.formats.voc import import_voc
-    from flawshot.images import read_image
-    from flawshot.instances import Instance
-    from flawshot.mask_export import export_masks
+    from flawshot.inspect.checks import check_data
+    from flawshot.inspect.query import query_catalog
+    from flawshot.inspect.same_sample import SameSamples, SampleGroup, find_same_samples
+    from flawshot.inspect.stats import count, measure
+    from flawshot.labelme.images import read_image
+    from flawshot.labelme.labelme_file import LabelmeFile, read_labelme, write_labelme
+    from flawshot.labelme.shapes import Region, Shape, rasterise
     from flawshot.models.fitting import fit_model
     from flawshot.models.model import Model, load
     from flawshot.models.predicting import PredictReport, predict_catalog
     from flawshot.models.predictions import Predicted, Predictions
-    from flawshot.mvrec_bank import import_mvrec_features
-    from flawshot.prompts import Prompts, read_prompts
-    from flawshot.query import query_catalog
+    from flawshot.regions.crops import Crops, crop_views
+    from flawshot.regions.views import View, ViewScheme, make_scheme
     from flawshot.report import write_report
-    from flawshot.same_sample import SameSamples, SampleGroup, find_same_samples
-    from flawshot.shapes import Region, Shape, rasterise
-    from flawshot.stats import count, measure
     from flawshot.synthetic.data_set import DrawnProduct, draw_data_set
-    from flawshot.views import View, ViewScheme, make_scheme
 
     __version__: str
 
 _MODULES = {
-    "bank_builder": ["EncodeReport", "encode_catalog"],
+    "bank.builder": ["EncodeReport", "encode_catalog"],
     "catalog": ["Catalog"],
-    "checks": ["check_data"],
-    "catalog_labelme": ["labelme_files"],
+    "inspect.checks": ["check_data"],
+    "formats.catalog_labelme": ["labelme_files"],
     "classifiers": ["CLASSIFIERS", "make_classifier"],
     "classifiers.base": ["FewShotClassifier"],
     "classifiers.clip_adapter": ["ClipAdapter"],
@@ -97,7 +99,7 @@ _MODULES = {
     "classifiers.whitened_ridge": ["WhitenedRidge"],
     "classifiers.zip_adapter": ["ZipAdapter"],
     "classifiers.zip_adapter_f": ["ZipAdapterF"],
-    "crops": ["Crops", "crop_views"],
+    "regions.crops": ["Crops", "crop_views"],
     "encoders.alpha_clip": ["AlphaClipEncoder"],
     "encoders.base": ["Encoder"],
     "encoders.flawshot_tiny": ["TinyEncoder"],
@@ -114,33 +116,35 @@ _MODULES = {
         "verify",
         "write_episodes",
     ],
-    "errors": ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem"],
+    "base.errors": ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem"],
     "evaluation": ["Results", "evaluate"],
-    "features": ["BankManifest", "EncoderRecord", "FeatureBank", "ViewRecord", "write_bank"],
+    "bank.features": ["FeatureBank", "write_bank"],
+    "bank.records": ["BankManifest", "ViewRecord"],
+    "base.records": ["EncoderRecord"],
     "formats.coco": ["import_coco"],
     "formats.detailed": ["write_detailed"],
-    "formats.labelme": ["LabelmeFile", "read_labelme", "write_labelme"],
+    "labelme.labelme_file": ["LabelmeFile", "read_labelme", "write_labelme"],
     "formats.masks": ["import_masks"],
     "formats.mpdd": ["import_mpdd"],
     "formats.mvtec_fs": ["import_mvtec_fs", "read_mvtec_fs"],
     "formats.voc": ["import_voc"],
-    "images": ["read_image"],
-    "instances": ["Instance"],
-    "mask_export": ["export_masks"],
+    "labelme.images": ["read_image"],
+    "catalog.instances": ["Instance"],
+    "formats.mask_export": ["export_masks"],
     "models.fitting": ["fit_model"],
     "models.learning": ["LearnReport", "learn_corrections"],
     "models.model": ["Model", "load"],
     "models.predicting": ["PredictReport", "predict_catalog"],
     "models.predictions": ["Predicted", "Predictions"],
-    "mvrec_bank": ["import_mvrec_features"],
-    "prompts": ["Prompts", "read_prompts"],
-    "shapes": ["Region", "Shape", "rasterise"],
-    "query": ["query_catalog"],
+    "bank.mvrec_bank": ["import_mvrec_features"],
+    "bank.prompts": ["Prompts", "read_prompts"],
+    "labelme.shapes": ["Region", "Shape", "rasterise"],
+    "inspect.query": ["query_catalog"],
     "report": ["write_report"],
-    "same_sample": ["SameSamples", "SampleGroup", "find_same_samples"],
-    "stats": ["count", "measure"],
+    "inspect.same_sample": ["SameSamples", "SampleGroup", "find_same_samples"],
+    "inspect.stats": ["count", "measure"],
     "synthetic.data_set": ["DrawnProduct", "draw_data_set"],
-    "views": ["View", "ViewScheme", "make_scheme"],
+    "regions.views": ["View", "ViewScheme", "make_scheme"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

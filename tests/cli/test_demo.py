@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from flawshot import FlawshotError, draw_data_set, read_episodes
+from flawshot.bank.features import FeatureBank
 from flawshot.cli import app, demonstrating
 from flawshot.evaluation.results import Results
-from flawshot.features import FeatureBank
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_an_interrupted_fit_goes_on_with_what_was_encoded(parts, tmp_path, monke
 HOLDS = """
 import sys, time
 from pathlib import Path
-from flawshot.places import hold
+from flawshot.base.store.places import hold
 with hold(Path(sys.argv[1])):
     print("there", flush=True)
     time.sleep(600)

@@ -9,10 +9,10 @@ import pytest
 import timm
 import torch
 
+from flawshot.base.errors import FlawshotError
 from flawshot.encoders import flawshot_tiny
 from flawshot.encoders.flawshot_tiny import FOLDER, TINY, TinyEncoder, empty_tiny_model, tiny_input
 from flawshot.encoders.weights import read_weights
-from flawshot.errors import FlawshotError
 
 LARGEST = 12_000_000
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from flawshot.base.errors import FlawshotError
 from flawshot.encoders.weights import read_weights
-from flawshot.errors import FlawshotError
 
 # Of each kind of file; the suite tries few, and FLAWSHOT_MUTATIONS=1000 many.
 MUTATIONS = int(os.environ.get("FLAWSHOT_MUTATIONS", "60"))

@@ -26,7 +26,7 @@ from flawshot import (
     write_episodes,
 )
 from flawshot.episodes import episode_product, write_all
-from flawshot.formats.labelme import parse_labelme
+from flawshot.labelme.labelme_file import parse_labelme
 from helpers import box_shape, labelme_document
 
 SIX = ["dent", "hole", "mark", "scratch", "stain", "tear"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from flawshot import Catalog, EpisodeError, sample_episodes, verify
 from flawshot.episodes import PROTOCOLS, Episode
-from flawshot.formats.labelme import parse_labelme
+from flawshot.labelme.labelme_file import parse_labelme
 from helpers import box_shape, labelme_document
 
 

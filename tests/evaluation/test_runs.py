@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 
 from flawshot import CLASSIFIERS, FlawshotError, Results, evaluate, make_classifier, sample_episodes, sample_tasks
+from flawshot.bank.features import write_blocks
+from flawshot.bank.prompts import TEMPLATES
+from flawshot.bank.records import TextRecord
+from flawshot.bank.text_bank import TextFeatures
 from flawshot.catalog import Catalog
 from flawshot.classifiers.base import FewShotClassifier
 from flawshot.evaluation import comparisons, runs, scores
 from flawshot.evaluation.intervals import DRAWS, wilson
-from flawshot.features import write_blocks
-from flawshot.formats.labelme import parse_labelme
-from flawshot.outlines import catalog_outlines
-from flawshot.prompts import TEMPLATES
+from flawshot.labelme.labelme_file import parse_labelme
+from flawshot.regions.outlines import catalog_outlines
 from flawshot.report import write_report
 from flawshot.report.sentence import sentence
 from flawshot.report.tables import csv_table, latex_table, markdown_table
-from flawshot.text_bank import TextFeatures, TextRecord
 from helpers import box_shape, labelme_document
 
 IMAGES = [(f"{p}/train/{c}{n}", [c]) for p in "pq" for c in ("dent", "scratch", "stain") for n in range(5)]

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
 from flawshot.formats.components import component_shape, components, merge_near, outline, value_components
-from flawshot.shapes import rasterise
+from flawshot.labelme.shapes import rasterise
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=14))
 

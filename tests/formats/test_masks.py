@@ -11,8 +11,8 @@ from PIL import ExifTags, Image
 from scipy import ndimage
 
 from flawshot import Catalog, FlawshotError
+from flawshot.formats.mask_export import export_masks
 from flawshot.formats.masks import import_masks
-from flawshot.mask_export import export_masks
 from helpers import SHARED, box_shape
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from flawshot import Catalog, FlawshotError, read_labelme
-from flawshot.checks.labels import similar_labels
-from flawshot.delimited import decodings
+from flawshot.base.delimited import decodings
 from flawshot.formats.coco import import_coco
 from flawshot.formats.masks import import_masks
 from flawshot.formats.mpdd import import_mpdd
 from flawshot.formats.mvtec_fs import import_mvtec_fs
 from flawshot.formats.texts import NamedText, decoded, likeliest, name_key, plain_text
 from flawshot.formats.voc import import_voc
+from flawshot.inspect.checks.labels import similar_labels
 
 WIDTH, HEIGHT = 40, 30
 UNICODE = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]

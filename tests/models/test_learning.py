@@ -11,7 +11,7 @@ import pytest
 
 import flawshot
 from flawshot import FlawshotError
-from flawshot.formats.labelme import parse_labelme
+from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.models import fitting
 from flawshot.models.corrections import how_said, read_corrections
 from flawshot.models.fitting import fit_model

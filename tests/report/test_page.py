@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flawshot.errors import printable
+from flawshot.base.errors import printable
 from flawshot.report.tables import percent
 from hostile import HOSTILE, PRODUCTS
 

@@ -6,8 +6,8 @@ import platform
 from datetime import UTC, datetime
 
 import flawshot
+from flawshot.base.errors import printable
 from flawshot.cli.reporting import stamped
-from flawshot.errors import printable
 from flawshot.report.provenance import make_facts
 from hostile import PRODUCTS
 

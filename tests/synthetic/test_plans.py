@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from flawshot import FlawshotError
-from flawshot.layout import is_split
+from flawshot.labelme.layout import is_split
 from flawshot.synthetic.flaws import EDGE_FLAWS, FLAWS
 from flawshot.synthetic.plans import plan_products
 from flawshot.synthetic.surfaces import SURFACES

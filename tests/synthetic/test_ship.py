@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
+from flawshot.base.errors import FlawshotError
 from flawshot.encoders import flawshot_tiny
 from flawshot.encoders.base import hash_weights
 from flawshot.encoders.flawshot_tiny import FOLDER, TINY, TinyEncoder
 from flawshot.encoders.weights import read_weights
-from flawshot.errors import FlawshotError
 from flawshot.synthetic import ship as ship_module
 from flawshot.synthetic.ship import ship
 

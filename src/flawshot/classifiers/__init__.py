@@ -6,7 +6,7 @@ import importlib
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from flawshot.errors import FlawshotError
+from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
     from flawshot.classifiers.base import FewShotClassifier

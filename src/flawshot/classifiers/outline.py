@@ -23,7 +23,7 @@ class Outline(FewShotClassifier):
 
     It is a yardstick and stands in every table: where it is nearly as good as an encoder, it is the annotator's hand
     that was recognised, or flaws that differ by form alone. It is fitted to the support set's outlines and asked with
-    the queries', as :func:`flawshot.outlines.standard_outlines` gives them; :func:`flawshot.evaluate` sees to that.
+    the queries', as :func:`flawshot.regions.outlines.standard_outlines` gives them; :func:`flawshot.evaluate` does so.
     The ridge was chosen among 1, 3, 10, 30 and 100 on drawn flaws.
 
     Training-free and inductive. Ours; no paper.

@@ -18,7 +18,7 @@ from flawshot.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from flawshot.stats import SizeRow, StatsRow
+    from flawshot.inspect.stats import SizeRow, StatsRow
 
 __all__ = ["stats"]
 
@@ -42,10 +42,10 @@ def stats(
 ) -> None:
     """Count images and instances per product, category and split, and say how large the instances are."""
     from flawshot.cli.console import print_json, say
-    from flawshot.stats import count, measure
+    from flawshot.inspect.stats import count, measure
 
     if plot is not None:
-        from flawshot.stats_plot import check_suffix
+        from flawshot.inspect.stats_plot import check_suffix
 
         check_suffix(plot)
     opened = open_data(data, layout, product, strict=strict, geometry=catalog is not None)
@@ -57,7 +57,7 @@ def stats(
     if json is not None:
         print_json(_documents(rows, sizes), json, overwrite=overwrite)
     if plot is not None:
-        from flawshot.stats_plot import write_plot
+        from flawshot.inspect.stats_plot import write_plot
 
         for remark in write_plot(opened, plot, overwrite=overwrite):
             say(remark)

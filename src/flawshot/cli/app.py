@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from flawshot.base.errors import FlawshotError
 from flawshot.cli.annotations import stats
 from flawshot.cli.checking import check
 from flawshot.cli.demonstrating import demo
@@ -26,7 +27,6 @@ from flawshot.cli.reporting import report
 from flawshot.cli.reviewing import review
 from flawshot.cli.sampling import sample
 from flawshot.cli.synthesising import synth
-from flawshot.errors import FlawshotError
 
 __all__ = ["app", "main"]
 
@@ -107,7 +107,7 @@ def _unforeseen(error: Exception) -> int | None:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    from flawshot.errors import printable
+    from flawshot.base.errors import printable
 
     typer.echo(f"flawshot: {printable(' '.join(message.split()))}", err=True)
     return status

@@ -19,8 +19,8 @@ from flawshot.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
-    from flawshot.errors import Problem
 
 __all__ = ["check"]
 
@@ -51,10 +51,10 @@ def check(
     overwrite: OverwriteOption = False,
 ) -> None:
     """List what is wrong or odd in the annotations; exit status 1 if anything is."""
+    from flawshot.base.errors import FlawshotError
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar
-    from flawshot.data_folder import annotation_files
-    from flawshot.errors import FlawshotError
+    from flawshot.labelme.data_folder import annotation_files
 
     numbers = whole_numbers(shots, "--shots")
     if not data.is_dir():
@@ -80,8 +80,8 @@ def _findings(
     own: Catalog, catalog: Catalog, shots: list[int], json: str | None, *, fast: bool, overwrite: bool
 ) -> list[Problem]:
     """Find, print and write what is wrong."""
-    from flawshot.checks import check_data
     from flawshot.cli.console import print_json, progress_bar
+    from flawshot.inspect.checks import check_data
 
     elsewhere = frozenset(catalog.column("annotation")) - frozenset(own.column("annotation"))
     with progress_bar("files") as progress:
@@ -106,10 +106,10 @@ def _findings(
 
 def _same_sample(catalog: Catalog, out: Path, json: str | None, *, overwrite: bool) -> None:
     """Find, write and sum up groups of images that show one sample."""
+    from flawshot.base.errors import printable
     from flawshot.cli.console import print_json, progress_bar, say
-    from flawshot.errors import printable
-    from flawshot.same_sample import find_same_samples
-    from flawshot.same_sample_files import write_same_samples
+    from flawshot.inspect.same_sample import find_same_samples
+    from flawshot.inspect.same_sample_files import write_same_samples
 
     with progress_bar("images") as progress:
         found = find_same_samples(catalog, progress=progress)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from flawshot.errors import FlawshotError, printable
-from flawshot.files import write_bytes, write_json
+from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.store.files import write_bytes, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from flawshot.errors import Problem
+    from flawshot.base.errors import Problem
 
 __all__ = [
     "PIPE_WIDTH",

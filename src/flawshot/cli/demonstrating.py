@@ -15,10 +15,10 @@ from flawshot.cli.options import GroupOption, LayoutOption, ProductOption, open_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
-    from flawshot.demo_folder import DemoFolder
     from flawshot.episodes import Possible
-    from flawshot.features import FeatureBank
+    from flawshot.synthetic.demo_folder import DemoFolder
 
 __all__ = ["demo"]
 
@@ -54,8 +54,8 @@ def demo(
     layout: LayoutOption = None,
 ) -> None:
     """The whole way in one go: images, feature bank, episodes, a table of accuracies, a report; offline."""
-    from flawshot.demo_folder import DemoFolder
-    from flawshot.errors import FlawshotError
+    from flawshot.base.errors import FlawshotError
+    from flawshot.synthetic.demo_folder import DemoFolder
 
     if data is None:
         for option, value in (("--group", group), ("--product", product), ("--layout", layout)):
@@ -120,12 +120,12 @@ def _encode(
     folder: DemoFolder, catalog: Catalog, groups: Mapping[str, str] | None, data: Path
 ) -> tuple[FeatureBank, Possible]:
     """A bank of just the instances that the episodes are drawn from."""
-    from flawshot.bank_builder import encode_catalog
+    from flawshot.bank.builder import encode_catalog
+    from flawshot.base.errors import EpisodeError, printable
     from flawshot.cli.console import progress_bar, say
     from flawshot.encoders.flawshot_tiny import TINY, TINY_VIEWS, TinyEncoder
     from flawshot.episodes import sample_possible
-    from flawshot.errors import EpisodeError, printable
-    from flawshot.views import make_scheme
+    from flawshot.regions.views import make_scheme
 
     encoder, scheme = TinyEncoder(), make_scheme(*TINY_VIEWS)
     said: list[str] = []

@@ -20,7 +20,7 @@ from flawshot.cli.options import (
 if TYPE_CHECKING:
     from flawshot.encoders.flawshot_tiny import TinyEncoder
     from flawshot.encoders.open_clip import OpenClipEncoder
-    from flawshot.views import ViewScheme
+    from flawshot.regions.views import ViewScheme
 
 __all__ = ["crops", "crops_at_once", "encode", "encode_scheme", "make_encoder"]
 
@@ -124,10 +124,10 @@ def encode(
     no_verify: NoVerifyOption = False,
 ) -> None:
     """Encode the regions into a feature bank; goes on where it was interrupted, and encodes only what is new."""
-    from flawshot.bank_builder import encode_catalog
+    from flawshot.bank.builder import encode_catalog
+    from flawshot.bank.prompts import read_prompts
+    from flawshot.base.errors import printable
     from flawshot.cli.console import progress_bar, say
-    from flawshot.errors import printable
-    from flawshot.prompts import read_prompts
 
     read = None if prompts is None else read_prompts(prompts)
     scheme = encode_scheme(model, views, view_size, border)
@@ -174,8 +174,8 @@ def encode(
 
 def crops_at_once(batch_size: str) -> int:
     """``--batch-size`` as a number; 0 for auto."""
+    from flawshot.base.errors import FlawshotError
     from flawshot.cli.options import whole_numbers
-    from flawshot.errors import FlawshotError
 
     sizes = [0] if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")
     if len(sizes) > 1:
@@ -206,10 +206,10 @@ def make_encoder(
     precision: str,
 ) -> OpenClipEncoder:
     """The encoder that the options name."""
+    from flawshot.base.errors import FlawshotError
     from flawshot.encoders.alpha_clip import AlphaClipEncoder
     from flawshot.encoders.flawshot_tiny import TINY
     from flawshot.encoders.open_clip import OpenClipEncoder
-    from flawshot.errors import FlawshotError
 
     if model == TINY:
         return _tiny(pretrained, region, layer, patch_tokens, activation, device, precision)
@@ -243,9 +243,9 @@ def _tiny(
     device: str,
     precision: str,
 ) -> TinyEncoder:
+    from flawshot.base.errors import FlawshotError
     from flawshot.cli.console import say
     from flawshot.encoders.flawshot_tiny import TINY, TinyEncoder
-    from flawshot.errors import FlawshotError
 
     for name, given in (("--pretrained", pretrained), ("--patch-tokens", patch_tokens), ("--activation", activation)):
         if given:
@@ -262,7 +262,7 @@ def _tiny(
 
 
 def _scheme(views: str, view_size: str | None, border: Literal["zero", "reflect", "shift"]) -> ViewScheme:
-    from flawshot.views import make_scheme
+    from flawshot.regions.views import make_scheme
 
     return make_scheme(views, None if view_size is None else view_size.split(","), border)
 
@@ -286,7 +286,7 @@ def crops(
 ) -> None:
     """Pictures of the regions: a contact sheet an instance of what an encoder will see, its mask outlined."""
     from flawshot.cli.console import progress_bar, say
-    from flawshot.crop_pictures import write_plain, write_sheets
+    from flawshot.regions.crop_pictures import write_plain, write_sheets
 
     scheme = _scheme(views, view_size, border)
     catalog = open_data(data, layout, product, strict=strict)

@@ -13,10 +13,10 @@ import typer
 from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
 
 if TYPE_CHECKING:
+    from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
     from flawshot.episodes import EpisodeSet
     from flawshot.evaluation.results import Results
-    from flawshot.features import FeatureBank
 
 __all__ = ["evaluate"]
 
@@ -52,13 +52,13 @@ def evaluate(
     no_verify: NoVerifyOption = False,
 ) -> None:
     """Score classifiers on every episode: accuracy per category, with intervals."""
+    from flawshot.bank.features import FeatureBank
+    from flawshot.base.errors import FlawshotError
+    from flawshot.base.store.together import undo_half
     from flawshot.cli.console import print_json, progress_bar
     from flawshot.cli.reporting import check_apart, open_pictures, stamped
     from flawshot.cli.tables import print_results
-    from flawshot.errors import FlawshotError
     from flawshot.evaluation import evaluate as run
-    from flawshot.features import FeatureBank
-    from flawshot.together import undo_half
 
     places = [place for place in (None if json in {None, "-"} else Path(str(json)), report) if place is not None]
     check_apart(places)
@@ -91,10 +91,10 @@ def _write(
     results: Results, json: Path | None, report: Path | None, pictures: Catalog | None, *, overwrite: bool
 ) -> None:
     """Write results and report: both, or none."""
+    from flawshot.base.store.files import json_bytes
+    from flawshot.base.store.together import write_together
     from flawshot.cli.console import say
-    from flawshot.files import json_bytes
     from flawshot.report.page import make_page
-    from flawshot.together import write_together
 
     contents = {}
     if json is not None:
@@ -133,8 +133,8 @@ def _every(bank: FeatureBank) -> list[str]:
 
 def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
     """The episodes in a file, proved against the bank."""
+    from flawshot.base.errors import EpisodeError
     from flawshot.episodes import read_episodes
-    from flawshot.errors import EpisodeError
 
     try:
         return read_episodes(path, bank.catalog)
@@ -160,9 +160,9 @@ def _names_any(path: Path, ids: set[str]) -> bool:
 
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
     """The episodes of products that the bank holds; the others are named on standard error."""
+    from flawshot.base.errors import EpisodeError
     from flawshot.cli.console import say
     from flawshot.episodes import episode_product, find_episode_files
-    from flawshot.errors import EpisodeError
 
     files = find_episode_files(place)
     named = {path: episode_product(path) for path in files}

@@ -33,7 +33,7 @@ def masks(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write OUT/<product>/ground_truth/<category>/<name>_mask.png, 255 where a defect is and 0 elsewhere."""
-    from flawshot.mask_export import export_masks
+    from flawshot.formats.mask_export import export_masks
 
     catalog = open_data(data, layout, product, strict=strict)
     found = export_masks(catalog, out, overwrite=overwrite)

@@ -28,12 +28,12 @@ from flawshot.cli.encoding import (
 from flawshot.cli.options import LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
 
 if TYPE_CHECKING:
+    from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
     from flawshot.encoders.open_clip import OpenClipEncoder
-    from flawshot.features import FeatureBank
     from flawshot.models.model import Model
     from flawshot.models.record import Accuracy, CategoryAccuracy
-    from flawshot.views import ViewScheme
+    from flawshot.regions.views import ViewScheme
 
 __all__ = ["fit", "print_accuracy"]
 
@@ -83,13 +83,13 @@ def fit(
     no_verify: NoVerifyOption = False,
 ) -> None:
     """Fit a classifier to all labelled instances: a model, for flawshot predict; says how often it will be right."""
+    from flawshot.bank.features import FeatureBank
+    from flawshot.base.errors import FlawshotError
+    from flawshot.base.store.places import hold
     from flawshot.cli.options import read_groups
     from flawshot.encoders.base import pick_device
-    from flawshot.errors import FlawshotError
-    from flawshot.features import FeatureBank
     from flawshot.models.fitting import fit_model, labelled, pick_classifier
     from flawshot.models.model_folder import check_model_free, check_nothing_learned, sound_bank_beside
-    from flawshot.places import hold
 
     if not 0 < coverage < 1:
         raise FlawshotError(f"--coverage {coverage:g}: must be a share above 0 and below 1, such as 0.9")
@@ -147,7 +147,7 @@ def _encode(
     strict: bool,
 ) -> FeatureBank:
     """A bank beside the model to be, which stays for the next call if this one is interrupted."""
-    from flawshot.bank_builder import encode_catalog
+    from flawshot.bank.builder import encode_catalog
     from flawshot.cli.console import progress_bar, say
 
     for remark in encoder.remarks:
@@ -170,8 +170,8 @@ def _encode(
 
 
 def _say(model: Model) -> None:
+    from flawshot.base.errors import printable
     from flawshot.cli.console import say
-    from flawshot.errors import printable
 
     record = model.record
     typer.echo(

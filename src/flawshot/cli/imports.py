@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.base.errors import printable
 from flawshot.cli.options import OverwriteOption, with_pixel_limit
-from flawshot.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
-    from flawshot.errors import Problem
     from flawshot.formats.importing import Imported
 
 __all__ = ["imports"]
@@ -115,11 +115,11 @@ def masks(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Images with pixel masks become Labelme files, one instance a connected component, and are copied beside them."""
+    from flawshot.base.errors import FlawshotError
+    from flawshot.base.parallel import cores
     from flawshot.cli.console import progress_bar, say
-    from flawshot.errors import FlawshotError
     from flawshot.formats.mask_layouts import MaskLayout
     from flawshot.formats.masks import import_masks
-    from flawshot.parallel import cores
 
     if pattern is not None:
         if layout is not None:
@@ -167,8 +167,8 @@ def mpdd(
     overwrite: OverwriteOption = False,
 ) -> None:
     """MPDD's detailed annotations become Labelme files, a rectangle a box, with the images where they are at hand."""
+    from flawshot.base.errors import Problem
     from flawshot.cli.console import progress_bar
-    from flawshot.errors import Problem
     from flawshot.formats.mpdd import import_mpdd
 
     with progress_bar("records") as progress:
@@ -243,7 +243,7 @@ def mvrec_features(
     overwrite: OverwriteOption = False,
 ) -> None:
     """The features that MVREC released, or its code wrote, become a feature bank."""
-    from flawshot.mvrec_bank import import_mvrec_features
+    from flawshot.bank.mvrec_bank import import_mvrec_features
 
     bank = import_mvrec_features(
         source, out, _annotations(annotations), encoder=encoder, views=views, overwrite=overwrite
@@ -296,9 +296,9 @@ def _written(out: Path, written: Imported) -> str:
 
 
 def _annotations(place: Path) -> Catalog:
+    from flawshot.base.errors import FlawshotError
     from flawshot.catalog import Catalog
     from flawshot.cli.console import say_problems
-    from flawshot.errors import FlawshotError
     from flawshot.formats.mvtec_fs import find_config, read_mvtec_fs
 
     try:

@@ -76,9 +76,9 @@ def learn(
 
 
 def _remarks(report: LearnReport, predictions: Path) -> None:
-    from flawshot.checks.labels import differ_by_a_letter
+    from flawshot.base.errors import printable
     from flawshot.cli.console import say, say_problems
-    from flawshot.errors import printable
+    from flawshot.inspect.checks.labels import differ_by_a_letter
 
     say_problems(report.problems, predictions, remedy="they were not learned")
     for entry in report.left_out:
@@ -95,8 +95,8 @@ def _remarks(report: LearnReport, predictions: Path) -> None:
 
 
 def _say(report: LearnReport, before: Model, predictions: Path) -> None:
+    from flawshot.base.errors import printable
     from flawshot.cli.console import new_table, plain, print_table
-    from flawshot.errors import printable
 
     said = ", ".join(f"{count} {how}" for how, count in report.named.items())
     typer.echo(f"{predictions}: of {sum(report.named.values())} regions {said}")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from flawshot.errors import FlawshotError
+from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
-    from flawshot.errors import Problem
 
 __all__ = [
     "DataArgument",
@@ -95,7 +95,7 @@ def with_pixel_limit(command: Callable[..., None]) -> Callable[..., None]:
         if max_pixels is None:
             command(*given, **named)
             return
-        from flawshot.images import pixel_limit
+        from flawshot.labelme.images import pixel_limit
 
         with pixel_limit(max_pixels):
             command(*given, **named)

@@ -60,8 +60,8 @@ def predict(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Name drawn regions: Labelme files to look at and correct, and a table; goes on where it was interrupted."""
+    from flawshot.base.errors import printable
     from flawshot.cli.console import progress_bar, say
-    from flawshot.errors import printable
     from flawshot.models.model import load
     from flawshot.models.predicting import predict_catalog
     from flawshot.models.prediction_folder import check_predictions_free
@@ -93,7 +93,7 @@ def predict(
 
 def _only_masks(data: Path) -> bool:
     """Whether a folder holds no annotation."""
-    from flawshot.data_folder import annotation_files
+    from flawshot.labelme.data_folder import annotation_files
 
     return data.is_dir() and not annotation_files(data.resolve(), [])
 
@@ -108,10 +108,10 @@ def _masked(
     product: list[str] | None,
 ) -> Catalog:
     """The regions of images with masks."""
+    from flawshot.base.errors import FlawshotError, Problem
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar, say_problems
     from flawshot.cli.options import problems_of
-    from flawshot.errors import FlawshotError, Problem
     from flawshot.formats.masks import read_masks
 
     problems: list[Problem] = []

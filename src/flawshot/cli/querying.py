@@ -53,7 +53,7 @@ def query(
 
     from flawshot.catalog import Catalog
     from flawshot.cli.console import print_json
-    from flawshot.query import Condition, query_rows
+    from flawshot.inspect.query import Condition, query_rows
 
     condition = Condition.parse(where)
     geometry = crops is not None or "geometry" in condition.columns
@@ -71,9 +71,9 @@ def query(
 
 
 def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
+    from flawshot.base.errors import FlawshotError
     from flawshot.cli.console import progress_bar, say
-    from flawshot.crop_pictures import write_plain
-    from flawshot.errors import FlawshotError
+    from flawshot.regions.crop_pictures import write_plain
 
     if hits.root is None:
         raise FlawshotError("--crops: the images' folder is not known; ask the folder itself")

@@ -31,9 +31,9 @@ def report(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Turn results into a page to look at, or into tables: a row a product, a column a classifier and K."""
-    from flawshot.errors import FlawshotError
+    from flawshot.base.errors import FlawshotError
+    from flawshot.base.store.files import write_bytes
     from flawshot.evaluation.results import Results
-    from flawshot.files import write_bytes
     from flawshot.report.tables import csv_table, latex_table, markdown_table
 
     if not any((out, csv, markdown, latex)):
@@ -56,7 +56,7 @@ def check_apart(places: Sequence[Path]) -> None:
     Raises:
         FlawshotError: If two of them are the same file.
     """
-    from flawshot.errors import FlawshotError
+    from flawshot.base.errors import FlawshotError
 
     resolved = [place.resolve() for place in places]
     for place in resolved:
@@ -74,9 +74,9 @@ def open_pictures(data: Path, ids: Collection[str]) -> Catalog:
     Raises:
         FlawshotError: If it cannot be read, or holds none of the instances.
     """
+    from flawshot.base.errors import FlawshotError
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar, say_problems
-    from flawshot.errors import FlawshotError
 
     with progress_bar("files") as progress:
         catalog = Catalog.open(data, progress=progress)

@@ -35,8 +35,8 @@ def review(
     ] = False,
 ) -> None:
     """Look at predictions in Labelme, unsure and unknown ones first; what you correct is saved in OUT at once."""
+    from flawshot.base.errors import FlawshotError, Problem
     from flawshot.cli.console import say, say_problems
-    from flawshot.errors import FlawshotError, Problem
     from flawshot.models.corrections import data_root
     from flawshot.models.prediction_folder import read_predictions
     from flawshot.models.review_folder import ReviewFolder, listed, review_place
@@ -85,7 +85,7 @@ def labelme_command(place: Path) -> list[str]:
 
 
 def _print(files: Sequence[Listed], place: Path) -> None:
-    from flawshot.errors import printable
+    from flawshot.base.errors import printable
 
     for each in files:
         typer.echo(f"{each.doubtful} of {each.waiting} doubtful  {printable(each.annotation)}")
@@ -94,7 +94,7 @@ def _print(files: Sequence[Listed], place: Path) -> None:
 
 def _run(command: Sequence[str], folder: ReviewFolder) -> None:
     """Start Labelme, carry back what is changed while it runs, and say why if it cannot start."""
-    from flawshot.errors import FlawshotError
+    from flawshot.base.errors import FlawshotError
     from flawshot.models.review_folder import LOG
 
     log = folder.place / LOG

@@ -66,8 +66,8 @@ def sample(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Draw support and query sets, one episode a seed, proved to share nothing."""
+    from flawshot.base.errors import EpisodeError
     from flawshot.episodes import sample_episodes, sample_tasks, write_all
-    from flawshot.errors import EpisodeError
 
     told = {"--ways": ways, "--queries": queries, "--episodes": episodes, "--seed": seed}
     _refuse_foreign(protocol, told, {"--seeds": seeds, "--allow-short": allow_short or None})
@@ -107,7 +107,7 @@ def sample(
 
 def _refuse_foreign(protocol: str, of_tasks: dict[str, int | None], of_others: dict[str, int | None]) -> None:
     """Refuse options that mean nothing to the protocol, instead of passing over them."""
-    from flawshot.errors import EpisodeError
+    from flawshot.base.errors import EpisodeError
 
     for option, value in (of_others if protocol == "episodic" else of_tasks).items():
         if value is not None:
@@ -146,8 +146,8 @@ def _say_missing(catalog: Catalog, data: Path) -> None:
 
 def _say_short(sets: Sequence[EpisodeSet], category_of: dict[str, str]) -> None:
     """Say which categories bring fewer examples than K."""
+    from flawshot.base.errors import printable
     from flawshot.cli.console import say
-    from flawshot.errors import printable
 
     for each in sets:
         sizes = each.support_sizes(category_of)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from flawshot.base.errors import printable
 from flawshot.cli.console import console_width, new_table, print_table
-from flawshot.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,10 +9,10 @@ import open_clip
 import torch
 from open_clip.transformer import VisionTransformer
 
+from flawshot.base.errors import FlawshotError
 from flawshot.encoders.base import normalised
 from flawshot.encoders.open_clip import Layer, OpenClipEncoder, empty_model
 from flawshot.encoders.weights import read_weights
-from flawshot.errors import FlawshotError
 
 __all__ = ["AlphaClipEncoder"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import torch
 from torch.nn import functional
 
-from flawshot.errors import FlawshotError
+from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flawshot.features import EncoderRecord
+    from flawshot.base.records import EncoderRecord
 
 __all__ = ["Encoder", "Precision", "hash_weights", "mask_shares", "normalised", "pick_device", "pick_precision"]
 

@@ -15,10 +15,10 @@ from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.files import Document, read_document
 from flawshot.encoders.open_clip import OpenClipEncoder, empty_model, load_into
 from flawshot.encoders.weights import read_weights
-from flawshot.errors import FlawshotError
-from flawshot.files import Document, read_document
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,11 +14,11 @@ import torch
 from open_clip.convert import convert_state_dict
 from open_clip.transformer import QuickGELU, VisionTransformer
 
+from flawshot.base.errors import FlawshotError
+from flawshot.base.records import EncoderRecord
+from flawshot.base.store.files import one_line
 from flawshot.encoders.base import hash_weights, mask_shares, normalised, pick_device, pick_precision
 from flawshot.encoders.weights import read_weights
-from flawshot.errors import FlawshotError
-from flawshot.features import EncoderRecord
-from flawshot.files import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

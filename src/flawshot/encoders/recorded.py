@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, cast
 
-from flawshot.errors import FlawshotError
+from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
+    from flawshot.base.records import EncoderRecord
     from flawshot.encoders.open_clip import Layer, OpenClipEncoder, Region
-    from flawshot.features import EncoderRecord
 
 __all__ = ["recorded_encoder"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
-from flawshot.errors import FlawshotError, printable
-from flawshot.files import one_line
+from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.store.files import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path

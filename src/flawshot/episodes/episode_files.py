@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flawshot.base.errors import EpisodeError
+from flawshot.base.store.files import Document, json_bytes, parse_document, read_document, write_with
+from flawshot.base.store.json_documents import file_lines
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.verification import verify
-from flawshot.errors import EpisodeError
-from flawshot.files import Document, json_bytes, parse_document, read_document, write_with
-from flawshot.json_documents import file_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from flawshot.errors import EpisodeError
+from flawshot.base.errors import EpisodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,9 +7,9 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from flawshot.base.errors import EpisodeError
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.pools import Item, make_pools
-from flawshot.errors import EpisodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -7,14 +7,14 @@ import unicodedata
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from flawshot.delimited import delimited_texts, read_rows
-from flawshot.errors import EpisodeError, FlawshotError
+from flawshot.base.delimited import delimited_texts, read_rows
+from flawshot.base.errors import EpisodeError, FlawshotError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from flawshot.delimited import DelimitedText
+    from flawshot.base.delimited import DelimitedText
 
 __all__ = ["groups_from_csv", "groups_from_regex"]
 

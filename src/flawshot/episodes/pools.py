@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flawshot.base.errors import EpisodeError
 from flawshot.episodes.episode_set import Episode, Protocol
-from flawshot.errors import EpisodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

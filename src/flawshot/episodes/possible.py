@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from flawshot.base.errors import EpisodeError
 from flawshot.catalog import Catalog
 from flawshot.episodes.pools import make_pools
 from flawshot.episodes.sampling import sample_episodes
-from flawshot.errors import EpisodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

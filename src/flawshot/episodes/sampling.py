@@ -8,11 +8,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
+from flawshot.base.errors import EpisodeError
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.episodic import draw_tasks
 from flawshot.episodes.pools import Item, Pools, draw_mvrec, make_pools
 from flawshot.episodes.verification import verify
-from flawshot.errors import EpisodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from flawshot.base.errors import EpisodeError
 from flawshot.episodes.episodic import task_check
 from flawshot.episodes.pools import draw_mvrec, make_pools
-from flawshot.errors import EpisodeError
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog

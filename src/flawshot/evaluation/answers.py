@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flawshot.bank.features import FeatureBank
     from flawshot.episodes import EpisodeSet
     from flawshot.evaluation.scores import Asked, Predictions
-    from flawshot.features import FeatureBank
 
 __all__ = ["MOST_ANSWERS", "record_answers"]
 

@@ -6,17 +6,17 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from flawshot.bank_records import scheme_of
+from flawshot.bank.records import scheme_of
 from flawshot.evaluation.intervals import DRAWS
-from flawshot.views import SCHEMES
+from flawshot.regions.views import SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flawshot.bank_records import ViewRecord
+    from flawshot.bank.features import FeatureBank
+    from flawshot.bank.records import ViewRecord
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.episodes import EpisodeSet
-    from flawshot.features import FeatureBank
 
 __all__ = ["make_provenance"]
 

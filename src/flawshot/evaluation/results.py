@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from flawshot.files import Document, read_document, write_json
+from flawshot.base.store.files import Document, read_document, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from flawshot.base.errors import FeatureBankError, FlawshotError
 from flawshot.classifiers import make_classifier
 from flawshot.classifiers.base import Evidence, Support
 from flawshot.classifiers.outline import Outline
-from flawshot.errors import FeatureBankError, FlawshotError
 from flawshot.evaluation.answers import record_answers
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
 from flawshot.evaluation.estimates import estimate_error, estimate_share
@@ -22,17 +22,17 @@ from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_e
 from flawshot.evaluation.provenance import make_provenance
 from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
 from flawshot.evaluation.scores import Asked, Predictions, Resampled, resample
-from flawshot.outlines import catalog_outlines
+from flawshot.regions.outlines import catalog_outlines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from flawshot.bank.features import FeatureBank
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.episodes import EpisodeSet
     from flawshot.evaluation.results import Answers
-    from flawshot.features import FeatureBank
 
 __all__ = ["YARDSTICKS", "evaluate"]
 

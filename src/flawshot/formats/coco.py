@@ -7,15 +7,15 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flawshot.errors import FlawshotError, Problem
+from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.store.json_documents import ANNOTATION_BYTES, file_bytes, load_json
 from flawshot.formats.coco_records import Identified, annotation_shapes, record_id
-from flawshot.formats.embedded import image_size
 from flawshot.formats.image_finder import ImageFinder, inside_paths
 from flawshot.formats.importing import Imported, LabelmeFolder, begin_import, product_folder, split_and_rest
-from flawshot.formats.labelme import LabelmeFile, parse_labelme
 from flawshot.formats.texts import decoded
-from flawshot.json_documents import ANNOTATION_BYTES, file_bytes, load_json
-from flawshot.layout import SPLIT_FOLDERS
+from flawshot.labelme.embedded import image_size
+from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
+from flawshot.labelme.layout import SPLIT_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any, TypeVar
 
-from flawshot.errors import FlawshotError
+from flawshot.base.errors import FlawshotError
 from flawshot.formats.components import component_shape
 from flawshot.formats.importing import box_corners
 from flawshot.formats.run_lengths import decode_region

@@ -12,8 +12,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from flawshot.errors import FlawshotError
-from flawshot.shapes import Region, Shape, rasterise
+from flawshot.base.errors import FlawshotError
+from flawshot.labelme.shapes import Region, Shape, rasterise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from flawshot.files import write_json
+from flawshot.base.store.files import write_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from flawshot.errors import FlawshotError
-from flawshot.files import one_line
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.files import one_line
+from flawshot.base.store.json_documents import ANNOTATION_BYTES, check_depth, file_bytes
 from flawshot.formats.tree_files import lies_within
-from flawshot.json_documents import ANNOTATION_BYTES, check_depth, file_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

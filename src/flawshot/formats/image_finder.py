@@ -15,11 +15,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from flawshot.errors import FlawshotError, Problem
+from flawshot.base.errors import FlawshotError, Problem
 from flawshot.formats.importing import file_path, first_file
 from flawshot.formats.texts import name_key
 from flawshot.formats.tree_files import files_under
-from flawshot.images import IMAGE_SUFFIXES
+from flawshot.labelme.images import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

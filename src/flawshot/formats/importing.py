@@ -10,18 +10,18 @@ from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from flawshot.errors import FlawshotError, Problem
-from flawshot.files import write_with
-from flawshot.formats.labelme import write_labelme
+from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.store.files import write_with
 from flawshot.formats.texts import UNSEEN, plain_text, without_blanks
 from flawshot.formats.tree_files import LINK_OUT, files_under, lies_within
-from flawshot.images import ImageError, header
-from flawshot.layout import SPLIT_FOLDERS, is_split
+from flawshot.labelme.images import ImageError, header
+from flawshot.labelme.labelme_file import write_labelme
+from flawshot.labelme.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from flawshot.formats.labelme import LabelmeFile
+    from flawshot.labelme.labelme_file import LabelmeFile
 
 __all__ = [
     "Imported",

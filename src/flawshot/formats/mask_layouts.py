@@ -10,10 +10,10 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from flawshot.errors import FlawshotError, Problem
+from flawshot.base.errors import FlawshotError, Problem
 from flawshot.formats.texts import plain_text
 from flawshot.formats.tree_files import files_under
-from flawshot.layout import SPLIT_FOLDERS, is_split, not_a_split
+from flawshot.labelme.layout import SPLIT_FOLDERS, is_split, not_a_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import ImageOps
 
-from flawshot.errors import FlawshotError
-from flawshot.images import ImageError, open_image, orientation
+from flawshot.base.errors import FlawshotError
+from flawshot.labelme.images import ImageError, open_image, orientation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.errors import FlawshotError, Problem
-from flawshot.files import write_with
+from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.store.files import write_with
 from flawshot.formats.components import check_number, component_shape, large_components, merge_near, value_components
-from flawshot.formats.labelme import LabelmeFile, write_labelme
 from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target
 from flawshot.formats.mask_values import mask_values
 from flawshot.formats.visa_labels import with_visa_labels
-from flawshot.images import open_image, orientation, under_pixel_limit, upright_rgb
+from flawshot.labelme.images import open_image, orientation, under_pixel_limit, upright_rgb
+from flawshot.labelme.labelme_file import LabelmeFile, write_labelme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
-    from flawshot.shapes import Region, Shape
+    from flawshot.labelme.shapes import Region, Shape
 
 __all__ = ["MasksImport", "import_masks", "read_masks"]
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.errors import FlawshotError, Problem
+from flawshot.base.errors import FlawshotError, Problem
 from flawshot.formats.detailed_records import DetailedFile, find_detailed, read_detailed, salvage_detailed
-from flawshot.formats.embedded import image_size
 from flawshot.formats.image_finder import ImageFinder
 from flawshot.formats.importing import (
     Imported,
@@ -26,10 +25,11 @@ from flawshot.formats.importing import (
     product_folder,
     split_and_rest,
 )
-from flawshot.formats.labelme import LabelmeFile
 from flawshot.formats.texts import plain_text
-from flawshot.layout import SPLIT_FOLDERS, not_a_split
-from flawshot.shapes import Shape
+from flawshot.labelme.embedded import image_size
+from flawshot.labelme.labelme_file import LabelmeFile
+from flawshot.labelme.layout import SPLIT_FOLDERS, not_a_split
+from flawshot.labelme.shapes import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from flawshot.errors import FeatureBankError
+from flawshot.base.errors import FeatureBankError
 
 if TYPE_CHECKING:
     from pathlib import Path

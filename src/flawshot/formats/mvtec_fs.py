@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import csv
 
-from flawshot.delimited import delimited_texts
-from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line, write_with
+from flawshot.base.delimited import delimited_texts
+from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.store.files import one_line, write_with
+from flawshot.base.store.json_documents import load_json
 from flawshot.formats.image_finder import ImageFinder
 from flawshot.formats.importing import check_images, file_path
-from flawshot.formats.labelme import LabelmeFile, parse_labelme, write_labelme
 from flawshot.formats.texts import NamedText, guess_told, likeliest, plain_text
 from flawshot.formats.tree_files import LINK_OUT, lies_within
-from flawshot.json_documents import load_json
+from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme, write_labelme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

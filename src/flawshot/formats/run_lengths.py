@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flawshot.errors import FlawshotError
-from flawshot.images import check_pixels
-from flawshot.shapes import Region, trim
+from flawshot.base.errors import FlawshotError
+from flawshot.labelme.images import check_pixels
+from flawshot.labelme.shapes import Region, trim
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
-from flawshot.delimited import decodings
-from flawshot.errors import FlawshotError, Problem
+from flawshot.base.delimited import decodings
+from flawshot.base.errors import FlawshotError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

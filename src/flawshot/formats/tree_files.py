@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from flawshot.errors import Problem
+from flawshot.base.errors import Problem
 
 __all__ = ["LINK_OUT", "files_under", "lies_within"]
 

@@ -6,8 +6,8 @@ import unicodedata
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from flawshot.delimited import delimited_texts, read_rows
-from flawshot.errors import Problem
+from flawshot.base.delimited import delimited_texts, read_rows
+from flawshot.base.errors import Problem
 from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree, target
 from flawshot.formats.texts import NamedText, guess_told, likeliest, name_key, plain_text
 from flawshot.formats.tree_files import LINK_OUT, lies_within

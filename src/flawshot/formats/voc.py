@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from flawshot.errors import FlawshotError, Problem
-from flawshot.files import one_line
-from flawshot.formats.embedded import image_size
+from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.store.files import one_line
+from flawshot.base.store.json_documents import file_bytes
 from flawshot.formats.image_finder import ImageFinder, inside_paths
 from flawshot.formats.importing import Imported, begin_import, box_corners, file_path, product_folder, split_and_rest
-from flawshot.formats.labelme import LabelmeFile, parse_labelme
 from flawshot.formats.texts import decoded, name_key, without_blanks
 from flawshot.formats.tree_files import LINK_OUT, lies_within
-from flawshot.images import IMAGE_SUFFIXES
-from flawshot.json_documents import file_bytes
+from flawshot.labelme.embedded import image_size
+from flawshot.labelme.images import IMAGE_SUFFIXES
+from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 from scipy.linalg import solve_triangular
 
+from flawshot.base.store.files import Document
 from flawshot.classifiers.functional import category_means
 from flawshot.classifiers.ridge import instance_means, view_statistics, view_whitener
-from flawshot.files import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import pyarrow as pa
 
+from flawshot.base.errors import AnnotationError, FlawshotError, Problem
 from flawshot.catalog import Catalog
-from flawshot.catalog_table import SCHEMA, row_of
-from flawshot.data_folder import LEAVES
-from flawshot.errors import AnnotationError, FlawshotError, Problem
-from flawshot.formats.embedded import image_size
-from flawshot.formats.labelme import parse_labelme
-from flawshot.formats.labelme_json import annotation_bytes
-from flawshot.instances import instances_of
+from flawshot.catalog.instances import instances_of
+from flawshot.catalog.table import SCHEMA, row_of
+from flawshot.labelme.data_folder import LEAVES
+from flawshot.labelme.embedded import image_size
+from flawshot.labelme.labelme_file import parse_labelme
+from flawshot.labelme.labelme_json import annotation_bytes
 from flawshot.models.predicted_files import KEY
 from flawshot.models.prediction_folder import read_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flawshot.formats.labelme import LabelmeFile
-    from flawshot.instances import Instance
+    from flawshot.catalog.instances import Instance
+    from flawshot.labelme.labelme_file import LabelmeFile
+    from flawshot.labelme.shapes import Shape
     from flawshot.models.prediction_folder import Answered, PredictionHeader
-    from flawshot.shapes import Shape
 
 __all__ = ["ALL_CONFIRMED", "PREDICTED", "Corrections", "How", "data_root", "how_said", "image_of", "read_corrections"]
 

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flawshot.bank.features import SHARD_BYTES
+from flawshot.base.errors import FlawshotError
 from flawshot.catalog import Catalog
 from flawshot.classifiers import classifier_name, classifier_names, make_classifier
-from flawshot.errors import FlawshotError
-from flawshot.features import SHARD_BYTES
 from flawshot.models.accuracy import measure_accuracy, units_of
 from flawshot.models.calibration import calibrate
 from flawshot.models.leave_one_out import leave_one_out
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flawshot.bank.features import FeatureBank
     from flawshot.classifiers.base import FewShotClassifier
-    from flawshot.features import FeatureBank
     from flawshot.models.calibration import Calibration
     from flawshot.models.leave_one_out import LeftOut
     from flawshot.models.model import Model

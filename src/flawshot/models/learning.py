@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from flawshot.bank_builder import encode_catalog
+from flawshot.bank.builder import encode_catalog
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.places import hold
 from flawshot.catalog import Catalog
-from flawshot.errors import FlawshotError
 from flawshot.models.corrections import read_corrections
 from flawshot.models.fitting import Taken, each_left_out, make_model
 from flawshot.models.model import recorded_classifier
 from flawshot.models.model_folder import RECORD, check_model_free, discard_banks, record_hash, sound_bank_beside
 from flawshot.models.review_folder import carry_back_left
-from flawshot.places import hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flawshot.errors import Problem
-    from flawshot.features import FeatureBank, LeftOut
+    from flawshot.bank.features import FeatureBank
+    from flawshot.base.errors import Problem
+    from flawshot.base.records import LeftOut
     from flawshot.models.corrections import Corrections, How
     from flawshot.models.model import Model
 

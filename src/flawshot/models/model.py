@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flawshot.bank_records import difference, scheme_of
+from flawshot.bank.records import difference, scheme_of
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.files import one_line
+from flawshot.base.store.places import steadily
 from flawshot.classifiers import make_classifier
-from flawshot.errors import FlawshotError
-from flawshot.files import one_line
 from flawshot.models.calibration import fit_novelty
 from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY
 from flawshot.models.regions import region_crops
-from flawshot.places import steadily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from flawshot.bank.features import FeatureBank
+    from flawshot.catalog.instances import Instance
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.encoders.open_clip import OpenClipEncoder
-    from flawshot.features import FeatureBank
-    from flawshot.instances import Instance
     from flawshot.models.calibration import NoveltyMeasure
     from flawshot.models.record import ModelRecord
     from flawshot.models.regions import Picture
-    from flawshot.views import ViewScheme
+    from flawshot.regions.views import ViewScheme
 
 __all__ = ["Model", "load"]
 

@@ -6,12 +6,12 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from flawshot.errors import FeatureBankError, FlawshotError
-from flawshot.features import FeatureBank, check_only_bank, write_blocks
-from flawshot.files import one_line, write_json
+from flawshot.bank.features import FeatureBank, check_only_bank, write_blocks
+from flawshot.base.errors import FeatureBankError, FlawshotError
+from flawshot.base.store.files import one_line, write_json
+from flawshot.base.store.places import discard, hold, new_folder, settle, steadily
+from flawshot.base.store.seals import check_files, hash_files, sealed
 from flawshot.models.record import REMEDY, ModelRecord, read_record
-from flawshot.places import discard, hold, new_folder, settle, steadily
-from flawshot.seals import check_files, hash_files, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.bank.records import BankManifest
     from flawshot.catalog import Catalog
-    from flawshot.features import BankManifest
 
 __all__ = [
     "RECORD",

@@ -7,16 +7,16 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flawshot.errors import printable
-from flawshot.files import write_with
+from flawshot.base.errors import printable
+from flawshot.base.store.files import write_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from flawshot.formats.labelme import LabelmeFile
+    from flawshot.labelme.labelme_file import LabelmeFile
+    from flawshot.labelme.shapes import Shape
     from flawshot.models.prediction_folder import Answer
-    from flawshot.shapes import Shape
 
 __all__ = ["KEY", "described", "predicted_file", "write_table"]
 

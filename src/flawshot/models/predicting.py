@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.bank_builder import image_stamps
+from flawshot.bank.builder import image_stamps
+from flawshot.bank.encoding import encode_rows
+from flawshot.base.errors import FlawshotError
+from flawshot.base.records import LeftOut
+from flawshot.base.store.files import json_bytes
 from flawshot.catalog import Catalog
-from flawshot.catalog_labelme import labelme_file
-from flawshot.encoding import encode_rows
-from flawshot.errors import FlawshotError
-from flawshot.features import LeftOut
-from flawshot.files import json_bytes
-from flawshot.formats.labelme import labelme_document
+from flawshot.formats.catalog_labelme import labelme_file
+from flawshot.labelme.labelme_file import labelme_document
 from flawshot.models.accuracy import measure_accuracy
 from flawshot.models.predicted_files import predicted_file, write_table
 from flawshot.models.prediction_folder import (
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from flawshot.encoding import Encoded
-    from flawshot.instances import Instance
+    from flawshot.bank.encoding import Encoded
+    from flawshot.catalog.instances import Instance
     from flawshot.models.model import Model
     from flawshot.models.predictions import Predicted
     from flawshot.models.record import Accuracy
@@ -109,7 +109,7 @@ def predict_catalog(
         model: The model.
         catalog: The data set, its root at hand.
         out: The folder of predictions; each annotation file comes to lie at its path relative to the data root.
-        batch_size: As for :func:`flawshot.encoding.encode_rows`.
+        batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
         workers: Likewise.
         strict: Stop at the first image that cannot be used, instead of leaving its regions out.
         overwrite: Whether predictions that nobody has changed since may be replaced.

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
 
-from flawshot.data_folder import LEAVES
-from flawshot.errors import FlawshotError
-from flawshot.features import LeftOut  # noqa: TC001 - pydantic reads it
-from flawshot.files import Document, one_line, parse_document
-from flawshot.json_documents import file_lines
-from flawshot.locks import lock
-from flawshot.places import discard, put, settle
-from flawshot.seals import sha256_of
+from flawshot.base.errors import FlawshotError
+from flawshot.base.records import LeftOut  # noqa: TC001 - pydantic reads it
+from flawshot.base.store.files import Document, one_line, parse_document
+from flawshot.base.store.json_documents import file_lines
+from flawshot.base.store.locks import lock
+from flawshot.base.store.places import discard, put, settle
+from flawshot.base.store.seals import sha256_of
+from flawshot.labelme.data_folder import LEAVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

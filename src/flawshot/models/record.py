@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from flawshot.bank_records import EncoderRecord, ViewRecord  # noqa: TC001 - pydantic reads them
-from flawshot.errors import FlawshotError
-from flawshot.files import Document, parse_document
-from flawshot.json_documents import file_bytes, load_json
+from flawshot.bank.records import ViewRecord  # noqa: TC001 - pydantic reads them
+from flawshot.base.errors import FlawshotError
+from flawshot.base.records import EncoderRecord  # noqa: TC001 - pydantic reads them
+from flawshot.base.store.files import Document, parse_document
+from flawshot.base.store.json_documents import file_bytes, load_json
+from flawshot.base.store.seals import check_seal
 from flawshot.models.calibration import Calibration  # noqa: TC001 - likewise
-from flawshot.seals import check_seal
 
 if TYPE_CHECKING:
     from pathlib import Path

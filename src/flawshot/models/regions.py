@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from PIL import Image
 
-from flawshot.crops import crop_views
-from flawshot.errors import FlawshotError
+from flawshot.base.errors import FlawshotError
+from flawshot.catalog.instances import Instance
 from flawshot.formats.components import component_shape
-from flawshot.images import read_image, upright_rgb
-from flawshot.instances import Instance
-from flawshot.shapes import trim
+from flawshot.labelme.images import read_image, upright_rgb
+from flawshot.labelme.shapes import trim
+from flawshot.regions.crops import crop_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from flawshot.crops import Crops
-    from flawshot.views import ViewScheme
+    from flawshot.regions.crops import Crops
+    from flawshot.regions.views import ViewScheme
 
 __all__ = ["Picture", "region_crops"]
 

@@ -12,17 +12,17 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from flawshot.errors import AnnotationError, FlawshotError, Problem
-from flawshot.files import Document, json_bytes, one_line, read_document, write_bytes, write_json
-from flawshot.formats.embedded import embedded_size
-from flawshot.formats.labelme import parse_labelme
-from flawshot.formats.labelme_json import annotation_bytes, labelme_object
-from flawshot.images import open_image
-from flawshot.json_documents import ANNOTATION_BYTES, file_bytes
-from flawshot.locks import lock
+from flawshot.base.errors import AnnotationError, FlawshotError, Problem
+from flawshot.base.store.files import Document, json_bytes, one_line, read_document, write_bytes, write_json
+from flawshot.base.store.json_documents import ANNOTATION_BYTES, file_bytes
+from flawshot.base.store.locks import lock
+from flawshot.base.store.places import discard
+from flawshot.labelme.embedded import embedded_size
+from flawshot.labelme.images import open_image
+from flawshot.labelme.labelme_file import parse_labelme
+from flawshot.labelme.labelme_json import annotation_bytes, labelme_object
 from flawshot.models.corrections import ALL_CONFIRMED, PREDICTED, how_said, image_of
 from flawshot.models.prediction_folder import read_predictions
-from flawshot.places import discard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

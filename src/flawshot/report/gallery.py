@@ -6,11 +6,11 @@ import base64
 import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flawshot.base.errors import printable
 from flawshot.catalog import Catalog
-from flawshot.crop_pictures import outlined
-from flawshot.encoding import crop_rows
-from flawshot.errors import printable
-from flawshot.views import make_scheme
+from flawshot.regions.crop_pictures import outlined
+from flawshot.regions.crop_rows import crop_rows
+from flawshot.regions.views import make_scheme
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from flawshot.errors import printable
-from flawshot.files import write_bytes
+from flawshot.base.errors import printable
+from flawshot.base.store.files import write_bytes
 from flawshot.report.figures import curves
 from flawshot.report.gallery import make_gallery
 from flawshot.report.panels import make_panels, panel_data, shares
@@ -22,9 +22,9 @@ from flawshot.report.sentence import reference_of, sentence
 from flawshot.report.tables import percent
 
 if TYPE_CHECKING:
+    from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
     from flawshot.evaluation.results import Estimate, Results
-    from flawshot.features import FeatureBank
 
 __all__ = ["make_page", "write_report"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from flawshot.errors import printable
+from flawshot.base.errors import printable
 from flawshot.evaluation.results import shots_text
 from flawshot.report.figures import bars, reliability_diagram
 from flawshot.report.tables import percent

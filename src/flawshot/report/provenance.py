@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flawshot.errors import printable
+from flawshot.base.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

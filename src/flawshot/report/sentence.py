@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flawshot.errors import printable
+from flawshot.base.errors import printable
 from flawshot.report.tables import percent
 
 if TYPE_CHECKING:

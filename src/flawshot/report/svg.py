@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from defusedxml.ElementTree import fromstring
 
-from flawshot.errors import printable
+from flawshot.base.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from flawshot.errors import printable
+from flawshot.base.errors import printable
 
 if TYPE_CHECKING:
     from flawshot.evaluation.results import Estimate, Results

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from flawshot.errors import FlawshotError
+from flawshot.base.errors import FlawshotError
+from flawshot.base.parallel import cores, in_order
+from flawshot.base.store.places import new_folder, settle
 from flawshot.formats.components import component_shape, components
-from flawshot.formats.labelme import LabelmeFile, write_labelme
-from flawshot.parallel import cores, in_order
-from flawshot.places import new_folder, settle
-from flawshot.shapes import Region
+from flawshot.labelme.labelme_file import LabelmeFile, write_labelme
+from flawshot.labelme.shapes import Region
 from flawshot.synthetic.plans import plan_products
 from flawshot.synthetic.scenes import draw_scene
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flawshot.shapes import Shape
+    from flawshot.labelme.shapes import Shape
     from flawshot.synthetic.plans import ProductPlan
 
 __all__ = ["DrawnProduct", "draw_data_set"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flawshot.errors import FlawshotError
+from flawshot.base.errors import FlawshotError
 from flawshot.synthetic.fields import log_uniform
 from flawshot.synthetic.flaws import EDGE_FLAWS, FLAWS
 from flawshot.synthetic.scenes import Category, Product, draw_scene, invent_categories, invent_product

@@ -11,11 +11,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.files import Document, read_document, write_bytes, write_json
 from flawshot.encoders.base import hash_weights
 from flawshot.encoders.flawshot_tiny import FOLDER, TINY, TinyRecord
 from flawshot.encoders.weights import read_weights
-from flawshot.errors import FlawshotError
-from flawshot.files import Document, read_document, write_bytes, write_json
 
 __all__ = ["LARGEST", "ship"]
 

@@ -22,9 +22,9 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from flawshot.base.store.files import write_json, write_with
 from flawshot.encoders.base import hash_weights
 from flawshot.encoders.flawshot_tiny import TINY
-from flawshot.files import write_json, write_with
 from flawshot.synthetic.training.batches import Batch, BatchPlan, batches
 from flawshot.synthetic.training.corpus import Corpus, CorpusPlan, draw_corpus
 from flawshot.synthetic.training.losses import Targets, losses

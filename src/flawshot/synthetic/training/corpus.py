@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy.ndimage import binary_dilation
 
-from flawshot.files import write_json
-from flawshot.images import open_image
+from flawshot.base.store.files import write_json
+from flawshot.labelme.images import open_image
 from flawshot.synthetic.fields import log_uniform
 from flawshot.synthetic.flaws import FLAWS, HELD_OUT_FLAWS
 from flawshot.synthetic.scenes import Category, Product, draw_scene, invent_categories, invent_product

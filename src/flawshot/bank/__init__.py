@@ -1,0 +1,1 @@
+"""Feature banks: built, stored and read, with text features of the categories."""

@@ -1,0 +1,284 @@
+"""Building a feature bank from images: resumed where it was interrupted, and only what is new is encoded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from flawshot.bank.encoding import encode_rows
+from flawshot.bank.features import SHARD_BYTES, FeatureBank, check_only_bank, write_blocks
+from flawshot.bank.records import ViewRecord, difference, scheme_of
+from flawshot.bank.text_encoding import encode_categories
+from flawshot.bank.unfinished import UnfinishedBank, discard_unfinished
+from flawshot.base.errors import FeatureBankError, FlawshotError
+from flawshot.base.records import LeftOut
+from flawshot.base.store.json_documents import file_bytes, load_json
+from flawshot.base.store.places import hold
+from flawshot.catalog import Catalog
+from flawshot.labelme.embedded import embeds_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from flawshot.bank.prompts import Prompts
+    from flawshot.encoders.base import Encoder
+    from flawshot.regions.views import ViewScheme
+
+__all__ = ["EncodeReport", "encode_catalog", "image_stamps"]
+
+STAMPS = "images.json"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeReport:
+    """What :func:`encode_catalog` did.
+
+    Attributes:
+        bank: The bank, opened.
+        encoded: Instances encoded in this call.
+        kept: Instances whose features were there already.
+        left_out: Images that could not be used.
+        remarks: What there is to say of the text features, a line each.
+    """
+
+    bank: FeatureBank
+    encoded: int
+    kept: int
+    left_out: tuple[LeftOut, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def encode_catalog(
+    catalog: Catalog,
+    encoder: Encoder,
+    scheme: ViewScheme,
+    out: str | Path,
+    *,
+    prompts: Prompts | None = None,
+    batch_size: int = 0,
+    workers: int = 0,
+    strict: bool = False,
+    overwrite: bool = False,
+    verify: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> EncodeReport:
+    """Encode a catalog into a feature bank.
+
+    Features go into a folder beside ``out`` first; only a whole bank is ever found at ``out``. A call that was
+    interrupted goes on where it was; of a bank that is there, made by the same encoder of the same views, what has
+    changed neither in annotation nor in image is kept. Where the encoder has a text tower in the space of the features,
+    text features of the categories come with them; where it has none now, those of the bank that is there stay.
+
+    Args:
+        catalog: The data set, its root at hand.
+        encoder: What to encode with.
+        scheme: Which views.
+        out: The bank's folder.
+        prompts: What the text tower reads of the categories. Where None those that the bank at ``out`` has already, and
+            without one the built-in prompts, which are also ``Prompts()``.
+        batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
+        workers: Likewise.
+        strict: Stop at the first image that cannot be used, instead of leaving its instances out.
+        overwrite: Whether a bank of another encoder or of other views at ``out`` may be replaced, and the prompts and
+            text features of one of the same dropped; also a bank some of whose files are damaged.
+        verify: Whether the files of the bank at ``out`` are compared with the hashes in its manifest first.
+        progress: Called with the crops done and all there are.
+
+    Raises:
+        FlawshotError: If the place is taken, an image cannot be used and ``strict`` is set, the disk is full, or
+            an encoder without a text tower is given prompts, or a category that the bank's text features lack.
+    """
+    out = Path(out).resolve()
+    with hold(out):
+        return _encode(
+            catalog,
+            encoder,
+            scheme,
+            out,
+            prompts=prompts,
+            batch_size=batch_size,
+            workers=workers,
+            strict=strict,
+            overwrite=overwrite,
+            verify=verify,
+            progress=progress,
+        )
+
+
+def _encode(
+    catalog: Catalog,
+    encoder: Encoder,
+    scheme: ViewScheme,
+    out: Path,
+    *,
+    prompts: Prompts | None,
+    batch_size: int,
+    workers: int,
+    strict: bool,
+    overwrite: bool,
+    verify: bool,
+    progress: Callable[[int, int], None] | None,
+) -> EncodeReport:
+    """Encode into a place that no other process writes to meanwhile."""
+    views = ViewRecord.of(scheme)
+    stamps = image_stamps(catalog)
+    old = _old_bank(out, encoder, scheme, overwrite=overwrite, verify=verify)
+    known = _known(old, catalog, stamps)
+    fresh = [row for row in range(len(catalog)) if row not in known]
+    text, remarks = encode_categories(encoder, prompts, catalog, old, overwrite=overwrite)
+    whole = old is not None and not fresh and not old.manifest.left_out and len(known) == len(old.catalog)
+    if old is not None and whole and text is old.text:
+        discard_unfinished(out)
+        return EncodeReport(old, 0, len(known), (), remarks)
+
+    request = _request(catalog, encoder, views, stamps, fresh)
+    unfinished = UnfinishedBank(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
+    ids = catalog.column("id")
+    if strict and unfinished.left_out:
+        unfinished.close()
+        raise FlawshotError(f"{unfinished.left_out[0].reason} (without --strict its instances are left out)")
+    skipped = {identifier for entry in unfinished.left_out for identifier in entry.instances}
+    todo = [row for row in fresh if ids[row] not in skipped]
+    done_before = unfinished.stored
+    try:
+        for part in encode_rows(
+            catalog, todo[done_before:], encoder, scheme, batch_size=batch_size, workers=workers, progress=progress
+        ):
+            if part.features is not None:
+                unfinished.store(part.features)
+                continue
+            if strict:
+                raise FlawshotError(f"{part.reason} (without --strict its instances are left out)")
+            image = catalog[part.rows[0]].image
+            unfinished.leave_out(
+                LeftOut(image=image, reason=part.reason, instances=tuple(ids[row] for row in part.rows))
+            )
+    finally:
+        unfinished.close()
+    left_out = unfinished.left_out
+    gone = {identifier for entry in left_out for identifier in entry.instances}
+    stored = [row for row in fresh if ids[row] not in gone]
+    if not stored and not known:
+        raise FeatureBankError(f"{out}: none of the {len(catalog)} instances could be encoded; {left_out[0].reason}")
+    keep = [row for row in range(len(catalog)) if ids[row] not in gone]
+    bank = write_blocks(
+        out,
+        Catalog(catalog.table.take(pa.array(keep, pa.int64())), catalog.root),
+        _merged(keep, known, stored, old, unfinished),
+        encoder.record,
+        views,
+        left_out=left_out,
+        files={STAMPS: json.dumps(stamps, ensure_ascii=False, indent=0).encode()},
+        text=text,
+        libraries=None if old is None or stored else old.manifest.libraries,
+    )
+    unfinished.remove()
+    return EncodeReport(bank, len(stored) - done_before, len(known) + done_before, left_out, remarks)
+
+
+def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
+    """Size and modification time of every image's file; of its annotation first, where that embeds an image."""
+    stamps: dict[str, list[int] | None] = {}
+    for image, annotation in zip(catalog.column("image"), catalog.column("annotation"), strict=True):
+        if image not in stamps:
+            places = [] if catalog.root is None else [catalog.root / image]
+            if catalog.root is not None and embeds_image(catalog.root / annotation):
+                places.insert(0, catalog.root / annotation)  # the image beside it counts where that cannot be read
+            there = [place.stat() for place in places if place.is_file()]
+            stamps[image] = [part for status in there for part in (status.st_size, status.st_mtime_ns)] or None
+    return stamps
+
+
+def _old_bank(out: Path, encoder: Encoder, scheme: ViewScheme, *, overwrite: bool, verify: bool) -> FeatureBank | None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    check_only_bank(out)
+    old = FeatureBank.open(out, verify=False)
+    try:
+        _check_same(old, encoder, scheme)
+        if verify:
+            old.verify()
+    except FlawshotError:
+        if overwrite:
+            return None
+        raise
+    return old
+
+
+def _check_same(old: FeatureBank, encoder: Encoder, scheme: ViewScheme) -> None:
+    """Refuse a bank of another encoder, of other views, or of views that nobody knows."""
+    place, remedy = old.path / "manifest.json", "name another --out, or add --overwrite"
+    ours, theirs = encoder.record, old.manifest.encoder
+    found: tuple[str, object, object] | None = None
+    if ours != theirs:
+        field = next(key for key, value in ours.model_dump().items() if value != theirs.model_dump()[key])
+        found = f"encoder.{field}", getattr(ours, field), getattr(theirs, field)
+    elif (differs := difference(scheme, scheme_of(old.manifest.views, place, remedy))) is not None:
+        found = f"views.{differs[0]}", *differs[1:]
+    if found is not None:
+        raise FeatureBankError(f"{old.path}: manifest.json: {found[0]}: is {found[2]!r}, not {found[1]!r}; {remedy}")
+
+
+def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int] | None]) -> dict[int, int]:
+    """Rows of the catalog whose features the old bank has, and where. What it left out is tried again."""
+    if old is None or not (old.path / STAMPS).is_file():
+        return {}
+    try:
+        before = load_json(file_bytes(old.path / STAMPS))
+    except FlawshotError:
+        return {}
+    same = {image for image, stamp in stamps.items() if isinstance(before, dict) and before.get(image) == stamp}
+    hashes = dict(zip(old.catalog.column("id"), old.catalog.column("annotation_hash"), strict=True))
+    known = {}
+    columns = (catalog.column(name) for name in ("id", "annotation_hash", "image"))
+    for row, (identifier, annotation_hash, image) in enumerate(zip(*columns, strict=True)):
+        if image in same and hashes.get(identifier) == annotation_hash:
+            known[row] = old.catalog.row_of[identifier]
+    return known
+
+
+def _request(
+    catalog: Catalog, encoder: Encoder, views: ViewRecord, stamps: dict[str, list[int] | None], fresh: Sequence[int]
+) -> str:
+    """A hash of all that the unfinished features depend on."""
+    parts = [
+        encoder.record.model_dump(mode="json"),
+        views.model_dump(mode="json"),
+        catalog.content_hash,
+        stamps,
+        list(fresh),
+    ]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def _merged(
+    keep: Sequence[int],
+    known: dict[int, int],
+    stored: Sequence[int],
+    old: FeatureBank | None,
+    unfinished: UnfinishedBank,
+) -> Iterator[NDArray[np.float16]]:
+    """The bank's blocks: each row from the old bank or from the unfinished features."""
+    place = {row: number for number, row in enumerate(stored)}
+    rows_each = max(1, SHARD_BYTES // (2 * int(np.prod(unfinished.shape))))
+    for start in range(0, len(keep), rows_each):
+        rows = keep[start : start + rows_each]
+        block = np.empty((len(rows), *unfinished.shape), dtype=np.float16)
+        from_old = [number for number, row in enumerate(rows) if row in known]
+        if from_old and old is not None:
+            block[from_old] = old.rows([known[rows[number]] for number in from_old])
+        fresh = [number for number, row in enumerate(rows) if row not in known]
+        if fresh:  # they stand in a row in the raw file, for both are in catalog order
+            read = unfinished.rows(place[rows[fresh[0]]], len(fresh))
+            if len(read) != len(fresh):
+                raise FeatureBankError(f"{unfinished.folder}: holds too few features; remove it and encode again")
+            block[fresh] = read
+        yield block

@@ -1,0 +1,109 @@
+"""A feature bank of the features that MVREC's authors released."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from flawshot.bank.features import FeatureBank, write_bank
+from flawshot.bank.records import ViewRecord
+from flawshot.base.errors import FeatureBankError
+from flawshot.base.records import EncoderRecord
+from flawshot.catalog import Catalog
+from flawshot.formats.mvrec_features import read_mvrec_features
+from flawshot.regions.views import make_scheme
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["import_mvrec_features"]
+
+# Which split's rows each released file follows.
+PARTS = {"support": "train", "query": "test"}
+ALPHA_CLIP = "AlphaCLIP ViT-L/14"
+
+
+def import_mvrec_features(
+    source: str | Path,
+    out: str | Path,
+    catalog: Catalog,
+    *,
+    encoder: str = ALPHA_CLIP,
+    views: str = "mso",
+    overwrite: bool = False,
+) -> FeatureBank:
+    """Make a bank of released features, instance by instance beside the annotations they were computed from.
+
+    Args:
+        source: A folder with ``<product>_support.pt`` and ``<product>_query.pt`` for one product or more.
+        out: The bank's folder.
+        catalog: The annotations: a product's train rows, in order, are those of its support file, its test rows
+            those of its query file. Products without files are left out.
+        encoder: Who computed the features.
+        views: The view scheme they were computed of, with its own sizes.
+        overwrite: Whether a bank that is there already may be replaced.
+
+    Raises:
+        FeatureBankError: If a file is missing or damaged, its labels are not those of the catalog's rows, or it has
+            not as many views as the scheme. (Rows of one label that changed places cannot be told.)
+    """
+    source = Path(source)
+    products = [product for product in catalog.products if _file(source, product, "support").is_file()]
+    if not products:
+        raise FeatureBankError(
+            f"{source}: holds no <product>_support.pt of the annotations' products ({', '.join(catalog.products)})"
+        )
+    tables, blocks = [], []
+    for product in products:
+        own = catalog.select([product])
+        categories = sorted(set(own.column("category")))
+        for part, split in PARTS.items():
+            rows = Catalog(own.table.filter(pa.array([value == split for value in own.column("split")])))
+            tables.append(rows.table)
+            blocks.append(_checked(_file(source, product, part), rows, categories, split))
+    shapes = {block.shape[1:] for block in blocks}
+    if len(shapes) > 1:
+        raise FeatureBankError(f"{source}: its files have different [views, tokens, dim]: {sorted(shapes)}")
+    count, tokens, _ = shapes.pop()
+    scheme = make_scheme(views)
+    if count != len(scheme.views):
+        raise FeatureBankError(
+            f"{source}: has {count} views an instance, {views} has {len(scheme.views)}; name --views"
+        )
+    record = EncoderRecord(
+        name=encoder,
+        weights="clip_l14_grit20m_fultune_2xe.pth" if encoder == ALPHA_CLIP else "unknown",
+        weights_hash=None,
+        preprocessing="as released; MVREC's support features were computed with an unseeded colour jitter",
+        precision="float16",
+        tokens=("cls", *(f"patch-{number}" for number in range(1, tokens))),
+    )
+    cropped = ViewRecord.of(scheme)
+    merged = Catalog(pa.concat_tables(tables), catalog.root)
+    return write_bank(out, merged, np.concatenate(blocks), record, cropped, libraries={}, overwrite=overwrite)
+
+
+def _file(source: Path, product: str, part: str) -> Path:
+    return source / f"{product}_{part}.pt"
+
+
+def _checked(path: Path, rows: Catalog, categories: list[str], split: str) -> NDArray[np.float16]:
+    if not path.is_file():
+        raise FeatureBankError(f"{path}: is missing; a product has both its support and its query file")
+    labels, features = read_mvrec_features(path)
+    if len(labels) != len(rows):
+        raise FeatureBankError(
+            f"{path}: has {len(labels)} instances, but the annotations have {len(rows)} {split} rows"
+        )
+    for number, (label, category, identifier) in enumerate(
+        zip(labels, rows.column("category"), rows.column("id"), strict=True)
+    ):
+        named = categories[label] if 0 <= label < len(categories) else f"number {label}"
+        if named != category:
+            raise FeatureBankError(
+                f"{path}: instance {number}: y is category {named}, but row {identifier} is labelled {category}"
+            )
+    return features

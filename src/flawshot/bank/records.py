@@ -1,0 +1,179 @@
+"""What a feature bank's manifest records: encoder, views, files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from flawshot.base.errors import FlawshotError
+from flawshot.base.records import EncoderRecord, LeftOut  # noqa: TC001 - pydantic reads them
+from flawshot.base.store.files import Document, one_line
+from flawshot.regions.views import SCHEMES, Border, Flip, Size, View, ViewScheme, make_scheme
+
+__all__ = ["BankManifest", "Shard", "TextRecord", "ViewEntry", "ViewRecord", "difference", "scheme_of"]
+
+
+class ViewEntry(Document):
+    """One view, field by field; see :class:`flawshot.regions.views.View`.
+
+    Attributes:
+        size: The crop's side, in ``unit``.
+        unit: ``px``, or ``x`` for lengths of the instance's box's longer side.
+        column: Offset to the right, in thirds of the side.
+        row: Offset downwards, in thirds of the side.
+        angle: Counter-clockwise rotation in degrees.
+        flip: Mirroring, after the rotation.
+    """
+
+    size: float
+    unit: Literal["px", "x"]
+    column: int
+    row: int
+    angle: int
+    flip: Flip
+
+
+class ViewRecord(Document):
+    """What was cropped.
+
+    Attributes:
+        scheme: The view scheme's name, such as ``mso``; it is for people, and identifies nothing.
+        sizes: Its sizes, as ``256px`` or ``1.5x``.
+        border: What lies beyond the image's border: ``zero``, ``reflect``, or ``shift``.
+        views: Every view, in order; empty in what flawshot 0.1 wrote.
+    """
+
+    scheme: str
+    sizes: tuple[str, ...]
+    border: Border
+    views: tuple[ViewEntry, ...] = ()
+
+    @classmethod
+    def of(cls, scheme: ViewScheme) -> ViewRecord:
+        """The record of a view scheme, one of ours or not.
+
+        Raises:
+            FlawshotError: If it has no view, or one of its views is invalid.
+        """
+        if not scheme.views:
+            raise FlawshotError(f"views: the scheme {scheme.name!r} has no view")
+        try:
+            return cls(
+                scheme=scheme.name,
+                sizes=tuple(map(str, scheme.sizes)),
+                border=scheme.border,
+                views=tuple(_entry(view) for view in scheme.views),
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            raise FlawshotError(f"views: the scheme {scheme.name!r}: {field}: {one_line(first['msg'])}") from error
+
+
+def _entry(view: View) -> ViewEntry:
+    return ViewEntry(
+        size=view.size.value,
+        unit="x" if view.size.relative else "px",
+        column=view.column,
+        row=view.row,
+        angle=view.angle,
+        flip=view.flip,
+    )
+
+
+def scheme_of(record: ViewRecord, place: object, remedy: str) -> ViewScheme:
+    """The view scheme that a record is of.
+
+    Args:
+        record: The record. One that lists no views, as flawshot 0.1 wrote it, is of a scheme of ours by its name.
+        place: What an error names: the file that the record is in.
+        remedy: What a user does about it.
+
+    Raises:
+        FlawshotError: If its views are listed nowhere and its name is none of ours.
+    """
+    if record.views:
+        views = tuple(
+            View(Size(entry.size, entry.unit == "x"), entry.column, entry.row, entry.angle, entry.flip)
+            for entry in record.views
+        )
+        return ViewScheme(record.scheme, tuple(dict.fromkeys(view.size for view in views)), record.border, views)
+    if record.scheme not in SCHEMES:
+        raise FlawshotError(
+            f"{place}: views: lists no views, and its scheme {record.scheme[:80]!r} is not one of flawshot's own, so "
+            f"what was cropped is not known; {remedy}"
+        )
+    return make_scheme(record.scheme, record.sizes, record.border)
+
+
+def difference(ours: ViewScheme, theirs: ViewScheme) -> tuple[str, object, object] | None:
+    """The first field of a :class:`ViewRecord` in which two view schemes differ, and both values; None if in none.
+
+    The views decide and not the schemes' names, which are told first only because they say most.
+    """
+    one, other = ViewRecord.of(ours), ViewRecord.of(theirs)
+    if (one.border, one.views) == (other.border, other.views):
+        return None
+    for field in ("scheme", "sizes", "border"):
+        if getattr(one, field) != getattr(other, field):
+            return field, getattr(one, field), getattr(other, field)
+    if len(one.views) != len(other.views):
+        return "views", f"{len(one.views)} views", f"{len(other.views)} views"
+    number = next(number for number, pair in enumerate(zip(one.views, other.views, strict=True)) if pair[0] != pair[1])
+    mine, its = one.views[number].model_dump(), other.views[number].model_dump()
+    field = next(name for name, value in mine.items() if value != its[name])
+    return f"views.{number}.{field}", mine[field], its[field]
+
+
+class TextRecord(Document):
+    """What shaped a bank's text features.
+
+    Attributes:
+        file: Their file in the bank's folder.
+        templates: Prompts of every category that has none of its own.
+        categories: The own prompts of the others, by label.
+        rows: (product, category) of each row.
+        weights_hash: SHA-256 of the text tower's weights, or None where they are not at hand.
+    """
+
+    file: Literal["text.safetensors"]
+    templates: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
+    rows: tuple[tuple[str, str], ...]
+    weights_hash: str | None
+
+
+class Shard(Document):
+    """One file of features: ``rows`` instances, in catalog order."""
+
+    file: str
+    rows: int
+
+
+class BankManifest(Document):
+    """All that shaped a bank's numbers; ``manifest.json``.
+
+    Attributes:
+        files: SHA-256 of every other file of the bank, by name; empty in what flawshot 0.1 wrote.
+        seal: SHA-256 over the other fields; None likewise.
+    """
+
+    format: Literal["flawshot-bank"]
+    version: Literal[1, 2]
+    encoder: EncoderRecord
+    views: ViewRecord
+    shape: tuple[int, int, int, int]
+    catalog_hash: str
+    libraries: dict[str, str]
+    shards: tuple[Shard, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    text: TextRecord | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    seal: str | None = None
+
+    @property
+    def names(self) -> set[str]:
+        """The other files that a bank must have."""
+        text = set() if self.text is None else {self.text.file}
+        return {shard.file for shard in self.shards} | {"catalog.parquet"} | text

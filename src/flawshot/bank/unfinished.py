@@ -1,0 +1,168 @@
+"""A feature bank in the making: features in a raw file that only grows, and how much of it counts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
+
+import numpy as np
+from pydantic import Field
+
+from flawshot.base.errors import FeatureBankError, FlawshotError
+from flawshot.base.records import LeftOut  # noqa: TC001 - pydantic reads it
+from flawshot.base.store.files import Document, read_document, write_json
+from flawshot.base.store.locks import lock
+from flawshot.base.store.places import discard
+from flawshot.base.store.seals import check_seal, sealed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["UnfinishedBank", "discard_unfinished"]
+
+CHECKPOINT_SECONDS = 5.0
+
+
+class _State(Document):
+    """How far an unfinished bank has come; ``state.json`` beside its raw features.
+
+    Attributes:
+        request: A hash of all that the features depend on.
+        stored: Of how many instances the raw file holds features that count.
+        left_out: Images that could not be used so far.
+        raw: SHA-256 of these features.
+        seal: SHA-256 over the other fields.
+    """
+
+    format: Literal["flawshot-unfinished-bank"]
+    version: Literal[2]
+    request: str
+    stored: Annotated[int, Field(ge=0)]
+    left_out: tuple[LeftOut, ...]
+    raw: str
+    seal: str = ""
+
+
+class UnfinishedBank:
+    """Features on their way: a raw file that only grows, and how much of it counts."""
+
+    def __init__(self, out: Path, request: str, shape: tuple[int, int, int]) -> None:
+        self.out = out
+        self.folder = _unfinished_place(out)
+        self.shape = shape
+        self.request = request
+        self.stored = 0
+        self.left_out: tuple[LeftOut, ...] = ()
+        self._row_bytes = 2 * int(np.prod(shape))
+        self._expected = ""
+        state = self.folder / "state.json"
+        if state.is_file():
+            try:
+                before = read_document(state, _State, "")
+                check_seal(before, before.seal, state, "")
+            except FlawshotError:
+                before = None
+            if before is not None and before.request == request:
+                self.stored, self.left_out = before.stored, before.left_out
+                self._expected = before.raw
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            raw = self.folder / "features.raw"
+            self._file = raw.open("r+b" if raw.is_file() else "w+b")
+            lock(self._file, self.folder)
+            self._digest = _hash_start(self._file, self.stored * self._row_bytes)
+            if self._digest.hexdigest() != self._expected:  # damaged, cut short, or new
+                self.stored, self.left_out, self._digest = 0, (), hashlib.sha256()
+            self._file.truncate(self.stored * self._row_bytes)
+            self._file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise FeatureBankError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
+        self._count = self.stored
+        self._saved = time.monotonic()
+
+    def store(self, features: NDArray[np.float16]) -> None:
+        """Append one instance's features."""
+        try:
+            data = features.tobytes()
+            self._file.write(data)
+            self._digest.update(data)
+            self._count += len(features)
+            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+                self._checkpoint()
+        except OSError as error:
+            raise self._full(error) from error
+
+    def leave_out(self, entry: LeftOut) -> None:
+        """Note an image that cannot be used."""
+        merged = {each.image: each for each in self.left_out}
+        if entry.image in merged:
+            entry = entry.model_copy(update={"instances": (*merged[entry.image].instances, *entry.instances)})
+        merged[entry.image] = entry
+        self.left_out = tuple(merged.values())
+
+    def _full(self, error: OSError) -> FeatureBankError:
+        reason = error.strerror or str(error)
+        return FeatureBankError(
+            f"{self.folder}: cannot be written ({reason}); {self.stored} instances are kept: free space, and run the "
+            "same command again"
+        )
+
+    def _checkpoint(self) -> None:
+        """Make what was written count: to the disk first, then into the state."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        state = _State(
+            format="flawshot-unfinished-bank",
+            version=2,
+            request=self.request,
+            stored=self._count,
+            left_out=self.left_out,
+            raw=self._digest.hexdigest(),
+        )
+        write_json(self.folder / "state.json", sealed(state), overwrite=True)
+        self.stored = self._count
+        self._saved = time.monotonic()
+
+    def close(self) -> None:
+        """Keep what there is, whatever ended the work."""
+        try:
+            self._checkpoint()
+            self._file.close()
+        except OSError as error:
+            raise self._full(error) from error
+
+    def rows(self, first: int, count: int) -> NDArray[np.float16]:
+        """Stored features, float16 ``[count, views, tokens, dim]``."""
+        with (self.folder / "features.raw").open("rb") as opened:
+            opened.seek(first * self._row_bytes)
+            data = np.frombuffer(opened.read(count * self._row_bytes), dtype=np.float16)
+        return data.reshape(-1, *self.shape)
+
+    def remove(self) -> None:
+        """Take the folder away, once the bank is in place."""
+        discard(self.folder, self.out)
+
+
+def _unfinished_place(out: Path) -> Path:
+    return out.with_name(f".{out.name}.unfinished")
+
+
+def discard_unfinished(out: Path) -> None:
+    """Take away what a process left that was killed after the bank was in place."""
+    folder = _unfinished_place(out)
+    if (folder / "features.raw").is_file():
+        discard(folder, out)
+
+
+def _hash_start(file: BinaryIO, length: int) -> hashlib._Hash:
+    """SHA-256 of the first bytes of a file, as far as it goes."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while length > 0 and (data := file.read(min(length, 2**20))):
+        digest.update(data)
+        length -= len(data)
+    return digest

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, files that are never half written, work on all cores."""

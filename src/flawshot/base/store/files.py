@@ -1,0 +1,89 @@
+"""Files that are never half written and never written over: temporary file, then rename."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+from typing import TYPE_CHECKING, Any
+
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.json_documents import Document, parse_document, read_document
+from flawshot.base.store.places import claimed_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = [
+    "Document",
+    "json_bytes",
+    "one_line",
+    "parse_document",
+    "read_document",
+    "write_bytes",
+    "write_json",
+    "write_with",
+]
+
+
+def one_line(error: object) -> str:
+    r"""An error's text on one line.
+
+    >>> one_line("first\n  second")
+    'first second'
+    """
+    return " ".join(str(error).split())
+
+
+def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool = False) -> None:
+    """Let ``write`` make a temporary file beside ``path``, then rename it to ``path``.
+
+    A file that already holds the same bytes stays as it is.
+
+    Args:
+        path: The file to make; its folder is made too.
+        write: Called once with the temporary file's path.
+        overwrite: Whether a file with other content may be replaced.
+
+    Raises:
+        FlawshotError: If ``path`` exists with other content and ``overwrite`` is false, or cannot be written.
+    """
+    if not path.name:
+        raise FlawshotError(f"{str(path)!r}: is no file's name")
+    if path.is_dir():
+        raise FlawshotError(f"{path}: is a folder; name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with claimed_file(path) as temporary:
+            write(temporary)
+            if path.exists() and not overwrite:
+                if path.is_file() and filecmp.cmp(path, temporary, shallow=False):
+                    return
+                raise FlawshotError(
+                    f"{path}: exists with other content; name another place, move it away, or add --overwrite"
+                )
+            temporary.replace(path)
+    except OSError as error:
+        raise FlawshotError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
+    """Write ``data`` to ``path`` as :func:`write_with` does."""
+    write_with(path, lambda temporary: temporary.write_bytes(data), overwrite=overwrite)
+
+
+def write_json(path: Path, value: Any, *, overwrite: bool = False, indent: int | None = 1) -> None:
+    """Write ``value`` as UTF-8 JSON with a final newline, the same bytes on every machine."""
+    write_bytes(path, json_bytes(value, path, indent=indent), overwrite=overwrite)
+
+
+def json_bytes(value: Any, path: Path, *, indent: int | None = 1) -> bytes:
+    """A value as UTF-8 JSON with a final newline.
+
+    Raises:
+        FlawshotError: Naming the file it is for, if it holds what JSON has no form for, such as NaN.
+    """
+    try:
+        return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n").encode()
+    except ValueError as error:  # of NaN, and of half a surrogate pair
+        raise FlawshotError(f"{path}: cannot be written as JSON ({one_line(error)})") from error

@@ -1,0 +1,227 @@
+"""The catalog: one row a defect instance, held as an Arrow table, saved as Parquet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.store.files import write_with
+from flawshot.catalog.builder import CatalogBuilder, build_table, stop_at_error
+from flawshot.catalog.table import instance_of, read_table, write_table
+from flawshot.labelme.data_folder import annotation_files
+from flawshot.labelme.layout import Layout, recognise_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from flawshot.catalog.instances import Instance
+    from flawshot.labelme.labelme_file import LabelmeFile
+
+__all__ = ["Catalog"]
+
+# What tells a feature bank's folder from one of annotations.
+BANK_FILES = ("catalog.parquet", "manifest.json")
+
+
+class Catalog:
+    """All defect instances of a data set.
+
+    Attributes:
+        table: The rows, an Arrow table; its columns are those of ``docs/formats.md``.
+        root: The folder that image and annotation paths are relative to, or None where it is not at hand.
+        problems: What was found wrong or odd while the annotations were read.
+    """
+
+    def __init__(self, table: pa.Table, root: Path | None = None, problems: Sequence[Problem] = ()) -> None:
+        """Take a table of the catalog's schema."""
+        self.table = table
+        self.root = root
+        self.problems = tuple(problems)
+
+    @classmethod
+    def open(
+        cls,
+        data: str | Path,
+        *,
+        layout: str | None = None,
+        strict: bool = False,
+        geometry: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Catalog:
+        """Read a folder of Labelme files, a ``.parquet`` catalog, or the catalog in a feature bank's folder.
+
+        Args:
+            data: The folder or the Parquet file. Of a feature bank these are the instances that it has features of,
+                without those whose images could not be encoded.
+            layout: As for :meth:`from_folder`; a Parquet catalog has its products and splits already.
+            strict: As for :meth:`from_folder`.
+            geometry: As for :meth:`load`.
+            progress: As for :meth:`from_folder`.
+
+        Raises:
+            FlawshotError: If there is no such folder or file, or it holds no instance.
+        """
+        data = Path(data)
+        try:
+            is_folder = data.is_dir()
+        except OSError as error:
+            raise FlawshotError(f"{str(data)[:200]}: cannot be read ({error.strerror or error})") from error
+        if is_folder and all((data / name).is_file() for name in BANK_FILES):
+            data, is_folder = data / BANK_FILES[0], False
+        if is_folder:
+            catalog = cls.from_folder(data, layout=layout, strict=strict, progress=progress)
+        elif data.suffix == ".parquet":
+            if layout is not None:
+                raise FlawshotError(f"{data}: --layout is for folders; a Parquet catalog has its products already")
+            catalog = cls.load(data, geometry=geometry)
+        else:
+            raise FlawshotError(f"{data}: is neither a folder of Labelme files nor a .parquet catalog")
+        if not len(catalog):
+            first = f"; the first problem: {catalog.problems[0]}" if catalog.problems else ""
+            raise FlawshotError(f"{data}: holds no usable defect instance{first}")
+        return catalog
+
+    @classmethod
+    def from_folder(
+        cls,
+        root: str | Path,
+        *,
+        layout: str | None = None,
+        strict: bool = False,
+        workers: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Catalog:
+        """Read all Labelme files under a folder; many of them on all cores.
+
+        Files are taken in the order of their paths. What cannot be used is collected in :attr:`problems`, file by
+        file and shape by shape, and the rest is read.
+
+        Args:
+            root: The data root; folders whose name begins with a dot are passed over.
+            layout: A pattern such as ``{product}/{split}/**``; recognised where None.
+            strict: Stop at the first error instead.
+            workers: How many processes read; None for as many as there are cores, if there are many files.
+            progress: Called with the files read and all there are.
+
+        Raises:
+            AnnotationError: The first error, if ``strict``.
+            FlawshotError: If ``layout`` is no pattern.
+        """
+        root = Path(root).resolve()
+        if not root.is_dir():
+            raise FlawshotError(f"{root}: is not a folder")
+        problems: list[Problem] = []
+        paths = annotation_files(root, problems)
+        if strict:
+            stop_at_error(problems)
+        place = _layout(layout, paths, root.name)
+        table = build_table(root, paths, place, problems, strict=strict, workers=workers, progress=progress)
+        return cls(table, root, problems)
+
+    @classmethod
+    def from_annotations(
+        cls, annotations: Iterable[tuple[str, LabelmeFile]], *, root_name: str = "data", layout: str | None = None
+    ) -> Catalog:
+        """Make a catalog of annotations that are not, or not yet, files; images are not looked for.
+
+        Args:
+            annotations: Path relative to the data root (POSIX) and content of each.
+            root_name: The data root's name, which is the product's where the layout has none.
+            layout: As for :meth:`from_folder`.
+        """
+        ordered = sorted(annotations, key=lambda entry: entry[0])
+        problems: list[Problem] = []
+        builder = CatalogBuilder(_layout(layout, [path for path, _ in ordered], root_name), None, problems)
+        for path, file in ordered:
+            builder.add(path, file)
+        return cls(builder.table(), None, problems)
+
+    @classmethod
+    def load(cls, path: str | Path, root: str | Path | None = None, *, geometry: bool = True) -> Catalog:
+        """Read a Parquet catalog.
+
+        Args:
+            path: The file.
+            root: The data root; the file's own folder where None.
+            geometry: Whether the shapes are read: without them it takes a fraction of time and memory, and serves to
+                count and to ask, but its rows are no instances.
+
+        Raises:
+            FlawshotError: If the file is damaged or not a catalog.
+        """
+        path = Path(path)
+        table = read_table(path, geometry=geometry)
+        return cls(table, path.resolve().parent if root is None else Path(root))
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the catalog as Parquet.
+
+        Raises:
+            FlawshotError: If ``path`` exists with other content and ``overwrite`` is false.
+        """
+        write_with(Path(path), lambda temporary: write_table(self.table, temporary), overwrite=overwrite)
+
+    def __len__(self) -> int:
+        """Number of instances."""
+        return int(self.table.num_rows)
+
+    def __iter__(self) -> Iterator[Instance]:
+        """The instances in catalog order."""
+        for batch in self.table.to_batches(max_chunksize=256):
+            yield from map(instance_of, batch.to_pylist())
+
+    def __getitem__(self, index: int) -> Instance:
+        """The instance of a row."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return instance_of(self.table.slice(index % len(self), 1).to_pylist()[0])
+
+    def column(self, name: str) -> list[Any]:
+        """One column's values in catalog order."""
+        values: list[Any] = self.table.column(name).to_pylist()
+        return values
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Row number by instance id."""
+        return {identifier: row for row, identifier in enumerate(self.column("id"))}
+
+    @property
+    def products(self) -> list[str]:
+        """The products' names, sorted."""
+        return sorted(pc.unique(self.table.column("product")).to_pylist())
+
+    def select(self, products: Sequence[str]) -> Catalog:
+        """The instances of some products, in catalog order.
+
+        Raises:
+            FlawshotError: If one of them is not there.
+        """
+        for product in products:
+            if product not in self.products:
+                raise FlawshotError(f"--product {product}: is not in the data, which has {', '.join(self.products)}")
+        rows = pc.is_in(self.table.column("product"), value_set=pa.array(products, pa.string()))
+        return Catalog(self.table.filter(rows), self.root, self.problems)
+
+    def fingerprint(self, product: str) -> str:
+        """SHA-256 over a product's sorted (id, category) pairs: what episodes depend on, and nothing else."""
+        own = self.select([product])
+        pairs = sorted(zip(own.column("id"), own.column("category"), strict=True))
+        return hashlib.sha256(json.dumps(pairs, ensure_ascii=False).encode()).hexdigest()
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over all rows' ids and annotation hashes, in order: what features depend on."""
+        rows = list(zip(self.column("id"), self.column("annotation_hash"), strict=True))
+        return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+
+
+def _layout(pattern: str | None, paths: list[str], root_name: str) -> Layout:
+    return recognise_layout(paths, root_name) if pattern is None else Layout(pattern, root_name)

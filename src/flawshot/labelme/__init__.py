@@ -1,0 +1,1 @@
+"""Labelme's shapes, files and folders, and the images they describe."""

@@ -1,0 +1,139 @@
+"""What lies in a data folder: annotation files, and the images they are of."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
+
+from flawshot.base.errors import Problem
+from flawshot.base.store.places import remove_dead
+from flawshot.labelme.embedded import embedded_image, embedded_size, embedded_suffix, why_not_embedded
+from flawshot.labelme.images import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flawshot.labelme.labelme_file import LabelmeFile
+
+__all__ = ["LEAVES", "annotation_files", "find_image", "image_source"]
+
+# A path that leaves the data folder, here or on another machine: absolute, on a drive, by .. or by Windows' separators.
+LEAVES = r"^/|^.:|\\|(^|/)\.\.(/|$)"
+
+
+def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
+    """Annotation files under the root, sorted; folders that are links are followed once each."""
+    found: list[str] = []
+    seen: set[str] = set()
+
+    def unreadable(error: OSError) -> None:
+        place = Path(error.filename or root)
+        name = place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place)
+        problems.append(Problem(name, "unreadable", f"the folder cannot be read ({error.strerror or error})"))
+
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link back up, or a second link to one folder
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        at = Path(folder).relative_to(root)
+        remove_dead(Path(folder), names)
+        for name in names:
+            if not name.lower().endswith(".json") or name.startswith("."):
+                continue
+            path = (at / name).as_posix()
+            try:
+                path.encode()
+            except UnicodeEncodeError:
+                shown = path.encode(errors="backslashreplace").decode()
+                problems.append(Problem(shown, "file-name", "the file's name is not text; rename it"))
+                continue
+            if re.search(LEAVES, path):
+                message = "a backslash, or a letter and a colon, is a path on other machines; rename it"
+                problems.append(Problem(path, "file-name", message))
+            elif (Path(folder) / name).is_file():
+                found.append(path)
+            else:
+                problems.append(Problem(path, "unreadable", "is not an ordinary file"))
+    return sorted(found)
+
+
+def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[Problem]) -> str:
+    """The image's path relative to the root.
+
+    An embedded image that can be read is the annotation's image, whatever lies beside it; its path then only says what
+    to call it. A problem is added where there is neither that nor a file.
+    """
+    beside, _, own = path.rpartition("/")
+    embedded = embedded_size(file)
+    given = file.image_path
+    if embedded is not None and PureWindowsPath(given).suffix.lower() in {"", ".json"}:
+        given = f"{PurePosixPath(own).stem}{embedded_suffix(file)}"
+    name = PureWindowsPath(given).name
+    by_name = f"{beside}/{name}" if beside else name
+    # An absolute path is another machine's, and a path out of the root is not followed.
+    absolute = given.startswith("/") or given[1:2] == ":"
+    wanted = os.path.normpath(f"{beside}/{given}" if beside else given).replace(os.sep, "/")
+    outside = absolute or wanted == ".." or wanted.startswith("../")
+    candidates = [by_name] if outside else list(dict.fromkeys((wanted, by_name)))
+    if root is None:
+        return candidates[0]
+    for candidate in [*candidates, *_other_forms(candidates, beside)]:
+        try:
+            if (root / candidate).is_file():
+                if file.image_base64 is not None and embedded is None:
+                    message = f"imageData: {why_not_embedded(file)}; {candidate} is used instead"
+                    problems.append(Problem(path, "embedded-image", message, "warning"))
+                return candidate
+        except OSError:  # a name that the file system cannot have
+            continue
+    if file.image_base64 is None:
+        where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
+        problems.append(Problem(path, "missing-image", f"imagePath: the image {given} is {where}"))
+    elif embedded is None:
+        message = f"imageData: {why_not_embedded(file)}; and {given or 'an image file beside it'} is missing"
+        problems.append(Problem(path, "missing-image", message))
+    return candidates[0]
+
+
+def _other_forms(candidates: Sequence[str], beside: str) -> list[str]:
+    """Paths with what they have beyond the annotation's folder in the other Unicode forms.
+
+    macOS parts letters and accents in names, other systems do not, and files travel between them.
+    """
+    made = []
+    for candidate in candidates:
+        known = f"{beside}/" if candidate.startswith(f"{beside}/") else ""
+        rest = candidate.removeprefix(known)
+        if not rest.isascii():
+            made += [known + unicodedata.normalize(form, rest) for form in ("NFC", "NFD")]
+    return made
+
+
+def image_source(root: Path | None, image: str, annotation: str) -> Path | bytes:
+    """Where an image's pixels are: what its annotation embeds, which is what Labelme shows, else its file.
+
+    Args:
+        root: The data root.
+        image: The image's path relative to it (POSIX).
+        annotation: Its annotation file's path, likewise.
+
+    Raises:
+        ImageError: If there is neither.
+    """
+    if root is None:
+        raise ImageError(f"{image}: there is no data folder to read it from")
+    embedded = embedded_image(root / annotation)
+    if embedded is not None:
+        return embedded
+    try:
+        if (root / image).is_file():
+            return root / image
+    except OSError:  # a name that the file system cannot have
+        pass
+    raise ImageError(f"{image}: the image is missing")

@@ -1,0 +1,88 @@
+"""A Labelme file's JSON: its bytes read within a limit, decoded, and found to be an object with shapes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flawshot.base.errors import AnnotationError, FlawshotError, Problem
+from flawshot.base.store.json_documents import ANNOTATION_BYTES, check_depth, file_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["annotation_bytes", "file_error", "labelme_object"]
+
+
+def annotation_bytes(path: Path, name: str) -> bytes:
+    """The content of an annotation file.
+
+    Args:
+        path: The file.
+        name: What to call it in the problem.
+
+    Raises:
+        AnnotationError: If it cannot be read, is not an ordinary file, or is larger than any with an embedded image.
+    """
+    try:
+        return file_bytes(path, ANNOTATION_BYTES)
+    except FlawshotError as error:
+        raise file_error(name, "unreadable", str(error).removeprefix(f"{path}: ")) from error
+
+
+def labelme_object(data: bytes, name: str, problems: list[Problem]) -> dict[str, Any]:
+    """A Labelme file's JSON object, its shapes and all else as they are.
+
+    Args:
+        data: UTF-8 JSON, with or without a byte order mark; GBK where it is not UTF-8.
+        name: What to call the file in problems.
+        problems: What is odd is added here.
+
+    Raises:
+        AnnotationError: If it is none.
+    """
+    document = _load_json(_decode(data, name, problems), name)
+    if not isinstance(document, dict) or "shapes" not in document or not ({"imagePath", "imageData"} & set(document)):
+        raise file_error(name, "not-labelme", "is not a Labelme file: an object with shapes and imagePath is expected")
+    made: dict[str, Any] = document
+    return made
+
+
+def file_error(name: str, kind: str, message: str) -> AnnotationError:
+    """The error that an annotation file as a whole is."""
+    return AnnotationError(Problem(name, kind, message))
+
+
+def _decode(data: bytes, name: str, problems: list[Problem]) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        text = data.decode("gbk")
+    except UnicodeDecodeError:
+        raise file_error(name, "encoding", "is neither UTF-8 nor GBK text; save it again as UTF-8") from None
+    problems.append(Problem(name, "encoding", "is not UTF-8 and was read as GBK; save it again as UTF-8", "warning"))
+    return text
+
+
+def _load_json(text: str, name: str) -> Any:
+    try:
+        check_depth(text.encode(errors="surrogatepass"))
+        document = json.loads(text)
+        # An escaped half of a surrogate pair is JSON, but no text that can be written.
+        if "\\" in text and "\\ud" in text.lower():
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise file_error(name, "encoding", "holds half a surrogate pair, which is no character") from None
+    except json.JSONDecodeError as error:
+        raise file_error(
+            name, "not-json", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    except FlawshotError as error:
+        raise file_error(name, "not-json", str(error)) from error
+    except RecursionError as error:
+        raise file_error(name, "not-json", "is not JSON that can be read (nested too deep)") from error
+    except ValueError as error:  # of Python's limit on the digits of a whole number
+        raise file_error(name, "not-json", "is not JSON that can be read (a number has too many digits)") from error
+    return document

@@ -1,0 +1,1 @@
+"""Views, crops, outlines and crop pictures of regions."""

@@ -1,0 +1,187 @@
+"""Views: at which size, offset, angle and flip an instance is cropped."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Literal, get_args
+
+from flawshot.base.errors import FlawshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flawshot.catalog.instances import Instance
+
+__all__ = ["BORDERS", "SCHEMES", "Border", "Flip", "Size", "View", "ViewScheme", "crop_box", "make_scheme"]
+
+Border = Literal["zero", "reflect", "shift"]
+Flip = Literal["none", "horizontal", "vertical", "transpose", "transverse"]
+BORDERS: tuple[Border, ...] = get_args(Border)
+FLIPS: tuple[Flip, ...] = get_args(Flip)
+ANGLES = (0, 90, 180, 270)
+PIXEL_SIZES = ("256px", "384px", "512px")
+RELATIVE_SIZES = ("1x", "1.5x", "2x")
+# A relative size never falls below this, in px: smaller crops show an encoder nothing.
+FLOOR = 32
+# Crops of more px are what Pillow takes for an attack.
+LARGEST = 9_000
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A crop's side: in px, or in lengths of the instance's box's longer side.
+
+    Attributes:
+        value: The number.
+        relative: Whether it multiplies the box's longer side.
+
+    >>> Size.parse("384"), str(Size.parse("1.5x"))
+    (Size(value=384.0, relative=False), '1.5x')
+    """
+
+    value: float
+    relative: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Read ``256``, ``256px`` or ``1.5x``.
+
+        Raises:
+            FlawshotError: If it is none of these, or a size in px is not whole.
+        """
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(px|x|)", text.strip(), re.ASCII)
+        if match is None or not 0 < float(match[1]) <= LARGEST or (match[2] != "x" and float(match[1]) % 1):
+            raise FlawshotError(f"--view-size {text!r}: must be whole px, such as 256, or times the box, such as 1.5x")
+        return cls(float(match[1]), match[2] == "x")
+
+    def pixels(self, box: tuple[int, int, int, int]) -> int:
+        """The side in px for an instance with this box (x0, y0, x1, y1; half-open; px)."""
+        if not self.relative:
+            return int(self.value)
+        x0, y0, x1, y1 = box
+        return min(LARGEST, max(FLOOR, round(self.value * max(x1 - x0, y1 - y0))))
+
+    def __str__(self) -> str:
+        """As it is parsed."""
+        return f"{self.value:.15g}{'x' if self.relative else 'px'}"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One crop of an instance.
+
+    Attributes:
+        size: The crop's side.
+        column: Offset to the right, in thirds of the side: -1, 0 or 1.
+        row: Offset downwards, in thirds of the side: -1, 0 or 1.
+        angle: Counter-clockwise rotation in degrees: 0, 90, 180 or 270.
+        flip: Mirroring, after the rotation; ``transpose`` and ``transverse`` are over the two diagonals.
+    """
+
+    size: Size
+    column: int = 0
+    row: int = 0
+    angle: int = 0
+    flip: Flip = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewScheme:
+    """A list of views; one of ours as :func:`make_scheme` makes it, or any other.
+
+    Attributes:
+        name: One of :data:`SCHEMES`, or a name of your own; it is for people, for the views alone say what it is.
+        sizes: The sizes it was made of.
+        border: What lies beyond the image's border: ``zero``, ``reflect``, or ``shift`` (the crop is moved inside).
+        views: The views in order.
+    """
+
+    name: str
+    sizes: tuple[Size, ...]
+    border: Border
+    views: tuple[View, ...]
+
+
+# What each scheme varies beside the size, and whether it takes all sizes or the first one only.
+SCHEMES: dict[str, tuple[str, bool]] = {
+    "none": ("", False),
+    "ms": ("", True),
+    "mo": ("offset", False),
+    "mr": ("angle", False),
+    "mf": ("flip", False),
+    "mso": ("offset", True),
+    "msf": ("flip", True),
+    "msr": ("angle", True),
+    "mor": ("offset angle", False),
+    "mso_bbox": ("offset", True),
+    "centre3": ("", True),
+    "cross15": ("cross", True),
+}
+
+
+def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border = "zero") -> ViewScheme:
+    """Make a view scheme.
+
+    ``mso`` and the other names of MVREC: ``s`` varies size, ``o`` offset, ``r`` angle, ``f`` flip; what is not varied
+    is centred, upright, of the first size. ``mso_bbox`` is ``mso`` with sizes relative to the box. ``centre3`` is
+    ``mso`` without offsets, ``cross15`` without the four corner offsets. Views come by size, then row, then column,
+    then angle or flip; each starts from the crop itself, never from the view before.
+
+    Args:
+        name: One of :data:`SCHEMES`.
+        sizes: Such as ``256px`` or ``1.5x``; 256, 384 and 512 px (1, 1.5 and 2 times the box for ``mso_bbox``) where
+            None.
+        border: What lies beyond the image's border.
+
+    Raises:
+        FlawshotError: If there is no such scheme, size or border.
+
+    References:
+        MVREC (AAAI 2025, arXiv 2412.16897).
+
+    >>> len(make_scheme("mso").views), len(make_scheme("cross15").views)
+    (27, 15)
+    """
+    if name not in SCHEMES:
+        raise FlawshotError(f"--views {name!r}: is not known; there are {', '.join(SCHEMES)}")
+    if border not in BORDERS:
+        raise FlawshotError(f"--border {border!r}: must be one of {', '.join(BORDERS)}")
+    varied, all_sizes = SCHEMES[name]
+    default = RELATIVE_SIZES if name == "mso_bbox" else PIXEL_SIZES
+    parsed = tuple(Size.parse(size) for size in (default if sizes is None else sizes))
+    if not parsed:
+        raise FlawshotError("--view-size: name at least one size")
+    used = parsed if all_sizes else parsed[:1]
+    offsets = [(0, 0)]
+    if "offset" in varied or varied == "cross":
+        offsets = [
+            (row, column) for row, column in product((-1, 0, 1), repeat=2) if varied != "cross" or not row * column
+        ]
+    angles = ANGLES if "angle" in varied else (0,)
+    flips = FLIPS if "flip" in varied else ("none",)
+    views = tuple(
+        View(size, column, row, angle, flip)
+        for size, (row, column), angle, flip in product(used, offsets, angles, flips)
+    )
+    return ViewScheme(name, used, border, views)
+
+
+def crop_box(instance: Instance, view: View) -> tuple[int, int, int]:
+    """Where a view is cropped: (left, top, side) in px of the image, which it may leave.
+
+    The centre is the middle of the polygon's extreme points, inclusive, as MVREC has it, or of the mask's extreme
+    pixels for shapes whose points are not their outline.
+    """
+    outlined = all(shape.shape_type in {"polygon", "rectangle", "oriented_rectangle"} for shape in instance.shapes)
+    if outlined:
+        low_x, low_y = (min(float(shape.points[:, axis].min()) for shape in instance.shapes) for axis in (0, 1))
+        high_x, high_y = (max(float(shape.points[:, axis].max()) for shape in instance.shapes) for axis in (0, 1))
+    else:
+        x0, y0, x1, y1 = instance.box
+        low_x, low_y, high_x, high_y = x0, y0, x1 - 1, y1 - 1
+    side = view.size.pixels(instance.box)
+    left = int((low_x + high_x) // 2) + view.column * side // 3 - side // 2
+    top = int((low_y + high_y) // 2) + view.row * side // 3 - side // 2
+    return left, top, side
