@@ -90,8 +90,8 @@ def test_no_modules_import_each_other():
     }
     # A package's own file gathers what its modules offer.
     reached: dict[str, set[str]] = {}
-    for module in edges:
-        seen, todo = set(), list(edges[module])
+    for module, targets in edges.items():
+        seen, todo = set(), list(targets)
         while todo:
             if (target := todo.pop()) not in seen:
                 seen.add(target)

@@ -195,10 +195,10 @@ sys.path.insert(0, sys.argv[5])
 import tiny_clip, pathlib
 tiny_clip.register(pathlib.Path(sys.argv[2]).parent)
 from flawshot import Catalog
-from flawshot import bank_builder, unfinished_bank
+from flawshot.bank import builder, unfinished
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.regions.views import make_scheme
-unfinished_bank.CHECKPOINT_SECONDS = 0.05
+unfinished.CHECKPOINT_SECONDS = 0.05
 encoder = OpenClipEncoder("tiny-vit", sys.argv[2], patch_tokens=1, device="cpu")
 encode = encoder.encode
 def slowly(images, masks):
@@ -206,7 +206,7 @@ def slowly(images, masks):
     return encode(images, masks)
 encoder.encode = slowly
 scheme = make_scheme("centre3")
-report = bank_builder.encode_catalog(Catalog.open(sys.argv[1]), encoder, scheme, sys.argv[3], batch_size=5)
+report = builder.encode_catalog(Catalog.open(sys.argv[1]), encoder, scheme, sys.argv[3], batch_size=5)
 print(report.encoded, report.kept)
 """
 

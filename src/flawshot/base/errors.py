@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from flawshot.base.arguments import arguments_in, in_python, worded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem", "printable"]
 
@@ -37,11 +42,32 @@ class FlawshotError(ValueError):
     """A mistake that a user can fix; its text is one short line that names the file, the field and the remedy.
 
     Args:
-        message: The line; what a user's files and names bring into it may be of any length and hold any character.
+        message: The line; what a user's files and names bring into it may be of any length and contain any character.
+            Arguments in it are marked by :func:`~flawshot.base.arguments.argument`, so that Python and the command
+            line each read their own spelling.
+
+    Attributes:
+        fields: The arguments that the message names, by their names in Python, in order.
+
+    >>> from flawshot.base.arguments import argument
+    >>> error = FlawshotError(f"{argument('device', 'cuda9')}: is not there")
+    >>> str(error), error.fields
+    ("device='cuda9': is not there", ('device',))
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(printable(str(message)))
+        #: The message with its marks, for messages that are made of this one.
+        self.marked: str = message.marked if isinstance(message, FlawshotError) else str(message)
+        self.fields = arguments_in(self.marked)
+        super().__init__(printable(in_python(self.marked)))
+
+    def worded(self, words: Callable[[str, str], str]) -> str:
+        """The line with its arguments in other words; see :func:`flawshot.base.arguments.worded`."""
+        return printable(worded(self.marked, words))
+
+    def __reduce__(self) -> tuple[type[FlawshotError], tuple[object]]:
+        """Keep the marks on the way to another process."""
+        return type(self), (self.marked,)
 
 
 class EpisodeError(FlawshotError):
@@ -72,15 +98,26 @@ class Problem:
     message: str
     severity: Severity = "error"
     shape: int | None = None
+    _marked: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
         """Keep the message one short line, for what it quotes may be of any length."""
-        object.__setattr__(self, "message", printable(self.message))
+        object.__setattr__(self, "_marked", self.message)
+        object.__setattr__(self, "message", printable(in_python(self.message)))
 
     def __str__(self) -> str:
         """The problem as one line: file, shape, message."""
+        return printable(in_python(self.marked))
+
+    @property
+    def marked(self) -> str:
+        """The line with its arguments marked; see :class:`FlawshotError`."""
         place = self.file if self.shape is None else f"{self.file}: shape {self.shape}"
-        return printable(f"{place}: {self.message}")
+        return f"{place}: {self._marked}"
+
+    def worded(self, words: Callable[[str, str], str]) -> str:
+        """The line with its arguments in other words, as :meth:`FlawshotError.worded`."""
+        return printable(worded(self.marked, words))
 
 
 class AnnotationError(FlawshotError):
@@ -92,5 +129,9 @@ class AnnotationError(FlawshotError):
 
     def __init__(self, problem: Problem) -> None:
         """Take the problem's one line as the error's text."""
-        super().__init__(str(problem))
+        super().__init__(problem.marked)
         self.problem = problem
+
+    def __reduce__(self) -> tuple[type[FlawshotError], tuple[object]]:
+        """Keep the problem on the way to another process."""
+        return type(self), (self.problem,)

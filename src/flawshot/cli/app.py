@@ -27,6 +27,7 @@ from flawshot.cli.reporting import report
 from flawshot.cli.reviewing import review
 from flawshot.cli.sampling import sample
 from flawshot.cli.synthesising import synth
+from flawshot.cli.wording import option_words
 
 __all__ = ["app", "main"]
 
@@ -80,7 +81,7 @@ def main() -> None:
         if status == INTERRUPTED:  # newer versions of typer return it in silence
             status = _refuse("interrupted", INTERRUPTED)
     except FlawshotError as error:
-        status = _refuse(str(error))
+        status = _refuse(error.worded(option_words))
     except BrokenPipeError:  # the reader of a pipe went away, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1

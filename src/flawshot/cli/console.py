@@ -13,6 +13,7 @@ import typer
 
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.store.files import write_bytes, write_json
+from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,7 @@ def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None 
     for problem in problems:
         shown[problem.kind] += 1
         if shown[problem.kind] <= SHOWN_PER_KIND:
-            say(f"{problem.severity}: {problem}")
+            say(f"{problem.severity}: {problem.worded(option_words)}")
         elif shown[problem.kind] == totals[problem.kind]:
             more = totals[problem.kind] - SHOWN_PER_KIND
             say(f"{problem.severity}: and {more} more of this kind ({problem.kind}); {remedy}")
@@ -69,7 +70,7 @@ def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None 
 
 def write_problems(problems: Sequence[Problem], path: Path, *, overwrite: bool) -> None:
     """Write all problems as text, one line each, as they are said on standard error."""
-    lines = [f"{problem.severity}: {problem}\n" for problem in problems]
+    lines = [f"{problem.severity}: {problem.worded(option_words)}\n" for problem in problems]
     write_bytes(path, "".join(lines).encode(errors="backslashreplace"), overwrite=overwrite)
     say(f"{path}: all {len(problems)} problems" if len(problems) != 1 else f"{path}: 1 problem")
 

@@ -1,0 +1,45 @@
+"""The library's messages in the command line's words: its arguments are options here."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["option_of", "option_words", "stored_words"]
+
+# Parameters whose option has another name; the others are spelled alike.
+OPTIONS: Final = {
+    "sizes": "--view-size",
+}
+# What a shell takes as one word without quotes.
+PLAIN = re.compile(r"'([\w@%+:,./-]+)'")
+
+
+def option_of(name: str) -> str:
+    """The option that a parameter of the library's is on the command line.
+
+    >>> option_of("patch_tokens"), option_of("sizes")
+    ('--patch-tokens', '--view-size')
+    """
+    return OPTIONS.get(name, f"--{name.replace('_', '-')}")
+
+
+def option_words(name: str, value: str) -> str:
+    """An argument of the library's as one types it, for :meth:`flawshot.FlawshotError.worded`.
+
+    >>> option_words("shots", "5"), option_words("device", "'cuda 9'"), option_words("overwrite", "True")
+    ('--shots 5', "--device 'cuda 9'", '--overwrite')
+    """
+    if value in {"", "True"}:
+        return option_of(name)
+    plain = PLAIN.fullmatch(value)
+    return f"{option_of(name)} {plain[1] if plain else value}"
+
+
+def stored_words(reason: str) -> str:
+    """A reason that a file of ours stores, which names arguments as Python does, in the command line's words.
+
+    >>> stored_words("a.png: 9 px is more than the limit of 4 px; raise it with max_pixels=9")
+    'a.png: 9 px is more than the limit of 4 px; raise it with --max-pixels 9'
+    """
+    return re.sub(r"\bmax_pixels=(\d+)$", r"--max-pixels \1", reason)
