@@ -36,11 +36,11 @@ print(len(catalog), seconds, *peaks)
 ASK = """
 import sys, time, resource
 start = time.perf_counter()
-from flawshot import Catalog, count, measure, query_catalog
+from flawshot import Catalog, count_instances, measure_sizes, query_catalog
 imported = time.perf_counter()
 catalog = Catalog.open(sys.argv[1], geometry=False)
 opened = time.perf_counter()
-count(catalog), measure(catalog)
+count_instances(catalog), measure_sizes(catalog)
 counted = time.perf_counter()
 hits = query_catalog(catalog, "category like 'scratch%' and width > 3*height")
 asked = time.perf_counter()

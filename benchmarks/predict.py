@@ -73,7 +73,7 @@ def fit(drawn: Path, work: Path) -> Path:
 
 def child(side: str, data: Path, model: Path, out: Path) -> None:
     """Run one side and print what it took."""
-    loaded = flawshot.load(model, device="cpu")
+    loaded = flawshot.load_model(model, device="cpu")
     catalog, encoder = flawshot.Catalog.open(data, layout="**"), loaded.encoder
     start, cpu = time.perf_counter(), time.process_time()
     if side == "predict":

@@ -308,7 +308,7 @@ def modelled():
     encoder = flawshot.TinyEncoder(device="cpu", precision="float32")
     bank = flawshot.encode_catalog(catalog, encoder, scheme, folder / "bank").bank
     flawshot.fit_model(bank, folder / "model", source="parts")
-    flawshot.predict_catalog(flawshot.load(folder / "model", device="cpu"), catalog, folder / "named")
+    flawshot.predict_catalog(flawshot.load_model(folder / "model", device="cpu"), catalog, folder / "named")
     review = ReviewFolder(folder / "named")
     review.fill(listed(folder / "named", []), folder / "parts", ["a", "b"], [])
     for copy in sorted(review_place(folder / "named").glob("0*.json")):

@@ -1,258 +1,212 @@
 """flawshot: few-shot classification of defects, from Labelme annotations to accuracy with honest intervals.
 
-What is named here is the public interface; each name loads its module when it is first used, so that importing
-flawshot loads neither torch nor Qt.
+The table lists the public interface. Each name loads its module when it is first used, so that importing flawshot loads
+neither torch nor Qt.
 """
 
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
+_PUBLIC = {
+    "bank.builder": "EncodeReport encode_catalog",
+    "bank.features": "FeatureBank write_bank",
+    "bank.mvrec_bank": "import_mvrec_features",
+    "bank.prompts": "Prompts read_prompts",
+    "bank.records": "BankManifest ViewRecord",
+    "base.errors": "AnnotationError EpisodeError FeatureBankError FlawshotError Problem",
+    "base.records": "EncoderRecord",
+    "catalog": "Catalog",
+    "catalog.instances": "Instance",
+    "classifiers": "CLASSIFIERS classifier_names make_classifier",
+    "classifiers.base": "Evidence FewShotClassifier Support",
+    "classifiers.clip_adapter": "ClipAdapter",
+    "classifiers.gda": "GaussianDiscriminant",
+    "classifiers.knn": "NearestNeighbours",
+    "classifiers.linear_probe": "LinearProbe",
+    "classifiers.matched_prototype": "MatchedPrototype",
+    "classifiers.outline": "Outline",
+    "classifiers.outlined_ridge": "OutlinedRidge",
+    "classifiers.prototype": "CosinePrototype",
+    "classifiers.soft_kmeans": "SoftKMeans",
+    "classifiers.tip_adapter": "TipAdapter",
+    "classifiers.tip_adapter_f": "TipAdapterF",
+    "classifiers.transductive_ridge": "TransductiveRidge",
+    "classifiers.whitened_ridge": "WhitenedRidge",
+    "classifiers.zero_shot": "ZeroShot",
+    "classifiers.zip_adapter": "ZipAdapter",
+    "classifiers.zip_adapter_f": "ZipAdapterF",
+    "encoders.alpha_clip": "AlphaClipEncoder",
+    "encoders.base": "Encoder",
+    "encoders.flawshot_tiny": "TinyEncoder",
+    "encoders.open_clip": "OpenClipEncoder",
+    "episodes": (
+        "Episode EpisodeSet find_episode_files groups_from_csv groups_from_regex read_episodes sample_episodes "
+        "sample_tasks verify_episodes write_episodes"
+    ),
+    "evaluation": "Results evaluate",
+    "formats.catalog_labelme": "labelme_files",
+    "formats.coco": "import_coco",
+    "formats.detailed": "write_detailed",
+    "formats.mask_export": "export_masks",
+    "formats.masks": "import_masks",
+    "formats.mpdd": "import_mpdd",
+    "formats.mvtec_fs": "import_mvtec_fs read_mvtec_fs",
+    "formats.voc": "import_voc",
+    "inspect.checks": "check_data",
+    "inspect.query": "query_catalog",
+    "inspect.same_sample": "SameSamples SampleGroup find_same_samples",
+    "inspect.stats": "count_instances measure_sizes",
+    "labelme.images": "read_image",
+    "labelme.labelme_file": "LabelmeFile read_labelme write_labelme",
+    "labelme.shapes": "Region Shape rasterise",
+    "models.fitting": "fit_model",
+    "models.learning": "LearnReport learn_corrections",
+    "models.model": "Model load_model",
+    "models.predicting": "PredictReport predict_catalog",
+    "models.predictions": "Prediction Predictions",
+    "regions.crops": "Crops crop_views",
+    "regions.outlines": "standard_outlines",
+    "regions.views": "View ViewScheme make_scheme",
+    "report": "write_report",
+    "synthetic.data_set": "DrawnProduct draw_data_set",
+}
+_RENAMED = {
+    "Predicted": "Prediction",
+    "count": "count_instances",
+    "load": "load_model",
+    "measure": "measure_sizes",
+    "verify": "verify_episodes",
+}
+_HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+
+# What type checkers read; tests/test_public_interface.py compares it with the table.
 if TYPE_CHECKING:
-    from flawshot.bank.builder import EncodeReport, encode_catalog
-    from flawshot.bank.features import FeatureBank, write_bank
-    from flawshot.bank.mvrec_bank import import_mvrec_features
-    from flawshot.bank.prompts import Prompts, read_prompts
-    from flawshot.bank.records import BankManifest, ViewRecord
-    from flawshot.base.errors import AnnotationError, EpisodeError, FeatureBankError, FlawshotError, Problem
-    from flawshot.base.records import EncoderRecord
-    from flawshot.catalog import Catalog
-    from flawshot.catalog.instances import Instance
-    from flawshot.classifiers import CLASSIFIERS, make_classifier
-    from flawshot.classifiers.base import FewShotClassifier
-    from flawshot.classifiers.clip_adapter import ClipAdapter
-    from flawshot.classifiers.gda import GaussianDiscriminant
-    from flawshot.classifiers.knn import NearestNeighbours
-    from flawshot.classifiers.linear_probe import LinearProbe
-    from flawshot.classifiers.matched_prototype import MatchedPrototype
-    from flawshot.classifiers.prototype import CosinePrototype
-    from flawshot.classifiers.soft_kmeans import SoftKMeans
-    from flawshot.classifiers.tip_adapter import TipAdapter
-    from flawshot.classifiers.tip_adapter_f import TipAdapterF
-    from flawshot.classifiers.transductive_ridge import TransductiveRidge
-    from flawshot.classifiers.whitened_ridge import WhitenedRidge
-    from flawshot.classifiers.zero_shot import ZeroShot
-    from flawshot.classifiers.zip_adapter import ZipAdapter
-    from flawshot.classifiers.zip_adapter_f import ZipAdapterF
-    from flawshot.encoders.alpha_clip import AlphaClipEncoder
-    from flawshot.encoders.base import Encoder
-    from flawshot.encoders.flawshot_tiny import TinyEncoder
-    from flawshot.encoders.open_clip import OpenClipEncoder
-    from flawshot.episodes import (
-        Episode,
-        EpisodeSet,
-        find_episode_files,
-        groups_from_csv,
-        groups_from_regex,
-        read_episodes,
-        sample_episodes,
-        sample_tasks,
-        verify,
-        write_episodes,
-    )
-    from flawshot.evaluation import Results, evaluate
-    from flawshot.formats.catalog_labelme import labelme_files
-    from flawshot.formats.coco import import_coco
-    from flawshot.formats.detailed import write_detailed
-    from flawshot.formats.mask_export import export_masks
-    from flawshot.formats.masks import import_masks
-    from flawshot.formats.mpdd import import_mpdd
-    from flawshot.formats.mvtec_fs import import_mvtec_fs, read_mvtec_fs
-    from flawshot.formats.voc import import_voc
-    from flawshot.inspect.checks import check_data
-    from flawshot.inspect.query import query_catalog
-    from flawshot.inspect.same_sample import SameSamples, SampleGroup, find_same_samples
-    from flawshot.inspect.stats import count, measure
-    from flawshot.labelme.images import read_image
-    from flawshot.labelme.labelme_file import LabelmeFile, read_labelme, write_labelme
-    from flawshot.labelme.shapes import Region, Shape, rasterise
-    from flawshot.models.fitting import fit_model
-    from flawshot.models.model import Model, load
-    from flawshot.models.predicting import PredictReport, predict_catalog
-    from flawshot.models.predictions import Predicted, Predictions
-    from flawshot.regions.crops import Crops, crop_views
-    from flawshot.regions.views import View, ViewScheme, make_scheme
-    from flawshot.report import write_report
-    from flawshot.synthetic.data_set import DrawnProduct, draw_data_set
+    from flawshot.bank.builder import EncodeReport as EncodeReport
+    from flawshot.bank.builder import encode_catalog as encode_catalog
+    from flawshot.bank.features import FeatureBank as FeatureBank
+    from flawshot.bank.features import write_bank as write_bank
+    from flawshot.bank.mvrec_bank import import_mvrec_features as import_mvrec_features
+    from flawshot.bank.prompts import Prompts as Prompts
+    from flawshot.bank.prompts import read_prompts as read_prompts
+    from flawshot.bank.records import BankManifest as BankManifest
+    from flawshot.bank.records import ViewRecord as ViewRecord
+    from flawshot.base.errors import AnnotationError as AnnotationError
+    from flawshot.base.errors import EpisodeError as EpisodeError
+    from flawshot.base.errors import FeatureBankError as FeatureBankError
+    from flawshot.base.errors import FlawshotError as FlawshotError
+    from flawshot.base.errors import Problem as Problem
+    from flawshot.base.records import EncoderRecord as EncoderRecord
+    from flawshot.catalog import Catalog as Catalog
+    from flawshot.catalog.instances import Instance as Instance
+    from flawshot.classifiers import CLASSIFIERS as CLASSIFIERS
+    from flawshot.classifiers import classifier_names as classifier_names
+    from flawshot.classifiers import make_classifier as make_classifier
+    from flawshot.classifiers.base import Evidence as Evidence
+    from flawshot.classifiers.base import FewShotClassifier as FewShotClassifier
+    from flawshot.classifiers.base import Support as Support
+    from flawshot.classifiers.clip_adapter import ClipAdapter as ClipAdapter
+    from flawshot.classifiers.gda import GaussianDiscriminant as GaussianDiscriminant
+    from flawshot.classifiers.knn import NearestNeighbours as NearestNeighbours
+    from flawshot.classifiers.linear_probe import LinearProbe as LinearProbe
+    from flawshot.classifiers.matched_prototype import MatchedPrototype as MatchedPrototype
+    from flawshot.classifiers.outline import Outline as Outline
+    from flawshot.classifiers.outlined_ridge import OutlinedRidge as OutlinedRidge
+    from flawshot.classifiers.prototype import CosinePrototype as CosinePrototype
+    from flawshot.classifiers.soft_kmeans import SoftKMeans as SoftKMeans
+    from flawshot.classifiers.tip_adapter import TipAdapter as TipAdapter
+    from flawshot.classifiers.tip_adapter_f import TipAdapterF as TipAdapterF
+    from flawshot.classifiers.transductive_ridge import TransductiveRidge as TransductiveRidge
+    from flawshot.classifiers.whitened_ridge import WhitenedRidge as WhitenedRidge
+    from flawshot.classifiers.zero_shot import ZeroShot as ZeroShot
+    from flawshot.classifiers.zip_adapter import ZipAdapter as ZipAdapter
+    from flawshot.classifiers.zip_adapter_f import ZipAdapterF as ZipAdapterF
+    from flawshot.encoders.alpha_clip import AlphaClipEncoder as AlphaClipEncoder
+    from flawshot.encoders.base import Encoder as Encoder
+    from flawshot.encoders.flawshot_tiny import TinyEncoder as TinyEncoder
+    from flawshot.encoders.open_clip import OpenClipEncoder as OpenClipEncoder
+    from flawshot.episodes import Episode as Episode
+    from flawshot.episodes import EpisodeSet as EpisodeSet
+    from flawshot.episodes import find_episode_files as find_episode_files
+    from flawshot.episodes import groups_from_csv as groups_from_csv
+    from flawshot.episodes import groups_from_regex as groups_from_regex
+    from flawshot.episodes import read_episodes as read_episodes
+    from flawshot.episodes import sample_episodes as sample_episodes
+    from flawshot.episodes import sample_tasks as sample_tasks
+    from flawshot.episodes import verify_episodes as verify_episodes
+    from flawshot.episodes import write_episodes as write_episodes
+    from flawshot.evaluation import Results as Results
+    from flawshot.evaluation import evaluate as evaluate
+    from flawshot.formats.catalog_labelme import labelme_files as labelme_files
+    from flawshot.formats.coco import import_coco as import_coco
+    from flawshot.formats.detailed import write_detailed as write_detailed
+    from flawshot.formats.mask_export import export_masks as export_masks
+    from flawshot.formats.masks import import_masks as import_masks
+    from flawshot.formats.mpdd import import_mpdd as import_mpdd
+    from flawshot.formats.mvtec_fs import import_mvtec_fs as import_mvtec_fs
+    from flawshot.formats.mvtec_fs import read_mvtec_fs as read_mvtec_fs
+    from flawshot.formats.voc import import_voc as import_voc
+    from flawshot.inspect.checks import check_data as check_data
+    from flawshot.inspect.query import query_catalog as query_catalog
+    from flawshot.inspect.same_sample import SameSamples as SameSamples
+    from flawshot.inspect.same_sample import SampleGroup as SampleGroup
+    from flawshot.inspect.same_sample import find_same_samples as find_same_samples
+    from flawshot.inspect.stats import count_instances as count_instances
+    from flawshot.inspect.stats import measure_sizes as measure_sizes
+    from flawshot.labelme.images import read_image as read_image
+    from flawshot.labelme.labelme_file import LabelmeFile as LabelmeFile
+    from flawshot.labelme.labelme_file import read_labelme as read_labelme
+    from flawshot.labelme.labelme_file import write_labelme as write_labelme
+    from flawshot.labelme.shapes import Region as Region
+    from flawshot.labelme.shapes import Shape as Shape
+    from flawshot.labelme.shapes import rasterise as rasterise
+    from flawshot.models.fitting import fit_model as fit_model
+    from flawshot.models.learning import LearnReport as LearnReport
+    from flawshot.models.learning import learn_corrections as learn_corrections
+    from flawshot.models.model import Model as Model
+    from flawshot.models.model import load_model as load_model
+    from flawshot.models.predicting import PredictReport as PredictReport
+    from flawshot.models.predicting import predict_catalog as predict_catalog
+    from flawshot.models.predictions import Prediction as Prediction
+    from flawshot.models.predictions import Predictions as Predictions
+    from flawshot.regions.crops import Crops as Crops
+    from flawshot.regions.crops import crop_views as crop_views
+    from flawshot.regions.outlines import standard_outlines as standard_outlines
+    from flawshot.regions.views import View as View
+    from flawshot.regions.views import ViewScheme as ViewScheme
+    from flawshot.regions.views import make_scheme as make_scheme
+    from flawshot.report import write_report as write_report
+    from flawshot.synthetic.data_set import DrawnProduct as DrawnProduct
+    from flawshot.synthetic.data_set import draw_data_set as draw_data_set
 
     __version__: str
 
-_MODULES = {
-    "bank.builder": ["EncodeReport", "encode_catalog"],
-    "catalog": ["Catalog"],
-    "inspect.checks": ["check_data"],
-    "formats.catalog_labelme": ["labelme_files"],
-    "classifiers": ["CLASSIFIERS", "make_classifier"],
-    "classifiers.base": ["FewShotClassifier"],
-    "classifiers.clip_adapter": ["ClipAdapter"],
-    "classifiers.gda": ["GaussianDiscriminant"],
-    "classifiers.knn": ["NearestNeighbours"],
-    "classifiers.linear_probe": ["LinearProbe"],
-    "classifiers.matched_prototype": ["MatchedPrototype"],
-    "classifiers.prototype": ["CosinePrototype"],
-    "classifiers.soft_kmeans": ["SoftKMeans"],
-    "classifiers.tip_adapter": ["TipAdapter"],
-    "classifiers.tip_adapter_f": ["TipAdapterF"],
-    "classifiers.zero_shot": ["ZeroShot"],
-    "classifiers.transductive_ridge": ["TransductiveRidge"],
-    "classifiers.whitened_ridge": ["WhitenedRidge"],
-    "classifiers.zip_adapter": ["ZipAdapter"],
-    "classifiers.zip_adapter_f": ["ZipAdapterF"],
-    "regions.crops": ["Crops", "crop_views"],
-    "encoders.alpha_clip": ["AlphaClipEncoder"],
-    "encoders.base": ["Encoder"],
-    "encoders.flawshot_tiny": ["TinyEncoder"],
-    "encoders.open_clip": ["OpenClipEncoder"],
-    "episodes": [
-        "Episode",
-        "EpisodeSet",
-        "find_episode_files",
-        "groups_from_csv",
-        "groups_from_regex",
-        "read_episodes",
-        "sample_episodes",
-        "sample_tasks",
-        "verify",
-        "write_episodes",
-    ],
-    "base.errors": ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem"],
-    "evaluation": ["Results", "evaluate"],
-    "bank.features": ["FeatureBank", "write_bank"],
-    "bank.records": ["BankManifest", "ViewRecord"],
-    "base.records": ["EncoderRecord"],
-    "formats.coco": ["import_coco"],
-    "formats.detailed": ["write_detailed"],
-    "labelme.labelme_file": ["LabelmeFile", "read_labelme", "write_labelme"],
-    "formats.masks": ["import_masks"],
-    "formats.mpdd": ["import_mpdd"],
-    "formats.mvtec_fs": ["import_mvtec_fs", "read_mvtec_fs"],
-    "formats.voc": ["import_voc"],
-    "labelme.images": ["read_image"],
-    "catalog.instances": ["Instance"],
-    "formats.mask_export": ["export_masks"],
-    "models.fitting": ["fit_model"],
-    "models.learning": ["LearnReport", "learn_corrections"],
-    "models.model": ["Model", "load"],
-    "models.predicting": ["PredictReport", "predict_catalog"],
-    "models.predictions": ["Predicted", "Predictions"],
-    "bank.mvrec_bank": ["import_mvrec_features"],
-    "bank.prompts": ["Prompts", "read_prompts"],
-    "labelme.shapes": ["Region", "Shape", "rasterise"],
-    "inspect.query": ["query_catalog"],
-    "report": ["write_report"],
-    "inspect.same_sample": ["SameSamples", "SampleGroup", "find_same_samples"],
-    "inspect.stats": ["count", "measure"],
-    "synthetic.data_set": ["DrawnProduct", "draw_data_set"],
-    "regions.views": ["View", "ViewScheme", "make_scheme"],
-}
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-
-__all__ = [
-    "CLASSIFIERS",
-    "AlphaClipEncoder",
-    "AnnotationError",
-    "BankManifest",
-    "Catalog",
-    "ClipAdapter",
-    "CosinePrototype",
-    "Crops",
-    "DrawnProduct",
-    "EncodeReport",
-    "Encoder",
-    "EncoderRecord",
-    "Episode",
-    "EpisodeError",
-    "EpisodeSet",
-    "FeatureBank",
-    "FeatureBankError",
-    "FewShotClassifier",
-    "FlawshotError",
-    "GaussianDiscriminant",
-    "Instance",
-    "LabelmeFile",
-    "LearnReport",
-    "LinearProbe",
-    "MatchedPrototype",
-    "Model",
-    "NearestNeighbours",
-    "OpenClipEncoder",
-    "PredictReport",
-    "Predicted",
-    "Predictions",
-    "Problem",
-    "Prompts",
-    "Region",
-    "Results",
-    "SameSamples",
-    "SampleGroup",
-    "Shape",
-    "SoftKMeans",
-    "TinyEncoder",
-    "TipAdapter",
-    "TipAdapterF",
-    "TransductiveRidge",
-    "View",
-    "ViewRecord",
-    "ViewScheme",
-    "WhitenedRidge",
-    "ZeroShot",
-    "ZipAdapter",
-    "ZipAdapterF",
-    "__version__",
-    "check_data",
-    "count",
-    "crop_views",
-    "draw_data_set",
-    "encode_catalog",
-    "evaluate",
-    "export_masks",
-    "find_episode_files",
-    "find_same_samples",
-    "fit_model",
-    "groups_from_csv",
-    "groups_from_regex",
-    "import_coco",
-    "import_masks",
-    "import_mpdd",
-    "import_mvrec_features",
-    "import_mvtec_fs",
-    "import_voc",
-    "labelme_files",
-    "learn_corrections",
-    "load",
-    "make_classifier",
-    "make_scheme",
-    "measure",
-    "predict_catalog",
-    "query_catalog",
-    "rasterise",
-    "read_episodes",
-    "read_image",
-    "read_labelme",
-    "read_mvtec_fs",
-    "read_prompts",
-    "sample_episodes",
-    "sample_tasks",
-    "verify",
-    "write_bank",
-    "write_detailed",
-    "write_episodes",
-    "write_labelme",
-    "write_report",
-]
+    Predicted = Prediction
+    count = count_instances
+    load = load_model
+    measure = measure_sizes
+    verify = verify_episodes
 
 
 def __getattr__(name: str) -> Any:
-    """Load the module that holds a public name."""
+    """Load the module that has a public name."""
     if name == "__version__":
-        metadata = importlib.import_module("importlib.metadata")
-        return metadata.version("flawshot")
+        return importlib.import_module("importlib.metadata").version("flawshot")
+    if name in _RENAMED:
+        new = _RENAMED[name]
+        warnings.warn(f"flawshot.{name} is now called flawshot.{new}", DeprecationWarning, stacklevel=2)
+        name = new
     if name not in _HOMES:
         raise AttributeError(f"module 'flawshot' has no attribute {name!r}")
     return getattr(importlib.import_module(f"flawshot.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    """The public names."""
-    return __all__
+    """The public names, without the deprecated ones."""
+    return sorted([*_HOMES, "__version__"])
+
+
+if not TYPE_CHECKING:  # type checkers cannot follow it, and read the names above
+    __all__ = __dir__()

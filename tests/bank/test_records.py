@@ -132,7 +132,7 @@ def test_views_of_which_only_a_name_is_known_are_not_reused(old, parts, tiny):
 
 
 def test_a_model_of_version_1_predicts(old):
-    model, bank = flawshot.load(old / "model", device="cpu"), flawshot.FeatureBank.open(old / "bank")
+    model, bank = flawshot.load_model(old / "model", device="cpu"), flawshot.FeatureBank.open(old / "bank")
     predictions = model.predict_features(bank)
     assert [each.label for each in predictions] == bank.catalog.column("category")
     assert model.scheme == make_scheme("none", TINY_VIEWS[1], "shift")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from flawshot import AnnotationError, Catalog, FlawshotError, count, measure, query_catalog
+from flawshot import AnnotationError, Catalog, FlawshotError, count_instances, measure_sizes, query_catalog
 from flawshot.formats.detailed import detailed_document
 from helpers import box_shape, labelme_document
 
@@ -312,7 +312,12 @@ def test_a_parquet_catalog_damaged_anywhere_is_refused_or_read(write_annotations
         try:
             read = Catalog.load(damaged)
             assert [len(instance.region().pixels.shape) for instance in read] == [2] * 9
-            count(read), measure(read), query_catalog(read, "area > 1 and category <> ''"), detailed_document(read)
+            (
+                count_instances(read),
+                measure_sizes(read),
+                query_catalog(read, "area > 1 and category <> ''"),
+                detailed_document(read),
+            )
         except FlawshotError as error:
             refused += 1
             assert "damaged.parquet" in str(error) or "geometry" in str(error)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import normalize
 from flawshot import make_classifier
 from flawshot.classifiers import ridge
 from flawshot.classifiers.functional import normalise
-from flawshot.classifiers.ridge import fit_temperature, leave_one_out, ridge_regression, view_whitener, whiten
+from flawshot.classifiers.ridge import fit_temperature, left_out_scores, ridge_regression, view_whitener, whiten
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])  # categories of different size
 
@@ -123,7 +123,7 @@ def test_both_normal_equations_give_scikit_learns_ridge_and_its_refits(instances
         plain(np.delete(x, i, 0), np.delete(targets, i, 0), np.delete(weights, i), 0.7).predict(x[i : i + 1])[0]
         for i in range(instances)
     ]
-    np.testing.assert_allclose(leave_one_out(x, targets, weights, 0.7), left, atol=2e-5)
+    np.testing.assert_allclose(left_out_scores(x, targets, weights, 0.7), left, atol=2e-5)
 
 
 def test_the_whitener_is_a_root_of_the_shrunk_scatter():

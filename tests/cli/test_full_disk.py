@@ -74,7 +74,7 @@ def work(tmp_path_factory):
     (folder / "voc").mkdir()
     (folder / "voc/a.xml").write_text(VOC)
     Image.new("L", (90, 90)).save(folder / "voc/a.png")
-    predict_catalog(flawshot.load(model.path, device="cpu"), catalog, folder / "predicted")
+    predict_catalog(flawshot.load_model(model.path, device="cpu"), catalog, folder / "predicted")
     return folder
 
 

@@ -63,7 +63,7 @@ def test_fit_on_labelme_files_then_predict_others(parts, tmp_path):
 def test_fit_on_a_bank_is_fit_on_its_data(parts, model, tmp_path):
     succeed("encode", parts, "--out", tmp_path / "bank", "--device", "cpu")
     succeed("fit", tmp_path / "bank", "--out", tmp_path / "model", "--device", "cpu")
-    first, second = flawshot.load(model), flawshot.load(tmp_path / "model")
+    first, second = flawshot.load_model(model), flawshot.load_model(tmp_path / "model")
     assert first.record.accuracy == second.record.accuracy
     assert first.record.calibration == second.record.calibration
     assert "--views: is for DATA, and" in refuse("fit", tmp_path / "bank", "--out", tmp_path / "m", "--views", "mso")
@@ -72,7 +72,7 @@ def test_fit_on_a_bank_is_fit_on_its_data(parts, model, tmp_path):
 def test_groups_are_said(parts, tmp_path):
     result = succeed("fit", parts, "--out", tmp_path / "model", "--group", r"/\d(\d)", "--device", "cpu")
     assert "each group left out in turn" in result.stdout
-    assert set(flawshot.load(tmp_path / "model").record.groups.values()) <= set("0123456789")
+    assert set(flawshot.load_model(tmp_path / "model").record.groups.values()) <= set("0123456789")
     assert "does not match the image" in refuse("fit", parts, "--out", tmp_path / "m", "--group", "tile")
 
 
@@ -148,7 +148,7 @@ def test_images_with_masks(drawn, model, tmp_path, how):
     assert sorted(answered) == sorted(wanted.values())
     for name, answers in answered.items():
         written = flawshot.read_labelme(tmp_path / "out" / name)
-        assert {shape.label for shape in written.shapes} <= set(flawshot.load(model).categories)
+        assert {shape.label for shape in written.shapes} <= set(flawshot.load_model(model).categories)
         assert (tmp_path / "out" / name).parent.joinpath(written.image_path).is_file()
         assert all(answer.true is None for answer in answers)
 
@@ -172,7 +172,7 @@ def test_regions_without_a_name_are_no_problem(parts, model, tmp_path):
     result = succeed("predict", model, parts, "--out", tmp_path / "out", "--device", "cpu")
     assert "no label" not in result.stderr
     assert "Accuracy" not in result.stdout
-    assert set(flawshot.Catalog.open(tmp_path / "out").column("category")) <= set(flawshot.load(model).categories)
+    assert set(flawshot.Catalog.open(tmp_path / "out").column("category")) <= set(flawshot.load_model(model).categories)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_person_corrects_in_labelme_itself(here):
 
     seen = json.loads((here / "seen.json").read_text(encoding="utf-8"))
     assert [name.partition("-")[2] for name in seen["files"]] == [f"wood_{path.stem}.png" for path in order]
-    assert seen["labels"] == list(flawshot.load(here / "model").categories)
+    assert seen["labels"] == list(flawshot.load_model(here / "model").categories)
 
     first, second, third, *others = [json.loads(path.read_text(encoding="utf-8")) for path in order]
     assert first["shapes"][0]["label"] == "dent-new"
@@ -185,7 +185,7 @@ def fill(here, **options):
     folder = ReviewFolder(here / "named")
     entries = listed(here / "named", [])
     problems = []
-    folder.fill(entries, here / "parts", flawshot.load(here / "model").categories, problems)
+    folder.fill(entries, here / "parts", flawshot.load_model(here / "model").categories, problems)
     return folder, entries, problems
 
 
@@ -270,7 +270,7 @@ def test_an_image_that_is_gone_is_said_and_the_rest_shown(here):
 def test_learn_says_what_changed(here):
     edit(here / "named/wood/011.json", label="scratch-new")
     edit(here / "named/wood/013.json", flags={"predicted": False})
-    known = flawshot.load(here / "model").record.instances
+    known = flawshot.load_model(here / "model").record.instances
     said = succeed("learn", here / "model", here / "named", "--device", "cpu")
     regions = len(flawshot.Catalog.open(here / "parts"))
     assert f"named: of {regions} regions 1 corrected, 1 confirmed, {regions - 2} not looked at" in said.stdout
@@ -283,7 +283,7 @@ def test_learn_says_what_changed(here):
     # What was predicted before is still of this model's past, and can be predicted anew.
     assert "another model" not in again.stderr
     succeed("predict", here / "model", here / "parts", "--out", here / "again", "--device", "cpu")
-    assert shapes_of(here / "again/wood/011.json")[0]["label"] in flawshot.load(here / "model").categories
+    assert shapes_of(here / "again/wood/011.json")[0]["label"] in flawshot.load_model(here / "model").categories
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_round_trip(source, tmp_path, label_file):
     grouped = [] if table is None else ["--group", _table(groups, tmp_path / "groups.csv")]
 
     succeed("fit", tmp_path / "few", "--out", tmp_path / "model", "--device", "cpu", *grouped)
-    first = flawshot.load(tmp_path / "model")
+    first = flawshot.load_model(tmp_path / "model")
     first_hash = first.hash
     assert first.record.instances == SHOTS * len(first.categories)
     succeed("predict", tmp_path / "model", tmp_path / "rest", "--out", tmp_path / "named", "--device", "cpu")
@@ -156,7 +156,7 @@ def test_round_trip(source, tmp_path, label_file):
         f"{source.__name__}: of {len(others)} regions that were not learned {counts[0]} right before, {counts[1]} after"
     )
     # Nothing is forgotten: the model names what it was told, and the history says where it is from.
-    model = flawshot.load(tmp_path / "model")
+    model = flawshot.load_model(tmp_path / "model")
     assert model.record.instances == first.record.instances + CORRECTIONS
     assert set(first.support.catalog.column("id")) < set(model.support.catalog.column("id"))
     assert [step.how for step in model.record.history] == ["fit", "learn"]

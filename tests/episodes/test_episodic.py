@@ -22,7 +22,7 @@ from flawshot import (
     read_episodes,
     sample_episodes,
     sample_tasks,
-    verify,
+    verify_episodes,
     write_episodes,
 )
 from flawshot.episodes import episode_product, write_all
@@ -258,7 +258,7 @@ def test_a_leak_is_named_whoever_made_it(catalog_of):
     beside = next(i for i in catalog.column("id") if i.startswith(image) and i not in episode.support)
     leaking = replace(episode, query=(beside, *episode.query[1:]))
     with pytest.raises(EpisodeError, match=r"episodes\.0: image p/\d\.png stands in support and query"):
-        verify(replace(tasks, episodes=(leaking,)), catalog)
+        verify_episodes(replace(tasks, episodes=(leaking,)), catalog)
 
 
 def test_classifiers_are_scored_on_tasks_of_other_categories_each(catalog_of, bank_of):

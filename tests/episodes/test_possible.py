@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flawshot import EpisodeError, verify
+from flawshot import EpisodeError, verify_episodes
 from flawshot.episodes import sample_possible
 
 
@@ -69,7 +69,7 @@ def test_what_is_left_out_is_said(catalog_of, images, sets, remarks):
     made = {}
     for each in possible.episodes:
         made.setdefault(each.product, []).append(each.shots)
-        verify(each, possible.catalog)
+        verify_episodes(each, possible.catalog)
     assert made == sets
     assert list(possible.remarks) == remarks
     assert possible.catalog.products == sorted(sets)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from flawshot import Catalog, EpisodeError, sample_episodes, verify
+from flawshot import Catalog, EpisodeError, sample_episodes, verify_episodes
 from flawshot.episodes import PROTOCOLS, Episode
 from flawshot.labelme.labelme_file import parse_labelme
 from helpers import box_shape, labelme_document
@@ -113,7 +113,7 @@ def test_in_the_worst_case_a_naive_sampler_leaks_and_ours_proves_it_does_not(sho
         assert len(leaking) > 15
         for episode in leaking:
             with pytest.raises(EpisodeError, match="stands in support and query"):
-                verify(replace(episodes, episodes=(episode,)), catalog)
+                verify_episodes(replace(episodes, episodes=(episode,)), catalog)
 
 
 def test_grouped_exposures_leak_through_a_sampler_that_keeps_only_images_apart():

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest, bootstrap
 
 from flawshot.evaluation.intervals import draws, percentile_interval, wilson
-from flawshot.evaluation.scores import Asked, Predictions, resample
+from flawshot.evaluation.scores import QueryPredictions, QueryTable, resample
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 1), (1, 1), (0, 21), (21, 21), (7, 20), (199, 200)])
@@ -40,8 +40,8 @@ def predictions(right, units):
     """What is right, ``[seeds, queries]``, of one category, every query asked in every seed."""
     right = np.asarray(right, dtype=float)
     seed, query = np.nonzero(np.ones(right.shape))
-    asked = Asked(len(right), seed, query, np.zeros(right.size, int), np.asarray(units)[query])
-    return Predictions(asked, (1 - right).astype(int).ravel(), right.ravel(), np.full(right.size, 0.55))
+    asked = QueryTable(len(right), seed, query, np.zeros(right.size, int), np.asarray(units)[query])
+    return QueryPredictions(asked, (1 - right).astype(int).ravel(), right.ravel(), np.full(right.size, 0.55))
 
 
 def test_with_one_seed_and_single_units_it_is_the_ordinary_bootstrap():
@@ -95,7 +95,7 @@ def test_every_statistic_of_the_draw_that_takes_all_once_is_the_plain_one(monkey
     confidence = rng.uniform(size=(4, 40))
     seed, query = np.nonzero(asked)
     of_query = (each[seed, query] for each in (predicted, (predicted == truth).astype(float), confidence))
-    made = Predictions(Asked(4, seed, query, truth[query], query % 13), *of_query)
+    made = QueryPredictions(QueryTable(4, seed, query, truth[query], query % 13), *of_query)
     once = Draw(np.ones((1, 4), np.float32), np.ones((1, 13), np.float32))
     monkeypatch.setattr(scores, "draws", lambda *_: iter([once]))
     (ours,) = resample([made], 3, "key")

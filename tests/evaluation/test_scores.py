@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 
 from flawshot.evaluation import scores
-from flawshot.evaluation.scores import Asked, Predictions, resample
+from flawshot.evaluation.scores import QueryPredictions, QueryTable, resample
 
 
 def test_sparse_sums_and_few_draws_at_a_time_give_the_same_scores(monkeypatch):
@@ -20,9 +20,11 @@ def test_sparse_sums_and_few_draws_at_a_time_give_the_same_scores(monkeypatch):
     chosen = rng.random((seeds, queries)) < 0.3
     chosen[0] = True
     seed, query = np.nonzero(chosen)
-    asked = Asked(seeds, seed, query, truth[query], units[query])
+    asked = QueryTable(seeds, seed, query, truth[query], units[query])
     right = (rng.random(len(seed)) < 0.6).astype(float)
-    made = [Predictions(asked, np.zeros(len(seed), int), each, rng.random(len(seed))) for each in (right, 1 - right)]
+    made = [
+        QueryPredictions(asked, np.zeros(len(seed), int), each, rng.random(len(seed))) for each in (right, 1 - right)
+    ]
     dense = resample(made, categories, "key")
     monkeypatch.setattr(scores, "DENSE_CELLS", 0)
     monkeypatch.setattr(scores, "SUMS_AT_ONCE", 5000)
@@ -36,9 +38,9 @@ def test_memory_follows_the_queries_asked_and_not_tasks_by_instances():
     seeds, queries, each = 1000, 10_000, 10
     rng = np.random.default_rng(0)
     seed, query = np.repeat(np.arange(seeds), each), rng.integers(0, queries, seeds * each)
-    asked = Asked(seeds, seed, query, query % 5, query)
+    asked = QueryTable(seeds, seed, query, query % 5, query)
     right = rng.integers(0, 2, len(seed)).astype(float)
-    made = Predictions(asked, np.zeros(len(seed), int), right, np.full(len(seed), 0.5))
+    made = QueryPredictions(asked, np.zeros(len(seed), int), right, np.full(len(seed), 0.5))
     tracemalloc.start()
     try:
         resample([made], 5, "key")

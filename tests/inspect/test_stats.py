@@ -7,7 +7,7 @@ import csv
 import numpy as np
 import pytest
 
-from flawshot import Catalog, FlawshotError, count, measure
+from flawshot import Catalog, FlawshotError, count_instances, measure_sizes
 from flawshot.inspect.stats_plot import write_plot
 from helpers import box_shape
 
@@ -15,7 +15,7 @@ from helpers import box_shape
 def table(catalog, product):
     return {
         (row["split"], row["category"]): (row["images"], row["instances"])
-        for row in count(catalog)
+        for row in count_instances(catalog)
         if row["product"] == product
     }
 
@@ -70,12 +70,15 @@ def test_every_count_is_that_of_the_published_tables(mvtec_fs, mvtec_fs_catalog)
             own = [row for row in rows if category in {None, row["label"]}]
             images = {row["img_rel_path"] for row in own}
             expected[rows[0]["part"], split, category] = (len(images), len(own))
-    got = {(r["product"], r["split"], r["category"]): (r["images"], r["instances"]) for r in count(mvtec_fs_catalog)}
+    got = {
+        (r["product"], r["split"], r["category"]): (r["images"], r["instances"])
+        for r in count_instances(mvtec_fs_catalog)
+    }
     assert got == expected
 
 
 def test_mvtec_fs_has_its_published_totals(mvtec_fs_catalog):
-    rows = [row for row in count(mvtec_fs_catalog) if row["product"] != "toothbrush"]
+    rows = [row for row in count_instances(mvtec_fs_catalog) if row["product"] != "toothbrush"]
     totals = [row for row in rows if row["category"] is None]
     assert sum(row["images"] for row in totals) == 1228
     by_split = {split: sum(row["instances"] for row in totals if row["split"] == split) for split in ("train", "test")}
@@ -96,9 +99,9 @@ def test_sizes_are_numpys_quantiles(write_annotations):
         for n, size in enumerate(own)
     }
     catalog = Catalog.open(write_annotations(files | {"q/a.json": [box_shape(size=4)]}))
-    rows = {(row["product"], row["split"], row["category"], row["every_split"]): row for row in measure(catalog)}
-    assert len(rows) == len(measure(catalog))
-    assert set(rows) == {(r["product"], r["split"], r["category"], False) for r in count(catalog)} | {
+    rows = {(row["product"], row["split"], row["category"], row["every_split"]): row for row in measure_sizes(catalog)}
+    assert len(rows) == len(measure_sizes(catalog))
+    assert set(rows) == {(r["product"], r["split"], r["category"], False) for r in count_instances(catalog)} | {
         ("p", None, None, True),
         ("q", None, None, True),
     }

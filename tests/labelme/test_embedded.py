@@ -227,7 +227,7 @@ def test_models_see_what_is_embedded(drawn):
         catalog = Catalog.open(drawn / name)
         bank = flawshot.encode_catalog(catalog, encoder, scheme, drawn / f"{name}-bank").bank
         made = fit_model(bank, drawn / f"{name}-model", source=name)
-        model = flawshot.load(made.path, device="cpu")
+        model = flawshot.load_model(made.path, device="cpu")
         flawshot.predict_catalog(model, catalog, drawn / f"{name}-named")
         answers.append((drawn / f"{name}-named/predictions.csv").read_text(encoding="utf-8"))
     assert answers[0] == answers[1]

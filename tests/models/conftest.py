@@ -34,4 +34,4 @@ def bank(parts, tiny, tmp_path_factory):
 def model(bank, tmp_path_factory):
     """A model of all of them; never written to."""
     made = fit_model(bank, tmp_path_factory.mktemp("model") / "model", source="parts")
-    return flawshot.load(made.path, device="cpu")
+    return flawshot.load_model(made.path, device="cpu")

@@ -118,7 +118,7 @@ def test_unlabelled_instances_are_passed_over(catalog_of, bank_of, tmp_path):
 
 def test_an_estimator_with_its_own_parameters_comes_back_with_them(made_up, tmp_path):
     made = fit_model(made_up, tmp_path / "model", classifier=make_classifier("zip-adapter", beta=16.0))
-    assert repr(flawshot.load(made.path).classifier) == "ZipAdapter(beta=16.0)"
+    assert repr(flawshot.load_model(made.path).classifier) == "ZipAdapter(beta=16.0)"
 
 
 @pytest.mark.parametrize(

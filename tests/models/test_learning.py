@@ -28,7 +28,7 @@ def base(parts, bank, tmp_path_factory):
     few = flawshot.Catalog(bank.catalog.table.take(rows), bank.catalog.root)
     flawshot.write_bank(place / "few", few, bank.rows(rows), bank.manifest.encoder, bank.manifest.views)
     fit_model(flawshot.FeatureBank.open(place / "few"), place / "model", source="few")
-    model = flawshot.load(place / "model", device="cpu")
+    model = flawshot.load_model(place / "model", device="cpu")
     flawshot.predict_catalog(model, flawshot.Catalog.open(place / "parts"), place / "named")
     return place
 
@@ -58,7 +58,7 @@ def confirm(document):
 
 
 def learn(here, **options):
-    return flawshot.learn_corrections(flawshot.load(here / "model", device="cpu"), here / "named", **options)
+    return flawshot.learn_corrections(flawshot.load_model(here / "model", device="cpu"), here / "named", **options)
 
 
 def examples(model):
@@ -73,7 +73,7 @@ def examples(model):
 def other_than(here, name, index=0):
     """A category that was not predicted of a file's shape."""
     label = json.loads((here / "named/wood" / name).read_text(encoding="utf-8"))["shapes"][index]["label"]
-    return next(each for each in flawshot.load(here / "model").categories if each != label)
+    return next(each for each in flawshot.load_model(here / "model").categories if each != label)
 
 
 SAID = {"flawshot": {"predicted": "dent"}}
@@ -105,7 +105,7 @@ def test_what_counts_as_a_persons_word(shape, flags, how):
 
 
 def test_what_was_named_is_learned_and_nothing_is_forgotten(here):
-    before = flawshot.load(here / "model")
+    before = flawshot.load_model(here / "model")
     old, old_hash = examples(before), before.hash
     label = other_than(here, "015.json")
     change(here / "named/wood/015.json", relabel(label))
@@ -121,7 +121,7 @@ def test_what_was_named_is_learned_and_nothing_is_forgotten(here):
     assert sum(report.after.values()) == sum(report.before.values()) + 3
     assert report.after["chip"] == 1
 
-    made = flawshot.load(here / "model", device="cpu")
+    made = flawshot.load_model(here / "model", device="cpu")
     new = examples(made)
     assert {each: new[each] for each in old} == old
     assert [category for category, _ in list(new.values())[len(old) :]].count(label) >= 1
@@ -139,7 +139,7 @@ def test_what_was_named_is_learned_and_nothing_is_forgotten(here):
 
 def test_what_is_said_of_the_examples_is_what_leaving_one_out_says(here):
     change(here / "named/wood/015.json", relabel(other_than(here, "015.json")))
-    before = flawshot.load(here / "model")
+    before = flawshot.load_model(here / "model")
     report = learn(here)
     count, right, now = report.earlier
     accuracy = before.record.accuracy
@@ -164,7 +164,7 @@ def test_learning_again_doubles_nothing(here):
     assert third.replaced[0][1:] == ("chip", "crack")
     assert sum(third.before.values()) == sum(third.after.values())
     assert "chip" not in third.after
-    steps = flawshot.load(here / "model").record.history
+    steps = flawshot.load_model(here / "model").record.history
     assert [(step.added, step.replaced) for step in steps[1:]] == [(2, 0), (1, 1)]
 
 
@@ -185,7 +185,7 @@ def test_an_example_that_is_corrected_is_replaced(here):
     change(here / "named/wood/003.json", relabel("chip"))
     report = learn(here)
     assert [(each.id, each.after) for each in report.replaced] == [("wood/003.json#0", "chip")]
-    model = flawshot.load(here / "model")
+    model = flawshot.load_model(here / "model")
     assert model.record.instances == sum(report.before.values())
     assert "wood/003.json#0" not in model.support.catalog.row_of
 
@@ -284,7 +284,7 @@ def test_what_a_killed_review_had_carried_but_not_noted_is_no_conflict(here, mon
 
 def test_a_model_that_learned_something_else_meanwhile_is_not_written_over(here):
     change(here / "named/wood/016.json", confirm)
-    stale = flawshot.load(here / "model", device="cpu")
+    stale = flawshot.load_model(here / "model", device="cpu")
     learn(here)
     record = (here / "model/model.json").read_bytes()
     with pytest.raises(FlawshotError, match="model: was replaced since it was read; run the command again"):
@@ -422,7 +422,7 @@ def test_a_new_fit_does_not_take_the_place_of_what_was_learned(here, bank):
     learn(here)
     with pytest.raises(FlawshotError, match="has learned corrections, which a new fit would forget"):
         fit_model(bank, here / "model", overwrite=True)
-    assert len(flawshot.load(here / "model").record.history) == 2
+    assert len(flawshot.load_model(here / "model").record.history) == 2
 
 
 def test_a_name_too_long_for_what_lies_beside_it_is_refused(tmp_path, bank):

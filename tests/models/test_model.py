@@ -150,7 +150,7 @@ def rewrite(model, to, change):
     ],
 )
 def test_an_encoder_that_is_not_at_hand_is_refused_in_one_line(model, bank, regions, tmp_path, change, said):
-    copy = flawshot.load(rewrite(model, tmp_path / "copy", change), device="cpu")
+    copy = flawshot.load_model(rewrite(model, tmp_path / "copy", change), device="cpu")
     path, mask = regions[0]
     with pytest.raises(FlawshotError, match=said) as raised:
         copy.predict([path], [mask])
@@ -161,13 +161,13 @@ def test_an_encoder_that_is_not_at_hand_is_refused_in_one_line(model, bank, regi
 def test_weights_of_a_model_that_brings_its_own_are_not_given(model, regions):
     path, mask = regions[0]
     with pytest.raises(FlawshotError, match=r"--pretrained x\.pt: flawshot-tiny brings its own weights"):
-        flawshot.load(model.path, pretrained="x.pt").predict([path], [mask])
+        flawshot.load_model(model.path, pretrained="x.pt").predict([path], [mask])
 
 
 def test_features_are_judged_without_torch(model, bank):
     code = (
         "import sys, flawshot\n"
-        f"model, bank = flawshot.load({str(model.path)!r}), flawshot.FeatureBank.open({str(bank.path)!r})\n"
+        f"model, bank = flawshot.load_model({str(model.path)!r}), flawshot.FeatureBank.open({str(bank.path)!r})\n"
         "print(len(model.predict_features(bank)), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -57,7 +57,7 @@ def test_a_changed_record_is_refused(copy, case):
     change, said = CASES[case]
     edit(copy / "model.json", change)
     with pytest.raises(FlawshotError) as raised:
-        flawshot.load(copy)
+        flawshot.load_model(copy)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -71,20 +71,20 @@ def test_a_damaged_or_missing_file_is_refused(copy, name):
     with pytest.raises(
         FlawshotError, match=f"{name}: is damaged: it is not as flawshot wrote it; make the model again"
     ):
-        flawshot.load(copy)
+        flawshot.load_model(copy)
     path.unlink()
     with pytest.raises(FlawshotError, match=f"{name}: cannot be read"):
-        flawshot.load(copy)
+        flawshot.load_model(copy)
 
 
 def test_what_is_no_json_and_what_is_no_model(copy, tmp_path, bank):
     (copy / "model.json").write_text("{", encoding="utf-8")
     with pytest.raises(FlawshotError, match=r"model.json: the whole file: Invalid JSON"):
-        flawshot.load(copy)
+        flawshot.load_model(copy)
     with pytest.raises(FlawshotError, match="nowhere: is not a model's folder; make one with flawshot fit"):
-        flawshot.load(tmp_path / "nowhere")
+        flawshot.load_model(tmp_path / "nowhere")
     with pytest.raises(FlawshotError, match=r"model.json: cannot be read"):
-        flawshot.load(bank.path)
+        flawshot.load_model(bank.path)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_is_no_json_and_what_is_no_model(copy, tmp_path, bank):
 def test_parameters_that_the_classifier_does_not_take(copy, bank, parameters, said):
     edit(copy / "model.json", lambda d: d["classifier"].update(parameters=parameters))
     with pytest.raises(FlawshotError, match=said):
-        flawshot.load(copy).predict_features(bank)
+        flawshot.load_model(copy).predict_features(bank)
 
 
 def test_a_place_that_is_taken_stays_as_it_is(model, bank, tmp_path):
@@ -127,7 +127,7 @@ def test_overwrite_replaces_a_model_and_an_error_on_the_way_leaves_the_old_one(c
 def test_the_model_holds_all_it_needs(model, bank, tmp_path):
     moved = shutil.copytree(model.path, tmp_path / "elsewhere")
     ids = bank.catalog.column("id")
-    again = flawshot.load(moved)
+    again = flawshot.load_model(moved)
     assert again.support.catalog.column("id") == ids
     assert np.array_equal(again.support.features(ids), bank.features(ids))
     assert np.array_equal(again.predict_features(bank).probabilities, model.predict_features(bank).probabilities)

@@ -15,7 +15,7 @@ import flawshot
 from flawshot import FlawshotError, read_labelme
 from flawshot.models import predicting
 from flawshot.models.predicted_files import described
-from flawshot.models.prediction_folder import Answer, read_predictions
+from flawshot.models.prediction_folder import RegionPrediction, read_predictions
 
 
 @pytest.fixture
@@ -321,7 +321,7 @@ def test_a_damaged_record_is_refused_with_its_line(model, data, tmp_path, change
         list(read_predictions(tmp_path / "out")[1])
 
 
-ANSWER = Answer(
+ANSWER = RegionPrediction(
     id="a.json#0",
     image="a.png",
     box=(0, 0, 1, 1),

@@ -58,7 +58,7 @@ def test_five_a_category_name_the_others(halves, tiny, tmp_path):
     model = fit_model(bank, tmp_path / "model")
     assert set(model.categories) == {"MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Uneven"}
 
-    model = flawshot.load(model.path, device="cpu")
+    model = flawshot.load_model(model.path, device="cpu")
     before = {path: path.read_bytes() for path in (halves / "new").rglob("*") if path.is_file()}
     new = _masked(halves / "new/tiles", tmp_path / "out", None, None, 30, 10_000, None)
     report = flawshot.predict_catalog(model, new, tmp_path / "out")

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from flawshot.classifiers.functional import normalise, softmax
-from flawshot.classifiers.trained import Batch, TrainedClassifier
+from flawshot.classifiers.trained import EpisodeBatch, TrainedClassifier
 from flawshot.classifiers.zero_shot import LOGIT_SCALE, text_logits
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ClipAdapter(TrainedClassifier):
         self.random_state = random_state
         self.device = device
 
-    def train(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def train(self, batch: EpisodeBatch) -> dict[str, torch.Tensor]:
         """Train on a batch, as :class:`flawshot.classifiers.trained.TrainedClassifier` says."""
         down, up = train_bottleneck(
             batch,
@@ -119,7 +119,7 @@ def first_weights(dim: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def train_bottleneck(
-    batch: Batch, *, ratio: float, steps: int, learning_rate: float, seed: int
+    batch: EpisodeBatch, *, ratio: float, steps: int, learning_rate: float, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Train the bottleneck network on all support views, for several episodes at once.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from flawshot.classifiers.base import FewShotClassifier
 from flawshot.classifiers.functional import category_means, one_hot, softmax
-from flawshot.classifiers.ridge import balance, fit_temperature, leave_one_out, ridge_regression
+from flawshot.classifiers.ridge import balance, fit_temperature, left_out_scores, ridge_regression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class Outline(FewShotClassifier):
         self.temperature_ = 0.3
         several = np.bincount(labels)[labels] > 1
         if several.any():
-            scores = leave_one_out(centred, targets, weights, self.ridge)
+            scores = left_out_scores(centred, targets, weights, self.ridge)
             self.temperature_ = fit_temperature(scores[several], labels[several], prior=0.3)
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from flawshot.classifiers.ridge import (
     balance,
     fit_temperature,
     instance_means,
-    leave_one_out,
+    left_out_scores,
     ridge_regression,
     whiten,
 )
@@ -28,7 +28,7 @@ __all__ = ["OutlinedRidge"]
 # The ridge beside outlines in standard deviations, as classifiers/outline.py has it.
 OUTLINE_RIDGE = 3.0
 # Outlines that are all alike say nothing; what their spread is at least taken for.
-TINY = 1e-6
+LEAST_SPREAD = 1e-6
 
 
 class OutlinedRidge(WhitenedRidge):
@@ -63,9 +63,11 @@ class OutlinedRidge(WhitenedRidge):
         self.outline_centre_ = category_means(support.outlines, labels, categories).mean(axis=0)
         centred = support.outlines - self.outline_centre_
         instances = whiten(instance_means(support.features) - self.centre_, self.whitener_)
-        scores = leave_one_out(instances, targets, weights, self.ridge)
-        other = leave_one_out(centred, targets, weights, OUTLINE_RIDGE)
-        share = np.float32(self.outline_weight * categories / len(labels) * _spread(scores) / max(_spread(other), TINY))
+        scores = left_out_scores(instances, targets, weights, self.ridge)
+        other = left_out_scores(centred, targets, weights, OUTLINE_RIDGE)
+        share = np.float32(
+            self.outline_weight * categories / len(labels) * _spread(scores) / max(_spread(other), LEAST_SPREAD)
+        )
         self.outline_weights_ = share * ridge_regression(centred, targets, weights, OUTLINE_RIDGE)
         self.temperature_ = PRIOR_TEMPERATURE
         several = np.bincount(labels)[labels] > 1

@@ -22,7 +22,7 @@ __all__ = [
     "balance",
     "fit_temperature",
     "instance_means",
-    "leave_one_out",
+    "left_out_scores",
     "ridge_regression",
     "view_statistics",
     "view_whitener",
@@ -133,7 +133,7 @@ def ridge_regression(
     return coefficients
 
 
-def leave_one_out(
+def left_out_scores(
     x: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32], ridge: float
 ) -> NDArray[np.float32]:
     """What :func:`ridge_regression` gives each instance when fitted on the others, in closed form.

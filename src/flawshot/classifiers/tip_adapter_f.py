@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from flawshot.classifiers.functional import normalise, one_hot, softmax
 from flawshot.classifiers.tip_adapter import cache_logits
-from flawshot.classifiers.trained import Batch, TrainedClassifier
+from flawshot.classifiers.trained import EpisodeBatch, TrainedClassifier
 from flawshot.classifiers.zero_shot import LOGIT_SCALE, text_logits
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class TipAdapterF(TrainedClassifier):
         self.epsilon = epsilon
         self.device = device
 
-    def train(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def train(self, batch: EpisodeBatch) -> dict[str, torch.Tensor]:
         """Train on a batch, as :class:`flawshot.classifiers.trained.TrainedClassifier` says."""
         keys = train_keys(
             batch,
@@ -93,7 +93,7 @@ class TipAdapterF(TrainedClassifier):
 
 
 def train_keys(
-    batch: Batch,
+    batch: EpisodeBatch,
     *,
     alpha: float,
     beta: float,

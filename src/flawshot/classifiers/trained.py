@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from flawshot.classifiers.base import Evidence, Support
 
-__all__ = ["Batch", "TrainedClassifier"]
+__all__ = ["EpisodeBatch", "TrainedClassifier"]
 
 
-class Batch(NamedTuple):
+class EpisodeBatch(NamedTuple):
     """Support sets of one shape, on the device that trains.
 
     Attributes:
@@ -68,7 +68,7 @@ class TrainedClassifier(FewShotClassifier):
         _fit_together([(self, support, labels)])
 
     @abstractmethod
-    def train(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def train(self, batch: EpisodeBatch) -> dict[str, torch.Tensor]:
         """Train on a batch.
 
         Returns:
@@ -79,7 +79,7 @@ class TrainedClassifier(FewShotClassifier):
 def _fit_together(several: Sequence[tuple[TrainedClassifier, Evidence, NDArray[np.intp]]]) -> None:
     """Train estimators of the same parameters on support sets of one shape."""
     first = several[0][0]
-    batch = Batch(
+    batch = EpisodeBatch(
         views=torch.from_numpy(np.stack([evidence.features for _, evidence, _ in several])).to(first.device),
         labels=torch.from_numpy(np.stack([labels for _, _, labels in several])).to(first.device),
         categories=len(first.classes_),

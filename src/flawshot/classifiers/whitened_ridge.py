@@ -13,7 +13,7 @@ from flawshot.classifiers.ridge import (
     balance,
     fit_temperature,
     instance_means,
-    leave_one_out,
+    left_out_scores,
     ridge_regression,
     view_statistics,
     view_whitener,
@@ -78,7 +78,7 @@ class WhitenedRidge(FewShotClassifier):
         self.temperature_ = PRIOR_TEMPERATURE
         several = np.bincount(labels)[labels] > 1
         if several.any():
-            scores = leave_one_out(whitened, targets, weights, self.ridge)
+            scores = left_out_scores(whitened, targets, weights, self.ridge)
             self.temperature_ = fit_temperature(scores[several], labels[several])
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:

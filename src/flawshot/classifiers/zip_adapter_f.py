@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from flawshot.classifiers.functional import one_hot
-from flawshot.classifiers.trained import Batch, TrainedClassifier
+from flawshot.classifiers.trained import EpisodeBatch, TrainedClassifier
 from flawshot.classifiers.zip_adapter import TAU, zip_probabilities
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ZipAdapterF(TrainedClassifier):
         self.epsilon = epsilon
         self.device = device
 
-    def train(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def train(self, batch: EpisodeBatch) -> dict[str, torch.Tensor]:
         """Train on a batch, as :class:`flawshot.classifiers.trained.TrainedClassifier` says."""
         adapter = train_adapter(
             batch,
@@ -109,7 +109,7 @@ def adapt(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Te
 
 @torch.no_grad()
 def train_adapter(
-    batch: Batch,
+    batch: EpisodeBatch,
     *,
     beta: float,
     steps: int,

@@ -42,14 +42,14 @@ def stats(
 ) -> None:
     """Count images and instances per product, category and split, and say how large the instances are."""
     from flawshot.cli.console import print_json, say
-    from flawshot.inspect.stats import count, measure
+    from flawshot.inspect.stats import count_instances, measure_sizes
 
     if plot is not None:
         from flawshot.inspect.stats_plot import check_suffix
 
         check_suffix(plot)
     opened = open_data(data, layout, product, strict=strict, geometry=catalog is not None)
-    rows, sizes = count(opened), measure(opened)
+    rows, sizes = count_instances(opened), measure_sizes(opened)
     if catalog is not None:
         opened.save(catalog, overwrite=overwrite)
         if opened.root is not None and catalog.resolve().parent != opened.root:

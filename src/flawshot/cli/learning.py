@@ -51,10 +51,10 @@ def learn(
     from flawshot.cli.console import progress_bar, say
     from flawshot.cli.options import read_groups
     from flawshot.models.learning import learn_corrections
-    from flawshot.models.model import load
+    from flawshot.models.model import load_model
 
     at_once = crops_at_once(batch_size)
-    opened = load(model, device=device, pretrained=pretrained)
+    opened = load_model(model, device=device, pretrained=pretrained)
     for remark in opened.encoder.remarks:
         say(remark)
     with progress_bar("crops") as progress:

@@ -62,13 +62,13 @@ def predict(
     """Name drawn regions: Labelme files to look at and correct, and a table; goes on where it was interrupted."""
     from flawshot.base.errors import printable
     from flawshot.cli.console import progress_bar, say
-    from flawshot.models.model import load
+    from flawshot.models.model import load_model
     from flawshot.models.predicting import predict_catalog
     from flawshot.models.prediction_folder import check_predictions_free
 
     at_once = crops_at_once(batch_size)
     check_predictions_free(out.absolute(), overwrite=overwrite)
-    opened = load(model, device=device, pretrained=pretrained)
+    opened = load_model(model, device=device, pretrained=pretrained)
     if layout_name or pattern or _only_masks(data):
         catalog = _masked(data, out, layout_name or pattern, threshold, min_area, max_instances, product)
     else:

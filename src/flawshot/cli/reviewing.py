@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flawshot.models.review_folder import Listed, ReviewFolder
+    from flawshot.models.review_folder import ReviewFolder, ReviewItem
 
 __all__ = ["labelme_command", "review", "why_not_started"]
 
@@ -84,7 +84,7 @@ def labelme_command(place: Path) -> list[str]:
     return command
 
 
-def _print(files: Sequence[Listed], place: Path) -> None:
+def _print(files: Sequence[ReviewItem], place: Path) -> None:
     from flawshot.base.errors import printable
 
     for each in files:

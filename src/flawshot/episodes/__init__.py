@@ -11,7 +11,7 @@ from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.groups import groups_from_csv, groups_from_regex
 from flawshot.episodes.possible import Possible, sample_possible
 from flawshot.episodes.sampling import PROTOCOLS, sample_episodes, sample_tasks
-from flawshot.episodes.verification import verify
+from flawshot.episodes.verification import verify_episodes
 
 __all__ = [
     "PROTOCOLS",
@@ -26,7 +26,7 @@ __all__ = [
     "sample_episodes",
     "sample_possible",
     "sample_tasks",
-    "verify",
+    "verify_episodes",
     "write_all",
     "write_episodes",
 ]

@@ -12,7 +12,7 @@ from flawshot.base.errors import EpisodeError
 from flawshot.base.store.files import Document, json_bytes, parse_document, read_document, write_with
 from flawshot.base.store.json_documents import file_lines
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
-from flawshot.episodes.verification import verify
+from flawshot.episodes.verification import verify_episodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -151,7 +151,7 @@ def _document(episodes: EpisodeSet, path: Path) -> bytes:
 
 
 def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:
-    """Read an episode file and prove what it claims against the catalog, as :func:`flawshot.verify` does.
+    """Read an episode file and prove what it claims against the catalog, as :func:`flawshot.verify_episodes` does.
 
     Args:
         path: The file.
@@ -164,7 +164,7 @@ def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:
     path = Path(path)
     loaded = _read_tasks(path) if path.suffix == ".jsonl" else _read_document(path)
     try:
-        verify(loaded, catalog)
+        verify_episodes(loaded, catalog)
     except EpisodeError as error:
         raise EpisodeError(f"{path}: {error}") from error
     return loaded

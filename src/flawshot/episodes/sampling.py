@@ -12,7 +12,7 @@ from flawshot.base.errors import EpisodeError
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.episodic import draw_tasks
 from flawshot.episodes.pools import Item, Pools, draw_mvrec, make_pools
-from flawshot.episodes.verification import verify
+from flawshot.episodes.verification import verify_episodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ def sample_episodes(
         episodes=tuple(draw(product, pools, shots, seed, allow_short=allow_short) for seed in seeds),
         groups=None if groups is None else {image: groups[image] for image in sorted(set(own.column("image")))},
     )
-    verify(episodes, catalog)
+    verify_episodes(episodes, catalog)
     return episodes
 
 
@@ -143,7 +143,7 @@ def sample_tasks(
     tasks = draw_tasks(catalog, product, shots, ways=ways, queries=queries, episodes=episodes, seed=seed, groups=groups)
     if keep:
         tasks = replace(tasks, episodes=tuple(tasks.episodes))
-    verify(tasks, catalog)
+    verify_episodes(tasks, catalog)
     return tasks
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from flawshot.episodes.episode_set import Episode, EpisodeSet
     from flawshot.episodes.pools import Pools
 
-__all__ = ["verify"]
+__all__ = ["verify_episodes"]
 
 
-def verify(episodes: EpisodeSet, catalog: Catalog) -> None:
+def verify_episodes(episodes: EpisodeSet, catalog: Catalog) -> None:
     """Prove a set of episodes against the catalog.
 
     Every id exists, is of the product and has a label; the product's ids and labels are those they were drawn from;

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flawshot.bank.features import FeatureBank
     from flawshot.episodes import EpisodeSet
-    from flawshot.evaluation.scores import Asked, Predictions
+    from flawshot.evaluation.scores import QueryPredictions, QueryTable
 
 __all__ = ["MOST_ANSWERS", "record_answers"]
 
@@ -28,8 +28,8 @@ def record_answers(
     bank: FeatureBank,
     episodes: EpisodeSet,
     query: Sequence[str],
-    asked: Asked,
-    made: Mapping[str, Predictions],
+    asked: QueryTable,
+    made: Mapping[str, QueryPredictions],
 ) -> Answers:
     """The answers of one product and K, whole episodes only, of at most :data:`MOST_ANSWERS` queries.
 

@@ -21,7 +21,7 @@ from flawshot.evaluation.estimates import estimate_error, estimate_share
 from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall, reliability
 from flawshot.evaluation.provenance import make_provenance
 from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
-from flawshot.evaluation.scores import Asked, Predictions, Resampled, resample
+from flawshot.evaluation.scores import QueryPredictions, QueryTable, Resampled, resample
 from flawshot.regions.outlines import catalog_outlines
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class _Task(NamedTuple):
     episodes: EpisodeSet
     query: list[str]
     truth: NDArray[np.intp]
-    asked: Asked
+    asked: QueryTable
     ways: list[int]
     support: tuple[int, int]
 
@@ -222,13 +222,13 @@ def _task(bank: FeatureBank, episodes: EpisodeSet) -> _Task:
     truth = np.array([episodes.categories.index(categories[rows[identifier]]) for identifier in query])
     counts = [Counter(categories[rows[identifier]] for identifier in each.support) for each in episodes.episodes]
     support = (min(min(each.values()) for each in counts), max(max(each.values()) for each in counts))
-    asked = Asked(len(columns), seed, column, truth[column], units[column])
+    asked = QueryTable(len(columns), seed, column, truth[column], units[column])
     return _Task(episodes, query, truth, asked, list(map(len, counts)), support)
 
 
-def _blank(task: _Task) -> Predictions:
+def _blank(task: _Task) -> QueryPredictions:
     shape = task.asked.seed.shape
-    return Predictions(task.asked, np.full(shape, -1), np.zeros(shape), np.zeros(shape))
+    return QueryPredictions(task.asked, np.full(shape, -1), np.zeros(shape), np.zeros(shape))
 
 
 def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[list[FewShotClassifier], float]:
@@ -247,7 +247,7 @@ def _warm_up(bank: _Bank, task: _Task, estimators: Mapping[str, FewShotClassifie
 
 
 def _note(
-    task: _Task, place: slice, fitted: FewShotClassifier, probabilities: NDArray[np.float32], into: Predictions
+    task: _Task, place: slice, fitted: FewShotClassifier, probabilities: NDArray[np.float32], into: QueryPredictions
 ) -> None:
     """Note what one episode's queries were given."""
     if not np.isfinite(probabilities).all():
@@ -259,7 +259,7 @@ def _note(
     into.confidence[place] = probabilities[np.arange(len(winners)), winners]
 
 
-def _yardstick(name: str, task: _Task) -> Predictions:
+def _yardstick(name: str, task: _Task) -> QueryPredictions:
     made = _blank(task)
     for ways, place in zip(task.ways, task.asked.episodes(), strict=True):
         if name == "chance":
@@ -274,7 +274,9 @@ def _yardstick(name: str, task: _Task) -> Predictions:
     return made
 
 
-def _episode_scores(task: _Task, predictions: Predictions, times: Sequence[tuple[float, float]]) -> list[EpisodeScore]:
+def _episode_scores(
+    task: _Task, predictions: QueryPredictions, times: Sequence[tuple[float, float]]
+) -> list[EpisodeScore]:
     scores = []
     for episode, place, (fit, predict) in zip(task.episodes.episodes, task.asked.episodes(), times, strict=True):
         right, truth, guessed = predictions.right[place], task.asked.truth[place], predictions.predicted[place]
@@ -294,7 +296,7 @@ def _episode_scores(task: _Task, predictions: Predictions, times: Sequence[tuple
 def _run(
     name: str,
     task: _Task,
-    predictions: Predictions,
+    predictions: QueryPredictions,
     scores: list[EpisodeScore],
     resampled: Resampled,
     *,
@@ -334,7 +336,7 @@ def _run(
     )
 
 
-def _category_score(predictions: Predictions, number: int, resampled: NDArray[np.float64]) -> CategoryScore:
+def _category_score(predictions: QueryPredictions, number: int, resampled: NDArray[np.float64]) -> CategoryScore:
     asked = predictions.asked
     own = asked.truth == number
     if not own.any():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Asked", "Predictions", "Resampled", "resample"]
+__all__ = ["QueryPredictions", "QueryTable", "Resampled", "resample"]
 
 DRAWS_AT_ONCE = 500
 # Fewer draws at a time where a draw's sums are many, as those of hundreds of random tasks are.
@@ -27,7 +27,7 @@ DENSE_CELLS = 2**24
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryTable:
     """What the episodes of one product and K ask: one entry a query, episode by episode.
 
     Of many random tasks each asks of few of the instances, so that a table of tasks by instances would be mostly empty.
@@ -63,7 +63,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class QueryPredictions:
     """One classifier's predictions over the episodes of one product and K.
 
     Attributes:
@@ -73,7 +73,7 @@ class Predictions:
         confidence: float64 ``[asked]``: the probability given to the prediction.
     """
 
-    asked: Asked
+    asked: QueryTable
     predicted: NDArray[np.intp]
     right: NDArray[np.float64]
     confidence: NDArray[np.float64]
@@ -89,7 +89,7 @@ class Resampled:
     per_category: NDArray[np.float64]
 
 
-def resample(predictions: Sequence[Predictions], categories: int, key: str) -> list[Resampled]:
+def resample(predictions: Sequence[QueryPredictions], categories: int, key: str) -> list[Resampled]:
     """Bootstrap several classifiers' statistics on the same draws of seeds and units.
 
     Each statistic is the mean over the drawn seeds of its value in that seed's episode, over the drawn units.
@@ -128,7 +128,7 @@ def _joined(chunks: list[Resampled]) -> Resampled:
     )
 
 
-def _tally(predictions: Predictions, categories: int, *, sparse: bool) -> Any:
+def _tally(predictions: QueryPredictions, categories: int, *, sparse: bool) -> Any:
     """Sums by unit, float32 ``[units, seeds * (2 categories + bins)]``, as an array or sparse.
 
     Along the last axis: queries asked by category, queries right by category, and right minus confidence by bin.

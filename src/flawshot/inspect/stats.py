@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from flawshot.catalog import Catalog
 
-__all__ = ["InstancesAnImage", "Quantiles", "SizeRow", "StatsRow", "count", "measure"]
+__all__ = ["InstancesAnImage", "Quantiles", "SizeRow", "StatsRow", "count_instances", "measure_sizes"]
 
 SPLITS = {"train": 0, "test": 1, "val": 2, None: 3}
 MEASURES = ("area", "width", "height")
@@ -73,7 +73,7 @@ class SizeRow(TypedDict):
     instances_an_image: InstancesAnImage
 
 
-def count(catalog: Catalog) -> list[StatsRow]:
+def count_instances(catalog: Catalog) -> list[StatsRow]:
     """Count the distinct images and the instances of every product, split and category.
 
     Returns:
@@ -91,11 +91,11 @@ def count(catalog: Catalog) -> list[StatsRow]:
     return sorted(rows, key=_order)
 
 
-def measure(catalog: Catalog) -> list[SizeRow]:
-    """Quantiles of area and box size, and the instances an image, wherever :func:`count` counts and for each product.
+def measure_sizes(catalog: Catalog) -> list[SizeRow]:
+    """Quantiles of area, box size and instances per image, for each row of :func:`count_instances` and each product.
 
     Returns:
-        Sorted as :func:`count` sorts; the row of a product over all its splits comes before its others.
+        Sorted as :func:`count_instances` sorts; the row of a product over all its splits comes before its others.
     """
     table = catalog.table.select(["product", "split", "category", "image", "area"])
     for name, low, high in (("width", "x0", "x1"), ("height", "y0", "y1")):

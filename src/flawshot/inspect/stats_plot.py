@@ -9,7 +9,7 @@ import numpy as np
 
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.store.files import write_with
-from flawshot.inspect.stats import count
+from flawshot.inspect.stats import count_instances
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +105,7 @@ def _bars(catalog: Catalog) -> tuple[list[str], list[int]]:
     """Each category's name, with its product's where there are several, and its instances over all splits."""
     several = len(catalog.products) > 1
     instances: dict[str, int] = {}
-    for row in count(catalog):
+    for row in count_instances(catalog):
         if row["category"] is not None:
             named = f"{row['product']} / {row['category'] or '(no label)'}" if several else row["category"]
             instances[named] = instances.get(named, 0) + row["instances"]

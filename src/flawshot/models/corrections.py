@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flawshot.catalog.instances import Instance
     from flawshot.labelme.labelme_file import LabelmeFile
     from flawshot.labelme.shapes import Shape
-    from flawshot.models.prediction_folder import Answered, PredictionHeader
+    from flawshot.models.prediction_folder import FileRecord, PredictionHeader
 
 __all__ = ["ALL_CONFIRMED", "PREDICTED", "Corrections", "How", "data_root", "how_said", "image_of", "read_corrections"]
 
@@ -133,7 +133,7 @@ def read_corrections(out: Path, product: str, *, data: Path | None = None, accep
 
 
 def _chosen(
-    place: Path, answered: Answered, named: Counter[How], problems: list[Problem], *, accept_all: bool
+    place: Path, answered: FileRecord, named: Counter[How], problems: list[Problem], *, accept_all: bool
 ) -> LabelmeFile | None:
     """A file with the shapes that were named only; None where none was."""
     try:
@@ -161,7 +161,7 @@ def _chosen(
 
 
 def _instances(  # noqa: PLR0917
-    file: LabelmeFile, place: Path, root: Path, answered: Answered, product: str, problems: list[Problem]
+    file: LabelmeFile, place: Path, root: Path, answered: FileRecord, product: str, problems: list[Problem]
 ) -> Iterator[Instance]:
     """The instances of a file, with the ids that their regions have in the data."""
     image = image_of(answered)
@@ -177,7 +177,7 @@ def _instances(  # noqa: PLR0917
             yield replace(instance, id=identifier, annotation=answered.annotation)
 
 
-def image_of(answered: Answered) -> str:
+def image_of(answered: FileRecord) -> str:
     """The image that an annotation file is of, relative to the data root.
 
     Raises:
@@ -218,7 +218,7 @@ def _agreed(shapes: list[Shape], place: str, problems: list[Problem]) -> list[Sh
     return [replace(shape, label=changed[0]) for shape in shapes]
 
 
-def _id(instance: Instance, answered: Answered, taken: set[str]) -> str:
+def _id(instance: Instance, answered: FileRecord, taken: set[str]) -> str:
     """The region's id in the data; of what was drawn or copied by hand, one that its outline tells."""
     given = _answer_id(instance.shapes[0])
     boxes = {answer.id: answer.box for answer in answered.answers}

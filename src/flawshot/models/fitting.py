@@ -19,7 +19,7 @@ from flawshot.classifiers import classifier_name, classifier_names, make_classif
 from flawshot.models.accuracy import measure_accuracy, units_of
 from flawshot.models.calibration import calibrate
 from flawshot.models.leave_one_out import leave_one_out
-from flawshot.models.model import load
+from flawshot.models.model import load_model
 from flawshot.models.model_folder import (
     check_model_free,
     check_nothing_learned,
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.models.calibration import Calibration
-    from flawshot.models.leave_one_out import LeftOut
+    from flawshot.models.leave_one_out import HeldOut
     from flawshot.models.model import Model
     from flawshot.models.record import Accuracy
 
-__all__ = ["Taken", "each_left_out", "fit_model", "labelled", "make_model", "pick_classifier"]
+__all__ = ["ExampleBatch", "each_left_out", "fit_model", "labelled", "make_model", "pick_classifier"]
 
 # At most so many fits estimate the accuracy; of classifiers that are trained, whose fits take seconds, fewer.
 FOLDS, TRAINED_FOLDS = 100, 20
 
 
-class Taken(NamedTuple):
+class ExampleBatch(NamedTuple):
     """Instances that a model takes in at one time.
 
     Attributes:
@@ -110,7 +110,7 @@ def fit_model(
     check_nothing_learned(out)
     estimator, name = pick_classifier(classifier)
     own = labelled(bank.catalog, product, bank.path)
-    taken = Taken(own, bank, own.column("id"), groups or {}, "fit", str(bank.path) if source is None else source)
+    taken = ExampleBatch(own, bank, own.column("id"), groups or {}, "fit", str(bank.path) if source is None else source)
     return make_model(out, [taken], estimator, name, coverage=coverage)
 
 
@@ -165,7 +165,7 @@ def labelled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
 
 def make_model(
     out: Path,
-    taken: Sequence[Taken],
+    taken: Sequence[ExampleBatch],
     estimator: FewShotClassifier,
     name: str,
     *,
@@ -214,10 +214,10 @@ def make_model(
             files=support_files(folder),
         )
         write_record(folder, record)
-    return load(out)
+    return load_model(out)
 
 
-def _blocks(taken: Sequence[Taken]) -> Iterator[NDArray[np.float16]]:
+def _blocks(taken: Sequence[ExampleBatch]) -> Iterator[NDArray[np.float16]]:
     for each in taken:
         rows = [each.bank.catalog.row_of[identifier] for identifier in each.ids]
         at_once = max(1, SHARD_BYTES // (2 * int(np.prod(each.bank.manifest.shape[1:]))))
@@ -225,7 +225,7 @@ def _blocks(taken: Sequence[Taken]) -> Iterator[NDArray[np.float16]]:
             yield each.bank.rows(rows[start : start + at_once])
 
 
-def each_left_out(bank: FeatureBank, groups: Mapping[str, str], estimator: FewShotClassifier) -> tuple[LeftOut, int]:
+def each_left_out(bank: FeatureBank, groups: Mapping[str, str], estimator: FewShotClassifier) -> tuple[HeldOut, int]:
     """What a classifier says of each support instance without its image, or group; and of how many fits."""
     units = units_of(bank.catalog.column("image"), dict(groups))
     most = TRAINED_FOLDS if "device" in estimator.get_params() else FOLDS
@@ -246,7 +246,7 @@ def _estimate(
     return accuracy, calibration
 
 
-def _step(taken: Taken, accuracy: Accuracy | None) -> Step:
+def _step(taken: ExampleBatch, accuracy: Accuracy | None) -> Step:
     return Step(
         how=taken.how,
         when=datetime.now(UTC).isoformat(timespec="seconds"),

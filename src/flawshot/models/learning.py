@@ -15,7 +15,7 @@ from flawshot.base.errors import FlawshotError
 from flawshot.base.store.places import hold
 from flawshot.catalog import Catalog
 from flawshot.models.corrections import read_corrections
-from flawshot.models.fitting import Taken, each_left_out, make_model
+from flawshot.models.fitting import ExampleBatch, each_left_out, make_model
 from flawshot.models.model import recorded_classifier
 from flawshot.models.model_folder import RECORD, check_model_free, discard_banks, record_hash, sound_bank_beside
 from flawshot.models.review_folder import carry_back_left
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flawshot.models.corrections import Corrections, How
     from flawshot.models.model import Model
 
-__all__ = ["Judged", "LearnReport", "Replaced", "learn_corrections"]
+__all__ = ["ChangedExample", "LearnReport", "Replaced", "learn_corrections"]
 
 # Features of one region, encoded twice, differ by rounding: at most by this share of their length, measured on
 # float16 and on another batch; those of another picture's region by far more.
@@ -44,7 +44,7 @@ class Replaced(NamedTuple):
     after: str
 
 
-class Judged(NamedTuple):
+class ChangedExample(NamedTuple):
     """An example that the model, fitted without its image or group, now takes for another category than before."""
 
     id: str
@@ -81,7 +81,7 @@ class LearnReport(NamedTuple):
     before: dict[str, int]
     after: dict[str, int]
     earlier: tuple[int, int, int]
-    changed: tuple[Judged, ...]
+    changed: tuple[ChangedExample, ...]
     left_out: tuple[LeftOut, ...]
     problems: tuple[Problem, ...]
     foreign: bool
@@ -193,7 +193,7 @@ def _learn(
         own_groups = {path: old_groups[path] for path in own.values() if path in old_groups}
         own_groups |= {path: new_groups[image] for image, path in own.items() if image in new_groups}
         ids = encoded.bank.catalog.column("id")
-        taken = Taken(
+        taken = ExampleBatch(
             catalog,
             encoded.bank,
             [ids[row] for row in fresh],
@@ -241,7 +241,7 @@ def _learn(
             sum(after[each] == truth[each] for each in both),
         ),
         changed=tuple(
-            Judged(each, truth[each], judged[each], after[each]) for each in both if judged[each] != after[each]
+            ChangedExample(each, truth[each], judged[each], after[each]) for each in both if judged[each] != after[each]
         ),
         left_out=encoded.left_out,
         problems=said.problems,
@@ -295,12 +295,12 @@ def _same(before: int | None, model: Model, new: FeatureBank, row: int) -> bool:
     )
 
 
-def _kept(model: Model, gone: Sequence[int]) -> Taken:
+def _kept(model: Model, gone: Sequence[int]) -> ExampleBatch:
     """All examples but those that are replaced."""
     catalog = model.support.catalog
     rows = sorted(set(range(len(catalog))) - set(gone))
     kept = Catalog(catalog.table.take(pa.array(rows, pa.int64())))
-    return Taken(kept, model.support, kept.column("id"), model.record.groups, "fit", "")
+    return ExampleBatch(kept, model.support, kept.column("id"), model.record.groups, "fit", "")
 
 
 def _examples(

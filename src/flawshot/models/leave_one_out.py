@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from flawshot.classifiers.base import FewShotClassifier
 
-__all__ = ["LeftOut", "leave_one_out"]
+__all__ = ["HeldOut", "leave_one_out"]
 
 # So many support sets are held at once.
 FITS_AT_ONCE = 8
 
 
-class LeftOut(NamedTuple):
+class HeldOut(NamedTuple):
     """Every support instance as a region that the others have not seen.
 
     Attributes:
@@ -50,7 +50,7 @@ def leave_one_out(
     folds: int = 0,
     text: ArrayLike | None = None,
     outlines: NDArray[np.float32] | None = None,
-) -> LeftOut:
+) -> HeldOut:
     """Predict each instance by a fit without its group: one fit a group, or a fold of groups.
 
     The outcome does not depend on the order of the instances.
@@ -104,7 +104,7 @@ def leave_one_out(
             estimated[task.left] = known
             found = novelty(support.evidence.features, numbers[task.kept], features[task.left])
             newness[task.left] = np.where(known, found, np.inf)
-    return LeftOut(probabilities, newness, _held_out(features, numbers, units), estimated)
+    return HeldOut(probabilities, newness, _held_out(features, numbers, units), estimated)
 
 
 class _Task(NamedTuple):

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from flawshot.models.regions import Picture
     from flawshot.regions.views import ViewScheme
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "load_model"]
 
 
-def load(path: str | Path, *, device: str = "auto", pretrained: str | None = None) -> Model:
+def load_model(path: str | Path, *, device: str = "auto", pretrained: str | None = None) -> Model:
     """Load a model that ``flawshot fit`` made.
 
     Args:
@@ -58,8 +58,8 @@ class Model:
 
     Args:
         path: The model's folder.
-        device: As for :func:`load`.
-        pretrained: As for :func:`load`.
+        device: As for :func:`load_model`.
+        pretrained: As for :func:`load_model`.
 
     Attributes:
         path: The model's folder.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flawshot.labelme.labelme_file import LabelmeFile
     from flawshot.labelme.shapes import Shape
-    from flawshot.models.prediction_folder import Answer
+    from flawshot.models.prediction_folder import RegionPrediction
 
 __all__ = ["KEY", "described", "predicted_file", "write_table"]
 
@@ -30,7 +30,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def predicted_file(file: LabelmeFile, answers: Mapping[int, Answer], *, image: Path | None, place: Path) -> LabelmeFile:
+def predicted_file(
+    file: LabelmeFile, answers: Mapping[int, RegionPrediction], *, image: Path | None, place: Path
+) -> LabelmeFile:
     """A Labelme file with predictions in the place of its labels.
 
     A shape that was predicted has the most probable category as its label; its probability and the runner-up in a line
@@ -48,7 +50,7 @@ def predicted_file(file: LabelmeFile, answers: Mapping[int, Answer], *, image: P
     return replace(file, image_path=path, shapes=shapes)
 
 
-def _predicted(shape: Shape, answer: Answer | None) -> Shape:
+def _predicted(shape: Shape, answer: RegionPrediction | None) -> Shape:
     if answer is None:
         return shape
     flags = shape.flags | {"predicted": True, "unsure": answer.unsure, "unknown": answer.unknown}
@@ -62,7 +64,7 @@ def _predicted(shape: Shape, answer: Answer | None) -> Shape:
     )
 
 
-def described(description: str, answer: Answer) -> str:
+def described(description: str, answer: RegionPrediction) -> str:
     """A shape's description: what a person wrote, and a line of ours, which takes the place of an earlier one."""
     kept = [line for line in description.splitlines() if not line.startswith(MARK)]
     said = (
@@ -76,7 +78,7 @@ def described(description: str, answer: Answer) -> str:
     return "\n".join([*kept, said])
 
 
-def write_table(path: Path, answers: Iterable[Answer]) -> None:
+def write_table(path: Path, answers: Iterable[RegionPrediction]) -> None:
     """Write answers as CSV, a row each; text that a spreadsheet would take for a formula begins with an apostrophe."""
 
     def write(temporary: Path) -> None:
@@ -89,7 +91,7 @@ def write_table(path: Path, answers: Iterable[Answer]) -> None:
     write_with(path, write, overwrite=True)
 
 
-def _row(answer: Answer) -> tuple[str, ...]:
+def _row(answer: RegionPrediction) -> tuple[str, ...]:
     return (
         answer.id,
         answer.image,

@@ -26,9 +26,9 @@ from flawshot.models.predicted_files import predicted_file, write_table
 from flawshot.models.prediction_folder import (
     RECORD,
     TABLE,
-    Answer,
-    Answered,
+    FileRecord,
     PredictionHeader,
+    RegionPrediction,
     Unfinished,
     check_predictions_free,
     read_predictions,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from flawshot.bank.encoding import Encoded
     from flawshot.catalog.instances import Instance
     from flawshot.models.model import Model
-    from flawshot.models.predictions import Predicted
+    from flawshot.models.predictions import Prediction
     from flawshot.models.record import Accuracy
 
 __all__ = ["PredictReport", "predict_catalog"]
@@ -265,10 +265,10 @@ def _parted(now: _Gathered) -> tuple[_Gathered, _Gathered]:
 
 def _answered(
     model: Model, kept: _Kept, root: Path, out: Path, several: _Gathered
-) -> Iterator[tuple[Answered, bytes | None]]:
+) -> Iterator[tuple[FileRecord, bytes | None]]:
     """What is said of each annotation file, and its Labelme file."""
     rows = sorted(several.features)
-    given: dict[int, Predicted] = {}
+    given: dict[int, Prediction] = {}
     if rows:
         predictions = model.judge(np.stack([several.features[row] for row in rows]).astype(np.float32))
         given = dict(zip(rows, predictions, strict=True))
@@ -286,12 +286,14 @@ def _answered(
         labelme = _labelme(own, answers, root, out / span.annotation) if answers else None
         digest = None if labelme is None else hashlib.sha256(labelme).hexdigest()
         yield (
-            Answered(annotation=span.annotation, file_hash=digest, answers=tuple(answers.values()), left_out=left_out),
+            FileRecord(
+                annotation=span.annotation, file_hash=digest, answers=tuple(answers.values()), left_out=left_out
+            ),
             labelme,
         )
 
 
-def _labelme(own: dict[int, Instance], answers: dict[int, Answer], root: Path, place: Path) -> bytes:
+def _labelme(own: dict[int, Instance], answers: dict[int, RegionPrediction], root: Path, place: Path) -> bytes:
     instances = list(own.values())
     image = root / instances[0].image
     by_shape = {shape.index: answer for row, answer in answers.items() for shape in own[row].shapes}
@@ -301,8 +303,8 @@ def _labelme(own: dict[int, Instance], answers: dict[int, Answer], root: Path, p
     return json_bytes(labelme_document(made), place, indent=None)  # twenty times as fast as with line breaks
 
 
-def _answer(instance: Instance, said: Predicted, model: Model) -> Answer:
-    return Answer(
+def _answer(instance: Instance, said: Prediction, model: Model) -> RegionPrediction:
+    return RegionPrediction(
         id=instance.id,
         image=instance.image,
         box=instance.box,
@@ -319,7 +321,7 @@ def _answer(instance: Instance, said: Predicted, model: Model) -> Answer:
     )
 
 
-def _answers(folder: Path) -> Iterator[Answer]:
+def _answers(folder: Path) -> Iterator[RegionPrediction]:
     for answered in read_predictions(folder)[1]:
         yield from answered.answers
 

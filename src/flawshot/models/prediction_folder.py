@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = [
     "RECORD",
     "TABLE",
-    "Answer",
-    "Answered",
+    "FileRecord",
     "PredictionHeader",
+    "RegionPrediction",
     "Unfinished",
     "check_predictions_free",
     "read_predictions",
@@ -61,7 +61,7 @@ class PredictionHeader(Document):
     request: str
 
 
-class Answer(Document):
+class RegionPrediction(Document):
     """What was said of one region.
 
     Attributes:
@@ -95,7 +95,7 @@ class Answer(Document):
     unknown: bool
 
 
-class Answered(Document):
+class FileRecord(Document):
     """One annotation file that was dealt with; a line of ``predictions.jsonl``.
 
     Attributes:
@@ -107,7 +107,7 @@ class Answered(Document):
 
     annotation: str
     file_hash: str | None
-    answers: tuple[Answer, ...]
+    answers: tuple[RegionPrediction, ...]
     left_out: LeftOut | None = None
 
     @field_validator("annotation")
@@ -118,7 +118,7 @@ class Answered(Document):
         return value
 
 
-def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[Answered]]:
+def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[FileRecord]]:
     """Read what a folder of predictions says.
 
     Returns:
@@ -133,7 +133,8 @@ def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[Answered]]:
     first = next(lines, b"")
     header = parse_document(first, PredictionHeader, f"{place}: line 1", REMEDY)
     return header, (
-        parse_document(line, Answered, f"{place}: line {number}", REMEDY) for number, line in enumerate(lines, start=2)
+        parse_document(line, FileRecord, f"{place}: line {number}", REMEDY)
+        for number, line in enumerate(lines, start=2)
     )
 
 
@@ -183,7 +184,7 @@ class Unfinished:
         for expected in annotations:
             line = self._file.readline()
             try:
-                answered = parse_document(line, Answered, "", "")
+                answered = parse_document(line, FileRecord, "", "")
             except FlawshotError:  # torn, or not yet there
                 break
             if not line.endswith(b"\n") or answered.annotation != expected:
@@ -203,7 +204,7 @@ class Unfinished:
             else:
                 path.unlink()
 
-    def add(self, answered: Answered, labelme: bytes | None) -> None:
+    def add(self, answered: FileRecord, labelme: bytes | None) -> None:
         """Note one annotation file, the next one in order, and write its Labelme file, where there is one."""
         try:
             if labelme is not None:  # half a file would not have the hash that its line tells

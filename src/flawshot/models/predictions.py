@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Predicted", "Predictions"]
+__all__ = ["Prediction", "Predictions"]
 
 
-class Predicted(NamedTuple):
+class Prediction(NamedTuple):
     """What a model says of one region.
 
     Attributes:
@@ -39,7 +39,7 @@ class Predicted(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What a model says of some regions, in their order; iterate for one :class:`Predicted` each.
+    """What a model says of some regions, in their order; iterate for one :class:`Prediction` each.
 
     Attributes:
         categories: The model's categories: the order of columns.
@@ -66,12 +66,12 @@ class Predictions:
         """The most probable category of each region."""
         return [self.categories[number] for number in self.probabilities.argmax(axis=1)]
 
-    def __getitem__(self, index: int) -> Predicted:
+    def __getitem__(self, index: int) -> Prediction:
         """What is said of one region."""
         shares = self.probabilities[index]
         order = np.argsort(-shares, kind="stable")
         first, second = int(order[0]), int(order[1])
-        return Predicted(
+        return Prediction(
             label=self.categories[first],
             probability=float(shares[first]),
             runner_up=self.categories[second],
@@ -81,6 +81,6 @@ class Predictions:
             unknown=bool(self.unknown[index]),
         )
 
-    def __iter__(self) -> Iterator[Predicted]:
+    def __iter__(self) -> Iterator[Prediction]:
         """What is said of each region."""
         return (self[index] for index in range(len(self)))

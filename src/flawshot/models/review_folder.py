@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flawshot.models.prediction_folder import Answered
+    from flawshot.models.prediction_folder import FileRecord
 
-__all__ = ["FLAGS", "LABELS", "SHAPE_FLAGS", "Listed", "ReviewFolder", "carry_back_left", "listed", "review_place"]
+__all__ = ["FLAGS", "LABELS", "SHAPE_FLAGS", "ReviewFolder", "ReviewItem", "carry_back_left", "listed", "review_place"]
 
 LABELS, FLAGS, SHAPE_FLAGS, STATE = "labels.txt", "flags.txt", "shape-flags.json", "review.json"
 LOG = "labelme.log"
@@ -41,7 +41,7 @@ REMEDY = "take what you need out of it by hand, then remove its folder"
 LETTERS = 60
 
 
-class Listed(NamedTuple):
+class ReviewItem(NamedTuple):
     """A file of predictions in the order in which it is to be looked at.
 
     Attributes:
@@ -55,7 +55,7 @@ class Listed(NamedTuple):
     """
 
     annotation: str
-    answered: Answered
+    answered: FileRecord
     waiting: int
     doubtful: int
     probability: float
@@ -84,7 +84,7 @@ def review_place(out: Path) -> Path:
     return out.absolute().with_name(f".{out.absolute().name}.review")
 
 
-def listed(out: Path, problems: list[Problem]) -> list[Listed]:
+def listed(out: Path, problems: list[Problem]) -> list[ReviewItem]:
     """The files of a folder of predictions, in the order in which a person should look at them.
 
     Files with doubtful regions (unsure, or unlike every category) that nobody has named come first, the least probable
@@ -111,7 +111,7 @@ def listed(out: Path, problems: list[Problem]) -> list[Listed]:
         doubtful = [shape for shape in left if shape.flags.get("unsure") or shape.flags.get("unknown")]
         shares = {answer.id: answer.probability for answer in answered.answers}
         found.append(
-            Listed(
+            ReviewItem(
                 annotation=answered.annotation,
                 answered=answered,
                 waiting=len(left),
@@ -165,7 +165,9 @@ class ReviewFolder:
             self._lock.close()
             raise
 
-    def fill(self, entries: Sequence[Listed], root: Path, categories: Sequence[str], problems: list[Problem]) -> int:
+    def fill(
+        self, entries: Sequence[ReviewItem], root: Path, categories: Sequence[str], problems: list[Problem]
+    ) -> int:
         """Make the folder anew.
 
         Args:

@@ -25,7 +25,7 @@ from torch.nn import functional
 from flawshot.base.store.files import write_json, write_with
 from flawshot.encoders.base import hash_weights
 from flawshot.encoders.flawshot_tiny import TINY
-from flawshot.synthetic.training.batches import Batch, BatchPlan, batches
+from flawshot.synthetic.training.batches import BatchPlan, TrainingBatch, batches
 from flawshot.synthetic.training.corpus import Corpus, CorpusPlan, draw_corpus
 from flawshot.synthetic.training.losses import Targets, losses
 from flawshot.synthetic.training.network import Network
@@ -135,7 +135,13 @@ def _rate(step: int, recipe: Recipe) -> float:
 
 
 def _step(
-    network: Network, batch: Batch, optimizer: torch.optim.Optimizer, side: int, device: torch.device, *, frozen: bool
+    network: Network,
+    batch: TrainingBatch,
+    optimizer: torch.optim.Optimizer,
+    side: int,
+    device: torch.device,
+    *,
+    frozen: bool,
 ) -> dict[str, torch.Tensor]:
     network.train()
     if frozen:

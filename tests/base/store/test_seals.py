@@ -81,7 +81,7 @@ def test_a_damaged_model_is_not_read(bank, tmp_path, name):
     model = fit_model(bank, tmp_path / "model", classifier="prototype")
 
     def read():
-        record, *rest = flawshot.load(model.path).record.model_dump(mode="json"), *of_bank(model.path / "support")
+        record, *rest = flawshot.load_model(model.path).record.model_dump(mode="json"), *of_bank(model.path / "support")
         return record, rest
 
     _, other = accepted(model.path / name, read, name)

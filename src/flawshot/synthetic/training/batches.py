@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flawshot.synthetic.training.corpus import Corpus
 
-__all__ = ["Batch", "BatchPlan", "batches"]
+__all__ = ["BatchPlan", "TrainingBatch", "batches"]
 
 
 # How often nothing but its mask is seen of a product that may see it: forms look alike on drawings and photographs.
@@ -33,7 +33,7 @@ class BatchPlan(NamedTuple):
     instances: int = 4
 
 
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """Crops in the order of product, category, instance.
 
     Attributes:
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
     masked: NDArray[np.bool_]
 
 
-def make_batch(corpus: Corpus, plan: BatchPlan, side: int, reach: float, rng: random.Random) -> Batch:
+def make_batch(corpus: Corpus, plan: BatchPlan, side: int, reach: float, rng: random.Random) -> TrainingBatch:
     """Pick and turn the views of one batch.
 
     Args:
@@ -77,7 +77,7 @@ def make_batch(corpus: Corpus, plan: BatchPlan, side: int, reach: float, rng: ra
     stacked = np.stack(pixels)
     captions = [caption([float(value) for value in own], rng) for own in attributes]
     cover = (stacked[..., 3].mean(axis=(1, 2)) / 255).astype(np.float32)
-    return Batch(stacked, np.stack(attributes), cover, captions, np.array(masked))
+    return TrainingBatch(stacked, np.stack(attributes), cover, captions, np.array(masked))
 
 
 def _turned(view: NDArray[np.uint8], side: int, rng: random.Random) -> NDArray[np.uint8]:
@@ -95,7 +95,7 @@ def _turned(view: NDArray[np.uint8], side: int, rng: random.Random) -> NDArray[n
 
 def batches(  # noqa: PLR0917
     corpus: Corpus, plan: BatchPlan, side: int, steps: range, total: int, seed: int
-) -> Iterator[Batch]:
+) -> Iterator[TrainingBatch]:
     """The batches of some steps, made ahead by a thread; a step's batch is the same however often one resumes.
 
     Args:
@@ -106,7 +106,7 @@ def batches(  # noqa: PLR0917
         total: Of all steps, by which the share of hard products grows: all from the second fifth on.
         seed: Of the choice.
     """
-    queue: Queue[Batch | BaseException | None] = Queue(maxsize=4)
+    queue: Queue[TrainingBatch | BaseException | None] = Queue(maxsize=4)
     stop = threading.Event()
 
     def work() -> None:
