@@ -21,7 +21,7 @@ from flawshot.evaluation.results import Results
 from flawshot.evaluation.runs import YARDSTICKS
 from flawshot.labelme.images import read_image
 from flawshot.regions.crops import crop_views
-from flawshot.regions.views import make_scheme
+from flawshot.regions.views import extent_of, make_scheme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def _sheet(catalog: Catalog, categories: list[str]) -> NDArray[np.uint8]:
         for column, number in enumerate(own):
             instance = catalog[number]
             image = read_image((catalog.root or Path()) / instance.image, instance.image)
-            crop = crop_views(image, instance, scheme, SIDE).images[0]
+            crop = crop_views(image, instance.region(), scheme, SIDE, extent=extent_of(instance)).images[0]
             sheet[row * step : row * step + SIDE, column * step : column * step + SIDE] = crop
     return sheet
 

@@ -25,7 +25,7 @@ from flawshot.bank.builder import encode_catalog
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.regions.crop_rows import crop_rows
 from flawshot.regions.crops import crop_views
-from flawshot.regions.views import make_scheme
+from flawshot.regions.views import extent_of, make_scheme
 
 SIDE = 1000
 PER_IMAGE = 3
@@ -100,7 +100,13 @@ def cropping(catalog: flawshot.Catalog, side: int) -> None:
 def encoding(catalog: flawshot.Catalog, encoder: OpenClipEncoder, batch: int, folder: Path) -> None:
     """``flawshot encode`` against the bare encoder, in turns."""
     scheme = make_scheme("mso")
-    crops = crop_views(Image.open(catalog.root / catalog[0].image).convert("RGB"), catalog[0], scheme, encoder.side)
+    crops = crop_views(
+        Image.open(catalog.root / catalog[0].image).convert("RGB"),
+        catalog[0].region(),
+        scheme,
+        encoder.side,
+        extent=extent_of(catalog[0]),
+    )
     images = torch.from_numpy(np.resize(crops.images, (batch, *crops.images.shape[1:])))
     masks = torch.from_numpy(np.resize(crops.masks, (batch, *crops.masks.shape[1:])))
     encoder.encode(images, masks)

@@ -209,4 +209,4 @@ def __dir__() -> list[str]:
 
 
 if not TYPE_CHECKING:  # type checkers cannot follow it, and read the names above
-    __all__ = __dir__()
+    __all__ = __dir__()  # noqa: PLE0605

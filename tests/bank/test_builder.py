@@ -24,7 +24,7 @@ from flawshot.bank.encoding import encode_rows
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.labelme.images import read_image
 from flawshot.regions.crops import crop_views
-from flawshot.regions.views import make_scheme
+from flawshot.regions.views import extent_of, make_scheme
 
 SCHEME = make_scheme("centre3")
 
@@ -67,7 +67,9 @@ def test_every_row_has_the_features_of_its_own_views(data, encoder, tmp_path, ba
     assert report.bank.manifest.shape == (48, 3, 2, 16)
     for row in (0, 5, 24, 47):
         instance = catalog[row]
-        crops = crop_views(read_image(data / instance.image, ""), instance, SCHEME, encoder.side)
+        crops = crop_views(
+            read_image(data / instance.image, ""), instance.region(), SCHEME, encoder.side, extent=extent_of(instance)
+        )
         alone = encoder.encode(torch.from_numpy(crops.images), torch.from_numpy(crops.masks)).numpy()
         for token in (0, 1):
             got = report.bank.features([instance.id], token=token)[0]
@@ -87,7 +89,9 @@ def test_rows_come_out_in_order_each_with_its_own_features(data, encoder):
     assert rows == [row for row in asked if row != 3]
     for row, part in zip(rows[::5], done[::5], strict=True):
         instance = catalog[row]
-        crops = crop_views(read_image(data / instance.image, ""), instance, SCHEME, encoder.side)
+        crops = crop_views(
+            read_image(data / instance.image, ""), instance.region(), SCHEME, encoder.side, extent=extent_of(instance)
+        )
         alone = encoder.encode(torch.from_numpy(crops.images), torch.from_numpy(crops.masks)).numpy()
         np.testing.assert_allclose(part.features[0], alone, atol=4e-3)  # float16
 

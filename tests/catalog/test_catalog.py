@@ -183,7 +183,7 @@ def test_the_fingerprint_depends_on_ids_and_categories_only(catalog_of):
     assert moved.fingerprint("p") == before.fingerprint("p")
     assert catalog_of([("p/a", ["dent"]), ("p/b", ["scratch"])]).fingerprint("p") == before.fingerprint("p")
     assert catalog_of([("p/a", ["dent"]), ("p/b", ["dent"])]).fingerprint("p") != before.fingerprint("p")
-    with pytest.raises(FlawshotError, match="--product r"):
+    with pytest.raises(FlawshotError, match="product='r'"):
         before.select(["r"])
 
 

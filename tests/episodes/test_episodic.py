@@ -139,7 +139,7 @@ def test_what_cannot_be_drawn_is_an_error_that_names_it(catalog_of, options, mes
     )
     with pytest.raises(EpisodeError, match=message):
         sample_tasks(catalog, "p", 1, **options)
-    with pytest.raises(EpisodeError, match="--shots 0"):
+    with pytest.raises(EpisodeError, match="shots=0"):
         sample_tasks(catalog, "p", 0)
     with pytest.raises(EpisodeError, match=r"use flawshot\.sample_tasks"):
         sample_episodes(catalog, "p", 1, protocol="episodic")

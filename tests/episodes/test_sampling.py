@@ -62,7 +62,7 @@ def test_mvrec_draws_are_those_of_the_published_rule(mvtec_fs, mvtec_fs_catalog)
 
 def test_mvrec_needs_both_splits_and_knows_no_groups():
     catalog = plain_catalog([("p/a", ["dent"]), ("p/b", ["scratch"])])
-    with pytest.raises(EpisodeError, match="needs a train and a test split; use --protocol disjoint"):
+    with pytest.raises(EpisodeError, match="needs a train and a test split; use protocol='disjoint'"):
         sample_episodes(catalog, "p", 1, protocol="mvrec")
     with pytest.raises(EpisodeError, match="knows no groups"):
         sample_episodes(catalog, "p", 1, protocol="mvrec", groups={})

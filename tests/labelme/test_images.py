@@ -267,7 +267,7 @@ def test_the_usual_limit():
     check_pixels(16384, 16384, "a")
     with pytest.raises(ImageError, match=rf"the limit of {MAX_PIXELS} px"):
         check_pixels(16384, 16385, "a")
-    with pytest.raises(FlawshotError, match="--max-pixels 0: must be at least 1"), pixel_limit(0):
+    with pytest.raises(FlawshotError, match="max_pixels=0: must be at least 1"), pixel_limit(0):
         pass
 
 

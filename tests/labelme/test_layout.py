@@ -34,7 +34,7 @@ def test_a_pattern_places_a_file(pattern, path, place):
 
 @pytest.mark.parametrize("pattern", ["", "{category}/**", "**/x", "a//b", "{product}/{product}", "x*/**", "/{product}"])
 def test_what_is_no_pattern_is_refused(pattern):
-    with pytest.raises(FlawshotError, match="--layout"):
+    with pytest.raises(FlawshotError, match="layout="):
         Layout(pattern, "root")
 
 

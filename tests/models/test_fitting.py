@@ -142,7 +142,7 @@ def test_what_cannot_be_a_model_is_refused_in_one_line(made_up, tmp_path, classi
 def test_several_products_need_a_name(catalog_of, bank_of, tmp_path):
     images = [(f"{product}/{n}", ["dent", "hole"]) for product in ("bolt", "nut") for n in range(3)]
     bank = bank_of(catalog_of(images, layout="{product}/**"))
-    with pytest.raises(FlawshotError, match=r"2 products \(bolt, nut\).*--product"):
+    with pytest.raises(FlawshotError, match=r"2 products \(bolt, nut\).*choose one with product"):
         fit_model(bank, tmp_path / "model")
     assert fit_model(bank, tmp_path / "model", product="nut").record.instances == 6
 

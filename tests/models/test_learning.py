@@ -315,7 +315,7 @@ def test_where_nobody_named_anything_it_is_said(here):
 def test_data_that_was_moved_is_asked_for(here):
     change(here / "named/wood/016.json", confirm)
     (here / "parts").rename(here / "moved")
-    with pytest.raises(FlawshotError, match=r"parts: the images that .* are not there; say where they lie by --data"):
+    with pytest.raises(FlawshotError, match=r"parts: the images that .* are not there; say where they lie by data"):
         learn(here)
     assert learn(here, data=here / "moved").added == 1
 

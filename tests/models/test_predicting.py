@@ -255,7 +255,7 @@ def test_an_image_that_cannot_be_read_is_left_out_and_said(model, data, tmp_path
     header, lines = read_predictions(tmp_path / "out")
     assert (tmp_path / "out" / header.data).resolve() == data
     assert [line.left_out for line in lines if line.left_out] == [entry]
-    with pytest.raises(FlawshotError, match=r"cannot be decoded.*without --strict its regions are left out"):
+    with pytest.raises(FlawshotError, match=r"cannot be decoded.*without strict=True its regions are left out"):
         predict(model, data, tmp_path / "strict", strict=True)
     for path in data.rglob("*.png"):
         path.write_bytes(b"no image")

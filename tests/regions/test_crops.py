@@ -15,7 +15,7 @@ from flawshot import Catalog, import_masks
 from flawshot.labelme.images import read_image
 from flawshot.labelme.shapes import Shape, rasterise
 from flawshot.regions.crops import crop_views
-from flawshot.regions.views import SCHEMES, make_scheme
+from flawshot.regions.views import SCHEMES, extent_of, make_scheme
 from helpers import SHARED
 
 TURNS = {
@@ -69,7 +69,7 @@ def test_every_view_is_the_plain_one(drawn, name, border):
         points = instance.shapes[0].points
         centre = [int((points[:, axis].min() + points[:, axis].max()) // 2) for axis in (0, 1)]
         mask = instance.region().full_mask(image.height, image.width)
-        crops = crop_views(image, instance, scheme, 64)
+        crops = crop_views(image, instance.region(), scheme, 64, extent=extent_of(instance))
         assert crops.images.shape == (len(scheme.views), 64, 64, 3)
         for number, view in enumerate(scheme.views):
             pixels, own = plain(image, mask, centre, view, view.size.pixels(instance.box), 64, border)
@@ -91,7 +91,7 @@ def test_masks_that_fill_a_crop_miss_it_or_are_thin_are_the_plain_ones(catalog_o
         own = replace(instance, shapes=(shape,), box=region.box)
         centre = [int((shape.points[:, axis].min() + shape.points[:, axis].max()) // 2) for axis in (0, 1)]
         scheme = make_scheme("mo", sizes, border)
-        crops = crop_views(image, own, scheme, 64)
+        crops = crop_views(image, own.region(), scheme, 64, extent=extent_of(own))
         mask = region.full_mask(image.height, image.width)
         for number, view in enumerate(scheme.views):
             pixels, expected = plain(image, mask, centre, view, view.size.pixels(own.box), 64, border)
@@ -103,7 +103,9 @@ def test_a_crop_much_larger_than_the_image_is_still_square(catalog_of):
     (instance,) = catalog_of([("a", ["dent"])])
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8))
     for border in ("zero", "reflect", "shift"):
-        crops = crop_views(image, instance, make_scheme("none", ["900px"], border), 90)
+        crops = crop_views(
+            image, instance.region(), make_scheme("none", ["900px"], border), 90, extent=extent_of(instance)
+        )
         assert crops.images.shape == (1, 90, 90, 3)
         assert crops.masks.max() > 0
 
@@ -125,7 +127,7 @@ def test_mso_on_real_photographs_is_the_plain_one(tmp_path):
         mask = np.asarray(Image.open(source / instance.category / "Imgs" / f"{Path(instance.image).stem}.png")) > 127
         labels, _ = ndimage.label(mask, np.ones((3, 3)))
         own = labels == labels[y0:y1, x0:x1][instance.region().pixels][0]
-        crops = crop_views(image, instance, scheme, 224)
+        crops = crop_views(image, instance.region(), scheme, 224, extent=extent_of(instance))
         for number, view in enumerate(scheme.views):
             centre = ((x0 + x1 - 1) // 2, (y0 + y1 - 1) // 2)
             pixels, expected = plain(image, own, centre, view, view.size.pixels(instance.box), 224, "zero")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flawshot.base.errors import printable
-from flawshot.report.tables import percent
+from flawshot.evaluation.intervals import percent
 from hostile import HOSTILE, PRODUCTS
 
 HIGHEST = "prototype", 3

@@ -129,7 +129,7 @@ def test_what_is_there_stays_and_a_failed_call_leaves_nothing(tmp_path, monkeypa
 
 @pytest.mark.parametrize("side", [63, 2049])
 def test_a_side_out_of_bounds_is_refused(tmp_path, side):
-    with pytest.raises(FlawshotError, match=f"--size {side}: must be 64 to 2048 px"):
+    with pytest.raises(FlawshotError, match=f"side={side}: must be 64 to 2048 px"):
         draw_data_set(tmp_path / "new", side=side)
     assert not list(Path(tmp_path).iterdir())
 

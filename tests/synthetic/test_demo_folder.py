@@ -51,7 +51,7 @@ def test_changed_images_are_refused_with_the_way_to_use_them(folder, change, mes
     images = folder.path / "images" / "wood"
     change(images)
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
-    with pytest.raises(FlawshotError, match="flawshot demo --data") as caught:
+    with pytest.raises(FlawshotError, match="give data=") as caught:
         again(folder).holds("images")
     assert message in str(caught.value)
     assert before == {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
@@ -77,12 +77,12 @@ def test_other_peoples_folders_are_refused(tmp_path, folder):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.txt").write_text("mine")
     for place in (tmp_path / "mine", tmp_path / "mine" / "a.txt"):
-        with pytest.raises(FlawshotError, match="exists and is not of flawshot demo; name another --out"):
+        with pytest.raises(FlawshotError, match="exists and is not the demo's folder; name another out"):
             DemoFolder(place, "drawn, seed 0")
     with pytest.raises(FlawshotError, match=r"demo\.json: source: is drawn, seed 0, not drawn, seed 1; name another"):
         again(folder, "drawn, seed 1")
     (folder.path / "demo.json").write_text("{}")
-    with pytest.raises(FlawshotError, match=r"demo\.json: format: .*; name another --out"):
+    with pytest.raises(FlawshotError, match=r"demo\.json: format: .*; name another out"):
         again(folder)
     (tmp_path / "empty").mkdir()
     assert DemoFolder(tmp_path / "empty", "x").path.is_dir()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import write_with
 from flawshot.catalog.builder import CatalogBuilder, build_table, stop_at_error
@@ -79,7 +80,9 @@ class Catalog:
             catalog = cls.from_folder(data, layout=layout, strict=strict, progress=progress)
         elif data.suffix == ".parquet":
             if layout is not None:
-                raise FlawshotError(f"{data}: --layout is for folders; a Parquet catalog has its products already")
+                raise FlawshotError(
+                    f"{data}: {argument('layout')} is for folders; a Parquet catalog has its products already"
+                )
             catalog = cls.load(data, geometry=geometry)
         else:
             raise FlawshotError(f"{data}: is neither a folder of Labelme files nor a .parquet catalog")
@@ -206,7 +209,9 @@ class Catalog:
         """
         for product in products:
             if product not in self.products:
-                raise FlawshotError(f"--product {product}: is not in the data, which has {', '.join(self.products)}")
+                raise FlawshotError(
+                    f"{argument('product', product)}: is not in the data, which has {', '.join(self.products)}"
+                )
         rows = pc.is_in(self.table.column("product"), value_set=pa.array(products, pa.string()))
         return Catalog(self.table.filter(rows), self.root, self.problems)
 

@@ -145,7 +145,9 @@ def _check_header(path: Path, schema: pa.Schema) -> dict[str, str]:
     except FlawshotError:
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT["format"]:
-        raise FlawshotError(f"{path}: format: is not a flawshot catalog; make one with flawshot stats --catalog")
+        raise FlawshotError(
+            f"{path}: format: is not a flawshot catalog; build it from the annotations with Catalog.open, and save that"
+        )
     if header.get("version") != FORMAT["version"]:
         raise FlawshotError(f"{path}: version: {header.get('version')} is not known here; update flawshot")
     if not schema.equals(SCHEMA):

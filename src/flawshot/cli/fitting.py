@@ -205,12 +205,13 @@ def _say(model: Model) -> None:
 def print_accuracy(accuracy: Accuracy, title: str, unit: str) -> None:
     """Print the accuracy in all and by category; what cannot be estimated is marked."""
     from flawshot.cli.console import new_table, plain, print_table
+    from flawshot.evaluation.intervals import percent
 
     table = new_table(title, "category", "instances", f"{unit}s", "right", "accuracy")
     for category, own in accuracy.per_category.items():
         table.add_row(plain(category), str(own.instances), str(own.units), *_cells(own))
     right = round(accuracy.mean * accuracy.asked)
-    table.add_row("all", str(accuracy.asked), str(accuracy.units), str(right), _percent(accuracy.mean, accuracy.ci95))
+    table.add_row("all", str(accuracy.asked), str(accuracy.units), str(right), percent(accuracy.mean, accuracy.ci95))
     print_table(table)
     single = [category for category, own in accuracy.per_category.items() if own.right is None]
     if single:
@@ -221,10 +222,8 @@ def print_accuracy(accuracy: Accuracy, title: str, unit: str) -> None:
 
 
 def _cells(own: CategoryAccuracy) -> tuple[str, str]:
+    from flawshot.evaluation.intervals import percent
+
     if own.right is None or own.ci95 is None:
         return "–", "–"
-    return str(own.right), _percent(own.right / own.asked, own.ci95)
-
-
-def _percent(mean: float, ci95: tuple[float, float]) -> str:
-    return f"{100 * mean:.1f} [{100 * ci95[0]:.1f}, {100 * ci95[1]:.1f}]"
+    return str(own.right), percent(own.right / own.asked, own.ci95)

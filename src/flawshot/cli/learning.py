@@ -130,6 +130,8 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
 
 
 def _say_accuracy(report: LearnReport, before: Model) -> None:
+    from flawshot.evaluation.intervals import percent
+
     unit = "group" if report.model.record.groups else "image"
     typer.echo(f"Accuracy, each {unit} left out in turn, % [95 % interval]; after: on the new examples too")
     for word, record in (("before", before.record), ("after", report.model.record)):
@@ -137,10 +139,7 @@ def _say_accuracy(report: LearnReport, before: Model) -> None:
         if found is None:
             typer.echo(f"  {word}: cannot be estimated")
         else:
-            low, high = found.ci95
-            typer.echo(
-                f"  {word}: {100 * found.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}] on {found.asked} examples"
-            )
+            typer.echo(f"  {word}: {percent(found.mean, found.ci95)} on {found.asked} examples")
     count, right_before, right_after = report.earlier
     if count:
         typer.echo(

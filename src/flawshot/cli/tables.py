@@ -9,11 +9,12 @@ from rich.text import Text
 
 from flawshot.base.errors import printable
 from flawshot.cli.console import console_width, new_table, print_table
+from flawshot.evaluation.intervals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flawshot.evaluation.results import Estimate, Interval, Results, Run
+    from flawshot.evaluation.results import Estimate, Results, Run
 
 __all__ = ["print_results"]
 
@@ -108,18 +109,11 @@ def _category(run: Run | None, category: str) -> str:
     if run is None:
         return ""
     score = run.per_category[category]
-    return "–" if score.mean is None or score.ci95 is None else _interval(score.mean, score.ci95)
+    return "–" if score.mean is None or score.ci95 is None else percent(score.mean, score.ci95)
 
 
 def _estimate(value: Estimate, *, signed: bool = False) -> str:
-    return _interval(value.mean, value.ci95, signed=signed)
-
-
-def _interval(mean: float, ci95: Interval, *, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    # Adding nought takes the sign off a rounded -0.0.
-    shown, low, high = (round(100 * value, 1) + 0.0 for value in (mean, *ci95))
-    return f"{shown:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+    return percent(value.mean, value.ci95, signed=signed)
 
 
 def _times(runs: Sequence[Run]) -> str:

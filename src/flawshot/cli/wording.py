@@ -9,6 +9,8 @@ __all__ = ["option_of", "option_words", "stored_words"]
 
 # Parameters whose option has another name; the others are spelled alike.
 OPTIONS: Final = {
+    "groups": "--group",
+    "side": "--size",
     "sizes": "--view-size",
 }
 # What a shell takes as one word without quotes.

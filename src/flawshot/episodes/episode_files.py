@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
 from flawshot.base.store.files import Document, json_bytes, parse_document, read_document, write_with
 from flawshot.base.store.json_documents import file_lines
@@ -101,7 +102,9 @@ def write_all(several: Sequence[EpisodeSet], folder: str | Path, *, overwrite: b
     for episodes in several:
         path = Path(folder) / episodes.protocol / episodes.file_name
         if not overwrite and path.is_file() and not _holds(path, episodes):
-            raise EpisodeError(f"{path}: exists with other content; name another --out, or add --overwrite")
+            raise EpisodeError(
+                f"{path}: exists with other content; name another folder, or add {argument('overwrite', True)}"
+            )
     return [write_episodes(episodes, folder, overwrite=overwrite) for episodes in several]
 
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.pools import Item, make_pools
@@ -54,7 +55,9 @@ class TaskRule:
         self.product, self.categories = product, pools.categories
         self._ways, self._shots, self._queries, self._seed = ways, shots, queries, seed
         if ways > len(pools.categories):
-            raise EpisodeError(f"{product}: has {len(pools.categories)} categories, fewer than --ways {ways}")
+            raise EpisodeError(
+                f"{product}: has {len(pools.categories)} categories, fewer than {argument('ways', ways)}"
+            )
         self._units: dict[str, dict[str, list[Item]]] = {category: {} for category in pools.categories}
         self._items: dict[str, list[Item]] = {category: [] for category in pools.categories}
         self._place = {item.id: place for place, item in enumerate(pools.query)}
@@ -66,7 +69,8 @@ class TaskRule:
         if short:
             raise EpisodeError(
                 f"{product}: categories with fewer than the {needed} instances that a task needs ({shots} to learn "
-                f"from, {queries} to ask): {', '.join(short)}; annotate more, or lower --shots or --queries"
+                f"from, {queries} to ask): {', '.join(short)}; annotate more, or "
+                f"lower {argument('shots')} or {argument('queries')}"
             )
 
     def draw(self, number: int) -> Episode:
@@ -94,8 +98,8 @@ class TaskRule:
                 return Episode(number, tuple(item.id for item in support), tuple(ids))
         raise EpisodeError(
             f"{self.product}: category {short!r} has its instances in {len(self._units[short])} images or groups, and "
-            f"no draw of {self._shots} leaves {self._queries} to ask in others; annotate more, or lower --shots or "
-            "--queries"
+            f"no draw of {self._shots} leaves {self._queries} to ask in others; annotate more, or "
+            f"lower {argument('shots')} or {argument('queries')}"
         )
 
     def _support(self, category: str, rng: random.Random, *, few: bool) -> list[Item]:
@@ -168,7 +172,7 @@ def draw_tasks(
 ) -> EpisodeSet:
     """All tasks of a product at one K, drawn as they are asked for; nothing is verified yet."""
     if episodes < 1:
-        raise EpisodeError(f"--episodes {episodes}: must be at least 1")
+        raise EpisodeError(f"{argument('episodes', episodes)}: must be at least 1")
     own = catalog.select([product])
     pools = make_pools(own, "episodic", groups)
     rule = TaskRule(product, pools, ways=ways, shots=shots, queries=queries, seed=seed)

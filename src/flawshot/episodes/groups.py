@@ -7,6 +7,7 @@ import unicodedata
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from flawshot.base.arguments import argument
 from flawshot.base.delimited import delimited_texts, read_rows
 from flawshot.base.errors import EpisodeError, FlawshotError
 
@@ -38,13 +39,13 @@ def groups_from_regex(pattern: str, images: Iterable[str]) -> dict[str, str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise EpisodeError(f"--group {pattern!r}: is not a regular expression ({error})") from error
+        raise EpisodeError(f"{argument('group', pattern)}: is not a regular expression ({error})") from error
     groups = {}
     for image in dict.fromkeys(images):
         match = compiled.search(image)
         caught = None if match is None else match.groups() or (match.group(),)
         if caught is None or not all(caught):
-            raise EpisodeError(f"--group {pattern!r}: does not match the image {image}; every image needs a group")
+            raise EpisodeError(f"{argument('group', pattern)}: does not match {image}; every image needs a group")
         groups[image] = "/".join(caught)
     return groups
 
@@ -66,7 +67,7 @@ def groups_from_csv(path: Path, images: Iterable[str]) -> dict[str, str]:
     try:
         tables = [_table(path, text) for text in delimited_texts(path, COLUMNS)]
     except FlawshotError as error:
-        raise EpisodeError(str(error)) from error
+        raise EpisodeError(error) from error
     # An encoding that is not told is the one in which most of the images have a row.
     names = {_key(image)[-1] for image in wanted}
     table = max(tables, key=lambda table: len(names & {row[-1] for row in table}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
 from flawshot.episodes.episode_set import Episode, Protocol
 
@@ -70,7 +71,7 @@ def make_pools(own: Catalog, protocol: Protocol, groups: Mapping[str, str] | Non
     test = [item for item in items if item.split == "test"]
     if protocol == "mvrec":
         if not train or not test:
-            raise EpisodeError("protocol mvrec needs a train and a test split; use --protocol disjoint")
+            raise EpisodeError(f"protocol mvrec needs a train and a test split; use {argument('protocol', 'disjoint')}")
         return Pools(tuple(sorted({item.category for item in train + test})), train, test, {})
     parameters: dict[str, Any] = {}
     val = sum(1 for split in own.column("split") if split == "val")
@@ -97,7 +98,7 @@ def _items(own: Catalog, groups: Mapping[str, str] | None) -> list[Item]:
     columns = (own.column(name) for name in ("id", "category", "split", "image"))
     for identifier, category, split, image in zip(*columns, strict=True):
         if groups is not None and image not in groups:
-            raise EpisodeError(f"--group: the image {image} has no group")
+            raise EpisodeError(f"{argument('groups')}: the image {image} has no group")
         if category and split != "val":
             items.append(Item(identifier, category, split, image if groups is None else groups[image]))
     return items

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.episodic import draw_tasks
@@ -69,15 +70,17 @@ def sample_episodes(
         MVREC (AAAI 2025, arXiv 2412.16897) for ``mvrec``.
     """
     if shots < 1:
-        raise EpisodeError(f"--shots {shots}: must be at least 1")
+        raise EpisodeError(f"{argument('shots', shots)}: must be at least 1")
     if not seeds:
-        raise EpisodeError("--seeds: there must be at least 1")
+        raise EpisodeError(f"{argument('seeds')}: there must be at least 1")
     if protocol not in PROTOCOLS:
-        raise EpisodeError(f"--protocol {protocol}: must be one of {', '.join(PROTOCOLS)}")
+        raise EpisodeError(f"{argument('protocol', protocol)}: must be one of {', '.join(PROTOCOLS)}")
     if protocol == "episodic":
-        raise EpisodeError("--protocol episodic: draws tasks by numbers of its own; use flawshot.sample_tasks")
+        raise EpisodeError(f"{argument('protocol', protocol)}: draws random tasks; use flawshot.sample_tasks")
     if groups is not None and protocol != "disjoint":
-        raise EpisodeError(f"--group: protocol {protocol} knows no groups; use --protocol disjoint")
+        raise EpisodeError(
+            f"{argument('groups')}: protocol {protocol} knows no groups; use {argument('protocol', 'disjoint')}"
+        )
     own = catalog.select([product])
     pools = make_pools(own, protocol, groups)
     if len(pools.categories) < 2:
@@ -153,7 +156,7 @@ def _refuse_short(product: str, pools: Pools, shots: int) -> None:
         if counts[category] < shots:
             raise EpisodeError(
                 f"{product}: category {category!r} has {counts[category]} instances to draw support from, {shots} "
-                "shots need as many; annotate more, lower --shots, or add --allow-short"
+                f"shots need as many; annotate more, lower {argument('shots')}, or add {argument('allow_short', True)}"
             )
 
 
@@ -184,7 +187,9 @@ def _draw_disjoint(product: str, pools: Pools, shots: int, seed: int, *, allow_s
             break
     for category in pools.categories:
         if len(best.get(category, [])) < (1 if allow_short else shots):
-            advice = "annotate more" if allow_short else "annotate more, lower --shots, or add --allow-short"
+            advice = "annotate more"
+            if not allow_short:
+                advice += f", lower {argument('shots')}, or add {argument('allow_short', True)}"
             raise EpisodeError(
                 f"{product}: category {category!r} has its instances in {units[category]} images or groups, and no "
                 f"draw of {shots} leaves every category a query instance elsewhere; {advice}"
@@ -211,7 +216,7 @@ def _reserve(product: str, pools: Pools, rng: random.Random, *, allow_short: boo
         elif not allow_short:
             raise EpisodeError(
                 f"{product}: category {category!r} has all its instances in one image or group ({own[0]}); annotate "
-                "more, or add --allow-short to leave it out of the query set"
+                f"more, or add {argument('allow_short', True)} to leave it out of the query set"
             )
     return reserved
 

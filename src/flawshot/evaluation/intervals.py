@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["DRAWS", "Draw", "draws", "percentile_interval", "wilson"]
+__all__ = ["DRAWS", "Draw", "draws", "percent", "percentile_interval", "wilson"]
 
 DRAWS = 10_000
 CHUNK_CELLS = 4_000_000
@@ -85,3 +85,15 @@ def wilson(right: float, total: int) -> tuple[float, float]:
     middle = (share + spread / 2) / (1 + spread)
     reach = math.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)
     return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def percent(mean: float, ci95: tuple[float, float], *, signed: bool = False) -> str:
+    """A share with its interval, in percent.
+
+    >>> percent(0.5, (0.25, 0.75))
+    '50.0 [25.0, 75.0]'
+    """
+    sign = "+" if signed else ""
+    # Adding nought takes the sign off a rounded -0.0.
+    shown, low, high = (round(100 * value, 1) + 0.0 for value in (mean, *ci95))
+    return f"{shown:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"

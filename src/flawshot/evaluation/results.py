@@ -270,4 +270,4 @@ class Results(Document):
         Raises:
             FlawshotError: With one line that names the file and the field, if the file is missing, damaged or foreign.
         """
-        return read_document(Path(path), cls, "make it again with flawshot evaluate --json")
+        return read_document(Path(path), cls, "evaluate again")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError
 from flawshot.classifiers import make_classifier
 from flawshot.classifiers.base import Evidence, Support
@@ -128,7 +129,7 @@ def evaluate(
         try:
             bank.text_features(each.product, each.categories)
         except FeatureBankError as error:
-            raise FlawshotError(f"--classifiers {','.join(by_text)}: {error}") from error
+            raise FlawshotError(f"{argument('classifiers', ','.join(by_text))}: {error.marked}") from error
     total = len(estimators) * sum(len(each.episodes) for each in episode_sets)
     done = itertools.count(1)
 
@@ -166,7 +167,7 @@ def _estimators(
         if name in estimators:
             raise FlawshotError(f"classifiers: {name!r} is the name of a yardstick; name the estimator otherwise")
     if not estimators:
-        raise FlawshotError("--classifiers: name at least one")
+        raise FlawshotError(f"{argument('classifiers')}: name at least one")
     return estimators
 
 

@@ -46,7 +46,7 @@ def check_suffix(path: Path) -> str:
     """
     suffix = path.suffix.lower()
     if suffix not in METADATA:
-        raise FlawshotError(f"--plot {path}: the name must end in {', '.join(METADATA)}")
+        raise FlawshotError(f"{path}: the name must end in {', '.join(METADATA)}")
     return suffix
 
 

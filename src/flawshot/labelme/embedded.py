@@ -50,7 +50,7 @@ def embedded_size(file: LabelmeFile) -> tuple[int, int] | None:
         try:
             return header_size(from_base64(text, whole=text is file.image_base64), "imageData")
         except ImageError as error:
-            if "--max-pixels" in str(error):
+            if "max_pixels" in error.fields:
                 return None
         except ValueError:
             continue

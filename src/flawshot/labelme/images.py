@@ -25,6 +25,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line
 
@@ -94,7 +95,7 @@ def pixel_limit(pixels: int) -> Iterator[None]:
     ...     check_pixels(10, 10, "a.png")
     """
     if pixels < 1:
-        raise FlawshotError(f"--max-pixels {pixels}: must be at least 1")
+        raise FlawshotError(f"{argument('max_pixels', pixels)}: must be at least 1")
     token = _limit.set(pixels)
     try:
         yield
@@ -121,7 +122,7 @@ def check_pixels(width: int, height: int, name: str) -> None:
     if width * height > _limit.get():
         raise ImageError(
             f"{name}: an image of {width} x {height} px is more than the limit of {_limit.get()} px; "
-            f"raise it with --max-pixels {width * height}"
+            f"raise it with {argument('max_pixels', width * height)}"
         )
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ class Layout:
             or any(parts.count(name) > 1 for name in ("{product}", "{split}"))
         ):
             raise FlawshotError(
-                f"--layout {self.pattern!r}: must be folders joined by /, of {{product}}, {{split}}, *, a name, "
-                "and ** at the end, such as {product}/{split}/**"
+                f"{argument('layout', self.pattern)}: must be folders joined by /, of {{product}}, {{split}}, *, a "
+                "name, and ** at the end, such as {product}/{split}/**"
             )
 
     def place(self, path: str) -> tuple[str, str | None] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import pyarrow as pa
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
 from flawshot.catalog import Catalog
 from flawshot.catalog.instances import instances_of
@@ -75,7 +76,9 @@ def data_root(out: Path, header: PredictionHeader, data: Path | None) -> Path:
     """
     root = Path(os.path.normpath(out.absolute() / header.data)) if data is None else data.absolute()
     if not root.is_dir():
-        raise FlawshotError(f"{root}: the images that {out} is of are not there; say where they lie by --data")
+        raise FlawshotError(
+            f"{root}: the images that {out} is of are not there; say where they lie by {argument('data')}"
+        )
     return root.resolve()
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flawshot.bank.features import SHARD_BYTES
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.catalog import Catalog
 from flawshot.classifiers import classifier_name, classifier_names, make_classifier
@@ -138,7 +139,7 @@ def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassif
         why = "needs outlines, which a model does not keep"
     else:
         return estimator, name
-    raise FlawshotError(f"--classifier {name}: {why}; take default, or another that needs features only")
+    raise FlawshotError(f"{argument('classifier', name)}: {why}; take default, or another that needs features only")
 
 
 def labelled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
@@ -150,7 +151,7 @@ def labelled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
     if product is None and len(catalog.products) > 1:
         raise FlawshotError(
             f"{place}: has {len(catalog.products)} products ({', '.join(catalog.products)}), and a model is of one; "
-            "name it by --product, or make one model each"
+            f"choose one with {argument('product')}, or make one model for each"
         )
     own = catalog.select([product or catalog.products[0]])
     own = Catalog(own.table.filter(pc.not_equal(own.table.column("category"), "")), catalog.root)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from flawshot.bank.builder import encode_catalog
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.places import hold
 from flawshot.catalog import Catalog
@@ -251,10 +252,11 @@ def _learn(
 
 
 def _nothing(predictions: Path, said: Corrections) -> FlawshotError:
-    first = f"; the first problem: {said.problems[0]}" if said.problems else ""
+    first = f"; the first problem: {said.problems[0].marked}" if said.problems else ""
     return FlawshotError(
         f"{predictions}: nobody has named a region ({said.named.get('not looked at', 0)} are as they were predicted); "
-        f"change a label or untick predicted in flawshot review {predictions}, or add --accept-all{first}"
+        f"change a label or untick predicted in flawshot review {predictions}, "
+        f"or add {argument('accept_all', True)}{first}"
     )
 
 

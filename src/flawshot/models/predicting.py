@@ -15,6 +15,7 @@ import numpy as np
 
 from flawshot.bank.builder import image_stamps
 from flawshot.bank.encoding import encode_rows
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.records import LeftOut
 from flawshot.base.store.files import json_bytes
@@ -157,7 +158,7 @@ def _root(catalog: Catalog, out: Path) -> Path:
     root = catalog.root.resolve()
     if out.is_relative_to(root) or root.is_relative_to(out):
         raise FlawshotError(
-            f"--out {out}: DATA and predictions may not lie in each other ({root}); name another folder"
+            f"{argument('out', out)}: DATA and predictions may not lie in each other ({root}); name another folder"
         )
     return root
 
@@ -231,7 +232,7 @@ def _gathered(spans: Sequence[_Span], encoded: Iterator[Encoded], *, strict: boo
         for number, row in enumerate(part.rows):
             if part.features is None:
                 if strict:
-                    raise FlawshotError(f"{part.reason} (without --strict its regions are left out)")
+                    raise FlawshotError(f"{part.reason} (without {argument('strict', True)} its regions are left out)")
                 now.reasons[row] = part.reason
             else:
                 now.features[row] = part.features[number, :, 0].copy()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.records import LeftOut  # noqa: TC001 - pydantic reads it
 from flawshot.base.store.files import Document, one_line, parse_document
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 RECORD, TABLE = "predictions.jsonl", "predictions.csv"
-REMEDY = "predict again into another --out"
+REMEDY = "predict again into another folder"
 CHECKPOINT_SECONDS = 5.0
 
 
@@ -264,7 +265,7 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise FlawshotError(f"{out}: cannot be read ({error.strerror or error})") from error
     if not overwrite:
-        raise FlawshotError(f"{out}: exists; name another folder, move it away, or add --overwrite")
+        raise FlawshotError(f"{out}: exists; name another folder, move it away, or add {argument('overwrite', True)}")
     if not (out / RECORD).is_file():
         raise FlawshotError(f"{out}: is no folder of predictions; move it away")
     known = {RECORD, TABLE}
@@ -273,7 +274,7 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
         if answered.file_hash is not None and _hash(out / answered.annotation) != answered.file_hash:
             raise FlawshotError(
                 f"{out / answered.annotation}: was changed since it was predicted, and is not replaced; name another "
-                "--out, or move it away"
+                "folder, or move it away"
             )
     for path in sorted(out.rglob("*")):
         name = path.relative_to(out).as_posix()

@@ -9,8 +9,6 @@ import numpy as np
 from PIL import Image
 
 from flawshot.base.errors import FlawshotError
-from flawshot.catalog.instances import Instance
-from flawshot.formats.components import component_shape
 from flawshot.labelme.images import read_image, upright_rgb
 from flawshot.labelme.shapes import trim
 from flawshot.regions.crops import crop_views
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flawshot.labelme.shapes import Region
     from flawshot.regions.crops import Crops
     from flawshot.regions.views import ViewScheme
 
@@ -47,7 +46,7 @@ def region_crops(
     for number, (given, mask) in enumerate(zip(images, masks, strict=True)):
         if decoded is None or given is not before:
             before, decoded = given, _decoded(given, f"images[{number}]")
-        yield crop_views(decoded, _instance(mask, decoded, number), scheme, side)
+        yield crop_views(decoded, _region(mask, decoded, number), scheme, side)
 
 
 def _decoded(given: Picture, name: str) -> Image.Image:
@@ -65,7 +64,7 @@ def _decoded(given: Picture, name: str) -> Image.Image:
     return Image.fromarray(array).convert("RGB")
 
 
-def _instance(given: NDArray[np.bool_], image: Image.Image, number: int) -> Instance:
+def _region(given: NDArray[np.bool_], image: Image.Image, number: int) -> Region:
     mask = np.asarray(given)
     if mask.dtype != np.bool_ or mask.shape != (image.height, image.width):
         raise FlawshotError(
@@ -74,21 +73,5 @@ def _instance(given: NDArray[np.bool_], image: Image.Image, number: int) -> Inst
         )
     region = trim(mask, 0, 0)
     if not region.pixels.size:
-        raise FlawshotError(f"masks[{number}]: has no pixel; leave the image away")
-    return Instance(
-        id=f"masks[{number}]",
-        product="",
-        split=None,
-        category="",
-        image=f"images[{number}]",
-        image_width=image.width,
-        image_height=image.height,
-        box=region.box,
-        area=region.area,
-        shapes=(component_shape(0, "", region, exact=True),),
-        group_id=None,
-        flags={},
-        description="",
-        annotation="",
-        annotation_hash="",
-    )
+        raise FlawshotError(f"masks[{number}]: has no pixel; omit its image")
+    return region

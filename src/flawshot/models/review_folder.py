@@ -12,6 +12,7 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
 from flawshot.base.store.files import Document, json_bytes, one_line, read_document, write_bytes, write_json
 from flawshot.base.store.json_documents import ANNOTATION_BYTES, file_bytes
@@ -321,7 +322,7 @@ def _show(image: Path, name: Path, embedded: bytes | None) -> str:
                 shutil.copyfile(image, shown)
         return shown.name
     if embedded is None:
-        raise FlawshotError("is missing; say where the data lies by --data")
+        raise FlawshotError(f"is missing; say where the data is with {argument('data')}")
     with open_image(embedded, "imageData") as opened:
         suffix = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif"}.get(opened.format or "", ".png")
     shown = name.with_name(f"{name.name}{suffix}")

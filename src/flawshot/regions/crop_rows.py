@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image, under_pixel_limit
 from flawshot.regions.crops import Crops, crop_views
+from flawshot.regions.views import extent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,7 +139,9 @@ def _cut(reader: _Reader, rows: tuple[int, ...], scheme: ViewScheme, side: int) 
     for row in rows:
         instance = reader.instance(row)
         try:
-            chunks.append(Chunk((row,), (crop_views(_fitting(image, instance), instance, scheme, side),)))
+            own = _fitting(image, instance)
+            crops = crop_views(own, instance.region(), scheme, side, extent=extent_of(instance))
+            chunks.append(Chunk((row,), (crops,)))
         except ImageError as error:
             chunks.append(Chunk((row,), reason=str(error)))
     return chunks

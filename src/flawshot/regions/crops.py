@@ -9,21 +9,20 @@ import numpy as np
 from PIL import Image
 
 from flawshot.labelme.images import cropped
-from flawshot.regions.views import crop_box
+from flawshot.regions.views import crop_box, pixel_extent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flawshot.catalog.instances import Instance
     from flawshot.labelme.shapes import Region
-from flawshot.regions.views import Border, Flip, ViewScheme
+    from flawshot.regions.views import Border, Extent, Flip, ViewScheme
 
 __all__ = ["Crops", "crop_views"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crops:
-    """An instance's region context.
+    """A region's context.
 
     Attributes:
         images: uint8 ``[views, side, side, 3]``.
@@ -34,21 +33,25 @@ class Crops:
     masks: NDArray[np.uint8]
 
 
-def crop_views(image: Image.Image, instance: Instance, scheme: ViewScheme, side: int) -> Crops:
-    """Cut an instance's views out of its image, each a square resized to ``side`` px (bicubic).
+def crop_views(
+    image: Image.Image, region: Region, scheme: ViewScheme, side: int, *, extent: Extent | None = None
+) -> Crops:
+    """Cut a region's views out of its image, each a square resized to ``side`` px (bicubic).
 
     Args:
         image: The upright image, mode ``RGB``, as :func:`flawshot.labelme.images.read_image` gives it.
-        instance: Which instance.
+        region: Its mask, in the image's px.
         scheme: Which views.
         side: The encoder's input, px.
+        extent: Between which points the views are centered, (left, top, right, bottom) in px, inclusive: of an
+            annotated outline :func:`flawshot.regions.views.extent_of`; the extreme pixels of the mask where None.
     """
-    region = instance.region()
+    around = pixel_extent(region.box) if extent is None else extent
     images = np.empty((len(scheme.views), side, side, 3), dtype=np.uint8)
     masks = np.empty((len(scheme.views), side, side), dtype=np.uint8)
     cut: dict[tuple[int, int, int], tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
     for number, view in enumerate(scheme.views):
-        place = crop_box(instance, view)
+        place = crop_box(region.box, around, view)
         if place not in cut:  # views that differ by angle or flip only share their crop
             cut[place] = _cut(image, region, place, scheme.border, side)
         pixels, mask = cut[place]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+import numpy as np
+
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
@@ -14,7 +17,19 @@ if TYPE_CHECKING:
 
     from flawshot.catalog.instances import Instance
 
-__all__ = ["BORDERS", "SCHEMES", "Border", "Flip", "Size", "View", "ViewScheme", "crop_box", "make_scheme"]
+__all__ = [
+    "BORDERS",
+    "SCHEMES",
+    "Border",
+    "Flip",
+    "Size",
+    "View",
+    "ViewScheme",
+    "crop_box",
+    "extent_of",
+    "make_scheme",
+    "pixel_extent",
+]
 
 Border = Literal["zero", "reflect", "shift"]
 Flip = Literal["none", "horizontal", "vertical", "transpose", "transverse"]
@@ -53,7 +68,9 @@ class Size:
         """
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(px|x|)", text.strip(), re.ASCII)
         if match is None or not 0 < float(match[1]) <= LARGEST or (match[2] != "x" and float(match[1]) % 1):
-            raise FlawshotError(f"--view-size {text!r}: must be whole px, such as 256, or times the box, such as 1.5x")
+            raise FlawshotError(
+                f"{argument('sizes', text)}: must be whole px, such as 256, or times the box, such as 1.5x"
+            )
         return cls(float(match[1]), match[2] == "x")
 
     def pixels(self, box: tuple[int, int, int, int]) -> int:
@@ -145,14 +162,14 @@ def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border = 
     (27, 15)
     """
     if name not in SCHEMES:
-        raise FlawshotError(f"--views {name!r}: is not known; there are {', '.join(SCHEMES)}")
+        raise FlawshotError(f"{argument('views', name)}: is not known; there are {', '.join(SCHEMES)}")
     if border not in BORDERS:
-        raise FlawshotError(f"--border {border!r}: must be one of {', '.join(BORDERS)}")
+        raise FlawshotError(f"{argument('border', border)}: must be one of {', '.join(BORDERS)}")
     varied, all_sizes = SCHEMES[name]
     default = RELATIVE_SIZES if name == "mso_bbox" else PIXEL_SIZES
     parsed = tuple(Size.parse(size) for size in (default if sizes is None else sizes))
     if not parsed:
-        raise FlawshotError("--view-size: name at least one size")
+        raise FlawshotError(f"{argument('sizes')}: name at least one size")
     used = parsed if all_sizes else parsed[:1]
     offsets = [(0, 0)]
     if "offset" in varied or varied == "cross":
@@ -168,20 +185,38 @@ def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border = 
     return ViewScheme(name, used, border, views)
 
 
-def crop_box(instance: Instance, view: View) -> tuple[int, int, int]:
+Extent: TypeAlias = tuple[float, float, float, float]
+
+
+def extent_of(instance: Instance) -> Extent:
+    """The extreme points of an instance's outline: (left, top, right, bottom), inclusive, in px.
+
+    They are its polygons' points, as MVREC has it, or the mask's extreme pixels for shapes whose points are not their
+    outline.
+    """
+    if not all(shape.shape_type in {"polygon", "rectangle", "oriented_rectangle"} for shape in instance.shapes):
+        return pixel_extent(instance.box)
+    points = np.concatenate([shape.points for shape in instance.shapes])
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return float(left), float(top), float(right), float(bottom)
+
+
+def pixel_extent(box: tuple[int, int, int, int]) -> Extent:
+    """The extreme pixels of a half-open box, inclusive."""
+    x0, y0, x1, y1 = box
+    return x0, y0, x1 - 1, y1 - 1
+
+
+def crop_box(box: tuple[int, int, int, int], extent: Extent, view: View) -> tuple[int, int, int]:
     """Where a view is cropped: (left, top, side) in px of the image, which it may leave.
 
-    The centre is the middle of the polygon's extreme points, inclusive, as MVREC has it, or of the mask's extreme
-    pixels for shapes whose points are not their outline.
+    Args:
+        box: The region's (x0, y0, x1, y1), half-open, px: the view's size may be relative to it.
+        extent: Its extreme points; the view's center is in their middle.
+        view: Which view.
     """
-    outlined = all(shape.shape_type in {"polygon", "rectangle", "oriented_rectangle"} for shape in instance.shapes)
-    if outlined:
-        low_x, low_y = (min(float(shape.points[:, axis].min()) for shape in instance.shapes) for axis in (0, 1))
-        high_x, high_y = (max(float(shape.points[:, axis].max()) for shape in instance.shapes) for axis in (0, 1))
-    else:
-        x0, y0, x1, y1 = instance.box
-        low_x, low_y, high_x, high_y = x0, y0, x1 - 1, y1 - 1
-    side = view.size.pixels(instance.box)
-    left = int((low_x + high_x) // 2) + view.column * side // 3 - side // 2
-    top = int((low_y + high_y) // 2) + view.row * side // 3 - side // 2
-    return left, top, side
+    left, top, right, bottom = extent
+    side = view.size.pixels(box)
+    x = int((left + right) // 2) + view.column * side // 3 - side // 2
+    y = int((top + bottom) // 2) + view.row * side // 3 - side // 2
+    return x, y, side

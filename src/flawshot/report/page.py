@@ -14,12 +14,12 @@ from markupsafe import Markup
 
 from flawshot.base.errors import printable
 from flawshot.base.store.files import write_bytes
+from flawshot.evaluation.intervals import percent
 from flawshot.report.figures import curves
 from flawshot.report.gallery import make_gallery
 from flawshot.report.panels import make_panels, panel_data, shares
 from flawshot.report.provenance import make_facts
 from flawshot.report.sentence import reference_of, sentence
-from flawshot.report.tables import percent
 
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from flawshot.base.errors import printable
+from flawshot.evaluation.intervals import percent
 from flawshot.evaluation.results import shots_text
 from flawshot.report.figures import bars, reliability_diagram
-from flawshot.report.tables import percent
 
 if TYPE_CHECKING:
     from flawshot.evaluation.results import Results, Run

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flawshot.base.errors import printable
-from flawshot.report.tables import percent
+from flawshot.evaluation.intervals import percent
 
 if TYPE_CHECKING:
     from flawshot.evaluation.results import Results

@@ -8,11 +8,12 @@ import re
 from typing import TYPE_CHECKING
 
 from flawshot.base.errors import printable
+from flawshot.evaluation.intervals import percent
 
 if TYPE_CHECKING:
     from flawshot.evaluation.results import Estimate, Results
 
-__all__ = ["csv_table", "latex_table", "markdown_table", "percent"]
+__all__ = ["csv_table", "latex_table", "markdown_table"]
 
 # What a spreadsheet's formula begins with; the wide forms are taken for the narrow ones by some.
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -23,18 +24,6 @@ LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 }
-
-
-def percent(mean: float, ci95: tuple[float, float], *, signed: bool = False) -> str:
-    """A share with its interval, in percent.
-
-    >>> percent(0.5, (0.25, 0.75))
-    '50.0 [25.0, 75.0]'
-    """
-    sign = "+" if signed else ""
-    # Adding nought takes the sign off a rounded -0.0.
-    shown, low, high = (round(100 * value, 1) + 0.0 for value in (mean, *ci95))
-    return f"{shown:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
 def _cells(results: Results) -> tuple[list[tuple[str, int]], dict[str, list[Estimate | None]]]:

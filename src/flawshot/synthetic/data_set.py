@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.parallel import cores, in_order
 from flawshot.base.store.places import new_folder, settle
@@ -92,7 +93,7 @@ def draw_data_set(
     """
     out = Path(out)
     if not SMALLEST <= side <= LARGEST:
-        raise FlawshotError(f"--size {side}: must be {SMALLEST} to {LARGEST} px")
+        raise FlawshotError(f"{argument('side', side)}: must be {SMALLEST} to {LARGEST} px")
     settle(out)
     try:
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import Document, read_document, write_json
 from flawshot.base.store.places import put, scratch, settle
@@ -65,19 +66,20 @@ class DemoFolder:
         except OSError as error:
             raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
         if foreign:
-            raise FlawshotError(f"{path}: exists and is not of flawshot demo; name another --out")
+            raise FlawshotError(f"{path}: exists and is not the demo's folder; name another {argument('out')}")
         if not begun:
             self._record = made
             self._save()
             return
-        self._record = read_document(path / RECORD, _Record, "name another --out")
+        self._record = read_document(path / RECORD, _Record, f"name another {argument('out')}")
         for field, ours, theirs in (
             ("source", source, self._record.source),
             ("flawshot", made.flawshot, self._record.flawshot),
         ):
             if ours != theirs:
                 raise FlawshotError(
-                    f"{path / RECORD}: {field}: is {theirs}, not {ours}; name another --out, or remove that folder"
+                    f"{path / RECORD}: {field}: is {theirs}, not {ours}; "
+                    f"name another {argument('out')}, or remove that folder"
                 )
         settle(path / MAKING)
         self._arrived()
@@ -112,14 +114,14 @@ class DemoFolder:
         }
         for name in sorted(known ^ there):
             raise FlawshotError(
-                f"{self.path / name}: {'is gone' if name in known else 'is not of flawshot demo'}; to use changed "
-                f"images, name them: flawshot demo --data {place} --out DIR; else remove {self.path}"
+                f"{self.path / name}: {'is gone' if name in known else 'is new here'}; to use changed images, "
+                f"give {argument('data', place)} and another {argument('out')}; else remove {self.path}"
             )
         for name in sorted(known):
             if _hash(self.path / name) != self._record.files[name]:
                 raise FlawshotError(
-                    f"{self.path / name}: has changed since the demo wrote it; to use changed images, name them: "
-                    f"flawshot demo --data {place} --out DIR; else remove {self.path}"
+                    f"{self.path / name}: has changed since the demo wrote it; to use changed images, "
+                    f"give {argument('data', place)} and another {argument('out')}; else remove {self.path}"
                 )
         return bool(known)
 
@@ -145,7 +147,7 @@ class DemoFolder:
         for path in there:
             if not self.is_own(path.relative_to(self.path).as_posix()):
                 raise FlawshotError(
-                    f"{path}: was changed, or is not of flawshot demo; move it away, or name another --out"
+                    f"{path}: was changed, or is not the demo's; move it away, or name another {argument('out')}"
                 )
         return there
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.synthetic.fields import log_uniform
 from flawshot.synthetic.flaws import EDGE_FLAWS, FLAWS
@@ -86,15 +87,17 @@ def plan_products(
     Raises:
         FlawshotError: If there is no such surface or flaw, or a number is too small.
     """
-    for option, number in (("--products", products), ("--categories", categories)):
+    for option, number in (("products", products), ("categories", categories)):
         if number < 1:
-            raise FlawshotError(f"{option} {number}: must be at least 1")
+            raise FlawshotError(f"{argument(option, number)}: must be at least 1")
     if images < categories:
-        raise FlawshotError(f"--images {images}: must be at least --categories {categories}, for each needs a picture")
-    surfaces = list(SURFACES) if surface is None else [_known("--surface", surface, SURFACES)]
-    kinds = list(FLAWS) if flaws is None else list(dict.fromkeys(_known("--flaws", name, FLAWS) for name in flaws))
+        raise FlawshotError(
+            f"{argument('images', images)}: must be at least the {categories} categories, for each needs one"
+        )
+    surfaces = list(SURFACES) if surface is None else [_known("surface", surface, SURFACES)]
+    kinds = list(FLAWS) if flaws is None else list(dict.fromkeys(_known("flaws", name, FLAWS) for name in flaws))
     if not kinds:
-        raise FlawshotError("--flaws: name at least one")
+        raise FlawshotError(f"{argument('flaws')}: name at least one")
     made: list[ProductPlan] = []
     for number in range(products):
         rng = random.Random(f"data set/{seed}/{number}")
@@ -114,7 +117,7 @@ def plan_products(
 def _known(option: str, name: str, there: Mapping[str, object]) -> str:
     spelled = " ".join(name.replace("-", " ").split()).lower()
     if spelled not in there:
-        raise FlawshotError(f"{option} {name!r}: is not known; there are {', '.join(there)}")
+        raise FlawshotError(f"{argument(option, name)}: is not known; there are {', '.join(there)}")
     return spelled
 
 

@@ -6,6 +6,7 @@ import filecmp
 import json
 from typing import TYPE_CHECKING, Any
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.json_documents import Document, parse_document, read_document
 from flawshot.base.store.places import claimed_file
@@ -60,7 +61,8 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
                 if path.is_file() and filecmp.cmp(path, temporary, shallow=False):
                     return
                 raise FlawshotError(
-                    f"{path}: exists with other content; name another place, move it away, or add --overwrite"
+                    f"{path}: exists with other content; name another place, move it away, or add "
+                    f"{argument('overwrite', True)}"
                 )
             temporary.replace(path)
     except OSError as error:

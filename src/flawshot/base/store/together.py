@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.locks import close, is_at, locked, open_to_lock
 from flawshot.base.store.places import claimed_file, hidden, remove_left
@@ -88,5 +89,7 @@ def _put(made: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
             for each in placed:
                 each.unlink(missing_ok=True)
             if isinstance(error, FileExistsError):
-                raise FlawshotError(f"{path}: exists; name another file, move it away, or add --overwrite") from error
+                raise FlawshotError(
+                    f"{path}: exists; name another file, move it away, or add {argument('overwrite', True)}"
+                ) from error
             raise FlawshotError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -8,6 +8,7 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import Problem
 from flawshot.formats.texts import plain_text
 
@@ -86,7 +87,7 @@ def small_categories(catalog: Catalog, shots: Sequence[int]) -> list[Problem]:
         if short and category:
             message = (
                 f"category {category!r} has {_instances(count)}, too few for {', '.join(short)} shots and a query; "
-                "annotate more, or name fewer --shots"
+                f"annotate more, or lower {argument('shots')}"
             )
             problems.append(Problem(product, "small-category", message, "warning"))
     return problems
