@@ -199,7 +199,8 @@ sys.path.insert(0, sys.argv[5])
 import tiny_clip, pathlib
 tiny_clip.register(pathlib.Path(sys.argv[2]).parent)
 from flawshot import Catalog
-from flawshot.bank import builder, unfinished
+from flawshot.bank import builder
+from flawshot.base.store import unfinished
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.regions.views import make_scheme
 unfinished.CHECKPOINT_SECONDS = 0.05

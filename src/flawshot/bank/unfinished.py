@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import numpy as np
@@ -13,9 +12,9 @@ from pydantic import Field
 from flawshot.base.errors import FeatureBankError, FlawshotError
 from flawshot.base.records import LeftOut  # noqa: TC001 - pydantic reads it
 from flawshot.base.store.files import Document, read_document, write_json
-from flawshot.base.store.locks import lock
 from flawshot.base.store.places import discard
 from flawshot.base.store.seals import check_seal, sealed
+from flawshot.base.store.unfinished import UnfinishedFolder, unfinished_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["UnfinishedBank", "discard_unfinished"]
-
-CHECKPOINT_SECONDS = 5.0
 
 
 class _State(Document):
@@ -52,7 +49,7 @@ class UnfinishedBank:
 
     def __init__(self, out: Path, request: str, shape: tuple[int, int, int]) -> None:
         self.out = out
-        self.folder = _unfinished_place(out)
+        self.folder = unfinished_place(out)
         self.shape = shape
         self.request = request
         self.stored = 0
@@ -70,10 +67,8 @@ class UnfinishedBank:
                 self.stored, self.left_out = before.stored, before.left_out
                 self._expected = before.raw
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            raw = self.folder / "features.raw"
-            self._file = raw.open("r+b" if raw.is_file() else "w+b")
-            lock(self._file, self.folder)
+            self._kept = UnfinishedFolder(out, "features.raw")
+            self._file = self._kept.file
             self._digest = _hash_start(self._file, self.stored * self._row_bytes)
             if self._digest.hexdigest() != self._expected:  # damaged, cut short, or new
                 self.stored, self.left_out, self._digest = 0, (), hashlib.sha256()
@@ -82,7 +77,6 @@ class UnfinishedBank:
         except OSError as error:
             raise FeatureBankError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
         self._count = self.stored
-        self._saved = time.monotonic()
 
     def store(self, features: NDArray[np.float16]) -> None:
         """Append one instance's features."""
@@ -91,7 +85,7 @@ class UnfinishedBank:
             self._file.write(data)
             self._digest.update(data)
             self._count += len(features)
-            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            if self._kept.due:
                 self._checkpoint()
         except OSError as error:
             raise self._full(error) from error
@@ -113,8 +107,7 @@ class UnfinishedBank:
 
     def _checkpoint(self) -> None:
         """Make what was written count: to the disk first, then into the state."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._kept.to_disk()
         state = _State(
             format="flawshot-unfinished-bank",
             version=2,
@@ -125,7 +118,6 @@ class UnfinishedBank:
         )
         write_json(self.folder / "state.json", sealed(state), overwrite=True)
         self.stored = self._count
-        self._saved = time.monotonic()
 
     def close(self) -> None:
         """Keep what there is, whatever ended the work."""
@@ -144,16 +136,12 @@ class UnfinishedBank:
 
     def remove(self) -> None:
         """Take the folder away, once the bank is in place."""
-        discard(self.folder, self.out)
-
-
-def _unfinished_place(out: Path) -> Path:
-    return out.with_name(f".{out.name}.unfinished")
+        self._kept.discard()
 
 
 def discard_unfinished(out: Path) -> None:
     """Take away what a process left that was killed after the bank was in place."""
-    folder = _unfinished_place(out)
+    folder = unfinished_place(out)
     if (folder / "features.raw").is_file():
         discard(folder, out)
 

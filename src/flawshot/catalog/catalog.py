@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import pyarrow.compute as pc
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import write_with
+from flawshot.base.store.seals import hash_of
 from flawshot.catalog.builder import CatalogBuilder, build_table, stop_at_error
 from flawshot.catalog.table import instance_of, read_table, write_table
 from flawshot.labelme.data_folder import annotation_files
@@ -219,13 +218,12 @@ class Catalog:
         """SHA-256 over a product's sorted (id, category) pairs: what episodes depend on, and nothing else."""
         own = self.select([product])
         pairs = sorted(zip(own.column("id"), own.column("category"), strict=True))
-        return hashlib.sha256(json.dumps(pairs, ensure_ascii=False).encode()).hexdigest()
+        return hash_of(*pairs)
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 over all rows' ids and annotation hashes, in order: what features depend on."""
-        rows = list(zip(self.column("id"), self.column("annotation_hash"), strict=True))
-        return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+        return hash_of(*zip(self.column("id"), self.column("annotation_hash"), strict=True))
 
 
 def _layout(pattern: str | None, paths: list[str], root_name: str) -> Layout:

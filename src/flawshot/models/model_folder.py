@@ -12,6 +12,7 @@ from flawshot.base.errors import FeatureBankError, FlawshotError
 from flawshot.base.store.files import one_line, write_json
 from flawshot.base.store.places import discard, hold, new_folder, settle, steadily
 from flawshot.base.store.seals import check_files, hash_files, sealed
+from flawshot.base.store.unfinished import unfinished_place
 from flawshot.models.record import REMEDY, ModelRecord, read_record
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def sound_bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
 def _banks_beside(path: Path) -> list[Path]:
     """The banks beside a model, and what is unfinished of them, that a new model makes needless."""
     banks = [bank_beside(path, "bank"), bank_beside(path, "learned")]
-    return [each for bank in banks for each in (bank, bank.with_name(f".{bank.name}.unfinished"))]
+    return [each for bank in banks for each in (bank, unfinished_place(bank))]
 
 
 def settle_model(path: Path) -> None:

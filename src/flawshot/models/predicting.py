@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import os
 from collections import Counter
 from itertools import groupby
@@ -19,6 +18,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.records import LeftOut
 from flawshot.base.store.files import json_bytes
+from flawshot.base.store.seals import hash_of
 from flawshot.catalog import Catalog
 from flawshot.formats.catalog_labelme import labelme_file
 from flawshot.labelme.labelme_file import labelme_document
@@ -180,13 +180,13 @@ def _spans(catalog: Catalog) -> list[_Span]:
 
 
 def _header(model: Model, catalog: Catalog, root: Path, out: Path) -> PredictionHeader:
-    parts = [
+    request = hash_of(
         model.hash,
         model.encoder.record.model_dump(mode="json"),
         str(root),
         catalog.content_hash,
         image_stamps(catalog),
-    ]
+    )
     return PredictionHeader(
         format="flawshot-predictions",
         version=1,
@@ -195,7 +195,7 @@ def _header(model: Model, catalog: Catalog, root: Path, out: Path) -> Prediction
         model_hash=model.hash,
         categories=model.categories,
         data=os.path.relpath(root, out).replace(os.sep, "/"),
-        request=hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest(),
+        request=request,
     )
 
 

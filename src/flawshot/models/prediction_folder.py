@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
@@ -15,9 +14,9 @@ from flawshot.base.errors import FlawshotError
 from flawshot.base.records import LeftOut  # noqa: TC001 - pydantic reads it
 from flawshot.base.store.files import Document, one_line, parse_document
 from flawshot.base.store.json_documents import file_lines
-from flawshot.base.store.locks import lock
-from flawshot.base.store.places import discard, put, settle
+from flawshot.base.store.places import put, settle
 from flawshot.base.store.seals import sha256_of
+from flawshot.base.store.unfinished import UnfinishedFolder, unfinished_place
 from flawshot.labelme.data_folder import LEAVES
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ __all__ = [
 
 RECORD, TABLE = "predictions.jsonl", "predictions.csv"
 REMEDY = "predict again into another folder"
-CHECKPOINT_SECONDS = 5.0
 
 
 class PredictionHeader(Document):
@@ -157,14 +155,12 @@ class Unfinished:
 
     def __init__(self, out: Path, header: PredictionHeader, annotations: Sequence[str]) -> None:
         self.out = out
-        self.folder = out.with_name(f".{out.name}.unfinished")
+        self.folder = unfinished_place(out)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            place = self.folder / RECORD
-            if not place.exists() and any(self.folder.iterdir()):
+            if self.folder.exists() and not (self.folder / RECORD).exists() and any(self.folder.iterdir()):
                 raise FlawshotError(f"{self.folder}: is no unfinished folder of predictions; move it away")
-            self._file = place.open("r+b" if place.is_file() else "w+b")
-            lock(self._file, self.folder)
+            self._kept = UnfinishedFolder(out, RECORD)
+            self._file = self._kept.file
             self.done, end = self._there(header, annotations)
             if not end:
                 self._clear()
@@ -174,7 +170,6 @@ class Unfinished:
                 self._write(header)
         except OSError as error:
             raise self._failed(error) from error
-        self._saved = time.monotonic()
 
     def _there(self, header: PredictionHeader, annotations: Sequence[str]) -> tuple[int, int]:
         """How many annotation files are dealt with, and where in the record they end."""
@@ -213,9 +208,8 @@ class Unfinished:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(labelme)
             self._write(answered)
-            if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-                os.fsync(self._file.fileno())
-                self._saved = time.monotonic()
+            if self._kept.due:
+                self._kept.to_disk()
         except OSError as error:
             raise self._failed(error) from error
 
@@ -237,7 +231,7 @@ class Unfinished:
             if os.name == "nt":  # where a folder with an open file cannot be renamed
                 self._file.close()
             put(self.folder, self.out)
-            discard(self.folder, self.out)  # what was there before
+            self._kept.discard()  # what was there before
         except OSError as error:
             raise self._failed(error) from error
         finally:
@@ -245,7 +239,7 @@ class Unfinished:
 
     def remove(self) -> None:
         """Throw all of it away."""
-        discard(self.folder, self.out)
+        self._kept.discard()
         self._file.close()
 
     def _failed(self, error: OSError) -> FlawshotError:

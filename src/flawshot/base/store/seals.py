@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flawshot.base.store.files import Document
 
-__all__ = ["check_files", "check_seal", "hash_files", "seal_of", "sealed", "sha256_of"]
+__all__ = ["check_files", "check_seal", "hash_files", "hash_of", "seal_of", "sealed", "sha256_of"]
 
 SEAL = "seal"
 
@@ -32,6 +32,15 @@ def sha256_of(path: Path) -> str:
         raise OSError(errno.EINVAL, "not an ordinary file", str(path))
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def hash_of(*values: object) -> str:
+    """SHA-256 over values that JSON has: texts, numbers, lists, objects; the same wherever and whenever it is made.
+
+    >>> hash_of("a", 1)[:8]
+    '2657442b'
+    """
+    return hashlib.sha256(json.dumps(values, ensure_ascii=False).encode()).hexdigest()
 
 
 def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
