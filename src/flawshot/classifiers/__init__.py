@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from flawshot.base.errors import FlawshotError
+from flawshot.base.plugins import load_object, plugin_address, plugin_names
 
 if TYPE_CHECKING:
     from flawshot.classifiers.base import FewShotClassifier
@@ -39,8 +38,7 @@ CLASSIFIERS = {
 
 def classifier_names() -> list[str]:
     """All names that :func:`make_classifier` knows: flawshot's own, then those of installed packages, sorted."""
-    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(CLASSIFIERS)
-    return [*CLASSIFIERS, *sorted(others)]
+    return [*CLASSIFIERS, *plugin_names(ENTRY_POINTS, CLASSIFIERS)]
 
 
 def make_classifier(name: str, **parameters: Any) -> FewShotClassifier:
@@ -75,15 +73,10 @@ def _address(name: str) -> tuple[str, str]:
     if name in CLASSIFIERS:
         module, kind = CLASSIFIERS[name]
         return f"flawshot.classifiers.{module}", kind
-    point = next(iter(entry_points(group=ENTRY_POINTS, name=name)))
-    return point.module, point.attr
+    return plugin_address(ENTRY_POINTS, name)
 
 
 def _class(name: str) -> Any:
     if name not in (known := classifier_names()):
         raise FlawshotError(f"classifier {name!r} is not known; there are {', '.join(known)}")
-    module, kind = _address(name)
-    try:
-        return getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError) as error:
-        raise FlawshotError(f"classifier {name!r}: {module}:{kind} cannot be loaded ({error})") from error
+    return load_object(*_address(name), f"classifier {name!r}")

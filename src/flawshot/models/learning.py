@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from flawshot.bank.builder import encode_catalog
@@ -17,6 +16,7 @@ from flawshot.base.store.places import hold
 from flawshot.catalog import Catalog
 from flawshot.models.corrections import read_corrections
 from flawshot.models.fitting import ExampleBatch, each_left_out, make_model
+from flawshot.models.matching import match_examples
 from flawshot.models.model import recorded_classifier
 from flawshot.models.model_folder import RECORD, check_model_free, discard_banks, record_hash, sound_bank_beside
 from flawshot.models.review_folder import carry_back_left
@@ -24,17 +24,15 @@ from flawshot.models.review_folder import carry_back_left
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from flawshot.bank.builder import EncodeReport
     from flawshot.bank.features import FeatureBank
     from flawshot.base.errors import Problem
     from flawshot.base.records import LeftOut
     from flawshot.models.corrections import Corrections, How
+    from flawshot.models.matching import Matched
     from flawshot.models.model import Model
 
 __all__ = ["ChangedExample", "LearnReport", "Replaced", "learn_corrections"]
-
-# Features of one region, encoded twice, differ by rounding: at most by this share of their length, measured on
-# float16 and on another batch; those of another picture's region by far more.
-SAME = 0.05
 
 
 class Replaced(NamedTuple):
@@ -160,18 +158,55 @@ def _learn(
     progress: Callable[[int, int], None] | None,
 ) -> LearnReport:
     """Learn into a place that no other process writes to meanwhile."""
+    said, encoded = _collect(
+        model,
+        predictions,
+        target,
+        data=data,
+        accept_all=accept_all,
+        batch_size=batch_size,
+        workers=workers,
+        strict=strict,
+        progress=progress,
+    )
+    prefix = f"learned/{hashlib.sha256(said.header.request.encode()).hexdigest()[:8]}"
+    matched = match_examples(model.support, encoded.bank, prefix)
+    judged = _judged(model)  # while its folder is still its own
+    if matched.fresh:
+        new_groups = {} if groups is None else dict(groups(encoded.bank.catalog))
+        taken = _batch(model, encoded.bank, matched, source=str(predictions), prefix=prefix, groups=new_groups)
+        made = _rebuild(model, target, taken, matched)
+        ungrouped = len({*taken.catalog.column("image")} - taken.groups.keys()) if model.record.groups else 0
+    else:
+        discard_banks(target)
+        made, ungrouped = model, 0
+    return _compare(model, made, said, encoded, judged=judged, matched=matched, ungrouped=ungrouped)
+
+
+def _collect(
+    model: Model,
+    predictions: Path,
+    target: Path,
+    *,
+    data: str | Path | None,
+    accept_all: bool,
+    batch_size: int,
+    workers: int,
+    strict: bool,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Corrections, EncodeReport]:
+    """What a person named in the predictions, and its features by the model's encoder."""
     carry_back_left(predictions)
     said = read_corrections(
         predictions, model.record.product, data=None if data is None else Path(data), accept_all=accept_all
     )
     if not len(said.catalog):
         raise _nothing(predictions, said)
-    place = sound_bank_beside(target, "learned")
     encoded = encode_catalog(
         said.catalog,
         model.encoder,
         model.scheme,
-        place,
+        sound_bank_beside(target, "learned"),
         batch_size=batch_size,
         workers=workers,
         strict=strict,
@@ -179,62 +214,64 @@ def _learn(
         progress=progress,
     )
     model.check_bank(encoded.bank)
-    prefix = f"learned/{hashlib.sha256(said.header.request.encode()).hexdigest()[:8]}"
-    known = _already(model.support, encoded.bank, prefix)
-    fresh = [row for row in range(len(encoded.bank.catalog)) if not _same(known.get(row), model, encoded.bank, row)]
-    gone = sorted({known[row] for row in fresh if row in known})
-    new_groups = {} if groups is None else dict(groups(encoded.bank.catalog))
-    judged = _judged(model)
-    counts = Counter(model.support.catalog.column("category"))
-    made = model
-    ungrouped = 0
-    if fresh:
-        catalog, own = _examples(model, encoded.bank.catalog, fresh, known, prefix)
-        old_groups = model.record.groups
-        own_groups = {path: old_groups[path] for path in own.values() if path in old_groups}
-        own_groups |= {path: new_groups[image] for image, path in own.items() if image in new_groups}
-        ids = encoded.bank.catalog.column("id")
-        taken = ExampleBatch(
-            catalog,
-            encoded.bank,
-            [ids[row] for row in fresh],
-            own_groups,
-            "learn",
-            str(predictions),
-            len(gone),
-            model.hash,
+    return said, encoded
+
+
+def _batch(
+    model: Model, bank: FeatureBank, matched: Matched, *, source: str, prefix: str, groups: Mapping[str, str]
+) -> ExampleBatch:
+    """The regions that are new to the model."""
+    catalog, own = _examples(model, bank.catalog, matched, prefix)
+    old_groups = model.record.groups
+    own_groups = {path: old_groups[path] for path in own.values() if path in old_groups}
+    own_groups |= {path: groups[image] for image, path in own.items() if image in groups}
+    ids = bank.catalog.column("id")
+    fresh = [ids[row] for row in matched.fresh]
+    return ExampleBatch(catalog, bank, fresh, own_groups, "learn", source, len(matched.replaced), model.hash)
+
+
+def _rebuild(model: Model, target: Path, taken: ExampleBatch, matched: Matched) -> Model:
+    """The model of the examples that stay and of those that are new."""
+    kept = _kept(model, matched.replaced)
+    categories = {*kept.catalog.column("category"), *taken.catalog.column("category")}
+    if len(categories) < 2:
+        raise FlawshotError(
+            f"{taken.source}: only the label {categories.pop()} would be left; a model needs two categories or more"
         )
-        ungrouped = len({*taken.catalog.column("image")} - taken.groups.keys()) if model.record.groups else 0
-        estimator = recorded_classifier(model.record, str(model.path / RECORD))
-        kept = _kept(model, gone)
-        categories = {*kept.catalog.column("category"), *catalog.column("category")}
-        if len(categories) < 2:
-            raise FlawshotError(
-                f"{predictions}: the label {categories.pop()} only would be left; a model needs two categories or more"
-            )
-        made = make_model(
-            target,
-            [kept, taken],
-            estimator,
-            model.record.classifier.name,
-            coverage=model.record.calibration.coverage,
-            before=model.record.history,
-        )
-    else:
-        discard_banks(target)
-    after = _judged(made) if fresh else judged
+    return make_model(
+        target,
+        [kept, taken],
+        recorded_classifier(model.record, str(model.path / RECORD)),
+        model.record.classifier.name,
+        coverage=model.record.calibration.coverage,
+        before=model.record.history,
+    )
+
+
+def _compare(
+    model: Model,
+    made: Model,
+    said: Corrections,
+    encoded: EncodeReport,
+    *,
+    judged: dict[str, str],
+    matched: Matched,
+    ungrouped: int,
+) -> LearnReport:
+    """What the new model makes of the examples, beside what the old one made of them."""
+    after = judged if made is model else _judged(made)
     both = [identifier for identifier in judged if identifier in after]
     truth = dict(zip(made.support.catalog.column("id"), made.support.catalog.column("category"), strict=True))
-    rows = model.support.catalog
-    ids, labels = rows.column("id"), rows.column("category")
-    new_label = {known[row]: encoded.bank.catalog.column("category")[row] for row in fresh if row in known}
+    ids, labels = (model.support.catalog.column(name) for name in ("id", "category"))
+    new = encoded.bank.catalog.column("category")
+    new_label = {matched.known[row]: new[row] for row in matched.fresh if row in matched.known}
     return LearnReport(
         model=made,
-        added=len(fresh),
-        replaced=tuple(Replaced(ids[row], labels[row], new_label[row]) for row in gone),
-        known=len(encoded.bank.catalog) - len(fresh),
+        added=len(matched.fresh),
+        replaced=tuple(Replaced(ids[row], labels[row], new_label[row]) for row in matched.replaced),
+        known=len(new) - len(matched.fresh),
         named=said.named,
-        before=dict(sorted(counts.items())),
+        before=dict(sorted(Counter(labels).items())),
         after=dict(sorted(Counter(made.support.catalog.column("category")).items())),
         earlier=(
             len(both),
@@ -260,43 +297,6 @@ def _nothing(predictions: Path, said: Corrections) -> FlawshotError:
     )
 
 
-def _already(support: FeatureBank, new: FeatureBank, prefix: str) -> dict[int, int]:
-    """Rows of new regions that the support set has already, and where."""
-    by_place: dict[tuple[str | int, ...], list[int]] = {}
-    for row, key in enumerate(_places(support.catalog)):
-        by_place.setdefault(key, []).append(row)
-    found, taken = {}, set[int]()
-    for row, (identifier, key) in enumerate(zip(new.catalog.column("id"), _places(new.catalog), strict=True)):
-        before = support.catalog.row_of.get(f"{prefix}/{identifier}")
-        if before is None:
-            # The file's name and the box may be another picture's too; its features are not.
-            before = next((each for each in by_place.get(key, ()) if _alike(support, each, new, row)), None)
-        if before is not None and before not in taken:
-            found[row] = before
-            taken.add(before)
-    return found
-
-
-def _places(catalog: Catalog) -> list[tuple[str | int, ...]]:
-    columns = (catalog.column(name) for name in ("image", "x0", "y0", "x1", "y1"))
-    return [(image.rpartition("/")[2], *box) for image, *box in zip(*columns, strict=True)]
-
-
-def _alike(support: FeatureBank, before: int, new: FeatureBank, row: int) -> bool:
-    one, other = (bank.rows([at]).astype(np.float32) for bank, at in ((support, before), (new, row)))
-    return float(np.linalg.norm(one - other)) <= SAME * float(np.linalg.norm(one))
-
-
-def _same(before: int | None, model: Model, new: FeatureBank, row: int) -> bool:
-    """Whether a new region is the example that was found, label and outline too."""
-    if before is None:
-        return False
-    category = model.support.catalog.table.column("category")[before].as_py()
-    return bool(category == new.catalog.table.column("category")[row].as_py()) and _alike(
-        model.support, before, new, row
-    )
-
-
 def _kept(model: Model, gone: Sequence[int]) -> ExampleBatch:
     """All examples but those that are replaced."""
     catalog = model.support.catalog
@@ -305,15 +305,17 @@ def _kept(model: Model, gone: Sequence[int]) -> ExampleBatch:
     return ExampleBatch(kept, model.support, kept.column("id"), model.record.groups, "fit", "")
 
 
-def _examples(
-    model: Model, new: Catalog, fresh: Sequence[int], known: Mapping[int, int], prefix: str
-) -> tuple[Catalog, dict[str, str]]:
+def _examples(model: Model, new: Catalog, matched: Matched, prefix: str) -> tuple[Catalog, dict[str, str]]:
     """New regions as examples, whose ids say which predictions they came from; and the image of each one's image."""
-    table = new.table.take(pa.array(list(fresh), pa.int64()))
+    table = new.table.take(pa.array(matched.fresh, pa.int64()))
     before = model.support.catalog.column("image")
     images = table.column("image").to_pylist()
     # A picture that the model knows by another path is left out together with it.
-    paths = {image: before[known[row]] for row, image in zip(fresh, images, strict=True) if row in known}
+    paths = {
+        image: before[matched.known[row]]
+        for row, image in zip(matched.fresh, images, strict=True)
+        if row in matched.known
+    }
     named = {"image": [paths.get(image, image) for image in images]}
     for name in ("id", "annotation"):
         named[name] = [f"{prefix}/{value}" for value in table.column(name).to_pylist()]

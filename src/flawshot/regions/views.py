@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
+from flawshot.base.plugins import load_object, plugin_address, plugin_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ __all__ = [
     "extent_of",
     "make_scheme",
     "pixel_extent",
+    "scheme_names",
 ]
 
 Border = Literal["zero", "reflect", "shift"]
@@ -121,6 +123,9 @@ class ViewScheme:
     views: tuple[View, ...]
 
 
+# Installed packages name view schemes of their own in this group of entry points.
+ENTRY_POINTS = "flawshot.views"
+
 # What each scheme varies beside the size, and whether it takes all sizes or the first one only.
 SCHEMES: dict[str, tuple[str, bool]] = {
     "none": ("", False),
@@ -138,7 +143,12 @@ SCHEMES: dict[str, tuple[str, bool]] = {
 }
 
 
-def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border = "zero") -> ViewScheme:
+def scheme_names() -> list[str]:
+    """All names that :func:`make_scheme` knows: flawshot's own, then those of installed packages, sorted."""
+    return [*SCHEMES, *plugin_names(ENTRY_POINTS, SCHEMES)]
+
+
+def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border | None = None) -> ViewScheme:
     """Make a view scheme.
 
     ``mso`` and the other names of MVREC: ``s`` varies size, ``o`` offset, ``r`` angle, ``f`` flip; what is not varied
@@ -147,10 +157,11 @@ def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border = 
     then angle or flip; each starts from the crop itself, never from the view before.
 
     Args:
-        name: One of :data:`SCHEMES`.
+        name: One of :data:`SCHEMES`, or of an entry point ``flawshot.views`` of an installed package, which leads to a
+            :class:`ViewScheme`. flawshot's own names come first.
         sizes: Such as ``256px`` or ``1.5x``; 256, 384 and 512 px (1, 1.5 and 2 times the box for ``mso_bbox``) where
-            None.
-        border: What lies beyond the image's border.
+            None. A package's scheme has its own.
+        border: What lies beyond the image's border: ``zero``, or a package's scheme's own, where None.
 
     Raises:
         FlawshotError: If there is no such scheme, size or border.
@@ -161,10 +172,12 @@ def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border = 
     >>> len(make_scheme("mso").views), len(make_scheme("cross15").views)
     (27, 15)
     """
-    if name not in SCHEMES:
-        raise FlawshotError(f"{argument('views', name)}: is not known; there are {', '.join(SCHEMES)}")
-    if border not in BORDERS:
+    if name not in (known := scheme_names()):
+        raise FlawshotError(f"{argument('views', name)}: is not known; there are {', '.join(known)}")
+    if border is not None and border not in BORDERS:
         raise FlawshotError(f"{argument('border', border)}: must be one of {', '.join(BORDERS)}")
+    if name not in SCHEMES:
+        return _installed(name, sizes, border)
     varied, all_sizes = SCHEMES[name]
     default = RELATIVE_SIZES if name == "mso_bbox" else PIXEL_SIZES
     parsed = tuple(Size.parse(size) for size in (default if sizes is None else sizes))
@@ -182,7 +195,17 @@ def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border = 
         View(size, column, row, angle, flip)
         for size, (row, column), angle, flip in product(used, offsets, angles, flips)
     )
-    return ViewScheme(name, used, border, views)
+    return ViewScheme(name, used, border or "zero", views)
+
+
+def _installed(name: str, sizes: Sequence[str] | None, border: Border | None) -> ViewScheme:
+    """The scheme of an installed package."""
+    scheme = load_object(*plugin_address(ENTRY_POINTS, name), f"view scheme {name!r}")
+    if not isinstance(scheme, ViewScheme):
+        raise FlawshotError(f"view scheme {name!r}: is a {type(scheme).__name__}, not a flawshot.ViewScheme")
+    if sizes is not None:
+        raise FlawshotError(f"{argument('sizes')}: the view scheme {name} has its own; omit them")
+    return replace(scheme, name=name, border=border or scheme.border)
 
 
 Extent: TypeAlias = tuple[float, float, float, float]
