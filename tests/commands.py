@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from flawshot import FlawshotError
 from flawshot.cli import app
+from flawshot.cli.wording import option_words
 
 
 def run(*arguments):
@@ -24,5 +25,6 @@ def succeed(*arguments):
 def refuse(*arguments):
     result = run(*arguments)
     assert isinstance(result.exception, FlawshotError), result.output
-    assert "\n" not in str(result.exception)
-    return str(result.exception)
+    said = result.exception.worded(option_words)
+    assert "\n" not in said
+    return said

@@ -61,7 +61,7 @@ def test_findings_are_grouped_counted_and_status_1(sound, tmp_path):
     (sound / "bolt/2.png").write_bytes((sound / "bolt/2.png").read_bytes()[:5000])
     done = run(sound, "--shots", "3,6,9", "--json", tmp_path / "f.json")
     assert done.returncode == 1
-    remedy = "annotate more, or name fewer --shots"
+    remedy = "annotate more, or lower --shots"
     assert done.stdout.splitlines() == [
         "same-image (1)",
         "  warning: bolt/1.json: imagePath: bolt/1.png equals bolt/0.png byte by byte; keep one of them",

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from flawshot import FlawshotError, draw_data_set, read_episodes
 from flawshot.bank.features import FeatureBank
 from flawshot.cli import app, demonstrating
+from flawshot.cli.wording import option_words
 from flawshot.evaluation.results import Results
 
 
@@ -109,13 +110,13 @@ def test_changed_annotations_replace_only_what_the_demo_wrote(run, parts, tmp_pa
         (["--group", "x"], "--group: is for your own data; name it with --data"),
         (["--data", "parts", "--seed", 1], "--seed: is for drawn data"),
         (["--data", "parts", "--out", "parts/demo"], "--out parts/demo: lies in --data parts"),
-        (["--data", "parts", "--group", "nothing"], "--group 'nothing': does not match the image"),
-        (["--out", "parts"], "parts: exists and is not of flawshot demo"),
+        (["--data", "parts", "--group", "nothing"], "--group nothing: does not match"),
+        (["--out", "parts"], "parts: exists and is not the demo's folder"),
         (["--data", "absent"], "absent: is neither a folder"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_a_user_gets_wrong_is_one_line(run, parts, arguments, message):
     result = run(*arguments)
-    assert message in str(result.exception)
-    assert "\n" not in str(result.exception)
+    assert message in result.exception.worded(option_words)
+    assert "\n" not in result.exception.worded(option_words)

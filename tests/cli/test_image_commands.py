@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import tiny_clip
 from flawshot import CLASSIFIERS, Catalog, FeatureBank, FlawshotError, sample_episodes, write_episodes
 from flawshot.cli import app
+from flawshot.cli.wording import option_words
 from helpers import box_shape
 
 
@@ -74,8 +75,8 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
     [
         (["--model", "tiny-vi", "--pretrained", "tiny.pt"], "--model 'tiny-vi'"),
         (["--model", "tiny-vit", "--pretrained", "none.pt"], "none.pt: there is no such file"),
-        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--views", "x"], "--views 'x'"),
-        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--view-size", "1,big"], "--view-size 'big'"),
+        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--views", "x"], "--views x"),
+        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--view-size", "1,big"], "--view-size big"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--batch-size", "0"], "--batch-size '0'"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--region", "alpha", "--activation", "gelu"], "QuickGELU"),
         (["--model", "none", "--pretrained", "none", "--prompts", "none.json"], "none.json: cannot be read"),
@@ -89,8 +90,8 @@ def test_what_a_user_gets_wrong_is_one_line(run, data, tmp_path, options, messag
     (tmp_path / "prompts.json").write_text('{"format": "flawshot-prompts", "version": 1}')
     done = run("encode", data, "--out", "bank", *options)
     assert isinstance(done.exception, FlawshotError), done.output
-    assert message in str(done.exception)
-    assert "\n" not in str(done.exception)
+    assert message in done.exception.worded(option_words)
+    assert "\n" not in done.exception.worded(option_words)
 
 
 def test_crops_writes_a_sheet_an_instance_and_never_leaves_its_folder(run, data, tmp_path):
@@ -172,7 +173,10 @@ def test_prompts_shape_the_text_features_that_classifiers_by_text_need(run, tmp_
     assert "text features" not in done.stdout
     named = run("evaluate", "trunk", "episodes", "--classifiers", "knn,zero-shot")
     assert isinstance(named.exception, FlawshotError)
-    assert "--classifiers zero-shot: trunk: has no text features of the categories" in str(named.exception)
+    said = named.exception.worded(option_words)
+    assert "--classifiers zero-shot: trunk: has no text features of the categories" in said
+        option_words
+    )
 
 
 def test_all_leaves_out_what_needs_text_where_there_is_none_and_says_so(run, catalog_of, bank_of, monkeypatch):
@@ -212,4 +216,4 @@ def test_encode_needs_no_model(run, data):
 def test_what_the_embedded_encoder_does_not_take(run, data, options, line):
     result = run("encode", data, "--out", "bank", *options)
     assert isinstance(result.exception, FlawshotError)
-    assert str(result.exception).startswith(line)
+    assert result.exception.worded(option_words).startswith(line)

@@ -16,7 +16,9 @@ import typer
 from PIL import Image
 
 from commands import run, succeed
+from flawshot import FlawshotError
 from flawshot.cli import app
+from flawshot.cli.wording import option_words
 from helpers import box_shape, labelme_document
 
 AREA = 100 * 120
@@ -69,7 +71,9 @@ def test_every_command_has_the_option():
 def test_images_over_the_limit_are_told_with_the_option(data, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     result = run(command[0], data, *command[1:], "--max-pixels", AREA - 1)
-    said = f"{result.output}{result.exception or ''}"
+    said = result.output
+    if isinstance(result.exception, FlawshotError):
+        said += result.exception.worded(option_words)
     assert "--max-pixels 12000" in said
     enough = run(command[0], data, *command[1:], "--max-pixels", AREA)
     assert "--max-pixels" not in f"{enough.output}{enough.exception or ''}"
@@ -95,7 +99,7 @@ def test_importers_keep_to_it_in_their_processes(tmp_path):
         mask[3:9, 4:9] = 255
         Image.fromarray(mask).save(folder / f"{number}.png")
     refused = run("import", "masks", tmp_path / "src", tmp_path / "a", "--workers", 2, "--max-pixels", 599)
-    assert "raise it with --max-pixels 600" in str(refused.exception)
+    assert "raise it with --max-pixels 600" in refused.exception.worded(option_words)
     succeed("import", "masks", tmp_path / "src", tmp_path / "b", "--workers", 2, "--max-pixels", 600)
     assert len(list((tmp_path / "b").rglob("*.json"))) == 40
 

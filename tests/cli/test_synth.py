@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from flawshot import Catalog
 from flawshot.cli import app
+from flawshot.cli.wording import option_words
 
 
 def run(*arguments):
@@ -26,5 +27,5 @@ def test_says_what_it_drew_and_refuses_to_draw_over_it(tmp_path):
 
 def test_a_surface_that_is_not_there_is_named(tmp_path):
     result = run(tmp_path / "parts", "--surface", "cheese")
-    assert "--surface 'cheese': is not known; there are brushed metal" in str(result.exception)
+    assert "--surface cheese: is not known; there are brushed metal" in result.exception.worded(option_words)
     assert not list(tmp_path.iterdir())

@@ -126,10 +126,10 @@ def test_a_support_takes_few_images_only_where_it_must(catalog_of):
     ("options", "message"),
     [
         ({"queries": 8}, r"p: categories with fewer than the 9 instances .*8 to ask\): 'hole' 8, 'stain' 4; annotate"),
-        ({"ways": 7, "queries": 1}, "has 6 categories, fewer than --ways 7"),
-        ({"ways": 1}, "--ways 1: must be at least 2"),
-        ({"queries": 0}, "--queries 0: must be at least 1"),
-        ({"episodes": 0}, "--episodes 0: must be at least 1"),
+        ({"ways": 7, "queries": 1}, "has 6 categories, fewer than ways=7"),
+        ({"ways": 1}, "ways=1: must be at least 2"),
+        ({"queries": 0}, "queries=0: must be at least 1"),
+        ({"episodes": 0}, "episodes=0: must be at least 1"),
         ({"groups": {}}, "has no group"),
     ],
 )  # fmt: skip
@@ -228,7 +228,7 @@ def damaged(lines, number, change):
         (lambda lines: damaged(lines, 2, lambda e: e["query"].append(e["support"][0])), "stands in support and query"),
         (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(seed=1)), "episodes.0: is not the task"),
         (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(ways="2")), "parameters.ways: must be"),
-        (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(ways=10**9)), "fewer than --ways"),
+        (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(ways=10**9)), "fewer than ways"),
         (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(queries=10**9)), "that a task needs"),
         (lambda lines: damaged(lines, 0, lambda e: e["parameters"].pop("seed")), "parameters.seed: must be"),
         (lambda lines: damaged(lines, 0, lambda e: e.update(protocol="disjoint")), "line 1: protocol: "),

@@ -64,5 +64,5 @@ def test_what_does_not_fit_is_refused_by_name(document, tmp_path, damage, field)
     said = str(refused.value)
     assert said.startswith(f"{path}: ")
     assert field in said
-    assert "flawshot evaluate --json" in said
+    assert "evaluate again" in said
     assert "\n" not in said

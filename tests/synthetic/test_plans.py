@@ -67,12 +67,12 @@ def test_kinds_are_those_asked_for_and_an_edge_is_there_where_one_needs_it():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"surface": "cheese"}, "--surface 'cheese': is not known; there are brushed metal"),
-        ({"flaws": ["dent", "x"]}, "--flaws 'x': is not known; there are scratch"),
-        ({"flaws": []}, "--flaws: name at least one"),
-        ({"images": 5}, "--images 5: must be at least --categories 6"),
-        ({"categories": 0}, "--categories 0: must be at least 1"),
-        ({"products": 0}, "--products 0: must be at least 1"),
+        ({"surface": "cheese"}, "surface='cheese': is not known; there are brushed metal"),
+        ({"flaws": ["dent", "x"]}, "flaws='x': is not known; there are scratch"),
+        ({"flaws": []}, "flaws: name at least one"),
+        ({"images": 5}, "images=5: must be at least the 6 categories"),
+        ({"categories": 0}, "categories=0: must be at least 1"),
+        ({"products": 0}, "products=0: must be at least 1"),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(arguments, message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from flawshot.base.arguments import arguments_in, in_python, worded
@@ -78,7 +78,7 @@ class FeatureBankError(FlawshotError):
     """A feature bank that is damaged, foreign, or does not fit what is asked of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """One thing that is wrong, or odd, in an annotation file.
 
@@ -98,7 +98,6 @@ class Problem:
     message: str
     severity: Severity = "error"
     shape: int | None = None
-    _marked: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
         """Keep the message one short line, for what it quotes may be of any length."""
@@ -113,7 +112,7 @@ class Problem:
     def marked(self) -> str:
         """The line with its arguments marked; see :class:`FlawshotError`."""
         place = self.file if self.shape is None else f"{self.file}: shape {self.shape}"
-        return f"{place}: {self._marked}"
+        return f"{place}: {self.__dict__['_marked']}"
 
     def worded(self, words: Callable[[str, str], str]) -> str:
         """The line with its arguments in other words, as :meth:`FlawshotError.worded`."""

@@ -83,7 +83,7 @@ class CatalogBuilder:
         try:
             header_size(image_source(self._root, image, annotation), image)
         except ImageError as error:
-            return f" ({error})"
+            return f" ({error.marked})"
         return ""
 
     def _flush(self) -> None:

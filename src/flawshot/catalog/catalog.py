@@ -86,7 +86,7 @@ class Catalog:
         else:
             raise FlawshotError(f"{data}: is neither a folder of Labelme files nor a .parquet catalog")
         if not len(catalog):
-            first = f"; the first problem: {catalog.problems[0]}" if catalog.problems else ""
+            first = f"; the first problem: {catalog.problems[0].marked}" if catalog.problems else ""
             raise FlawshotError(f"{data}: holds no usable defect instance{first}")
         return catalog
 

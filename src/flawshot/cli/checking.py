@@ -17,6 +17,7 @@ from flawshot.cli.options import (
     problems_of,
     whole_numbers,
 )
+from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
     from flawshot.base.errors import Problem
@@ -99,7 +100,7 @@ def _findings(
             if problem.kind != kind:
                 kind = problem.kind
                 typer.echo(f"{kind} ({counts[kind]})")
-            typer.echo(f"  {problem.severity}: {problem}")
+            typer.echo(f"  {problem.severity}: {problem.worded(option_words)}")
         typer.echo(f"{len(findings)} findings in the annotations of {len(own)} instances")
     return findings
 

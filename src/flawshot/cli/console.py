@@ -13,7 +13,7 @@ import typer
 
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.store.files import write_bytes, write_json
-from flawshot.cli.wording import option_words
+from flawshot.cli.wording import option_words, stored_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +45,7 @@ LONGEST_SAID = 499
 
 def say(line: str) -> None:
     """One line on standard error, whatever names it quotes."""
-    typer.echo(printable(line, LONGEST_SAID), err=True)
+    typer.echo(printable(stored_words(line), LONGEST_SAID), err=True)
 
 
 def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None = None) -> None:

@@ -129,7 +129,7 @@ def _masked(
         found = Catalog.from_annotations(annotations, root_name=data.resolve().name)
     catalog = Catalog(found.table, data.resolve(), (*problems, *found.problems))
     if not len(catalog):
-        first = f"; the first problem: {catalog.problems[0]}" if catalog.problems else ""
+        first = f"; the first problem: {catalog.problems[0].marked}" if catalog.problems else ""
         raise FlawshotError(f"{data}: no mask has a region{first}")
     selected = catalog.select(product) if product else catalog
     say_problems(problems_of(selected, catalog), data, remedy="flawshot import masks --problems FILE lists all")

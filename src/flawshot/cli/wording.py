@@ -44,4 +44,4 @@ def stored_words(reason: str) -> str:
     >>> stored_words("a.png: 9 px is more than the limit of 4 px; raise it with max_pixels=9")
     'a.png: 9 px is more than the limit of 4 px; raise it with --max-pixels 9'
     """
-    return re.sub(r"\bmax_pixels=(\d+)$", r"--max-pixels \1", reason)
+    return re.sub(r"\bmax_pixels=(\d+)", r"--max-pixels \1", reason)

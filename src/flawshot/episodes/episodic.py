@@ -51,7 +51,7 @@ class TaskRule:
         """
         for name, value, least in (("ways", ways, 2), ("shots", shots, 1), ("queries", queries, 1)):
             if value < least:
-                raise EpisodeError(f"--{name} {value}: must be at least {least}")
+                raise EpisodeError(f"{argument(name, value)}: must be at least {least}")
         self.product, self.categories = product, pools.categories
         self._ways, self._shots, self._queries, self._seed = ways, shots, queries, seed
         if ways > len(pools.categories):

@@ -157,7 +157,7 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
         try:
             check_pixels(width, height, name)
         except ImageError as error:
-            raise file_error(name, "image-size", str(error).removeprefix(f"{name}: ")) from error
+            raise file_error(name, "image-size", error.marked.removeprefix(f"{name}: ")) from error
     version, flags = document.get("version"), document.get("flags")
     usable = _usable(shapes, name, problems)
     file = LabelmeFile(

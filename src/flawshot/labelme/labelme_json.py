@@ -27,7 +27,7 @@ def annotation_bytes(path: Path, name: str) -> bytes:
     try:
         return file_bytes(path, ANNOTATION_BYTES)
     except FlawshotError as error:
-        raise file_error(name, "unreadable", str(error).removeprefix(f"{path}: ")) from error
+        raise file_error(name, "unreadable", error.marked.removeprefix(f"{path}: ")) from error
 
 
 def labelme_object(data: bytes, name: str, problems: list[Problem]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _load_json(text: str, name: str) -> Any:
             name, "not-json", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from error
     except FlawshotError as error:
-        raise file_error(name, "not-json", str(error)) from error
+        raise file_error(name, "not-json", error.marked) from error
     except RecursionError as error:
         raise file_error(name, "not-json", "is not JSON that can be read (nested too deep)") from error
     except ValueError as error:  # of Python's limit on the digits of a whole number

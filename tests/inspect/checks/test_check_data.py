@@ -264,7 +264,7 @@ def test_categories_too_small_for_the_shots(write_annotations):
 
     assert small(1, 3) == []
     assert small(5, 4, 3) == [
-        "category 'scratch' has 4 instances, too few for 4, 5 shots and a query; annotate more, or name fewer --shots"
+        "category 'scratch' has 4 instances, too few for 4, 5 shots and a query; annotate more, or lower shots"
     ]
     assert len(small(7)) == 2
     with pytest.raises(FlawshotError, match="no data folder"):

@@ -92,7 +92,7 @@ def _check_file(root: Path, path: str, *, fast: bool) -> tuple[list[Problem], Pi
     try:
         picture = _picture(root, path, file, problems, fast=fast)
     except ImageError as error:
-        problems.append(Problem(path, "unreadable-image", f"imagePath: {error}; replace the image"))
+        problems.append(Problem(path, "unreadable-image", f"imagePath: {error.marked}; replace the image"))
         picture = None
     if picture is not None:
         problems += wrong_size(picture, file.image_height, file.image_width)
@@ -121,7 +121,7 @@ def _picture(root: Path, path: str, file: LabelmeFile, problems: list[Problem], 
     except ImageError as error:
         if embedded is None:
             raise
-        message = f"imagePath: {error}; the image that is embedded is used, as Labelme does"
+        message = f"imagePath: {error.marked}; the image that is embedded is used, as Labelme does"
         problems.append(Problem(path, "embedded-image", message, "warning"))
         return embedded
     if embedded is None:
