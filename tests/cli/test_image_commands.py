@@ -175,8 +175,6 @@ def test_prompts_shape_the_text_features_that_classifiers_by_text_need(run, tmp_
     assert isinstance(named.exception, FlawshotError)
     said = named.exception.worded(option_words)
     assert "--classifiers zero-shot: trunk: has no text features of the categories" in said
-        option_words
-    )
 
 
 def test_all_leaves_out_what_needs_text_where_there_is_none_and_says_so(run, catalog_of, bank_of, monkeypatch):
