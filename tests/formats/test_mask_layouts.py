@@ -12,8 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flawshot import Catalog, FlawshotError
-from flawshot.cli import app
 from flawshot.base.names import folder_name
+from flawshot.cli import app
 from flawshot.formats.mask_layouts import MaskLayout, recognise_masks
 from flawshot.formats.masks import import_masks
 
