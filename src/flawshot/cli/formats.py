@@ -52,7 +52,7 @@ class _Command(TyperCommand):
     """A format's command: what a list of commands shows needs no module to be loaded."""
 
     def __init__(self, name: str, entry: Importer | Exporter, made: Callable[..., Callable[..., None]]) -> None:
-        super().__init__(name, help=entry.help or _first_line(entry), rich_markup_mode=None)
+        super().__init__(name, help=entry.help or _first_line(name, entry), rich_markup_mode=None)
         self._entry, self._make = entry, made
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -60,17 +60,17 @@ class _Command(TyperCommand):
             from flawshot.formats import load_function
 
             single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-            single.command()(with_pixel_limit(self._make(self._entry, load_function(self._entry.place))))
+            single.command()(with_pixel_limit(self._make(self._entry, load_function(str(self.name), self._entry))))
             command = typer.main.get_command(single)
             self.params, self.callback = command.params, command.callback
         return super().get_params(ctx)
 
 
-def _first_line(entry: Importer | Exporter) -> str:
+def _first_line(name: str, entry: Importer | Exporter) -> str:
     from flawshot.formats import load_function
 
     try:
-        return (inspect.getdoc(load_function(entry.place)) or "").partition("\n\n")[0]
+        return (inspect.getdoc(load_function(name, entry)) or "").partition("\n\n")[0]
     except FlawshotError as error:
         return str(error)
 
@@ -192,7 +192,8 @@ def _argument(parameter: inspect.Parameter, metavar: str, options: tuple[Option 
 
 
 def _option(parameter: inspect.Parameter, name: str, flag: str, option: Option | None) -> inspect.Parameter:
-    text = parameter.annotation if isinstance(parameter.annotation, str) else str(parameter.annotation)
+    annotation = parameter.annotation
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     found = [kind for part in text.split("|") if (kind := KINDS.get(part.strip().rpartition(".")[2]))]
     if len(found) != 1:
         raise TypeError(f"{parameter.name}: {text}: an option's type must be one of {', '.join(KINDS)}, or None")

@@ -7,17 +7,25 @@ they are used.
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flawshot.base.errors import FlawshotError
+from flawshot.base.plugins import load_object, plugin_address, plugin_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection
 
-__all__ = ["EXPORTERS", "IMPORTERS", "Exporter", "Importer", "Option", "exporters", "importers"]
+__all__ = [
+    "EXPORTERS",
+    "IMPORTERS",
+    "Exporter",
+    "Importer",
+    "Option",
+    "exporters",
+    "importers",
+    "load_function",
+    "options_of",
+]
 
 
 class Option(NamedTuple):
@@ -124,25 +132,22 @@ EXPORTER_POINTS = "flawshot.exporters"
 
 def importers() -> dict[str, Importer]:
     """Every importer by its name: flawshot's own, then those of installed packages, sorted."""
-    return {**IMPORTERS, **{name: Importer(place) for name, place in _installed(IMPORTER_POINTS, IMPORTERS)}}
+    return IMPORTERS | {name: Importer(place) for name, place in _installed(IMPORTER_POINTS, IMPORTERS)}
 
 
 def exporters() -> dict[str, Exporter]:
     """Every exporter by its name: flawshot's own, then those of installed packages, sorted."""
-    return {**EXPORTERS, **{name: Exporter(place) for name, place in _installed(EXPORTER_POINTS, EXPORTERS)}}
+    return EXPORTERS | {name: Exporter(place) for name, place in _installed(EXPORTER_POINTS, EXPORTERS)}
 
 
-def load_function(place: str) -> Callable[..., Any]:
-    """The function at a place, ``module:function``.
+def load_function(name: str, entry: Importer | Exporter) -> Callable[..., Any]:
+    """The function of a format.
 
     Raises:
         FlawshotError: If it cannot be loaded.
     """
-    module, _, name = place.partition(":")
-    try:
-        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise FlawshotError(f"{place} cannot be loaded ({error}); install the package that has it again") from error
+    module, _, attribute = entry.place.partition(":")
+    function: Callable[..., Any] = load_object(module, attribute, f"format {name!r}")
     return function
 
 
@@ -151,5 +156,5 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option | tuple[Option,
     return {**SHARED_OPTIONS, **getattr(inspect.getmodule(function), "OPTIONS", {})}
 
 
-def _installed(group: str, own: Mapping[str, object]) -> list[tuple[str, str]]:
-    return sorted((point.name, point.value) for point in entry_points(group=group) if point.name not in own)
+def _installed(group: str, own: Collection[str]) -> list[tuple[str, str]]:
+    return [(name, ":".join(plugin_address(group, name))) for name in plugin_names(group, own)]
