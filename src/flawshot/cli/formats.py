@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
@@ -37,14 +38,18 @@ class FormatGroup(TyperGroup):
         """The command that calls a format's function."""
         raise NotImplementedError
 
+    @cached_property
+    def _formats(self) -> Mapping[str, Importer | Exporter]:
+        return self.table()
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands: the table's, then those that are written by hand."""
         own = super().list_commands(ctx)
-        return [*(name for name in self.table() if name not in own), *own]
+        return [*(name for name in self._formats if name not in own), *own]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a name, or None."""
-        own, entry = super().get_command(ctx, cmd_name), self.table().get(cmd_name)
+        own, entry = super().get_command(ctx, cmd_name), self._formats.get(cmd_name)
         return own if own is not None or entry is None else _Command(cmd_name, entry, self.made)
 
 
