@@ -63,7 +63,7 @@ def run(
     results = {}
     for name, groups in (("images apart", None), ("tiles apart", tiles)):
         sets = [
-            flawshot.sample_episodes(report.bank.catalog, found.product, k, seeds=range(seeds), groups=groups)
+            flawshot.sample_episodes(report.bank.catalog, found.products[0], k, seeds=range(seeds), groups=groups)
             for k in shots
         ]
         both = 0

@@ -42,7 +42,9 @@ def data(tmp_path):
 
 
 def commands(group):
-    for name, command in group.commands.items():
+    context = typer.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if hasattr(command, "commands"):
             yield from ((f"{name} {own}", each) for own, each in commands(command))
         else:
@@ -54,7 +56,9 @@ def test_every_command_has_the_option():
     assert {"check", "fit", "learn", "import coco", "import voc", "export masks"} <= set(found)
     assert found.pop("import mvrec-features")  # which opens no image
     for name, command in found.items():
-        assert "--max-pixels" in {option for each in command.params for option in each.opts}, name
+        assert "--max-pixels" in {
+            option for each in command.get_params(typer.Context(command)) for option in each.opts
+        }, name
 
 
 @pytest.mark.parametrize(

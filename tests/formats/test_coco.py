@@ -428,7 +428,7 @@ def test_of_several_images_none_is_guessed(source, tmp_path):
     assert found.images == 0
     (problem,) = found.problems
     assert problem.kind == "ambiguous-image"
-    assert "may be a/000.jpg, b/000.jpg; say which folder is meant with --images" in problem.message
+    assert "may be a/000.jpg, b/000.jpg; say which folder is meant with images" in problem.message
     assert import_coco(home, tmp_path / "other", images=home / "b").images == 1
 
 

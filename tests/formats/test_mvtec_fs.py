@@ -38,8 +38,9 @@ def test_rows_of_an_image_become_its_shapes_in_order_with_the_rows_labels(source
         row(label="bent", points="[[5, 5], [7, 5], [7, 8]]"),
         row("training/bent/002.png", "bent"),
     ]
-    written, found = import_mvtec_fs(source(rows), tmp_path / "out")
-    assert (written, found) == (3, 0)
+    found = import_mvtec_fs(source(rows), tmp_path / "out")
+    assert (found.files, found.images, found.instances) == (3, 0, 4)
+    assert (found.products, found.categories) == (("nut",), ("bent", "scratch"))
     file = read_labelme(tmp_path / "out/nut/training/combined/000.json")
     assert [shape.label for shape in file.shapes] == ["scratch", "bent"]
     assert file.shapes[0].points.tolist() == [[1, 1], [9, 1], [9, 9.5]]
@@ -52,7 +53,10 @@ def test_images_are_copied_beside_their_files_where_the_source_has_them(source, 
     image = src / "image/nut/training/combined/000.png"
     image.parent.mkdir(parents=True)
     Image.new("L", (50, 40)).save(image)
-    assert import_mvtec_fs(src, tmp_path / "out") == (2, 1)
+    found = import_mvtec_fs(src, tmp_path / "out")
+    assert (found.files, found.images, found.problems) == (2, 1, ())
+    (missing,) = found.missing
+    assert str(missing) == ("nut/testing/bent/001.json: the image 001.png is not found; say where it is with images")
     assert (tmp_path / "out/nut/training/combined/000.png").read_bytes() == image.read_bytes()
     kinds = [problem.file for problem in Catalog.open(tmp_path / "out").problems]
     assert kinds == ["nut/testing/bent/001.json"]
@@ -64,9 +68,9 @@ def test_links_out_of_the_source_are_not_followed(source, tmp_path):
     image = src / "image/nut/training/combined/000.png"
     image.parent.mkdir(parents=True)
     image.symlink_to(tmp_path / "secret.png")
-    problems = []
-    assert import_mvtec_fs(src, tmp_path / "out", problems=problems) == (2, 0)
-    assert [(problem.file, problem.kind) for problem in problems] == [(str(image), "link")]
+    found = import_mvtec_fs(src, tmp_path / "out")
+    assert (found.files, found.images) == (2, 0)
+    assert [(problem.file, problem.kind) for problem in found.problems] == [(str(image), "link")]
     assert not list((tmp_path / "out").rglob("*.png"))
     table = src / "CONFIG/nut_config1/valid.csv"
     table.rename(tmp_path / "valid.csv")
@@ -151,3 +155,21 @@ def test_a_folder_without_a_products_name_writes_nothing_anywhere(source, tmp_pa
     with pytest.raises(FlawshotError, match="names no product"):
         import_mvtec_fs(src, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_image_of_another_size_is_told(source, tmp_path):
+    src = source()
+    image = src / "image/nut/training/combined/000.png"
+    image.parent.mkdir(parents=True)
+    Image.new("L", (50, 41)).save(image)
+    (problem,) = import_mvtec_fs(src, tmp_path / "out").problems
+    assert (problem.kind, problem.severity) == ("image-size", "warning")
+    assert "has 50 x 41 px, not 50 x 40 as stated" in problem.message
+
+
+def test_tables_without_rows_are_refused(source, tmp_path):
+    src = source()
+    for table in (src / "CONFIG/nut_config1").iterdir():
+        table.write_text(f"{HEADER}\n", encoding="utf-8")
+    with pytest.raises(FlawshotError, match="holds no annotation that can be used"):
+        import_mvtec_fs(src, tmp_path / "out")

@@ -80,9 +80,8 @@ def mvtec_fs(home, label, named, encoding, disk):
     (config / "train.csv").write_bytes((header + row).encode(encoding))
     (config / "valid.csv").write_bytes(header.encode(encoding))
     draw(home / "bolt/training/a" / disk)
-    problems, missing = [], []
-    import_mvtec_fs(home, home.parent / "out", problems=problems, missing=missing)
-    return tuple(problems), tuple(missing)
+    found = import_mvtec_fs(home, home.parent / "out")
+    return found.problems, found.missing
 
 
 def mpdd(home, label, named, encoding, disk):
@@ -99,7 +98,7 @@ def mpdd(home, label, named, encoding, disk):
     }
     (home / "a.json").write_bytes(json.dumps({"bolt": [record]}, ensure_ascii=False).encode(encoding))
     draw(home / "bolt/test/dent" / disk)
-    found = import_mpdd(home, home.parent / "out").written
+    found = import_mpdd(home, home.parent / "out")
     return found.problems, found.missing
 
 

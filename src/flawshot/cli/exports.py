@@ -2,57 +2,64 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 
-from flawshot.cli.options import (
-    DataArgument,
-    LayoutOption,
-    OverwriteOption,
-    ProductOption,
-    StrictOption,
-    open_data,
-    with_pixel_limit,
-)
+from flawshot.base.errors import FlawshotError
+from flawshot.cli.formats import FormatGroup, Given, Shown
+from flawshot.cli.options import DataArgument, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flawshot.formats import Exporter
 
 __all__ = ["exports"]
 
-exports = typer.Typer(no_args_is_help=True, help="Turn Labelme files into other formats.")
+
+class _Exports(FormatGroup):
+    """A command for each exporter."""
+
+    def table(self) -> Mapping[str, Exporter]:
+        from flawshot.formats import exporters
+
+        return exporters()
+
+    def made(self, entry: Exporter, function: Callable[..., int]) -> Callable[..., None]:
+        shown = Shown(function, frozenset({"overwrite"}), source=DataArgument)
+        more = {
+            "product": (None, ProductOption),
+            "layout": (None, LayoutOption),
+            "strict": (False, StrictOption),
+            "overwrite": (False, OverwriteOption),
+        }
+        return shown.command(partial(_export, entry, function), more)
 
 
-@exports.command("masks")
-@with_pixel_limit
-def masks(
-    data: DataArgument,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the masks go.")],
-    product: ProductOption = None,
-    layout: LayoutOption = None,
-    strict: StrictOption = False,
-    overwrite: OverwriteOption = False,
+exports = typer.Typer(cls=_Exports, no_args_is_help=True, help="Turn Labelme files into other formats.")
+
+
+@exports.callback()
+def _callback() -> None:
+    pass
+
+
+def _export(
+    entry: Exporter,
+    function: Callable[..., int],
+    given: Given,
+    *,
+    product: list[str] | None,
+    layout: str | None,
+    strict: bool,
+    overwrite: bool,
 ) -> None:
-    """Write OUT/<product>/ground_truth/<category>/<name>_mask.png, 255 where a defect is and 0 elsewhere."""
-    from flawshot.formats.mask_export import export_masks
-
+    data, out = given.places
     catalog = open_data(data, layout, product, strict=strict)
-    found = export_masks(catalog, out, overwrite=overwrite)
-    typer.echo(f"{out}: {found} masks of {len(catalog)} instances")
-
-
-@exports.command("detailed")
-@with_pixel_limit
-def detailed(
-    data: DataArgument,
-    out: Annotated[Path, typer.Argument(metavar="OUT.json", help="The file to write.")],
-    product: ProductOption = None,
-    layout: LayoutOption = None,
-    strict: StrictOption = False,
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Write detailed annotations as MPDD's: boxes, number, size, and a description in words, a record an image."""
-    from flawshot.formats.detailed import write_detailed
-
-    catalog = open_data(data, layout, product, strict=strict)
-    records = write_detailed(catalog, out, overwrite=overwrite)
-    typer.echo(f"{out}: {records} records of {len(catalog)} instances")
+    try:
+        written = function(catalog, out, **given.arguments, overwrite=overwrite)
+    except FlawshotError as error:
+        raise given.error(error) from error
+    typer.echo(f"{out}: {written} {entry.counted} of {len(catalog)} instances")

@@ -9,6 +9,7 @@ import typer
 
 from flawshot.cli.encoding import BatchSizeOption, DeviceOption, WorkersOption, crops_at_once
 from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
@@ -126,7 +127,10 @@ def _masked(
             beyond=out,
             progress=progress,
         )
-        found = Catalog.from_annotations(annotations, root_name=data.resolve().name)
+        try:
+            found = Catalog.from_annotations(annotations, root_name=data.resolve().name)
+        except FlawshotError as error:
+            raise FlawshotError(error.worded(_mask_words)) from error
     catalog = Catalog(found.table, data.resolve(), (*problems, *found.problems))
     if not len(catalog):
         first = f"; the first problem: {catalog.problems[0].marked}" if catalog.problems else ""
@@ -134,6 +138,12 @@ def _masked(
     selected = catalog.select(product) if product else catalog
     say_problems(problems_of(selected, catalog), data, remedy="flawshot import masks --problems FILE lists all")
     return selected
+
+
+def _mask_words(name: str, value: str) -> str:
+    """An argument of the masks' reader: their layout has other options than that of Labelme files."""
+    words = option_words(name, value)
+    return words.replace("--layout", "--pattern" if "|" in value else "--as", 1) if name == "layout" else words
 
 
 def _say(report: PredictReport, out: Path) -> None:

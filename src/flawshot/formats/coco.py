@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.json_documents import ANNOTATION_BYTES, file_bytes, load_json
+from flawshot.formats import Option
 from flawshot.formats.coco_records import Identified, annotation_shapes, record_id
 from flawshot.formats.image_finder import ImageFinder, inside_paths
-from flawshot.formats.importing import Imported, LabelmeFolder, begin_import, product_folder, split_and_rest
+from flawshot.formats.importing import Imported, LabelmeFolder, begin_import
+from flawshot.formats.paths import product_folder, split_and_rest
 from flawshot.formats.texts import decoded
 from flawshot.labelme.embedded import image_size
-from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
+from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme_document
 from flawshot.labelme.layout import SPLIT_FOLDERS
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_coco"]
 
+OPTIONS = {"source": Option("A COCO .json file, or a folder with some in it.")}
 # Folders and words of a file's name that say neither product nor split.
 PLAIN_FOLDERS = frozenset({"annotations", "images", "labels"})
 PLAIN_WORDS = frozenset(
@@ -81,8 +83,8 @@ def import_coco(
             _no_id_twice(document)
         except FlawshotError as error:
             if not source.is_dir():
-                raise FlawshotError(f"{path}: {error}") from error
-            folder.problems.append(Problem(name, "not-coco", str(error)))
+                raise FlawshotError(f"{path}: {error.marked}") from error
+            folder.problems.append(Problem(name, "not-coco", error.marked))
             continue
         images_known += len(document["images"])
         for _ in _add_file(folder, document, place, name, finder):
@@ -97,7 +99,7 @@ def _document(path: Path, name: str, finder: ImageFinder, place: _Place, problem
         data = file_bytes(path, ANNOTATION_BYTES)
         document = load_json(decoded(data, lambda: finder.names(place.images), name, problems).encode())
     except FlawshotError as error:
-        raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
+        raise FlawshotError(error.marked.removeprefix(f"{path}: ")) from error
     if not isinstance(document, dict):
         raise FlawshotError("is not a COCO file: it must be an object with images, annotations and categories")
     made: dict[str, Any] = document | {field: _entries(document.get(field), field) for field in FIELDS}
@@ -162,11 +164,10 @@ def _add_file(
             shapes = list(_all_shapes(annotations.get(number, []), categories, size, name, folder.problems))
             image_path = path.name if original is None else original.name
             parsed = {"imagePath": image_path, "imageHeight": size[0], "imageWidth": size[1], "shapes": shapes}
-            # Labelme's own reader is the one place that says what a usable shape is.
-            file, problems = parse_labelme(json.dumps(parsed).encode(), where)
+            file, problems = parse_labelme_document(parsed, where)
             folder.problems += problems
         except FlawshotError as error:
-            folder.problems.append(Problem(where, "image", str(error).removeprefix(f"{where}: ")))
+            folder.problems.append(Problem(where, "image", error.marked.removeprefix(f"{where}: ")))
             continue
         usable += len(file.shapes)
         split, inner = place.split, list(path.parts[:-1])
@@ -244,7 +245,7 @@ def _all_shapes(
             label = _label(annotation, categories)
             shapes, dropped = annotation_shapes(annotation, size)
         except FlawshotError as error:
-            problems.append(Problem(owner, "annotation", f"{error}; it is left out"))
+            problems.append(Problem(owner, "annotation", f"{error.marked}; it is left out"))
             continue
         problems.extend(Problem(owner, "polygon", message, "warning") for message in dropped)
         common = {"label": label, "flags": _flags(annotation)}

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from flawshot.base.errors import FlawshotError
 from flawshot.formats.components import component_shape
-from flawshot.formats.importing import box_corners
+from flawshot.formats.paths import box_corners
 from flawshot.formats.run_lengths import decode_region
 
 __all__ = ["Identified", "annotation_shapes", "record_id"]
@@ -80,7 +80,7 @@ def annotation_shapes(
         try:
             shapes.append(_mask(part, size) if isinstance(part, dict) else _polygon(part))
         except FlawshotError as error:
-            skipped.append(f"part {number} of its segmentation is skipped: {error}")
+            skipped.append(f"part {number} of its segmentation is skipped: {error.marked}")
     if shapes:
         return shapes, skipped
     try:

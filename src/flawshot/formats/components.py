@@ -12,6 +12,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.labelme.shapes import Region, Shape, rasterise
 
@@ -90,8 +91,8 @@ def check_number(count: int, most: int | None) -> None:
     """
     if most is not None and count > most:
         raise FlawshotError(
-            f"has {count} instances, more than {most}; it may be noise: leave out small ones with --min-area, or raise "
-            f"the limit with --max-instances {count}"
+            f"has {count} instances, more than {most}; it may be noise: leave out small ones with "
+            f"{argument('min_area')}, or raise the limit with {argument('max_instances', count)}"
         )
 
 

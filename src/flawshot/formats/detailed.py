@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from flawshot.base.store.files import write_json
+from flawshot.formats import Option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["detailed_document", "ninth", "write_detailed"]
 
+OPTIONS = {"path": Option("The file to write.", "OUT.json")}
 NINTHS = (
     ("upper left", "upper centre", "upper right"),
     ("centre left", "centre", "centre right"),

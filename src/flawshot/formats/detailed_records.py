@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line
 from flawshot.base.store.json_documents import ANNOTATION_BYTES, check_depth, file_bytes
@@ -135,11 +136,11 @@ def read_detailed(path: Path) -> list[DetailedRecord]:
         FlawshotError: With line and column where it is damaged, with the field where it holds something else.
     """
     data = _bytes(path)
-    remedy = "add --salvage to keep the records that are whole"
+    remedy = f"add {argument('salvage', value=True)} to keep the records that are whole"
     try:
         check_depth(data)
     except FlawshotError as error:
-        raise FlawshotError(f"{path}: {error}; {remedy}") from error
+        raise FlawshotError(f"{path}: {error.marked}; {remedy}") from error
     try:
         document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:

@@ -15,8 +15,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
-from flawshot.formats.importing import file_path, first_file
+from flawshot.formats.paths import file_path, first_file
 from flawshot.formats.texts import name_key
 from flawshot.formats.tree_files import files_under
 from flawshot.labelme.images import IMAGE_SUFFIXES
@@ -177,7 +178,9 @@ class ImageFinder:
             best = _agreeing(as_named or likely, path)
             if len(best) > 1:
                 more = f" and {len(best) - 2} more" if len(best) > 2 else ""
-                message = f"its image may be {best[0]}, {best[1]}{more}; say which folder is meant with --images"
+                message = (
+                    f"its image may be {best[0]}, {best[1]}{more}; say which folder is meant with {argument('images')}"
+                )
                 self._problems.append(Problem(where, "ambiguous-image", message))
                 return None
             if best:

@@ -1,173 +1,69 @@
-"""What all imports share: names that stay inside a folder, the place of a file, and writing it with its image."""
+"""What all imports share: the folder of Labelme files that they write, each with its image, and what they return."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import unicodedata
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.arguments import argument
+from flawshot.base.errors import FlawshotError, Problem, printable
+from flawshot.base.names import folder_name
 from flawshot.base.store.files import write_with
-from flawshot.formats.texts import UNSEEN, plain_text, without_blanks
-from flawshot.formats.tree_files import LINK_OUT, files_under, lies_within
+from flawshot.formats.texts import plain_text
+from flawshot.formats.tree_files import files_under
 from flawshot.labelme.images import ImageError, header
 from flawshot.labelme.labelme_file import write_labelme
-from flawshot.labelme.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from flawshot.labelme.labelme_file import LabelmeFile
 
 __all__ = [
     "Imported",
     "LabelmeFolder",
+    "Target",
+    "Written",
     "begin_import",
-    "box_corners",
-    "category_folder",
     "check_images",
     "count_instances",
-    "file_path",
-    "first_file",
-    "product_folder",
-    "split_and_rest",
+    "write_annotation",
 ]
 
-LONGEST_NAME = 200  # bytes; file systems take 255, and a suffix or a temporary file's name is still to come
 
-
-# A rectangle's second corner lies this far inside the end of its box. Drawing cuts coordinates to whole pixels, so the
-# rectangle covers the box's pixels and no more; and a box of one pixel has an extent that can be seen and grasped.
-INSET = 0.25
-
-
-class Imported(NamedTuple):
+@dataclass(frozen=True)
+class Imported:
     """What an import found.
 
     Attributes:
         products: The products' names, sorted.
+        categories: The categories' names, sorted.
         files: Labelme files written.
         images: Images copied beside them.
         instances: Instances in the files.
         problems: What was left out, or is odd.
         missing: Images that were not found, a warning each; they are not among the problems.
         useless: Annotation files of which not one annotation could be used, though there are some.
+        counts: What else the format counts, by what it is, such as ``good`` images without a defect.
+        layout: The layout by which the source was read, where the format has several.
+        summary: All this in a line or two.
     """
 
     products: tuple[str, ...]
+    categories: tuple[str, ...]
     files: int
     images: int
     instances: int
     problems: tuple[Problem, ...]
     missing: tuple[Problem, ...] = ()
     useless: tuple[str, ...] = ()
-
-
-def file_path(text: str, field: str) -> PurePosixPath:
-    r"""A file's path from someone else's annotations, which may lead anywhere: relative, and inside its folder.
-
-    Args:
-        text: The path, with slashes or backslashes; blanks and what cannot be seen around it are not part of it.
-        field: What to call it in the error.
-
-    Raises:
-        FlawshotError: If it leaves its folder, or no file can be called that.
-
-    >>> file_path("a\\b.png", "image")
-    PurePosixPath('a/b.png')
-    """
-    given = PureWindowsPath(without_blanks(text))
-    parts = [part.strip(UNSEEN) for part in given.as_posix().split("/") if part != "."]
-    if given.drive or given.root or ".." in parts:
-        raise FlawshotError(f"{field}: {text!r} leaves the folder; it must be a path inside it")
-    if not all(map(_usable, parts)) or not parts:
-        raise FlawshotError(f"{field}: {text!r} is no name that a file can have; rename it")
-    return PurePosixPath(*parts)
-
-
-def product_folder(text: str, field: str = "product") -> str:
-    """A product's name, as that of its folder.
-
-    Raises:
-        FlawshotError: If no folder can be called that, or it would be read as a split's.
-    """
-    path = file_path(text, field)
-    if len(path.parts) > 1:
-        raise FlawshotError(f"{field}: {text!r} must be the name of one folder, without slashes; rename it")
-    if is_split(path.name):
-        raise FlawshotError(f"{field}: {text!r} is a split's name; give the folder above it, or rename it")
-    return unicodedata.normalize("NFC", path.name)
-
-
-def category_folder(label: str) -> str:
-    """A folder's name for a category, whose label may hold anything; empty where the label is.
-
-    >>> category_folder("scratch / deep"), category_folder("..")
-    ('scratch _ deep', '_.')
-    """
-    name = re.sub(r"[\x00-\x1f\x7f\ud800-\udfff/\\:]", "_", label).strip()
-    name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
-    return "_" + name[1:] if name.startswith(".") else name
-
-
-def _usable(name: str) -> bool:
-    # Folders and files whose name begins with a dot are passed over when a data folder is read.
-    if not name or name.startswith(".") or not all(map(_shows, name)):
-        return False
-    return len(name.encode(errors="replace")) <= LONGEST_NAME
-
-
-def _shows(character: str) -> bool:
-    # Japanese names have wide blanks, those of screenshots on a Mac narrow ones, and Persian words joiners.
-    return character.isprintable() or character in "\u200c\u200d" or unicodedata.category(character) == "Zs"
-
-
-def box_corners(x0: float, y0: float, x1: float, y1: float) -> list[list[float]]:
-    """The points of a Labelme rectangle that covers exactly the pixels of a half-open box.
-
-    >>> box_corners(2, 3, 5, 4)
-    [[2.0, 3.0], [4.75, 3.75]]
-    """
-    return [[float(x0), float(y0)], [max(float(x0), x1 - INSET), max(float(y0), y1 - INSET)]]
-
-
-def split_and_rest(folders: Iterable[str]) -> tuple[str | None, list[str]]:
-    """The first folder that is a split's, None where there is none, and the others.
-
-    >>> split_and_rest(["bolt", "Test", "a"])
-    ('Test', ['bolt', 'a'])
-    """
-    split, rest = None, []
-    for folder in folders:
-        if split is None and folder.lower() in SPLIT_FOLDERS:
-            split = folder
-        else:
-            rest.append(folder)
-    return split, rest
-
-
-def first_file(candidates: Iterable[Path], roots: Sequence[Path], problems: list[Problem]) -> Path | None:
-    """The first that is a file and, its links followed, lies in one of the folders that the user named.
-
-    Args:
-        candidates: Where it may lie.
-        roots: The folders.
-        problems: Files behind links out of the folders are added here.
-    """
-    for candidate in candidates:
-        try:
-            if not candidate.is_file():
-                continue
-            if any(lies_within(candidate, root) for root in roots):
-                return candidate
-            problems.append(Problem(str(candidate), *LINK_OUT))
-        except OSError:  # a name that the file system cannot have
-            continue
-    return None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    layout: str | None = None
+    summary: str = field(default="", compare=False)
 
 
 def count_instances(file: LabelmeFile) -> int:
@@ -176,13 +72,55 @@ def count_instances(file: LabelmeFile) -> int:
     return single + len({(shape.group_id, shape.label) for shape in file.shapes if shape.group_id is not None})
 
 
+class Target(NamedTuple):
+    """Where an annotation goes; see :meth:`LabelmeFolder.claim`.
+
+    Attributes:
+        path: The Labelme file.
+        product: The product's name.
+        where: What to call the annotation in problems.
+        overwrite: Whether files there with other content may be replaced.
+    """
+
+    path: Path
+    product: str
+    where: str
+    overwrite: bool
+
+
+class Written(NamedTuple):
+    """What became of one annotation; see :func:`write_annotation`.
+
+    Attributes:
+        labels: The labels of its shapes.
+        instances: How many instances it has.
+        images: Images copied beside it, one or none.
+        problems: What is odd.
+        missing: Images that were not found.
+    """
+
+    labels: frozenset[str]
+    instances: int
+    images: int
+    problems: tuple[Problem, ...] = ()
+    missing: tuple[Problem, ...] = ()
+
+
 class LabelmeFolder:
     """A folder of Labelme files in the making: one file each, never two in one place, its image copied beside it.
+
+    :meth:`add` does all for one annotation. Whoever works with several processes claims a place here, lets another
+    process call :func:`write_annotation`, and records here what became of it.
 
     Attributes:
         problems: What was left out, or is odd; imports add their own.
         missing: Images that were not found.
         useless: Annotation files of which nothing could be used; imports add them.
+        products: The products' names; imports may add those without a file.
+        categories: The categories' names, likewise.
+        files: Files written.
+        images: Images copied.
+        instances: Instances in the files.
     """
 
     def __init__(self, out: Path, *, overwrite: bool) -> None:
@@ -195,18 +133,20 @@ class LabelmeFolder:
         self.problems: list[Problem] = []
         self.missing: list[Problem] = []
         self.useless: list[str] = []
+        self.products: set[str] = set()
+        self.categories: set[str] = set()
+        self.files = self.images = self.instances = 0
         self._out, self._overwrite = out, overwrite
         self._taken: dict[str, str] = {}
         self._files: dict[str, str] = {}  # images too, and whose they are
         self._folders: dict[str, str] = {}
-        self._products: set[str] = set()
-        self._images = self._instances = 0
 
     def add(self, folders: Sequence[str | None], stem: str, file: LabelmeFile, image: Path | None, where: str) -> None:
         """Write ``<folders>/<stem>.json``, its labels in one Unicode form without blanks around, its image beside it.
 
         Args:
-            folders: Product, split and what lies below; None and empty ones are left out.
+            folders: Product, split and what lies below; None and empty ones are left out. A product's folder is called
+                as :func:`~flawshot.base.names.folder_name` says; so should that of a category be.
             stem: The file's name without ``.json``.
             file: What to write.
             image: Where the image lies, or None.
@@ -215,64 +155,113 @@ class LabelmeFolder:
         Raises:
             FlawshotError: If a file there has other content already.
         """
-        file = replace(
-            file, shapes=tuple(replace(shape, label=plain_text(shape.label) or shape.label) for shape in file.shapes)
-        )
-        path = PurePosixPath(*(folder for folder in folders if folder), f"{stem}.json")
+        target = self.claim(folders, stem, file.image_path if _is_copied(image) else None, where)
+        if target is not None:
+            self.record(target, write_annotation(target, file, image))
+
+    def claim(self, folders: Sequence[str | None], stem: str, image_name: str | None, where: str) -> Target | None:
+        """A place for a file and its image, or None where another has it, which is then among the problems.
+
+        Args:
+            folders: As for :meth:`add`.
+            stem: Likewise.
+            image_name: What the image is called beside the file; None where none is copied.
+            where: What to call the annotation in problems.
+        """
+        product, *below = filter(None, folders)
+        path = PurePosixPath(folder_name(product), *below, f"{stem}.json")
         if (key := _one_place(path)) in self._taken:
             message = f"would be one file {path} with {self._taken[key]}; it is left out, rename one of them"
             self.problems.append(Problem(where, "same-name", message))
-            return
-        copied = image is not None and image.suffix.lower() != ".json"
-        files = [path, path.with_name(file.image_path)] if copied else [path]
+            return None
+        files = [path] if image_name is None else [path, path.with_name(image_name)]
         above = path.parents[:-1]
         for places, others in ((files, self._folders), (above, self._files)):
             for place in places:
                 if (other := others.get(_one_place(place))) is not None:
                     message = f"{place} would be a file and a folder, with {other}; it is left out, rename one of them"
                     self.problems.append(Problem(where, "same-name", message))
-                    return
+                    return None
         self._taken[key] = where
         self._files |= {_one_place(each): where for each in files}
         self._folders |= {_one_place(each): where for each in above}
-        target = self._out / path
-        write_labelme(file, target, overwrite=self._overwrite)
-        self._products.add(path.parts[0])
-        self._instances += count_instances(file)
-        if image is None:
-            message = f"the image {file.image_path} is not found; say where it is with --images"
-            self.missing.append(Problem(where, "missing-image", message, "warning"))
-        elif not copied:
-            self.problems.append(Problem(where, "file-name", f"the image {image.name} is called as annotations are"))
-        else:
-            self.problems += _other_size(where, file, image)
-            beside = target.with_name(file.image_path)
-            write_with(beside, partial(shutil.copyfile, image), overwrite=self._overwrite)
-            self._images += 1
+        return Target(self._out / path, product, where, self._overwrite)
 
-    @property
-    def instances(self) -> int:
-        """Instances in the files that were written."""
-        return self._instances
+    def record(self, target: Target, written: Written) -> None:
+        """Count what was written to a place."""
+        self.products.add(target.product)
+        self.categories |= written.labels
+        self.problems += written.problems
+        self.missing += written.missing
+        self.files += 1
+        self.images += written.images
+        self.instances += written.instances
 
-    def done(self, source: Path) -> Imported:
+    def done(self, source: Path, *, lacks: str = "annotation", **more: Any) -> Imported:
         """What was written.
+
+        Args:
+            source: What was imported, for the error.
+            lacks: What it does not hold where nothing was written.
+            more: Further fields of :class:`Imported`, such as ``counts`` and ``summary``.
 
         Raises:
             FlawshotError: If it is nothing at all.
         """
-        if not self._taken:
-            first = f"; the first problem: {self.problems[0]}" if self.problems else ""
-            raise FlawshotError(f"{source}: holds no annotation that can be used{first}")
+        if not self.files:
+            first = f"; the first problem: {self.problems[0].marked}" if self.problems else ""
+            raise FlawshotError(f"{source}: holds no {lacks} that can be used{first}")
         return Imported(
-            tuple(sorted(self._products)),
-            len(self._taken),
-            self._images,
-            self._instances,
-            tuple(self.problems),
-            tuple(self.missing),
-            tuple(self.useless),
+            products=tuple(sorted(self.products)),
+            categories=tuple(sorted(self.categories)),
+            files=self.files,
+            images=self.images,
+            instances=self.instances,
+            problems=tuple(self.problems),
+            missing=tuple(self.missing),
+            useless=tuple(self.useless),
+            **{"summary": self.summary(), **more},
         )
+
+    def summary(self) -> str:
+        """What was written, in a line."""
+        products = ", ".join(printable(product) for product in sorted(self.products))
+        return (
+            f"{self._out}: {self.files} Labelme files with {self.instances} instances, {self.images} images; "
+            f"products: {products or 'none'}"
+        )
+
+
+def write_annotation(target: Target, file: LabelmeFile, image: Path | None, *, measured: bool = False) -> Written:
+    """Write an annotation to its place, its labels in one Unicode form without blanks around, its image beside it.
+
+    Args:
+        target: The place.
+        file: What to write.
+        image: Where the image lies, or None.
+        measured: Whether the file's image size is that of the image itself, which is then not looked at again.
+
+    Raises:
+        FlawshotError: If a file there has other content already.
+    """
+    shapes = tuple(replace(shape, label=plain_text(shape.label) or shape.label) for shape in file.shapes)
+    file = replace(file, shapes=shapes)
+    write_labelme(file, target.path, overwrite=target.overwrite)
+    labels, instances = frozenset(shape.label for shape in shapes), count_instances(file)
+    if image is None:
+        message = f"the image {file.image_path} is not found; say where it is with {argument('images')}"
+        return Written(labels, instances, 0, missing=(Problem(target.where, "missing-image", message, "warning"),))
+    if not _is_copied(image):
+        problem = Problem(target.where, "file-name", f"the image {image.name} is called as annotations are")
+        return Written(labels, instances, 0, (problem,))
+    problems = () if measured else tuple(_other_size(target.where, file, image))
+    beside = target.path.with_name(file.image_path)
+    write_with(beside, partial(shutil.copyfile, image), overwrite=target.overwrite)
+    return Written(labels, instances, 1, problems)
+
+
+def _is_copied(image: Path | None) -> bool:
+    return image is not None and image.suffix.lower() != ".json"
 
 
 def _one_place(path: PurePosixPath) -> str:
@@ -286,7 +275,7 @@ def _other_size(where: str, file: LabelmeFile, image: Path) -> list[Problem]:
     try:
         height, width, lies = header(image, image.name)
     except ImageError as error:
-        return [Problem(where, "unreadable-image", f"{error}; it is copied as it is", "warning")]
+        return [Problem(where, "unreadable-image", f"{error.marked}; it is copied as it is", "warning")]
     if None in stated:
         return []
     if stated == (height, width):
@@ -329,10 +318,10 @@ def begin_import(
 
 
 def check_images(images: Path | None) -> None:
-    """Refuse what ``--images`` names if it is not a folder.
+    """Refuse what ``images`` names if it is not a folder.
 
     Raises:
         FlawshotError: If so.
     """
     if images is not None and not images.is_dir():
-        raise FlawshotError(f"--images {images}: is not a folder")
+        raise FlawshotError(f"{argument('images', images)}: is not a folder")

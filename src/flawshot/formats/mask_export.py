@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from flawshot.base.errors import FlawshotError
+from flawshot.base.names import folder_name
 from flawshot.base.store.files import write_with
-from flawshot.formats.mask_layouts import folder_name
+from flawshot.formats import Option
 from flawshot.labelme.shapes import join_regions
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from flawshot.catalog import Catalog
 
 __all__ = ["export_masks"]
+
+OPTIONS = {"out": Option("Where the masks go.", "OUT")}
 
 Mask = tuple[str, str, str]  # product, category, annotation file
 

@@ -10,7 +10,9 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.names import folder_name
 from flawshot.formats.texts import plain_text
 from flawshot.formats.tree_files import files_under
 from flawshot.labelme.layout import SPLIT_FOLDERS, is_split, not_a_split
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "folder_name", "recognise_masks", "target"]
+__all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "recognise_masks", "target_folders"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Categories whose images have no defect, and so no mask.
@@ -37,7 +39,7 @@ FIELDS = {
 }
 ANY_SUFFIX = r"(?i:\.(?:png|jpg|jpeg|bmp|tif|tiff))"
 REMEDY = (
-    "must be IMAGES | MASKS, such as {product}/{split}/{category}/{name} | "
+    "IMAGES | MASKS, such as {product}/{split}/{category}/{name} | "
     "{product}/ground_truth/{category}/{name}_mask"
     ": folders joined by /, of {product}, {split}, {category}, *, **, names, and {name} once in each"
 )
@@ -111,7 +113,7 @@ class MaskLayout:
         """
         images, bar, masks = (part.strip() for part in pattern.partition("|"))
         threshold = 0 if masks.endswith("/*") else DEFAULT_THRESHOLD
-        layout = cls("by --pattern", images, masks, threshold)
+        layout = cls("by pattern", images, masks, threshold)
         for half in (images, masks):
             parts = half.split("/")
             left = re.sub(r"\{(product|split|category|name)\}", "", half)
@@ -125,16 +127,16 @@ class MaskLayout:
                 or any(part in {"", ".", ".."} or ("**" in part and part != "**") for part in parts)
                 or parts[-1] == "**"
             ):
-                raise FlawshotError(f"--pattern {pattern!r}: {REMEDY}")
+                raise FlawshotError(f"{argument('layout', pattern)}: must be {REMEDY}")
         if "{name}" not in images.rpartition("/")[2]:
             raise FlawshotError(
-                f"--pattern {pattern!r}: {{name}} must stand in the image's own name, not in a folder's"
+                f"{argument('layout', pattern)}: {{name}} must stand in the image's own name, not in a folder's"
             )
         return layout
 
     @property
     def pattern(self) -> str:
-        """Both patterns, as ``--pattern`` takes them."""
+        """Both patterns, as :meth:`parse` takes them."""
         return f"{self.images} | {self.masks}"
 
     @property
@@ -182,26 +184,9 @@ def _part(text: str) -> str:
     return "".join(FIELDS.get(piece) or re.escape(piece) for piece in pieces)
 
 
-LONGEST_NAME = 200
-
-
-def folder_name(label: str) -> str:
-    r"""A label as the name of a folder, which leads nowhere else.
-
-    >>> folder_name("../a\nb"), folder_name("bent lead"), folder_name("")
-    ('_._a_b', 'bent lead', '_')
-    """
-    plain = "".join("_" if c in '/\\:*?"<>|' or not c.isprintable() else c for c in label).strip()
-    plain = f"_{plain[1:]}" if plain.startswith(".") else plain
-    # File systems count bytes.
-    return plain.encode(errors="replace")[:LONGEST_NAME].decode(errors="ignore") or "_"
-
-
-def target(each: MaskedImage) -> PurePosixPath:
-    """Where an image's Labelme file goes, without its suffix: ``<product>/[<split>/]<category>/[…/]<name>``."""
-    folders = [folder_name(each.product), each.split or "", not_a_split(folder_name(each.category))]
-    folders += map(folder_name, each.folders)
-    return PurePosixPath(*folders, folder_name(PurePosixPath(each.image).stem))
+def target_folders(each: MaskedImage) -> list[str | None]:
+    """The folders of an image's Labelme file: ``<product>/[<split>/]<category>/[…]``."""
+    return [each.product, each.split, not_a_split(folder_name(each.category)), *map(folder_name, each.folders)]
 
 
 def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | None = None) -> MaskTree:
@@ -232,10 +217,10 @@ def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | N
         )
         found = f"{len(pictures)} pictures were looked at, and no image has a mask by {known}"
         first = next(iter((*problems, *(best.problems if layout else ()))), None)
-        also = f"; the first problem: {first}" if first else ""
-        raise FlawshotError(f"{source}: {found}; name the layout by --as, or give a --pattern{also}")
+        also = f"; the first problem: {first.marked}" if first else ""
+        raise FlawshotError(f"{source}: {found}; say which it is with {argument('layout')}{also}")
     for each in best.images:
-        if is_split(folder_name(each.product)):
+        if is_split(each.product):
             raise FlawshotError(
                 f"{source}: {each.image}: the product would be {each.product!r}, a split's name; give the folder "
                 "above it, or rename it"
@@ -247,7 +232,7 @@ def _candidates(layout: str | None) -> list[MaskLayout]:
     if layout is not None and layout not in {each.name for each in LAYOUTS}:
         if "|" not in layout:
             names = ", ".join(each.name for each in LAYOUTS)
-            raise FlawshotError(f"--as {layout!r}: must be one of {names}; or give a --pattern")
+            raise FlawshotError(f"{argument('layout', layout)}: must be one of {names}, or {REMEDY}")
         return [MaskLayout.parse(layout)]
     chosen = [each for each in LAYOUTS if layout in {None, each.name}]
     inner = [each.inside_product() for each in chosen]
@@ -296,7 +281,6 @@ def _paired(
     good: dict[str, int] = {}
     claimed: set[tuple[str, ...]] = set()
     taken: dict[tuple[str, ...], str] = {}
-    targets: dict[str, str] = {}
     images = list(images)
     below = _folders_below(images)
     for path, fields, key in images:
@@ -304,7 +288,6 @@ def _paired(
         category = plain_text(fields.get("category", NO_CATEGORY))
         found = masks.get(key, [])
         each = MaskedImage(product, fields.get("split"), category, path, tuple(found), below[path])
-        place = unicodedata.normalize("NFC", str(target(each))).casefold()
         if found:
             claimed.add(key)
         if category.lower() in GOOD and not found:
@@ -313,12 +296,10 @@ def _paired(
             problems.append(Problem(path, "mask", f"has the mask of {taken[key]}; give it its own"))
         elif not found:
             problems.append(Problem(path, "mask", f"has no mask {_expected(layout, fields, path)}"))
-        elif place in targets:
-            problems.append(Problem(path, "mask", f"would be written where {targets[place]} is; rename one"))
         elif len(found) > 1 and not layout.each_mask_one:
             problems.append(Problem(path, "mask", f"has several masks: {', '.join(found)}; keep one"))
         else:
-            taken[key] = targets[place] = path
+            taken[key] = path
             pairs.append(each)
     for key, found in masks.items():
         if key not in claimed:

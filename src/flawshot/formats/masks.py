@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 import signal
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.base.errors import FlawshotError, Problem
-from flawshot.base.store.files import write_with
+from flawshot.base.arguments import argument
+from flawshot.base.errors import FlawshotError, Problem, printable
+from flawshot.base.names import folder_name
+from flawshot.formats import Option
 from flawshot.formats.components import check_number, component_shape, large_components, merge_near, value_components
-from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target
+from flawshot.formats.importing import Imported, LabelmeFolder, Target, Written, write_annotation
+from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target_folders
 from flawshot.formats.mask_values import mask_values
 from flawshot.formats.visa_labels import with_visa_labels
 from flawshot.labelme.images import open_image, orientation, under_pixel_limit, upright_rgb
-from flawshot.labelme.labelme_file import LabelmeFile, write_labelme
+from flawshot.labelme.labelme_file import LabelmeFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from flawshot.labelme.shapes import Region, Shape
 
-__all__ = ["MasksImport", "import_masks", "read_masks"]
+__all__ = ["import_masks", "read_masks"]
 
+OPTIONS = {
+    "source": Option("Images with pixel masks: of several products, or of one."),
+    "layout": (
+        Option("mvtec-ad, mvtec-loco, visa or beside; recognised unless given.", "LAYOUT", name="--as"),
+        Option(
+            "Where images and masks lie, such as '{product}/{split}/{category}/{name} | "
+            "{product}/ground_truth/{category}/{name}_mask'; * and ** stand for anything; MASKS that end in /* are "
+            "several an image, an instance each.",
+            "'IMAGES | MASKS'",
+            name="--pattern",
+        ),
+    ),
+    "threshold": Option("Values over it are defect: 127, unless the layout has others.", "N", 0),
+    "instance_values": Option("Each value of a mask but 0 is one instance."),
+    "min_area": Option("Smaller instances are left out.", "PX", 1),
+    "merge_distance": Option("Connected components nearer than this are one instance.", "PX", 0),
+    "exact": Option("Write masks, not polygons, for all components and not only those with holes."),
+    "max_instances": Option("Images with more instances are left out: masks of noise.", "N", 1),
+    "strict": Option("Stop at the first problem."),
+}
 # A process takes about as long to start as this many images.
 IMAGES_A_WORKER = 16
 # More instances than this on one image are noise, not flaws.
@@ -41,45 +63,10 @@ MOST_COMPONENTS = 4
 EMPTY = "empty-mask"
 
 
-class MasksImport(NamedTuple):
-    """What an import of masks found.
-
-    Attributes:
-        layout: The layout's name.
-        products: The products' names, sorted.
-        categories: The categories' names, sorted.
-        images: Images with a mask.
-        good: Images without a defect, which have none.
-        instances: Instances that were large enough.
-        small: Instances that were not.
-        problems: Images or masks that were left out, and what is odd.
-    """
-
-    layout: str
-    products: tuple[str, ...]
-    categories: tuple[str, ...]
-    images: int
-    good: int
-    instances: int
-    small: int
-    problems: tuple[Problem, ...]
-
-    @property
-    def product(self) -> str:
-        """The product's name; of several, all names with commas between."""
-        return ", ".join(self.products)
-
-    @property
-    def empty(self) -> int:
-        """Masks without a defect pixel; their images came in without an instance of it."""
-        return sum(problem.kind == EMPTY for problem in self.problems)
-
-
 class _Options(NamedTuple):
     """How masks are read; ``threshold`` is None where no user gave one, and ``usual`` the layout's own."""
 
     source: Path
-    out: Path
     threshold: int | None
     usual: int
     instance_values: bool
@@ -87,7 +74,6 @@ class _Options(NamedTuple):
     min_area: int
     merge_distance: float
     exact: bool
-    overwrite: bool
     max_instances: int
 
 
@@ -100,11 +86,11 @@ class _Frame(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """What became of one image: ``instances`` is None where it could not be used."""
+    """What became of one image: how many instances were too small, what is odd, and what was written if it was used."""
 
-    instances: int | None = None
     small: int = 0
     problems: tuple[Problem, ...] = ()
+    written: Written | None = None
 
 
 def import_masks(
@@ -119,16 +105,17 @@ def import_masks(
     exact: bool = False,
     max_instances: int = MAX_INSTANCES,
     strict: bool = False,
-    overwrite: bool = False,
     workers: int = 1,
-    say: Callable[[str], object] | None = None,
+    overwrite: bool = False,
+    say: Callable[[Problem], object] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> MasksImport:
+) -> Imported:
     """Write a tree of images and masks as Labelme files, one instance a connected component.
 
     Components are 8-connected. One without holes becomes a polygon that draws its pixels, one with holes a ``mask``
     shape. Images are copied beside their files. A mask in colour, or with a palette, counts by its brightest channel.
-    Where the layout has several masks an image, each file is one instance.
+    Where the layout has several masks an image, each file is one instance. The counts have ``good`` images without a
+    defect, which have no file, ``small`` instances that were left out, and ``empty`` masks without a defect pixel.
 
     Args:
         source: The folder of several products, or of one.
@@ -145,9 +132,9 @@ def import_masks(
         exact: Whether all components become ``mask`` shapes.
         max_instances: Images with more instances, of those that are large enough, are left out.
         strict: Whether the first problem stops the import.
-        overwrite: Whether files there with other content may be replaced.
         workers: How many processes; more than one only in a script that guards its ``__main__``.
-        say: Called with one line that names the layout, before the work begins.
+        overwrite: Whether files there with other content may be replaced.
+        say: Called with a remark that names the layout, before the work begins.
         progress: Called with the images done and their number.
 
     Raises:
@@ -155,18 +142,19 @@ def import_masks(
             any problem.
     """
     if not merge_distance >= 0:
-        raise FlawshotError(f"--merge-distance {merge_distance}: must be a number of px, 0 or more")
+        raise FlawshotError(f"{argument('merge_distance', merge_distance)}: must be a number of px, 0 or more")
     tree = recognise_masks(source, layout, beyond=out)
     if say is not None:
-        how = "as given" if layout else "recognised"
-        say(f"{source}: layout {tree.layout.name}, {how}: --pattern '{tree.layout.pattern}'")
+        how = f"{'as given' if layout else 'recognised'}: {argument('layout', tree.layout.pattern)}"
+        say(Problem(str(source), "layout", f"layout {tree.layout.name}, {how}", "warning"))
     if tree.layout.name == "visa":
         tree = with_visa_labels(source, tree)
-    problems = list(tree.problems)
-    _stop(problems, strict=strict)
+    folder = LabelmeFolder(out, overwrite=overwrite)
+    folder.problems += tree.problems
+    places = [(each, target) for each in tree.images if (target := _target(folder, each)) is not None]
+    _stop(folder.problems, strict=strict)
     options = _Options(
         source=source,
-        out=out,
         threshold=threshold,
         usual=tree.layout.threshold,
         instance_values=instance_values,
@@ -174,71 +162,80 @@ def import_masks(
         min_area=min_area,
         merge_distance=merge_distance,
         exact=exact,
-        overwrite=overwrite,
         max_instances=max_instances,
     )
-    images = instances = small = 0
-    products: set[str] = set(tree.good)
-    categories: set[str] = set()
-    for number, (each, done) in enumerate(_all(tree.images, options, workers), start=1):
-        problems += done.problems
+    small = 0
+    for number, (each, target, done) in enumerate(_all(places, options, workers), start=1):
+        folder.problems += done.problems
         _stop(done.problems, strict=strict)
-        if done.instances is not None:
-            products.add(each.product)
-            categories.add(each.category)
-            images += 1
-            instances += done.instances
+        if done.written is not None:
+            folder.record(target, done.written)
+            folder.categories.add(each.category)
             small += done.small
         if progress is not None:
-            progress(number, len(tree.images))
-    if not images:
-        raise FlawshotError(f"{source}: holds no image with a mask that can be used; the first problem: {problems[0]}")
-    good = sum(tree.good.values())
-    return MasksImport(
-        tree.layout.name,
-        tuple(sorted(products)),
-        tuple(sorted(categories)),
-        images,
-        good,
-        instances,
-        small,
-        tuple(problems),
+            progress(number, len(places))
+    folder.products.update(tree.good)
+    empty = sum(problem.kind == EMPTY for problem in folder.problems)
+    counts = {"good": sum(tree.good.values()), "small": small, "empty": empty}
+    summary = f"{out}: {_summary(folder, counts, min_area)}"
+    return folder.done(source, lacks="image with a mask", counts=counts, layout=tree.layout.name, summary=summary)
+
+
+def _target(folder: LabelmeFolder, each: MaskedImage) -> Target | None:
+    image = PurePosixPath(each.image)
+    stem = folder_name(image.stem)
+    return folder.claim(target_folders(each), stem, f"{stem}{image.suffix}", each.image)
+
+
+def _summary(folder: LabelmeFolder, counts: Mapping[str, int], min_area: int) -> str:
+    many = "product" if len(folder.products) == 1 else f"{len(folder.products)} products"
+    products, categories = (", ".join(map(printable, sorted(names))) for names in (folder.products, folder.categories))
+    good = f" and {counts['good']} without a defect" if counts["good"] else ""
+    plural = "" if counts["empty"] == 1 else "s"
+    empty = f"; {counts['empty']} mask{plural} without a defect pixel" if counts["empty"] else ""
+    return (
+        f"{many} {products}, {len(folder.categories)} categories ({categories}), {folder.images} images{good}, "
+        f"{folder.instances} instances; {counts['small']} under {min_area} px left out{empty}"
     )
 
 
 def _stop(problems: Sequence[Problem], *, strict: bool) -> None:
     for problem in problems:
         if strict and problem.severity == "error":
-            raise FlawshotError(str(problem))
+            raise FlawshotError(problem.marked)
 
 
-def _all(images: Sequence[MaskedImage], options: _Options, workers: int) -> Iterator[tuple[MaskedImage, _Done]]:
-    """Every image and what became of it, in order, however many are worked on at a time."""
-    count = min(workers, len(images) // IMAGES_A_WORKER)
+def _all(
+    places: Sequence[tuple[MaskedImage, Target]], options: _Options, workers: int
+) -> Iterator[tuple[MaskedImage, Target, _Done]]:
+    """Every image, its place and what became of it, in order, however many are worked on at a time."""
+    count = min(workers, len(places) // IMAGES_A_WORKER)
     if count < 2:
-        for each in images:
-            yield each, _import(each, options)
+        for each, target in places:
+            yield each, target, _import(each, target, options)
         return
     # Spawned, for a fork copies the locks that a progress bar's or torch's threads hold.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     work = under_pixel_limit(_import)
-    waiting: deque[tuple[MaskedImage, Future[_Done]]] = deque()
+    waiting: deque[tuple[MaskedImage, Target, Future[_Done]]] = deque()
     try:
-        for each in images:
-            waiting.append((each, pool.submit(work, each, options)))
+        for each, target in places:
+            waiting.append((each, target, pool.submit(work, each, target, options)))
             if len(waiting) > 4 * count:
-                image, future = waiting.popleft()
-                yield image, future.result()
+                yield _result(*waiting.popleft())
         while waiting:
-            image, future = waiting.popleft()
-            yield image, future.result()
+            yield _result(*waiting.popleft())
     except BrokenProcessPool as error:
         raise FlawshotError(
-            f"{options.source}: a process ended too early, perhaps for want of memory; give fewer by --workers"
+            f"{options.source}: a process ended too early, perhaps for want of memory; give fewer {argument('workers')}"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _result(each: MaskedImage, target: Target, future: Future[_Done]) -> tuple[MaskedImage, Target, _Done]:
+    return each, target, future.result()
 
 
 def read_masks(
@@ -276,7 +273,7 @@ def read_masks(
         tree = with_visa_labels(source, tree)
     problems += tree.problems
     several, usual = tree.layout.each_mask_one, tree.layout.threshold
-    options = _Options(source, source, threshold, usual, False, several, min_area, 0.0, False, False, max_instances)  # noqa: FBT003
+    options = _Options(source, threshold, usual, False, several, min_area, 0.0, False, max_instances)  # noqa: FBT003
     taken: dict[str, str] = {}
     for number, each in enumerate(tree.images, start=1):
         path = f"{each.image.rpartition('.')[0]}.json"
@@ -292,15 +289,11 @@ def read_masks(
             progress(number, len(tree.images))
 
 
-def _import(each: MaskedImage, options: _Options) -> _Done:
+def _import(each: MaskedImage, target: Target, options: _Options) -> _Done:
     """Write one image's file, and copy it."""
-    image, place = options.source / each.image, options.out / target(each)
-    copy = f"{place.name}{image.suffix}"
-    file, done = _annotate(each, options, copy)
-    if file is not None:
-        write_labelme(file, place.with_name(f"{place.name}.json"), overwrite=options.overwrite)
-        write_with(place.with_name(copy), partial(shutil.copyfile, image), overwrite=options.overwrite)
-    return done
+    image = options.source / each.image
+    file, done = _annotate(each, options, f"{target.path.stem}{image.suffix}")
+    return done if file is None else done._replace(written=write_annotation(target, file, image, measured=True))
 
 
 def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[LabelmeFile | None, _Done]:
@@ -319,14 +312,14 @@ def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[La
         large = [parts for parts in found if sum(part.area for part in parts) >= options.min_area]
         check_number(len(large), options.max_instances)
     except FlawshotError as error:
-        return None, _Done(problems=(*problems, Problem(each.image, "mask", str(error))))
+        return None, _Done(problems=(*problems, Problem(each.image, "mask", error.marked)))
     shapes: list[Shape] = []
     for group, parts in enumerate(large, start=1):
         group_id = group if len(parts) > 1 else None
         for part in parts:
             shapes.append(component_shape(len(shapes), each.category, part, group_id=group_id, exact=options.exact))
     file = LabelmeFile(image_path, tuple(shapes), image_height=height, image_width=width)
-    return file, _Done(len(large), small + len(found) - len(large), tuple(problems))
+    return file, _Done(small + len(found) - len(large), tuple(problems))
 
 
 def _instances(
@@ -354,7 +347,7 @@ def _instances(
         problems.append(Problem(image, "zero-one-mask", f"{path.name}: holds 0 and 1 only; 1 is defect", "warning"))
         limit = 0
     elif 0 < greatest <= limit:
-        message = f"{path.name}: no value is over {limit}, the greatest is {greatest}; give --threshold"
+        message = f"{path.name}: no value is over {limit}, the greatest is {greatest}; give {argument('threshold')}"
         problems.append(Problem(image, "nothing-over-threshold", message, "warning"))
     alone = not options.each_mask_one and options.merge_distance <= 1
     # What cannot become part of a larger instance need not be looked at where it is too small.

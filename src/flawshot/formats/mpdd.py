@@ -6,25 +6,17 @@ its masks: ``{class: [{class, anomaly, image, num_anomalies, size_anomalies, coo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.names import folder_name
+from flawshot.formats import Option
 from flawshot.formats.detailed_records import DetailedFile, find_detailed, read_detailed, salvage_detailed
 from flawshot.formats.image_finder import ImageFinder
-from flawshot.formats.importing import (
-    Imported,
-    LabelmeFolder,
-    box_corners,
-    category_folder,
-    check_images,
-    count_instances,
-    file_path,
-    first_file,
-    product_folder,
-    split_and_rest,
-)
+from flawshot.formats.importing import Imported, LabelmeFolder, check_images, count_instances
+from flawshot.formats.paths import box_corners, file_path, first_file, is_file_name, product_folder, split_and_rest
 from flawshot.formats.texts import plain_text
 from flawshot.labelme.embedded import image_size
 from flawshot.labelme.labelme_file import LabelmeFile
@@ -32,28 +24,17 @@ from flawshot.labelme.layout import SPLIT_FOLDERS, not_a_split
 from flawshot.labelme.shapes import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path, PurePosixPath
 
     from flawshot.formats.detailed_records import DetailedBox, DetailedRecord
 
-__all__ = ["MpddImport", "contradictions", "import_mpdd"]
+__all__ = ["contradictions", "import_mpdd"]
 
-
-class MpddImport(NamedTuple):
-    """What an import of detailed annotations found.
-
-    Attributes:
-        records: Whole records.
-        boxes: Boxes in them.
-        lost: First and last line of each place where records were lost.
-        written: What became of them.
-    """
-
-    records: int
-    boxes: int
-    lost: tuple[tuple[int, int], ...]
-    written: Imported
+OPTIONS = {
+    "source": Option("The .json file of detailed annotations, or the folder that holds it."),
+    "salvage": Option("Keep the whole records of a damaged file."),
+}
 
 
 def import_mpdd(
@@ -64,14 +45,15 @@ def import_mpdd(
     images: Path | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> MpddImport:
+) -> Imported:
     """Write detailed annotations as Labelme files: ``<product>/[<split>/]<category>/<name>.json``.
 
     Each box becomes a rectangle that covers the box's pixels exactly, with the record's description. What it says of
     number and size is kept in the file as ``num_anomalies`` and ``size_anomalies``, right or wrong:
     :func:`contradictions` tells. An image is looked for at ``<images>/<product>/<split>/<category>/<name>``, which
     gives the split, at ``<images>/<product>/<category>/<name>`` and at ``<images>/<product>/<name>``, then by its name
-    anywhere below; it is copied beside its file and gives its size, which is null otherwise.
+    anywhere below; it is copied beside its file and gives its size, which is null otherwise. Where records were lost is
+    among the problems, and the counts have ``records``, their ``boxes``, and ``lost`` places.
 
     Args:
         source: The file, or the folder that holds it.
@@ -89,6 +71,10 @@ def import_mpdd(
     check_images(images)
     read = salvage_detailed(path) if salvage else DetailedFile(read_detailed(path), [])
     folder = LabelmeFolder(out, overwrite=overwrite)
+    folder.problems += [
+        Problem(f"{source}: lines {first} to {last}", "lost", "no record that begins here is whole; it is lost")
+        for first, last in read.lost
+    ]
     home = path.parent if images is None else images
     finder = ImageFinder([home] if images is not None or source.is_dir() else [], folder.problems, beyond=out)
     for number, record in enumerate(read.records, start=1):
@@ -98,46 +84,59 @@ def import_mpdd(
         try:
             product, image = product_folder(record.product, "class"), file_path(record.image, "image")
         except FlawshotError as error:
-            folder.problems.append(Problem(where, "file-name", str(error)))
+            folder.problems.append(Problem(where, "file-name", error.marked))
             continue
         split, inner = split_and_rest(image.parts[:-1])
-        category = category_folder(record.anomaly)
-        plain = category_folder(plain_text(record.anomaly))
-        below = not_a_split(plain)
-        if inner in ([category], [plain], [below]):
+        plain = plain_text(record.anomaly)
+        below = not_a_split(folder_name(plain))
+        if len(inner) == 1 and inner[0] in {record.anomaly, plain, folder_name(plain), below}:
             inner = []
-        original, found_split = _find(home, product, category, image, folder.problems)
+        original, found_split = _find(home, product, _folders(record.anomaly), image, folder.problems)
         if original is None:
-            wanted = "/".join(filter(None, (product, split, plain, *image.parts)))
+            wanted = "/".join(filter(None, (product, split, folder_name(plain), *image.parts)))
             original = finder.find(wanted, (), where)
             found_split = None if original is None else split_and_rest(original.relative_to(home).parts[:-1])[0]
         split = split or found_split
         file = _annotation(record, image.name if original is None else original.name, original)
         folder.problems += contradictions(where, file)
         folder.add([product, split, below, *inner], image.stem, file, original, where)
-    boxes = sum(len(record.coordinates) for record in read.records)
-    return MpddImport(len(read.records), boxes, tuple(read.lost), folder.done(path))
+    boxes, lost = sum(len(record.coordinates) for record in read.records), len(read.lost)
+    whole = "whole records" if salvage else "records"
+    places = f", {lost} damaged place{'' if lost == 1 else 's'}" if salvage else ""
+    return folder.done(
+        path,
+        counts={"records": len(read.records), "boxes": boxes, "lost": lost},
+        summary=f"{source}: {len(read.records)} {whole} with {boxes} boxes{places}\n{folder.summary()}",
+    )
+
+
+def _folders(label: str) -> list[str]:
+    """What the folder of a category's images may be called."""
+    plain = plain_text(label)
+    return [name for name in dict.fromkeys((label, plain, folder_name(plain))) if is_file_name(name)]
 
 
 def _find(
-    images: Path, product: str, category: str, image: PurePosixPath, problems: list[Problem]
+    images: Path, product: str, categories: Sequence[str], image: PurePosixPath, problems: list[Problem]
 ) -> tuple[Path | None, str | None]:
     """The image's file, and the split whose folder it lies in."""
-    for place, split in _places(images, product, category, image):
+    for place, split in _places(images, product, categories, image):
         if first_file([place], [images], problems) is not None:
             return place, split
     return None, None
 
 
-def _places(images: Path, product: str, category: str, image: PurePosixPath) -> Iterator[tuple[Path, str | None]]:
+def _places(
+    images: Path, product: str, categories: Sequence[str], image: PurePosixPath
+) -> Iterator[tuple[Path, str | None]]:
     """Where an image may lie, and the split that this means."""
     for root in (images / product, images):
         if len(image.parts) > 1:
             yield root / image, None
         if root != images or images.name == product:
             for split in _split_folders(root):
-                yield root / split / category / image, split
-            yield root / category / image, None
+                yield from ((root / split / category / image, split) for category in categories)
+            yield from ((root / category / image, None) for category in categories)
             yield root / image, None
 
 

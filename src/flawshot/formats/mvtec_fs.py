@@ -5,12 +5,9 @@ MVTec-FS is the data set of MVREC (AAAI 2025, arXiv 2412.16897), annotated on th
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 from dataclasses import replace
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,21 +15,25 @@ from pyarrow import csv
 
 from flawshot.base.delimited import delimited_texts
 from flawshot.base.errors import FlawshotError, Problem
-from flawshot.base.store.files import one_line, write_with
+from flawshot.base.store.files import one_line
 from flawshot.base.store.json_documents import load_json
+from flawshot.formats import Option
 from flawshot.formats.image_finder import ImageFinder
-from flawshot.formats.importing import check_images, file_path
+from flawshot.formats.importing import Imported, LabelmeFolder, check_images
+from flawshot.formats.paths import file_path
 from flawshot.formats.texts import NamedText, guess_told, likeliest, plain_text
 from flawshot.formats.tree_files import LINK_OUT, lies_within
-from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme, write_labelme
+from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
 
 __all__ = ["find_config", "import_mvtec_fs", "read_mvtec_fs"]
 
 COLUMNS = ("img_rel_path", "imageHeight", "imageWidth", "label", "points")
 CONFIG_SUFFIX = "_config1"
+OPTIONS = {"source": Option("The folder that holds MVTec-FS's CONFIG.")}
 TABLES = {"train.csv": "training", "valid.csv": "testing"}
 
 
@@ -127,8 +128,7 @@ def _annotation(image: str, rows: list[dict[str, str]]) -> LabelmeFile:
             {"label": plain_text(row["label"]), "shape_type": "polygon", "points": _points(row)} for row in rows
         ],
     }
-    # Labelme's own reader is the one place that says what a usable shape is.
-    file, problems = parse_labelme(json.dumps(document).encode(), rows[0]["where"])
+    file, problems = parse_labelme_document(document, rows[0]["where"])
     if problems:
         first = problems[0]
         raise FlawshotError(f"{rows[first.shape or 0]['where']}: {first.message}")
@@ -149,7 +149,7 @@ def _points(row: dict[str, str]) -> Any:
     try:
         return load_json((row["points"] or "").encode())
     except FlawshotError as error:
-        raise FlawshotError(f"{row['where']}: points is not a list of [x, y] ({error})") from error
+        raise FlawshotError(f"{row['where']}: points is not a list of [x, y] ({error.marked})") from error
 
 
 def import_mvtec_fs(
@@ -158,10 +158,8 @@ def import_mvtec_fs(
     *,
     images: Path | None = None,
     overwrite: bool = False,
-    problems: list[Problem] | None = None,
-    missing: list[Problem] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[int, int]:
+) -> Imported:
     """Write MVTec-FS as a folder of Labelme files.
 
     Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``, else by their names), they are copied
@@ -173,37 +171,23 @@ def import_mvtec_fs(
         out: Where ``<product>/{training,testing}/<folder>/<name>.json`` goes.
         images: Where the images are looked for first.
         overwrite: Whether files there with other content may be replaced.
-        problems: Images behind links out of the source, and those found under another name, are added here.
-        missing: Images that are not found are added here, a warning each.
         progress: Called with the annotation files written and their number.
-
-    Returns:
-        How many annotation files were written and how many images were found.
 
     Raises:
         FlawshotError: If the source is not MVTec-FS, or a file there has other content already.
     """
     check_images(images)
-    written = found = 0
-    problems = [] if problems is None else problems
+    folder = LabelmeFolder(out, overwrite=overwrite)
     named = [] if images is None else [images]
     homes = [home / below for home in (*named, source) for below in ("image", "")]
-    finder = ImageFinder([*named, source], problems, beyond=out)
+    finder = ImageFinder([*named, source], folder.problems, beyond=out)
     names = finder.names(homes)
-    total = sum(1 for _ in read_mvtec_fs(source, names, problems))
-    for path, annotation in read_mvtec_fs(source, names):
-        target = out / path
-        image = PurePosixPath(path).with_name(annotation.image_path)
-        original = finder.find(str(image), homes, path)
-        name = image.name if original is None else original.name
-        write_labelme(replace(annotation, image_path=name), target, overwrite=overwrite)
-        written += 1
-        if original is not None:
-            write_with(target.with_name(name), partial(shutil.copyfile, original), overwrite=overwrite)
-            found += 1
-        elif missing is not None:
-            message = f"the image {name} is not found; say where it is with --images"
-            missing.append(Problem(path, "missing-image", message, "warning"))
+    total = sum(1 for _ in read_mvtec_fs(source, names, folder.problems))
+    for number, (path, annotation) in enumerate(read_mvtec_fs(source, names), start=1):
+        place = PurePosixPath(path)
+        original = finder.find(str(place.with_name(annotation.image_path)), homes, path)
+        name = annotation.image_path if original is None else original.name
+        folder.add(place.parts[:-1], place.stem, replace(annotation, image_path=name), original, path)
         if progress is not None:
-            progress(written, total)
-    return written, found
+            progress(number, total)
+    return folder.done(source, summary=f"{out}: {folder.files} Labelme files, {folder.images} images")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flawshot.base.delimited import delimited_texts, read_rows
 from flawshot.base.errors import Problem
-from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree, target
+from flawshot.formats.mask_layouts import NO_CATEGORY, MaskTree
 from flawshot.formats.texts import NamedText, guess_told, likeliest, name_key, plain_text
 from flawshot.formats.tree_files import LINK_OUT, lies_within
 
@@ -42,7 +42,6 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
     names = {name_key(PurePosixPath(each.image).name) for each in tree.images}
     images: list[MaskedImage] = []
     tables: dict[str, dict[str, str]] = {}
-    targets: dict[PurePosixPath, str] = {}
     for each in tree.images:
         # Only what begins with Data/ tells: the table's paths begin with the product, wherever its folder lies.
         folder, inner = _parted(each.image)
@@ -60,14 +59,7 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
         elif (source / folder / TABLE).is_file():
             message = f"has no row in {folder}{TABLE}; the category is {category!r}"
             problems.append(Problem(each.image, "no-row", message, "warning"))
-        own = each._replace(category=category)
-        place = target(own)
-        if place in targets:
-            message = f"would be written where {targets[place]} is, of category {category!r} too; rename one"
-            problems.append(Problem(each.image, "mask", message))
-        else:
-            targets[place] = each.image
-            images.append(own)
+        images.append(each._replace(category=category))
     said = {unicodedata.normalize("NFC", problem.file) for problem in tree.problems}
     problems += [
         Problem(f"{folder}{TABLE}", "mask", f"image: {inner!r} is not there")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import unicodedata
@@ -17,13 +16,15 @@ from defusedxml.common import DefusedXmlException
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import one_line
 from flawshot.base.store.json_documents import file_bytes
+from flawshot.formats import Option
 from flawshot.formats.image_finder import ImageFinder, inside_paths
-from flawshot.formats.importing import Imported, begin_import, box_corners, file_path, product_folder, split_and_rest
+from flawshot.formats.importing import Imported, begin_import
+from flawshot.formats.paths import box_corners, file_path, product_folder, split_and_rest
 from flawshot.formats.texts import decoded, name_key, without_blanks
 from flawshot.formats.tree_files import LINK_OUT, lies_within
 from flawshot.labelme.embedded import image_size
 from flawshot.labelme.images import IMAGE_SUFFIXES
-from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
+from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_voc"]
 
+OPTIONS = {"source": Option("A folder with Pascal VOC's .xml files in it.")}
 PLAIN_FOLDERS = frozenset({"annotations", "labels", "jpegimages", "images"})
 FLAGS = ("truncated", "difficult", "occluded")
 IMAGE_END = re.compile(rf"(?i:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})$")
@@ -97,7 +99,7 @@ def import_voc(
             product = product_folder(inner[0] if inner else root.resolve().name)
             stem = file_path(path.stem, "file name").name
         except FlawshotError as error:
-            folder.problems.append(Problem(name.as_posix(), "not-voc", str(error).removeprefix(f"{name}: ")))
+            folder.problems.append(Problem(name.as_posix(), "not-voc", error.marked.removeprefix(f"{name}: ")))
             continue
         if split is None:
             home = path.parent.parent / "ImageSets" / "Main"
@@ -141,7 +143,7 @@ def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]
         try:
             text = decoded(file_bytes(path), lambda: _stems(folder.parent.parent), str(path), problems)
         except FlawshotError as error:
-            message = str(error).removeprefix(f"{path}: ")
+            message = error.marked.removeprefix(f"{path}: ")
             problems.append(Problem(str(path), "list", f"{message}; nothing is known of its split"))
             continue
         for line in text.splitlines():
@@ -166,7 +168,7 @@ def _tree(path: Path, name: str, names: Callable[[], Collection[str]], problems:
     try:
         tree = _parsed(file_bytes(path), name, names, problems)
     except FlawshotError as error:
-        raise FlawshotError(str(error).removeprefix(f"{path}: ")) from error
+        raise FlawshotError(error.marked.removeprefix(f"{path}: ")) from error
     if tree.tag != "annotation":
         raise FlawshotError(f"is not Pascal VOC: its root is {tree.tag!r}, not annotation")
     return tree
@@ -240,8 +242,7 @@ def _annotation(tree: Element, image: str, original: Path | None, name: str, pro
         "imageWidth": width,
         "shapes": [shape for shape in shapes if shape is not None],
     }
-    # Labelme's own reader is the one place that says what a usable shape is.
-    file, found = parse_labelme(json.dumps(document).encode(), name)
+    file, found = parse_labelme_document(document, name)
     problems += found
     return file
 

@@ -16,7 +16,7 @@ import numpy as np
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
 from flawshot.base.store.files import one_line, write_json
 from flawshot.labelme.images import ImageError, check_pixels, header_size
-from flawshot.labelme.labelme_json import annotation_bytes, file_error, labelme_object
+from flawshot.labelme.labelme_json import annotation_bytes, check_object, file_error, labelme_object
 from flawshot.labelme.shapes import SHAPE_TYPES, Shape, ShapeType, decode_mask
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "from_base64",
     "labelme_document",
     "parse_labelme",
+    "parse_labelme_document",
     "read_labelme",
     "write_labelme",
 ]
@@ -140,7 +141,18 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
         AnnotationError: If the file as a whole is not usable.
     """
     problems: list[Problem] = []
-    document = labelme_object(data, name, problems)
+    file, found = _parsed(labelme_object(data, name, problems), name)
+    return file, [*problems, *found]
+
+
+def parse_labelme_document(document: dict[str, Any], name: str) -> tuple[LabelmeFile, list[Problem]]:
+    """Parse what a Labelme file would hold, as JSON's objects in Python; all else is as for :func:`parse_labelme`."""
+    check_object(document, name)
+    return _parsed(document, name)
+
+
+def _parsed(document: dict[str, Any], name: str) -> tuple[LabelmeFile, list[Problem]]:
+    problems: list[Problem] = []
     image_path, shapes = document.get("imagePath"), document["shapes"]
     embeds = isinstance(document.get("imageData"), str)
     if embeds and image_path is None:
@@ -230,7 +242,7 @@ def _shape(index: int, raw: Any) -> Shape:
         shape_type=drawn,
         points=points,
         group_id=None if group_id is None else int(group_id),
-        flags=flags or {},
+        flags=dict(flags or {}),
         description=description or "",
         mask_png=_mask_png(raw.get("mask")),
         other={key: value for key, value in raw.items() if key not in SHAPE_KEYS},

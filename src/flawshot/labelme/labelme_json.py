@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
-from flawshot.base.store.json_documents import ANNOTATION_BYTES, check_depth, file_bytes
+from flawshot.base.store.json_documents import ANNOTATION_BYTES, DEEPEST, check_depth, file_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["annotation_bytes", "file_error", "labelme_object"]
+__all__ = ["annotation_bytes", "check_object", "file_error", "labelme_object"]
+
+HALF_A_PAIR = "holds half a surrogate pair, which is no character"
 
 
 def annotation_bytes(path: Path, name: str) -> bytes:
@@ -41,7 +43,47 @@ def labelme_object(data: bytes, name: str, problems: list[Problem]) -> dict[str,
     Raises:
         AnnotationError: If it is none.
     """
-    document = _load_json(_decode(data, name, problems), name)
+    return _labelme(_load_json(_decode(data, name, problems), name), name)
+
+
+def check_object(document: dict[str, Any], name: str) -> None:
+    """Refuse an object that no Labelme file can hold, as :func:`labelme_object` refuses the file.
+
+    Args:
+        document: The object, as JSON has it.
+        name: What to call it in the problem.
+
+    Raises:
+        AnnotationError: If it is none, is nested too deep, or holds half a surrogate pair.
+    """
+    _labelme(document, name)
+    level: list[Any] = [document]
+    for _ in range(DEEPEST + 1):
+        texts = [value for value in level if isinstance(value, str)]
+        texts += [key for value in level if isinstance(value, dict) for key in value]
+        if not all(map(_is_text, texts)):
+            raise file_error(name, "encoding", HALF_A_PAIR)
+        inner = [
+            value.values() if isinstance(value, dict) else value for value in level if isinstance(value, dict | list)
+        ]
+        # Most of a document are lists of numbers.
+        level = [each for part in inner for each in part if isinstance(each, dict | list | str)]
+        if not inner:
+            return
+    raise file_error(name, "not-json", f"is not JSON that can be read (nested deeper than {DEEPEST} levels)")
+
+
+def _is_text(value: str) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _labelme(document: Any, name: str) -> dict[str, Any]:
     if not isinstance(document, dict) or "shapes" not in document or not ({"imagePath", "imageData"} & set(document)):
         raise file_error(name, "not-labelme", "is not a Labelme file: an object with shapes and imagePath is expected")
     made: dict[str, Any] = document
@@ -74,7 +116,7 @@ def _load_json(text: str, name: str) -> Any:
         if "\\" in text and "\\ud" in text.lower():
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise file_error(name, "encoding", "holds half a surrogate pair, which is no character") from None
+        raise file_error(name, "encoding", HALF_A_PAIR) from None
     except json.JSONDecodeError as error:
         raise file_error(
             name, "not-json", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"

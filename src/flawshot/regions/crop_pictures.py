@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import re
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
+from flawshot.base.names import folder_name
 from flawshot.base.store.files import write_bytes
 from flawshot.labelme.images import cropped
 from flawshot.regions.crop_rows import crop_rows, decode_rows
@@ -31,23 +31,13 @@ __all__ = ["contact_sheet", "file_name", "outlined", "write_plain", "write_sheet
 OUTLINE = (255, 60, 0)
 GAP = 4
 ACROSS = 9
-LONGEST_NAME = 180
 
 
 def file_name(instance: Instance) -> str:
     """A file name made of an instance's id, the same for no two ids, that cannot leave its folder."""
     # Every character that is not plain is written as its code, and so is the escape itself.
-    escaped = re.sub(
-        r"[^A-Za-z0-9.-]|^\.", lambda match: "_" if match[0] == "/" else f"_{ord(match[0]):x}_", instance.id
-    )
-    if len(escaped) <= LONGEST_NAME:
-        return escaped
-    return f"{hashlib.sha256(instance.id.encode()).hexdigest()[:16]}{escaped[-LONGEST_NAME + 16 :]}"
-
-
-def _folder(part: str) -> str:
-    escaped = re.sub(r"[^\w .-]", lambda match: f"_{ord(match[0]):x}_", part).strip(" .")
-    return escaped[:100] or "_"
+    plain = re.sub(r"[^A-Za-z0-9.-]|^\.", lambda match: "_" if match[0] == "/" else f"_{ord(match[0]):x}_", instance.id)
+    return folder_name(plain)
 
 
 def write_sheets(
@@ -148,7 +138,7 @@ def write_plain(
 
 
 def _place(out: Path, instance: Instance, suffix: str) -> Path:
-    return out / _folder(instance.product) / _folder(instance.category) / f"{file_name(instance)}{suffix}.png"
+    return out / folder_name(instance.product) / folder_name(instance.category) / f"{file_name(instance)}{suffix}.png"
 
 
 def _save(image: Image.Image, path: Path, *, overwrite: bool) -> None:
