@@ -17,19 +17,11 @@ MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
 
 
-def in_alpha_clips_names(visual):
-    """An image tower's weights as AlphaCLIP's checkpoints name them."""
-    state = {}
-    for name, tensor in visual.items():
-        state[re.sub(r"attn\.in_proj_(weight|bias)$", r"attn.in_proj.\1", name)] = tensor.clone()
-    return state
-
-
 @pytest.fixture
 def checkpoint(tmp_path):
     def make(alpha="random", change=lambda _: None, whole=False):
         model = tiny_clip.make("tiny-vit-quickgelu")
-        state = in_alpha_clips_names(model.visual.state_dict())
+        state = tiny_clip.in_alpha_clips_names(model.visual.state_dict())
         torch.manual_seed(3)
         if alpha == "random":
             state["conv1_alpha.weight"] = torch.randn(64, 1, 8, 8) * 0.2
@@ -109,7 +101,7 @@ def test_a_checkpoint_in_alpha_clips_names_comes_back_tensor_by_tensor(checkpoin
     _, state, path = checkpoint()
     own = AlphaClipEncoder("tiny-vit-quickgelu", path, device="cpu")._model.visual.state_dict()
     back = {}
-    for name, tensor in in_alpha_clips_names(own).items():
+    for name, tensor in tiny_clip.in_alpha_clips_names(own).items():
         back[name.replace("conv1.image.", "conv1.").replace("conv1.alpha.", "conv1_alpha.")] = tensor
     back.setdefault("proj", state["proj"])  # the encoder applies it itself
     assert set(back) == set(state)
