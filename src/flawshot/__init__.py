@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from flawshot.classifiers.zero_shot import ZeroShot
     from flawshot.classifiers.zip_adapter import ZipAdapter
     from flawshot.classifiers.zip_adapter_f import ZipAdapterF
+    from flawshot.encoders import ENCODERS, make_encoder
     from flawshot.encoders.alpha_clip import AlphaClipEncoder
-    from flawshot.encoders.base import Encoder
+    from flawshot.encoders.base import BaseEncoder, Encoder, TextEncoder
     from flawshot.encoders.flawshot_tiny import TinyEncoder
     from flawshot.encoders.open_clip import OpenClipEncoder
     from flawshot.episodes import (
@@ -101,7 +102,8 @@ _MODULES = {
     "classifiers.zip_adapter_f": ["ZipAdapterF"],
     "regions.crops": ["Crops", "crop_views"],
     "encoders.alpha_clip": ["AlphaClipEncoder"],
-    "encoders.base": ["Encoder"],
+    "encoders": ["ENCODERS", "make_encoder"],
+    "encoders.base": ["BaseEncoder", "Encoder", "TextEncoder"],
     "encoders.flawshot_tiny": ["TinyEncoder"],
     "encoders.open_clip": ["OpenClipEncoder"],
     "episodes": [
@@ -150,9 +152,11 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "CLASSIFIERS",
+    "ENCODERS",
     "AlphaClipEncoder",
     "AnnotationError",
     "BankManifest",
+    "BaseEncoder",
     "Catalog",
     "ClipAdapter",
     "CosinePrototype",
@@ -188,6 +192,7 @@ __all__ = [
     "SampleGroup",
     "Shape",
     "SoftKMeans",
+    "TextEncoder",
     "TinyEncoder",
     "TipAdapter",
     "TipAdapterF",
@@ -222,6 +227,7 @@ __all__ = [
     "learn_corrections",
     "load",
     "make_classifier",
+    "make_encoder",
     "make_scheme",
     "measure",
     "predict_catalog",

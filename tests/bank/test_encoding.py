@@ -16,7 +16,7 @@ class Small:
 
     side, dim, device = 16, 4, torch.device("cpu")
     record = flawshot.EncoderRecord(
-        name="small", weights="none", weights_hash=None, preprocessing="none", precision="float32", tokens=("mean",)
+        family="small", name="small", weights="none", weights_hash=None, precision="float32", tokens=("mean",)
     )
 
     def __init__(self, most):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from flawshot.bank.features import FeatureBank, check_only_bank, write_blocks
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError
 from flawshot.base.store.files import one_line, write_json
 from flawshot.base.store.places import discard, hold, new_folder, settle, steadily
@@ -64,7 +65,7 @@ def _read(path: Path) -> tuple[ModelRecord, FeatureBank]:
     try:
         support = FeatureBank.open(path / SUPPORT, verify=False)
     except FeatureBankError as error:
-        raise FlawshotError(f"{one_line(error)} (of a model: {REMEDY})") from error
+        raise FlawshotError(f"{error.marked} (of a model: {REMEDY})") from error
     _check_support(place, record, support)
     return record, support
 
@@ -104,7 +105,9 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise FlawshotError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not overwrite:
-        raise FlawshotError(f"{path}: exists; name another folder, move it away, or add --overwrite")
+        raise FlawshotError(
+            f"{path}: exists; name another folder, move it away, or add {argument('overwrite', value=True)}"
+        )
     if there is None:
         raise FlawshotError(f"{path}: is no model's folder; move it away")
     for name in there:
@@ -130,7 +133,8 @@ def check_nothing_learned(path: Path) -> None:
     """
     if (path / RECORD).is_file() and any(step.how == "learn" for step in read_model(path)[0].history):
         raise FlawshotError(
-            f"{path}: has learned corrections, which a new fit would forget; name another --out, or move it away"
+            f"{path}: has learned corrections, which a new fit would forget; name another {argument('out')}, or move "
+            "it away"
         )
 
 
