@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import torch
 from torch.nn import functional
@@ -119,7 +117,7 @@ def test_what_is_missing_or_surplus_is_said_in_one_line(checkpoint):
     [
         ("tiny-vit", lambda s: s.pop("ln_post.weight"), r"lacks 1 of the image tower's weights \(ln_post\.weight\)"),
         ("tiny-vit", lambda s: s.update({"conv1.weight": torch.ones(64, 3, 4, 4)}), "conv1.weight has another shape"),
-        ("tiny-resnet", lambda _: None, "needs a vision transformer"),
+        ("tiny-resnet", lambda _: None, "is no vision transformer"),
         ("nothing", lambda _: None, "is none of open_clip's"),
     ],
 )
@@ -131,15 +129,15 @@ def test_weights_that_do_not_fit_are_refused(checkpoint, model, change, message)
 
 def test_texts_need_a_text_tower_in_the_file(checkpoint):
     image_only = AlphaClipEncoder("tiny-vit", checkpoint()[2], device="cpu")
-    assert not image_only.text_space
+    assert image_only.no_text()
     with pytest.raises(FlawshotError, match="image tower only"):
         image_only.encode_text(["a"])
     model, _, path = checkpoint(whole=True)
     import open_clip
 
     encoder = AlphaClipEncoder("tiny-vit", path, device="cpu")
-    assert encoder.text_space
-    assert not AlphaClipEncoder("tiny-vit", path, layer="trunk", device="cpu").text_space
+    assert not encoder.no_text()
+    assert AlphaClipEncoder("tiny-vit", path, layer="trunk", device="cpu").no_text()
     with torch.no_grad():
         expected = model.encode_text(open_clip.tokenize(["a"]))
     torch.testing.assert_close(encoder.encode_text(["a"]), expected, atol=1e-5, rtol=0)
