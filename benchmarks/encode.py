@@ -143,7 +143,7 @@ from flawshot.regions.views import make_scheme
 class Mean:
     side, dim, device = 224, 768, torch.device("cpu")
     record = EncoderRecord(
-        name="mean", weights="none", weights_hash=None, preprocessing="none", precision="float32", tokens=("mean",)
+        family="mean", name="mean", weights="none", weights_hash=None, precision="float32", tokens=("mean",)
     )
     def encode(self, images, masks):
         return images.float().mean(dim=(1, 2, 3))[:, None, None].expand(-1, 1, 768)

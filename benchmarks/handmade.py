@@ -26,10 +26,11 @@ class HandmadeEncoder:
 
     side, dim, device = 96, 396, torch.device("cpu")
     record = EncoderRecord(
+        family="handmade",
         name="HOG, LBP, histogram",
         weights="none",
         weights_hash=None,
-        preprocessing=f"{side} px, bicubic, gray",
+        options={"side": side, "interpolation": "bicubic", "channels": "gray"},
         precision="float32",
         tokens=("all",),
     )

@@ -33,10 +33,11 @@ class Lite0Encoder:
         self._model = model.eval().requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)
         self._mean, self._std = torch.tensor(MEAN), torch.tensor(STD)
         self.record = EncoderRecord(
+            family="lite0",
             name="EfficientNet-Lite0",
             weights="efficientnet-lite0-57934424.pth",
             weights_hash=hash_weights(self._model.state_dict()),
-            preprocessing=f"{self.side} px, bicubic, mean {MEAN}, std {STD}",
+            options={"side": self.side, "interpolation": "bicubic", "mean": MEAN, "std": STD},
             precision="float32",
             tokens=("mean", "mask-mean"),
         )

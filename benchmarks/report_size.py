@@ -52,7 +52,7 @@ def main() -> None:
         catalog = flawshot.Catalog.open(folder / "part")
         noise = np.random.default_rng(0).normal(size=(len(catalog), 1, 1, 64)).astype(np.float16)
         record = EncoderRecord(
-            name="noise", weights="none", weights_hash=None, preprocessing="none", precision="float16", tokens=("all",)
+            family="noise", name="noise", weights="none", weights_hash=None, precision="float16", tokens=("all",)
         )
         views = ViewRecord(scheme="none", sizes=("1x",), border="zero")
         bank = write_bank(folder / "bank", catalog, noise, record, views)

@@ -96,10 +96,10 @@ def bank_of(tmp_path):
         rows = [means[categories.index(category)] for category in catalog.column("category")]
         features = np.stack(rows) + spread * rng.normal(size=(len(catalog), views, dim))
         encoder = flawshot.EncoderRecord(
+            family="elsewhere",
             name="made up",
             weights="none",
             weights_hash=None,
-            preprocessing="none",
             precision="float16",
             tokens=("cls",),
         )

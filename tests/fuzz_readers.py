@@ -208,7 +208,7 @@ class FlatEncoder:
 
     side, dim, device = 8, 4, torch.device("cpu")
     record = flawshot.EncoderRecord(
-        name="flat", weights="none", weights_hash=None, preprocessing="none", precision="float32", tokens=("cls",)
+        family="flat", name="flat", weights="none", weights_hash=None, precision="float32", tokens=("cls",)
     )
 
     def encode(self, images, _masks):

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FLAWSHOT_SHARED", REPOSITORY.parent / "shared" / "data"))
+
+
+def rewrite_sealed(path, change):
+    """Change one of flawshot's own JSON files as another flawshot would, sealed as ``docs/formats.md`` says.
+
+    Args:
+        path: The file.
+        change: Changes its object.
+    """
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    if document.pop("seal", None) is not None:
+        text = json.dumps(document, ensure_ascii=True, sort_keys=True)
+        document["seal"] = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps(document), encoding="utf-8")
 
 
 def labelme_document(shapes, **changes):

@@ -39,10 +39,10 @@ def hostile_results(folder):
     means = {label: rng.normal(size=(3, 12)) for label in HOSTILE}
     features = np.stack([means[label] + 2.5 * rng.normal(size=(3, 12)) for label in catalog.column("category")])
     record = flawshot.EncoderRecord(
+        family="elsewhere",
         name="made up",
         weights="none",
         weights_hash=None,
-        preprocessing="none",
         precision="float16",
         tokens=("cls",),
     )

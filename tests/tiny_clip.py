@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import open_clip
 import torch
@@ -40,3 +41,11 @@ def make(name, seed=0):
     """A model with random weights."""
     torch.manual_seed(seed)
     return open_clip.create_model(name).eval()
+
+
+def in_alpha_clips_names(state):
+    """A CLIP's weights, or its image tower's, as AlphaCLIP's checkpoints name them."""
+    renamed = {}
+    for name, tensor in state.items():
+        renamed[re.sub(r"attn\.in_proj_(weight|bias)$", r"attn.in_proj.\1", name)] = tensor.clone()
+    return renamed

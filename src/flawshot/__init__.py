@@ -38,8 +38,9 @@ _PUBLIC = {
     "classifiers.zero_shot": "ZeroShot",
     "classifiers.zip_adapter": "ZipAdapter",
     "classifiers.zip_adapter_f": "ZipAdapterF",
+    "encoders": "ENCODERS make_encoder",
     "encoders.alpha_clip": "AlphaClipEncoder",
-    "encoders.base": "Encoder",
+    "encoders.base": "BaseEncoder Encoder TextEncoder",
     "encoders.flawshot_tiny": "TinyEncoder",
     "encoders.open_clip": "OpenClipEncoder",
     "episodes": (
@@ -123,8 +124,12 @@ if TYPE_CHECKING:
     from flawshot.classifiers.zero_shot import ZeroShot as ZeroShot
     from flawshot.classifiers.zip_adapter import ZipAdapter as ZipAdapter
     from flawshot.classifiers.zip_adapter_f import ZipAdapterF as ZipAdapterF
+    from flawshot.encoders import ENCODERS as ENCODERS
+    from flawshot.encoders import make_encoder as make_encoder
     from flawshot.encoders.alpha_clip import AlphaClipEncoder as AlphaClipEncoder
+    from flawshot.encoders.base import BaseEncoder as BaseEncoder
     from flawshot.encoders.base import Encoder as Encoder
+    from flawshot.encoders.base import TextEncoder as TextEncoder
     from flawshot.encoders.flawshot_tiny import TinyEncoder as TinyEncoder
     from flawshot.encoders.open_clip import OpenClipEncoder as OpenClipEncoder
     from flawshot.episodes import Episode as Episode

@@ -150,7 +150,9 @@ def test_a_bank_of_other_numbers_is_never_mixed_in(data, encoder, weights, tmp_p
     with pytest.raises(FeatureBankError, match=r"views\.border: is 'zero', not 'reflect'"):
         encode_catalog(Catalog.open(data), encoder, make_scheme("centre3", border="reflect"), out)
     trunk = OpenClipEncoder("tiny-vit", str(weights), layer="trunk", patch_tokens=1, device="cpu")
-    with pytest.raises(FeatureBankError, match=r"encoder\.preprocessing"):
+    with pytest.raises(
+        FeatureBankError, match=r"encoder\.options\.layer: is 'projection', not 'trunk'; name another out"
+    ):
         encode_catalog(Catalog.open(data), trunk, SCHEME, out)
     report = encode_catalog(Catalog.open(data), trunk, SCHEME, out, overwrite=True)
     assert (report.encoded, report.bank.manifest.shape[-1]) == (48, 64)
@@ -319,5 +321,28 @@ def test_a_left_out_image_that_gains_a_shape_or_is_mended_brings_no_wrong_featur
 def test_the_activation_is_part_of_what_a_bank_is(data, weights, tmp_path):
     gelu, quick = (OpenClipEncoder("tiny-vit", str(weights), activation=a, device="cpu") for a in ("gelu", "quickgelu"))
     encode_catalog(Catalog.open(data), gelu, SCHEME, tmp_path / "bank")
-    with pytest.raises(FeatureBankError, match=r"encoder\.preprocessing"):
+    with pytest.raises(FeatureBankError, match=r"encoder\.options\.activation: is 'gelu', not 'quickgelu'"):
         encode_catalog(Catalog.open(data), quick, SCHEME, tmp_path / "bank")
+
+
+def test_two_encoders_of_one_name_are_told_apart_and_one_of_two_names_is_not(data, weights, tmp_path):
+    """The name and the file's name say nothing: family, options, hash and tokens do."""
+    out, renamed = tmp_path / "bank", tmp_path / "renamed.pt"
+    renamed.write_bytes(weights.read_bytes())
+    first, same, other = (OpenClipEncoder("tiny-vit", str(path), device="cpu") for path in (weights, renamed, weights))
+    encode_catalog(Catalog.open(data), first, SCHEME, out)
+    same.record = same.record.model_copy(update={"name": "mine"})
+    assert encode_catalog(Catalog.open(data), same, SCHEME, out).encoded == 0
+    own = other.record
+    for field, changed in {
+        "options.side": {"options": own.options | {"side": 47}},
+        "options.blur": {"options": own.options | {"blur": 0.5}},
+        "family": {"family": "theirs"},
+        "weights_hash": {"weights_hash": "0" * 64},
+        "precision": {"precision": "float16"},
+    }.items():
+        other.record = own.model_copy(update=changed)
+        with pytest.raises(
+            FeatureBankError, match=rf"bank/manifest\.json: encoder\.{field}: is .*, not .*; name another"
+        ):
+            encode_catalog(Catalog.open(data), other, SCHEME, out)

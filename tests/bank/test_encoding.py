@@ -16,7 +16,7 @@ class Small:
 
     side, dim, device = 16, 4, torch.device("cpu")
     record = flawshot.EncoderRecord(
-        name="small", weights="none", weights_hash=None, preprocessing="none", precision="float32", tokens=("mean",)
+        family="small", name="small", weights="none", weights_hash=None, precision="float32", tokens=("mean",)
     )
 
     def __init__(self, most):
@@ -68,5 +68,5 @@ def test_no_crop_is_lost_where_memory_runs_out(catalog, threads, count, most, vi
 @pytest.mark.parametrize("count", [1, 2])
 def test_memory_for_not_even_one_crop_is_one_line(catalog, threads, count):
     threads(count)
-    with pytest.raises(flawshot.FlawshotError, match=r"too little memory for one crop.*--device cpu"):
+    with pytest.raises(flawshot.FlawshotError, match=r"too little memory for one crop.*device='cpu'"):
         encoded(catalog, Small(0), "ms", 7)

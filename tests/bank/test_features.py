@@ -14,10 +14,10 @@ from flawshot.catalog import Catalog
 
 IMAGES = [(f"p/train/{n}", ["dent", "scratch"]) for n in range(5)]
 ENCODER = EncoderRecord(
+    family="elsewhere",
     name="made up",
     weights="none",
     weights_hash=None,
-    preprocessing="none",
     precision="float16",
     tokens=("cls", "patch-1"),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import torch
 from torch.nn import functional
@@ -17,19 +15,11 @@ MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
 
 
-def in_alpha_clips_names(visual):
-    """An image tower's weights as AlphaCLIP's checkpoints name them."""
-    state = {}
-    for name, tensor in visual.items():
-        state[re.sub(r"attn\.in_proj_(weight|bias)$", r"attn.in_proj.\1", name)] = tensor.clone()
-    return state
-
-
 @pytest.fixture
 def checkpoint(tmp_path):
     def make(alpha="random", change=lambda _: None, whole=False):
         model = tiny_clip.make("tiny-vit-quickgelu")
-        state = in_alpha_clips_names(model.visual.state_dict())
+        state = tiny_clip.in_alpha_clips_names(model.visual.state_dict())
         torch.manual_seed(3)
         if alpha == "random":
             state["conv1_alpha.weight"] = torch.randn(64, 1, 8, 8) * 0.2
@@ -109,7 +99,7 @@ def test_a_checkpoint_in_alpha_clips_names_comes_back_tensor_by_tensor(checkpoin
     _, state, path = checkpoint()
     own = AlphaClipEncoder("tiny-vit-quickgelu", path, device="cpu")._model.visual.state_dict()
     back = {}
-    for name, tensor in in_alpha_clips_names(own).items():
+    for name, tensor in tiny_clip.in_alpha_clips_names(own).items():
         back[name.replace("conv1.image.", "conv1.").replace("conv1.alpha.", "conv1_alpha.")] = tensor
     back.setdefault("proj", state["proj"])  # the encoder applies it itself
     assert set(back) == set(state)
@@ -127,7 +117,7 @@ def test_what_is_missing_or_surplus_is_said_in_one_line(checkpoint):
     [
         ("tiny-vit", lambda s: s.pop("ln_post.weight"), r"lacks 1 of the image tower's weights \(ln_post\.weight\)"),
         ("tiny-vit", lambda s: s.update({"conv1.weight": torch.ones(64, 3, 4, 4)}), "conv1.weight has another shape"),
-        ("tiny-resnet", lambda _: None, "needs a vision transformer"),
+        ("tiny-resnet", lambda _: None, "is no vision transformer"),
         ("nothing", lambda _: None, "is none of open_clip's"),
     ],
 )
@@ -139,15 +129,15 @@ def test_weights_that_do_not_fit_are_refused(checkpoint, model, change, message)
 
 def test_texts_need_a_text_tower_in_the_file(checkpoint):
     image_only = AlphaClipEncoder("tiny-vit", checkpoint()[2], device="cpu")
-    assert not image_only.text_space
+    assert image_only.no_text()
     with pytest.raises(FlawshotError, match="image tower only"):
         image_only.encode_text(["a"])
     model, _, path = checkpoint(whole=True)
     import open_clip
 
     encoder = AlphaClipEncoder("tiny-vit", path, device="cpu")
-    assert encoder.text_space
-    assert not AlphaClipEncoder("tiny-vit", path, layer="trunk", device="cpu").text_space
+    assert not encoder.no_text()
+    assert AlphaClipEncoder("tiny-vit", path, layer="trunk", device="cpu").no_text()
     with torch.no_grad():
         expected = model.encode_text(open_clip.tokenize(["a"]))
     torch.testing.assert_close(encoder.encode_text(["a"]), expected, atol=1e-5, rtol=0)

@@ -90,7 +90,7 @@ def test_the_mask_counts_with_alpha_and_only_there(crops):
     assert torch.equal(blind.encode(images, masks), blind.encode(images, nothing))
     torch.testing.assert_close(seeing.encode(images, nothing), blind.encode(images, masks))
     assert (seeing.encode(images, masks) - seeing.encode(images, nothing)).abs().max() > 0.01
-    assert seeing.record.preprocessing != blind.record.preprocessing
+    assert (seeing.record.options["region"], blind.record.options["region"]) == ("alpha", "crop")
 
 
 def test_features_with_the_mask_are_those_of_the_model_as_it_was_trained(crops):
@@ -117,7 +117,7 @@ def test_a_new_model_takes_a_mask_over_all_for_none():
 
 
 def test_texts_need_the_projection():
-    assert "--layer trunk" in TinyEncoder(device="cpu").no_text
+    assert "of the layer trunk" in TinyEncoder(device="cpu").no_text()
     encoder = TinyEncoder(layer="projection", device="cpu")
     assert encoder.dim == 128
     assert encoder.encode_text(["a long scratch on metal", "dent"]).shape == (2, 128)

@@ -139,10 +139,9 @@ def test_texts_are_open_clips(weights):
         expected = model.encode_text(open_clip.tokenize(prompts))
     torch.testing.assert_close(encoder.encode_text(prompts), expected, atol=1e-5, rtol=0)
     rest = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("visual.")}
-    assert (encoder.text_space, encoder.text_weights_hash) == (True, hash_weights(rest))
+    assert (encoder.no_text(), encoder.text_weights_hash()) == ("", hash_weights(rest))
     trunk = OpenClipEncoder("tiny-vit", path, layer="trunk", device="cpu")
-    assert not trunk.text_space
-    with pytest.raises(FlawshotError, match="--layer trunk: its features cannot be compared with text"):
+    with pytest.raises(FlawshotError, match="features of the layer trunk cannot be compared with text"):
         trunk.encode_text(prompts)
 
 
@@ -161,11 +160,10 @@ def test_a_tokenizer_that_is_not_at_hand_is_no_text_tower_and_no_harm_to_images(
     monkeypatch.setattr(open_clip, "get_tokenizer", absent)
     encoder = OpenClipEncoder("tiny-vit", path, device="cpu")
     assert encoder.encode(*crops(48)).shape == (5, 1, 16)
-    assert not encoder.text_space
-    expected = "--model tiny-vit: its tokenizer some/where is not at hand (no tokenizer of tiny-vit)"
+    expected = "the tokenizer some/where of tiny-vit is not at hand (no tokenizer of tiny-vit)"
     with pytest.raises(FlawshotError) as caught:
         encoder.encode_text(["a"])
-    assert (encoder.no_text, str(caught.value)) == (expected, expected)
+    assert (encoder.no_text(), str(caught.value)) == (expected, expected)
     assert asked == [{"local_files_only": True}]
 
 
@@ -202,7 +200,7 @@ def torchscript(path):
 @pytest.mark.parametrize(
     ("model", "file", "options", "message"),
     [
-        ("ViT-B32", None, {}, "--model 'ViT-B32': is none of open_clip's, such as ViT-B-32"),
+        ("ViT-B32", None, {}, "model='ViT-B32': is none of open_clip's, such as ViT-B-32"),
         ("ViT-B-32", "no-such-tag", {}, "is neither a file nor a tag of ViT-B-32: openai, laion"),
         ("ViT-B-32", "openai", {}, "its weights expect quickgelu, ViT-B-32 has gelu; use ViT-B-32-quickgelu"),
         ("ViT-B-32", "openai", {"activation": "gelu"}, "is for local files"),
@@ -215,11 +213,11 @@ def torchscript(path):
             "tiny-vit",
             lambda p: torch.save({"a": torch.ones(1)}, p),
             {},
-            "is not of this --model: .* missing .*, 1 surplus",
+            "does not fit the model: .* missing .*, 1 surplus",
         ),
-        ("tiny-vit", "weights", {"region": "alpha"}, "--region 'alpha'"),
-        ("tiny-vit", "weights", {"device": "tpu9"}, "--device 'tpu9': is not there"),
-        ("tiny-vit", "weights", {"precision": "int3"}, "--precision 'int3'"),
+        ("tiny-vit", "weights", {"region": "alpha"}, "region='alpha'"),
+        ("tiny-vit", "weights", {"device": "tpu9"}, "device='tpu9': is not there"),
+        ("tiny-vit", "weights", {"precision": "int3"}, "precision='int3'"),
         ("tiny-resnet", "weights", {"region": "mask-pool"}, "has no patch tokens"),
         ("tiny-resnet", "weights", {"patch_tokens": 2}, "has no patch tokens"),
         ("tiny-vit-quickgelu", "weights", {"activation": "gelu"}, "tiny-vit-quickgelu has QuickGELU"),

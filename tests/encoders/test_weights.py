@@ -52,7 +52,7 @@ def outcome(path):
     except FlawshotError as error:
         assert "\n" not in str(error)
         assert len(str(error)) < 500 + len(str(path))
-        assert str(error).startswith("--pretrained ")
+        assert str(error).startswith("pretrained=")
         return str(error)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -14,6 +14,7 @@ from PIL import Image
 import flawshot
 from flawshot import FlawshotError
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
+from helpers import rewrite_sealed
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +103,20 @@ def test_what_cannot_be_used_is_named(model, regions, case):
 def test_features_of_another_encoder_or_of_other_views_are_refused(model, bank, parts, tmp_path):
     catalog = flawshot.Catalog.open(parts)
     cases = {
-        "preprocessing": (TinyEncoder(device="cpu", region="crop"), TINY_VIEWS),
+        "options.region": (TinyEncoder(device="cpu", region="crop"), TINY_VIEWS),
         "sizes": (TinyEncoder(device="cpu"), ("centre3", ("1x", "2x", "3x"))),
     }
+    deep = tmp_path / ("long" * 60)  # a path that is longer than the whole line may be
+    remedy = "encode the images as those of the model were"
+    said = {
+        "options.region": f"/manifest.json: encoder.options.region: is 'crop', but 'alpha' in model; {remedy}",
+        "sizes": f"/manifest.json: views.sizes: is ('1x', '2x', '3x'), but ('1.5x', '2x', '3x') in model; {remedy}",
+    }
     for field, (encoder, views) in cases.items():
-        other = flawshot.encode_catalog(catalog, encoder, flawshot.make_scheme(*views), tmp_path / field).bank
-        with pytest.raises(FlawshotError, match=f"manifest.json: [a-z]+.{field}: is .* but "):
+        other = flawshot.encode_catalog(catalog, encoder, flawshot.make_scheme(*views), deep / field / deep.name).bank
+        with pytest.raises(FlawshotError) as raised:
             model.predict_features(other)
+        assert str(raised.value).endswith(said[field])
     dim = bank.manifest.shape[3]
     with pytest.raises(FlawshotError, match=rf"takes finite features \[regions, 3 views, {dim}\], not \[2, 1, {dim}\]"):
         model.judge(np.zeros((2, 1, dim), dtype=np.float32))
@@ -116,17 +124,14 @@ def test_features_of_another_encoder_or_of_other_views_are_refused(model, bank, 
 
 def rewrite(model, to, change):
     """The model with another encoder in both of its files, as another flawshot would have made it."""
-    import hashlib
-
     copy = shutil.copytree(model.path, to)
     manifest = copy / "support" / "manifest.json"
-    for path in (manifest, copy / "model.json"):
-        document = json.loads(path.read_text(encoding="utf-8"))
-        document["encoder"] |= change
-        document.update(version=1, seal=None)
-        if path != manifest:
-            document["files"]["manifest.json"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
-        path.write_text(json.dumps(document), encoding="utf-8")
+    rewrite_sealed(manifest, lambda document: document["encoder"].update(change))
+    hashed = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    rewrite_sealed(
+        copy / "model.json",
+        lambda document: (document["encoder"].update(change), document["files"].update({"manifest.json": hashed})),
+    )
     return copy
 
 
@@ -135,17 +140,19 @@ def rewrite(model, to, change):
     [
         (
             {"weights_hash": "0" * 64},
-            r"model.json: encoder.weights_hash: is 000000000000…, but the flawshot-tiny at hand",
+            r"model.json: encoder.weights_hash: is '000000000000…', but the flawshot-tiny at hand has '\w{12}…'; give",
         ),
         ({"weights_hash": None}, r"made its features elsewhere, with weights that are not known here"),
-        ({"name": "what CLIP"}, r"model.json: encoder.name: 'what CLIP' is none that is known here"),
+        ({"family": "elsewhere"}, r"made its features elsewhere, with weights that are not known here"),
+        ({"family": "what CLIP"}, r"model.json: encoder.family: 'what CLIP' is not known here; install the package"),
+        ({"options": {"region": "alpha", "layer": "trunk"}}, r"encoder.options.interpolation: is None, but the"),
         (
-            {"name": "open_clip ViT-B-32", "weights": "mine.safetensors"},
-            r"encoder.weights: were the file mine.safetensors; say where it is by --pretrained FILE",
+            {"family": "open_clip", "options": {"model": "ViT-B-32"}, "weights": "mine.safetensors"},
+            r"encoder.weights: were the file mine.safetensors; say where it is by pretrained FILE",
         ),
         (
-            {"name": "AlphaCLIP ViT-B-16", "weights": "mine.pth"},
-            r"encoder.weights: were the file mine.pth; say where it is by --pretrained FILE",
+            {"family": "alpha_clip", "options": {"model": "ViT-B-16"}, "weights": "mine.pth"},
+            r"encoder.weights: were the file mine.pth; say where it is by pretrained FILE",
         ),
     ],
 )
@@ -160,7 +167,7 @@ def test_an_encoder_that_is_not_at_hand_is_refused_in_one_line(model, bank, regi
 
 def test_weights_of_a_model_that_brings_its_own_are_not_given(model, regions):
     path, mask = regions[0]
-    with pytest.raises(FlawshotError, match=r"--pretrained x\.pt: flawshot-tiny brings its own weights"):
+    with pytest.raises(FlawshotError, match=r"pretrained='x\.pt': flawshot-tiny brings its own weights"):
         flawshot.load_model(model.path, pretrained="x.pt").predict([path], [mask])
 
 

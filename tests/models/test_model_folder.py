@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
@@ -12,18 +11,12 @@ import flawshot
 from flawshot import FlawshotError
 from flawshot.models import fitting
 from flawshot.models.fitting import fit_model
+from helpers import rewrite_sealed
 
 
 @pytest.fixture
 def copy(model, tmp_path):
     return shutil.copytree(model.path, tmp_path / "copy")
-
-
-def edit(path, change):
-    document = json.loads(path.read_text(encoding="utf-8"))
-    document.update(version=1, seal=None)  # as by hand, for a seal would tell
-    change(document)
-    path.write_text(json.dumps(document), encoding="utf-8")
 
 
 def drop_instance(document):
@@ -55,7 +48,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_a_changed_record_is_refused(copy, case):
     change, said = CASES[case]
-    edit(copy / "model.json", change)
+    rewrite_sealed(copy / "model.json", change)
     with pytest.raises(FlawshotError) as raised:
         flawshot.load_model(copy)
     assert said in str(raised.value)
@@ -92,7 +85,7 @@ def test_what_is_no_json_and_what_is_no_model(copy, tmp_path, bank):
     [({"ridge": -1.0}, "ridge must be"), ({"colour": 1}, "classifier: .*colour"), ({"device": "cpu"}, "classifier: ")],
 )
 def test_parameters_that_the_classifier_does_not_take(copy, bank, parameters, said):
-    edit(copy / "model.json", lambda d: d["classifier"].update(parameters=parameters))
+    rewrite_sealed(copy / "model.json", lambda d: d["classifier"].update(parameters=parameters))
     with pytest.raises(FlawshotError, match=said):
         flawshot.load_model(copy).predict_features(bank)
 

@@ -16,8 +16,9 @@ from flawshot.bank.features import SHARD_BYTES, FeatureBank, check_only_bank, wr
 from flawshot.bank.records import ViewRecord, difference, scheme_of
 from flawshot.bank.text_encoding import encode_categories
 from flawshot.bank.unfinished import UnfinishedBank, discard_unfinished
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError
-from flawshot.base.records import LeftOut
+from flawshot.base.records import LeftOut, encoder_difference, shown
 from flawshot.base.store.json_documents import file_bytes, load_json
 from flawshot.base.store.places import hold
 from flawshot.catalog import Catalog
@@ -144,7 +145,7 @@ def _encode(
     ids = catalog.column("id")
     if strict and unfinished.left_out:
         unfinished.close()
-        raise FlawshotError(f"{unfinished.left_out[0].reason} (without --strict its instances are left out)")
+        raise _stopped(unfinished.left_out[0].reason)
     skipped = {identifier for entry in unfinished.left_out for identifier in entry.instances}
     todo = [row for row in fresh if ids[row] not in skipped]
     done_before = unfinished.stored
@@ -156,7 +157,7 @@ def _encode(
                 unfinished.store(part.features)
                 continue
             if strict:
-                raise FlawshotError(f"{part.reason} (without --strict its instances are left out)")
+                raise _stopped(part.reason)
             image = catalog[part.rows[0]].image
             unfinished.leave_out(
                 LeftOut(image=image, reason=part.reason, instances=tuple(ids[row] for row in part.rows))
@@ -197,6 +198,11 @@ def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
     return stamps
 
 
+def _stopped(reason: str) -> FlawshotError:
+    """What ends the work at the first image that cannot be used."""
+    return FlawshotError(f"{reason} (without {argument('strict', value=True)} its instances are left out)")
+
+
 def _old_bank(out: Path, encoder: Encoder, scheme: ViewScheme, *, overwrite: bool, verify: bool) -> FeatureBank | None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
@@ -215,16 +221,16 @@ def _old_bank(out: Path, encoder: Encoder, scheme: ViewScheme, *, overwrite: boo
 
 def _check_same(old: FeatureBank, encoder: Encoder, scheme: ViewScheme) -> None:
     """Refuse a bank of another encoder, of other views, or of views that nobody knows."""
-    place, remedy = old.path / "manifest.json", "name another --out, or add --overwrite"
-    ours, theirs = encoder.record, old.manifest.encoder
-    found: tuple[str, object, object] | None = None
-    if ours != theirs:
-        field = next(key for key, value in ours.model_dump().items() if value != theirs.model_dump()[key])
-        found = f"encoder.{field}", getattr(ours, field), getattr(theirs, field)
-    elif (differs := difference(scheme, scheme_of(old.manifest.views, place, remedy))) is not None:
-        found = f"views.{differs[0]}", *differs[1:]
+    place, remedy = (
+        old.path / "manifest.json",
+        f"name another {argument('out')}, or add {argument('overwrite', value=True)}",
+    )
+    part, found = "encoder", encoder_difference(encoder.record, old.manifest.encoder, precision=True)
+    if found is None:
+        part, found = "views", difference(scheme, scheme_of(old.manifest.views, place, remedy))
     if found is not None:
-        raise FeatureBankError(f"{old.path}: manifest.json: {found[0]}: is {found[2]!r}, not {found[1]!r}; {remedy}")
+        field, ours, theirs = found
+        raise FeatureBankError(f"{place}: {part}.{field}: is {shown(theirs)}, not {shown(ours)}; {remedy}")
 
 
 def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int] | None]) -> dict[int, int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.parallel import cores
 from flawshot.regions.crop_rows import crop_rows
@@ -157,7 +158,8 @@ def _run(encode: Encode, batch: _Batch) -> int:
         except torch.OutOfMemoryError:
             if step == 1:
                 raise FlawshotError(
-                    "--device: has too little memory for one crop; close what else uses it, or add --device cpu"
+                    f"{argument('device')}: has too little memory for one crop; close what else uses it, or take "
+                    f"{argument('device', 'cpu')}"
                 ) from None
             step = max(1, step // 2)
             continue

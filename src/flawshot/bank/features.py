@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flawshot.bank.old_records import OldManifest, read_upgraded
 from flawshot.bank.records import BankManifest, Shard, ViewRecord, scheme_of
 from flawshot.bank.tensors import REMEDY, check_tensor, opened_tensors, save_tensors
 from flawshot.bank.text_bank import TEXT_FILE, read_text, save_text, why_none
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError
 from flawshot.base.records import EncoderRecord, LeftOut
-from flawshot.base.store.files import one_line, read_document, write_bytes, write_json
+from flawshot.base.store.files import Document, one_line, write_bytes, write_json
+from flawshot.base.store.json_documents import file_bytes
 from flawshot.base.store.places import new_folder, stamp, steadily
 from flawshot.base.store.seals import check_files, check_seal, hash_files, sealed
 from flawshot.catalog import Catalog
@@ -54,12 +57,29 @@ class FeatureBank:
         text: Text features of the categories, or None.
     """
 
-    def __init__(self, path: Path, manifest: BankManifest, catalog: Catalog, text: TextFeatures | None = None) -> None:
-        """Take the parts of an opened bank; see :meth:`open`."""
+    def __init__(
+        self,
+        path: Path,
+        manifest: BankManifest,
+        catalog: Catalog,
+        text: TextFeatures | None = None,
+        *,
+        written: Document | None = None,
+    ) -> None:
+        """Take the parts of an opened bank; see :meth:`open`.
+
+        Args:
+            path: The bank's folder.
+            manifest: What shaped the numbers.
+            catalog: The instances.
+            text: Text features of the categories.
+            written: The manifest as the file has it, where that is of an earlier version: what its seal is of.
+        """
         self.path = path
         self.manifest = manifest
         self.catalog = catalog
         self.text = text
+        self._written = manifest if written is None else written
         self._stamp = stamp(path / "manifest.json")
 
     @classmethod
@@ -82,11 +102,12 @@ class FeatureBank:
         if not path.is_dir():
             raise FeatureBankError(f"{path}: is not a feature bank's folder")
         try:
-            manifest = read_document(path / "manifest.json", BankManifest, REMEDY)
+            place = path / "manifest.json"
+            manifest, written = read_upgraded(file_bytes(place), BankManifest, OldManifest, str(place), REMEDY)
             catalog = Catalog.load(path / "catalog.parquet")
         except FlawshotError as error:
-            raise FeatureBankError(str(error)) from error
-        rows, place = manifest.shape[0], path / "manifest.json"
+            raise FeatureBankError(error.marked) from error
+        rows = manifest.shape[0]
         if min(manifest.shape) < 1 or manifest.shape[2] != len(manifest.encoder.tokens):
             raise FeatureBankError(f"{place}: shape: {list(manifest.shape)} is none of a bank; {REMEDY}")
         if len(catalog) != rows or catalog.content_hash != manifest.catalog_hash:
@@ -98,7 +119,7 @@ class FeatureBank:
         text = None if manifest.text is None else read_text(path, manifest.text, manifest.shape[3], catalog)
         if manifest.views.views and len(manifest.views.views) != manifest.shape[1]:
             raise FeatureBankError(f"{place}: views: lists not as many views as the features have; {REMEDY}")
-        bank = cls(path, manifest, catalog, text)
+        bank = cls(path, manifest, catalog, text, written=written)
         if verify:
             bank.verify()
         return bank
@@ -111,14 +132,14 @@ class FeatureBank:
         """
         place, remedy = self.path / "manifest.json", f"move {self.path} away and {REMEDY}, or take a copy of it"
         try:
-            check_seal(self.manifest, self.manifest.seal, place, remedy)
+            check_seal(self._written, self.manifest.seal, place, remedy)
             if self.manifest.version > 1:
                 absent = self.manifest.names.difference(self.manifest.files)
                 if absent or self.manifest.seal is None:
                     raise FeatureBankError(f"{place}: files: lacks {min(absent, default='its seal')}; {remedy}")
             check_files(self.path, self.manifest.files, remedy)
         except FlawshotError as error:
-            raise FeatureBankError(str(error)) from error
+            raise FeatureBankError(error.marked) from error
 
     def features(self, ids: Sequence[str], *, token: int = 0) -> NDArray[np.float32]:
         """One token's features of some instances.
@@ -254,12 +275,16 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     """
     if path.exists():
         if not overwrite:
-            raise FeatureBankError(f"{path}: exists; name another folder, move it away, or add --overwrite")
+            raise FeatureBankError(
+                f"{path}: exists; name another folder, move it away, or add {argument('overwrite', value=True)}"
+            )
         if not path.is_dir() or any(path.iterdir()):
             try:
                 FeatureBank.open(path, verify=False)
             except FeatureBankError as error:
-                raise FeatureBankError(f"{error} (what is no whole bank is not replaced: move it away)") from error
+                raise FeatureBankError(
+                    f"{error.marked} (what is no whole bank is not replaced: move it away)"
+                ) from error
         check_only_bank(path)
 
 
@@ -325,7 +350,7 @@ def write_blocks(
         others = {path.name for path in temporary.iterdir()}.difference(hashes)
         manifest = BankManifest(
             format="flawshot-bank",
-            version=2,
+            version=3,
             encoder=encoder,
             views=_listed(views, shape[0]),
             shape=(rows, *shape),
@@ -351,7 +376,7 @@ def _new_bank(path: Path) -> Iterator[Path]:
         reason = one_line(error.strerror or error)
         raise FeatureBankError(f"{path}: cannot be written ({reason}); run the same command again") from error
     except FlawshotError as error:  # the bank's place says more than that of a folder which is gone
-        raise FeatureBankError(str(error).replace(str(folder), str(path))) from error
+        raise FeatureBankError(error.marked.replace(str(folder), str(path))) from error
 
 
 def _listed(views: ViewRecord, count: int) -> ViewRecord:

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from flawshot.bank.features import FeatureBank, write_bank
 from flawshot.bank.records import ViewRecord
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError
-from flawshot.base.records import EncoderRecord
+from flawshot.base.records import DESCRIBED, ELSEWHERE, EncoderRecord
 from flawshot.catalog import Catalog
 from flawshot.formats.mvrec_features import read_mvrec_features
 from flawshot.regions.views import make_scheme
@@ -24,6 +25,7 @@ __all__ = ["import_mvrec_features"]
 # Which split's rows each released file follows.
 PARTS = {"support": "train", "query": "test"}
 ALPHA_CLIP = "AlphaCLIP ViT-L/14"
+RELEASED = "as released; MVREC's support features were computed with an unseeded colour jitter"
 
 
 def import_mvrec_features(
@@ -71,13 +73,14 @@ def import_mvrec_features(
     scheme = make_scheme(views)
     if count != len(scheme.views):
         raise FeatureBankError(
-            f"{source}: has {count} views an instance, {views} has {len(scheme.views)}; name --views"
+            f"{source}: has {count} views an instance, {views} has {len(scheme.views)}; name its {argument('views')}"
         )
     record = EncoderRecord(
+        family=ELSEWHERE,
         name=encoder,
         weights="clip_l14_grit20m_fultune_2xe.pth" if encoder == ALPHA_CLIP else "unknown",
         weights_hash=None,
-        preprocessing="as released; MVREC's support features were computed with an unseeded colour jitter",
+        options={DESCRIBED: RELEASED},
         precision="float16",
         tokens=("cls", *(f"patch-{number}" for number in range(1, tokens))),
     )

@@ -155,12 +155,13 @@ class BankManifest(Document):
     """All that shaped a bank's numbers; ``manifest.json``.
 
     Attributes:
+        version: That of the file; of 1 and 2 see :mod:`flawshot.bank.old_records`.
         files: SHA-256 of every other file of the bank, by name; empty in what flawshot 0.1 wrote.
         seal: SHA-256 over the other fields; None likewise.
     """
 
     format: Literal["flawshot-bank"]
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     encoder: EncoderRecord
     views: ViewRecord
     shape: tuple[int, int, int, int]

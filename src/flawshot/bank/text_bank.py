@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from flawshot.bank.tensors import REMEDY, check_tensor, opened_tensors, save_tensors
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, printable
 
 if TYPE_CHECKING:
@@ -81,11 +82,11 @@ def read_text(folder: Path, record: TextRecord, dim: int, catalog: Catalog) -> T
 
 def why_none(encoder: EncoderRecord) -> str:
     """Why a bank of this encoder's has no text features, and what helps."""
-    trunk = "layer trunk" in encoder.preprocessing
+    trunk = encoder.options.get("layer") == "trunk"
     return (
         f"has no text features of the categories ({encoder.name}: "
         f"{'features of the trunk' if trunk else 'no text tower was at hand'}); "
-        "encode with a CLIP whose text tower is there, and --layer projection"
+        f"encode with a CLIP whose text tower is there, and {argument('layer', 'projection')}"
     )
 
 

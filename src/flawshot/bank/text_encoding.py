@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -10,7 +10,9 @@ from flawshot.bank.prompts import Prompts, prompts_of
 from flawshot.bank.records import TextRecord
 from flawshot.bank.tensors import REMEDY
 from flawshot.bank.text_bank import TEXT_FILE, TextFeatures, labelled_pairs
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError, printable
+from flawshot.encoders.base import TextEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
     from flawshot.catalog import Catalog
     from flawshot.encoders.base import Encoder
 
-__all__ = ["encode_categories"]
+    class _ImageAndText(Encoder, TextEncoder, Protocol):
+        """Both towers."""
+
+
+__all__ = ["encode_categories", "why_no_text"]
 
 # Prompts that pass the text tower at once.
 BATCH = 64
@@ -38,12 +44,12 @@ def encode_categories(
     Each is the mean over the category's prompts of their features, scaled to length one before and after.
 
     Args:
-        encoder: Its ``text_space`` says whether it can tell texts and images together.
+        encoder: Texts are encoded if it is a :class:`flawshot.encoders.base.TextEncoder` that can do so now.
         prompts: The prompts; where None those of the old bank, or the built-in ones if it has none.
         catalog: The instances.
         old: The bank that is there already. Its text features are given back if nothing that shaped them differs, and
             if the encoder has no text space now.
-        overwrite: Whether the old bank's prompts, and text features that cannot be made anew, may be dropped.
+        overwrite: Whether the old bank's prompts, and text features that cannot be made again, may be dropped.
 
     Returns:
         None instead of text features where there are none and the encoder has no such space.
@@ -53,10 +59,9 @@ def encode_categories(
             are not such.
     """
     rows, before = labelled_pairs(catalog), None if old is None else old.text
-    if not getattr(encoder, "text_space", False):
-        reason = getattr(encoder, "no_text", "") or f"{encoder.record.name} has no text tower"
+    if (reason := why_no_text(encoder)) or not isinstance(encoder, TextEncoder):
         if prompts is not None:
-            raise FlawshotError(f"--prompts: are of no use here; {reason}")
+            raise FlawshotError(f"{argument('prompts')}: are of no use here; {reason}")
         if old is None or before is None or overwrite:
             return None, ()
         absent = set(rows).difference(before.record.rows)
@@ -64,7 +69,7 @@ def encode_categories(
             named = printable("/".join(min(absent)))
             raise FeatureBankError(
                 f"{old.path}: its text features lack {named}, and none can be made now ({reason}); "
-                "mend that, or add --overwrite, which drops them"
+                f"fix that, or add {argument('overwrite', value=True)}, which drops them"
             )
         kept = f"{old.path}: its text features stay as they are, for none can be made now ({reason})"
         return before, (printable(kept), *_alike(before, rows))
@@ -73,15 +78,20 @@ def encode_categories(
         prompts = _prompts_of_bank(old.path, before.record)
         if prompts != Prompts():
             remarks.append(
-                f"{old.path}: kept its own prompts; a file of --prompts that holds none, or --overwrite, "
-                "brings the built-in ones back"
+                f"{old.path}: kept its own prompts; a prompts file that holds none, or overwriting, brings the "
+                "built-in ones back"
             )
     text = _encoded(encoder, prompts or Prompts(), rows, before)
     return text, (*remarks, *_alike(text, rows))
 
 
+def why_no_text(encoder: Encoder) -> str:
+    """Why an encoder has no texts to compare images with, in one line; empty where it has."""
+    return encoder.no_text() if isinstance(encoder, TextEncoder) else f"{encoder.record.name} has no text tower"
+
+
 def _encoded(
-    encoder: Encoder, prompts: Prompts, rows: tuple[tuple[str, str], ...], old: TextFeatures | None
+    encoder: _ImageAndText, prompts: Prompts, rows: tuple[tuple[str, str], ...], old: TextFeatures | None
 ) -> TextFeatures:
     """Text features of some (product, category); the old ones themselves if these equal them."""
     record = TextRecord(
@@ -89,7 +99,7 @@ def _encoded(
         templates=prompts.templates,
         categories=dict(prompts.categories),
         rows=rows,
-        weights_hash=getattr(encoder, "text_weights_hash", None),
+        weights_hash=encoder.text_weights_hash(),
     )
     same = old is not None and old.record == record
     if old is not None and same and record.weights_hash is not None:
@@ -138,7 +148,7 @@ def _alike(text: TextFeatures, rows: Sequence[tuple[str, str]]) -> list[str]:
             quoted = [f"'{printable(names[number])}'" for number in left[near]]
             if len(quoted) > 1:
                 said = f"{', '.join(quoted[:-1])} and {quoted[-1]}"
-                remarks.append(f"{printable(product)}: {said} read alike; give them prompts of their own (--prompts)")
+                remarks.append(f"{printable(product)}: {said} read alike; give them prompts of their own")
             left = left[~near]
     return remarks
 

@@ -18,8 +18,7 @@ from flawshot.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from flawshot.encoders.flawshot_tiny import TinyEncoder
-    from flawshot.encoders.open_clip import OpenClipEncoder
+    from flawshot.encoders.base import BaseEncoder
     from flawshot.regions.views import ViewScheme
 
 __all__ = ["crops", "crops_at_once", "encode", "encode_scheme", "make_encoder"]
@@ -43,7 +42,11 @@ BorderOption = Annotated[
 
 ModelOption = Annotated[
     str,
-    typer.Option("--model", metavar="NAME", help="flawshot-tiny, or a model that open_clip knows, as ViT-B-32."),
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="flawshot-tiny, an open_clip model, as ViT-B-32, or an installed package's.",
+    ),
 ]
 PretrainedOption = Annotated[
     str | None,
@@ -126,6 +129,7 @@ def encode(
     """Encode the regions into a feature bank; goes on where it was interrupted, and encodes only what is new."""
     from flawshot.bank.builder import encode_catalog
     from flawshot.bank.prompts import read_prompts
+    from flawshot.bank.text_encoding import why_no_text
     from flawshot.base.errors import printable
     from flawshot.cli.console import progress_bar, say
 
@@ -163,7 +167,7 @@ def encode(
         say(remark)
     text = report.bank.manifest.text
     if text is None:
-        say(f"no text features of the categories: {encoder.no_text}")
+        say(f"no text features of the categories: {why_no_text(encoder)}")
     instances, number, tokens, dim = report.bank.manifest.shape
     typer.echo(
         f"{out}: {instances} instances x {number} views x {tokens} tokens x {dim}; "
@@ -186,78 +190,36 @@ def crops_at_once(batch_size: str) -> int:
 def encode_scheme(
     model: str, views: str | None, view_size: str | None, border: Literal["zero", "reflect", "shift"]
 ) -> ViewScheme:
-    """The views asked for; those that flawshot-tiny was trained on the like of, where none are."""
-    from flawshot.encoders.flawshot_tiny import TINY, TINY_VIEWS
+    """The views asked for; where none are, those that suit the model's family."""
+    from flawshot.encoders import encoder_of
+    from flawshot.encoders.base import EncoderOptions
 
-    if model != TINY:
-        return _scheme(views or "mso", view_size, border)
-    name, sizes = TINY_VIEWS
-    return _scheme(views or name, view_size or ",".join(sizes), border)
+    name, sizes = encoder_of(EncoderOptions(model)).views
+    return _scheme(views or name, view_size or (",".join(sizes) if sizes else None), border)
 
 
 def make_encoder(
     model: str,
     pretrained: str | None,
-    region: Literal["crop", "masked", "mask-pool", "alpha"] | None,
-    layer: Literal["projection", "trunk"] | None,
-    patch_tokens: int,
-    activation: Literal["gelu", "quickgelu"] | None,
-    device: str,
-    precision: str,
-) -> OpenClipEncoder:
-    """The encoder that the options name."""
-    from flawshot.base.errors import FlawshotError
-    from flawshot.encoders.alpha_clip import AlphaClipEncoder
-    from flawshot.encoders.flawshot_tiny import TINY
-    from flawshot.encoders.open_clip import OpenClipEncoder
-
-    if model == TINY:
-        return _tiny(pretrained, region, layer, patch_tokens, activation, device, precision)
-    if pretrained is None:
-        raise FlawshotError(f"--pretrained: say which weights of {model}: one of its tags, such as openai, or a file")
-    region, layer = region or "crop", layer or "projection"
-    if region == "alpha":
-        if activation == "gelu":
-            raise FlawshotError("--activation gelu: AlphaCLIP's weights have QuickGELU; leave the option away")
-        return AlphaClipEncoder(
-            model, pretrained, layer=layer, patch_tokens=patch_tokens, device=device, precision=precision
-        )
-    return OpenClipEncoder(
-        model,
-        pretrained,
-        layer=layer,
-        region=region,
-        patch_tokens=patch_tokens,
-        activation=activation,
-        device=device,
-        precision=precision,
-    )
-
-
-def _tiny(
-    pretrained: str | None,
-    region: Literal["crop", "masked", "mask-pool", "alpha"] | None,
-    layer: Literal["projection", "trunk"] | None,
+    region: str | None,
+    layer: str | None,
     patch_tokens: int,
     activation: str | None,
     device: str,
     precision: str,
-) -> TinyEncoder:
-    from flawshot.base.errors import FlawshotError
-    from flawshot.cli.console import say
-    from flawshot.encoders.flawshot_tiny import TINY, TinyEncoder
+) -> BaseEncoder:
+    """The encoder that the options name."""
+    from flawshot.encoders import make_encoder as made
 
-    for name, given in (("--pretrained", pretrained), ("--patch-tokens", patch_tokens), ("--activation", activation)):
-        if given:
-            raise FlawshotError(f"{name}: is nothing that {TINY} takes; leave it away, or name another --model")
-    if region in {"masked", "mask-pool"}:
-        raise FlawshotError(f"--region {region}: {TINY} takes alpha (it sees the mask) or crop (it does not)")
-    say(
-        f"{TINY}: a small encoder trained on drawn surfaces, for a first answer; for serious work name a real CLIP: "
-        "--model ViT-L-14-quickgelu --pretrained openai"
-    )
-    return TinyEncoder(
-        region="crop" if region == "crop" else "alpha", layer=layer or "trunk", device=device, precision=precision
+    return made(
+        model,
+        pretrained,
+        region=region,
+        layer=layer,
+        patch_tokens=patch_tokens,
+        activation=activation,
+        device=device,
+        precision=precision,
     )
 
 

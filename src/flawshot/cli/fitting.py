@@ -30,7 +30,7 @@ from flawshot.cli.options import LayoutOption, NoVerifyOption, OverwriteOption, 
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
-    from flawshot.encoders.open_clip import OpenClipEncoder
+    from flawshot.encoders.base import BaseEncoder
     from flawshot.models.model import Model
     from flawshot.models.record import Accuracy, CategoryAccuracy
     from flawshot.regions.views import ViewScheme
@@ -138,7 +138,7 @@ def _is_bank(data: Path) -> bool:
 
 def _encode(
     catalog: Catalog,
-    encoder: OpenClipEncoder,
+    encoder: BaseEncoder,
     scheme: ViewScheme,
     place: Path,
     batch_size: int,

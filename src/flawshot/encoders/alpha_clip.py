@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self, cast, get_args
 
 import open_clip
 import torch
 from open_clip.transformer import VisionTransformer
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.encoders.base import normalised
-from flawshot.encoders.open_clip import Layer, OpenClipEncoder, empty_model
+from flawshot.encoders.clip_model import empty_model
+from flawshot.encoders.open_clip import Layer, OpenClipEncoder, pretrained_of, weights_file
 from flawshot.encoders.weights import read_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flawshot.base.records import EncoderRecord
+    from flawshot.encoders.base import EncoderOptions
 
 __all__ = ["AlphaClipEncoder"]
 
@@ -54,6 +63,15 @@ class AlphaClipEncoder(OpenClipEncoder):
         Sun et al.: "Alpha-CLIP: A CLIP Model Focusing on Wherever You Want", CVPR 2024, arXiv 2312.03818.
     """
 
+    family: ClassVar[str] = "alpha_clip"
+    takes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "pretrained": (),
+        "region": ("alpha",),
+        "layer": get_args(Layer),
+        "patch_tokens": (),
+        "activation": ("quickgelu",),
+    }
+
     def __init__(
         self,
         model: str,
@@ -66,25 +84,62 @@ class AlphaClipEncoder(OpenClipEncoder):
     ) -> None:
         name = model.removesuffix("-quickgelu")
         if open_clip.get_model_config(name) is None:
-            raise FlawshotError(f"--model {model!r}: is none of open_clip's; AlphaCLIP has ViT-L-14 and ViT-B-16")
+            raise FlawshotError(
+                f"{argument('model', model)}: is none of open_clip's; AlphaCLIP has ViT-L-14 and ViT-B-16"
+            )
         path = Path(pretrained)
         state = read_weights(path)
         built = empty_model(name, quickgelu=True)
         if not isinstance(built.visual, VisionTransformer):
-            raise FlawshotError(f"--model {model}: --region alpha needs a vision transformer, such as ViT-L-14")
+            raise FlawshotError(
+                f"{argument('model', model)}: is no vision transformer, which {argument('region', 'alpha')} needs; "
+                "take one such as ViT-L-14"
+            )
         built.visual.conv1 = AlphaPatchEmbedding(built.visual.conv1)
         self._has_text, remarks = _load(built, state, path)
         self._set_up(built, name, pretrained, layer, "alpha", patch_tokens, device, precision, remarks)
         self.record = self.record.model_copy(update={"name": f"AlphaCLIP {name}"})
 
+    @classmethod
+    def accepts(cls, options: EncoderOptions) -> bool:
+        """Whether open_clip knows the model, and the mask is to be a channel."""
+        return options.region == "alpha" and super().accepts(options)
+
+    @classmethod
+    def from_options(cls, options: EncoderOptions) -> Self:
+        """Make one, as :meth:`flawshot.BaseEncoder.from_options` says."""
+        return cls(
+            options.model,
+            pretrained_of(options),
+            layer=cast("Layer", options.layer),
+            patch_tokens=options.patch_tokens,
+            device=options.device,
+            precision=options.precision,
+        )
+
+    @classmethod
+    def from_record(
+        cls, record: EncoderRecord, *, pretrained: str | None = None, device: str = "auto", precision: str = "auto"
+    ) -> Self:
+        """Make one again, as :meth:`flawshot.BaseEncoder.from_record` says."""
+        return cls(
+            str(record.options.get("model")),
+            weights_file(record, pretrained),
+            layer=cast("Layer", record.options.get("layer")),
+            patch_tokens=len(record.tokens) - 1,
+            device=device,
+            precision=precision,
+        )
+
     def _input(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         alpha = (masks[:, None].float() / 255 - ALPHA_MEAN) / ALPHA_STD
         return torch.cat([normalised(images, self._mean, self._std), alpha], dim=1)
 
-    @property
     def no_text(self) -> str:
         """Why there are no texts; empty where the checkpoint brought a text tower."""
-        return super().no_text if self._has_text else f"{self.record.weights}: holds an image tower only, no text tower"
+        if not self._has_text:
+            return f"{self.record.weights}: holds an image tower only, no text tower"
+        return super().no_text()
 
 
 def _load(built: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> tuple[bool, list[str]]:
@@ -97,12 +152,15 @@ def _load(built: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) ->
     fits = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
     misshapen = sorted(set(given) & set(own) - set(fits))
     if misshapen:
-        raise FlawshotError(f"--pretrained {path}: is not of this --model: {_plain(misshapen[0])} has another shape")
+        raise FlawshotError(
+            f"{argument('pretrained', path)}: does not fit the {argument('model')}: {_plain(misshapen[0])} has another "
+            "shape"
+        )
     alpha = "visual.conv1.alpha.weight"
     missing = sorted(name for name in set(own) - set(given) - {alpha} if name.startswith("visual."))
     if missing:
         raise FlawshotError(
-            f"--pretrained {path}: lacks {len(missing)} of the image tower's weights ({_plain(missing[0])})"
+            f"{argument('pretrained', path)}: lacks {len(missing)} of the image tower's weights ({_plain(missing[0])})"
         )
     built.load_state_dict(fits, strict=False)
     surplus = sorted(set(given) - set(own))

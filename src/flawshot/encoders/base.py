@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import torch
 from torch.nn import functional
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
@@ -15,24 +18,31 @@ if TYPE_CHECKING:
 
     from flawshot.base.records import EncoderRecord
 
-__all__ = ["Encoder", "Precision", "hash_weights", "mask_shares", "normalised", "pick_device", "pick_precision"]
+__all__ = [
+    "BaseEncoder",
+    "Encoder",
+    "EncoderOptions",
+    "Precision",
+    "TextEncoder",
+    "hash_weights",
+    "mask_shares",
+    "normalised",
+    "pick_device",
+    "pick_precision",
+]
 
 Precision = Literal["float32", "float16", "bfloat16"]
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """A CLIP image tower, and a text tower where there is one.
+    """An image tower: what features come from.
 
     Attributes:
         record: Who computes, with which weights, from what input: what a feature bank's manifest says.
         side: The input's side in px.
         dim: Length of a feature vector.
         device: Where it computes.
-
-    An encoder may also have ``text_space``, whether :meth:`encode_text` gives features comparable with those of
-    :meth:`encode` (no where it is absent); ``no_text``, why not, in one line; and ``text_weights_hash``, SHA-256 of the
-    text tower's weights.
     """
 
     record: EncoderRecord
@@ -52,6 +62,19 @@ class Encoder(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """What an encoder has besides if its features can be compared with those of texts, now or with other options."""
+
+    def no_text(self) -> str:
+        """Why :meth:`encode_text` has no features comparable with those of images, in one line; empty where it has."""
+        ...
+
+    def text_weights_hash(self) -> str | None:
+        """SHA-256 of the text tower's weights, or None where it is not known."""
+        ...
+
     def encode_text(self, prompts: Sequence[str]) -> torch.Tensor:
         """Encode texts.
 
@@ -59,9 +82,123 @@ class Encoder(Protocol):
             float32 ``[prompts, dim]``, not scaled to length one.
 
         Raises:
-            FlawshotError: If there is no text tower, or its features are not comparable with the image's.
+            FlawshotError: With what :meth:`no_text` says.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """What a user says of an encoder, whatever its family; None where nothing was said.
+
+    Attributes:
+        model: Which model, by a name that one family takes.
+        pretrained: A tag of its weights, or their file.
+        region: How the mask enters.
+        layer: Which layer gives the features.
+        patch_tokens: How many patch tokens follow the first token.
+        activation: Of the weights in a file that does not say it.
+        device: ``auto``, ``cpu``, ``cuda``, ….
+        precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
+    """
+
+    model: str
+    pretrained: str | None = None
+    region: str | None = None
+    layer: str | None = None
+    patch_tokens: int = 0
+    activation: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+
+    def fitted(self, takes: Mapping[str, tuple[str, ...]]) -> EncoderOptions:
+        """The same with a family's defaults where nothing was said; see :attr:`BaseEncoder.takes`.
+
+        Raises:
+            FlawshotError: With one line, if the family does not take one of them, or not its value.
+        """
+        defaults: dict[str, Any] = {}
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if name in {"model", "device", "precision"}:
+                continue
+            values = takes.get(name)
+            if not value:
+                if values and name in {"region", "layer"}:
+                    defaults[name] = values[0]
+            elif values is None:
+                raise FlawshotError(
+                    f"{argument(name, value)}: is nothing that {self.model} takes; omit it, or name another "
+                    f"{argument('model')}"
+                )
+            elif values and value not in values:
+                raise FlawshotError(f"{argument(name, value)}: {self.model} takes {' or '.join(values)}")
+        return replace(self, **defaults)
+
+
+class BaseEncoder(ABC):
+    """An encoder that a name makes and a record rebuilds; registered in :data:`flawshot.encoders.ENCODERS`.
+
+    Attributes:
+        family: The name under which it is registered, which its records hold too.
+        takes: Which of :class:`EncoderOptions` it takes besides ``model``, ``device`` and ``precision``: the possible
+            values, or an empty tuple for any. The first region and layer are its defaults.
+        views: The view scheme that suits it, and its sizes (None: the scheme's own).
+        record: As for :class:`Encoder`; likewise ``side``, ``dim`` and ``device``.
+        remarks: What a user should be told, one line each.
+    """
+
+    family: ClassVar[str]
+    takes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    views: ClassVar[tuple[str, tuple[str, ...] | None]] = ("mso", None)
+    record: EncoderRecord
+    side: int
+    dim: int
+    device: torch.device
+    remarks: Sequence[str] = ()
+
+    @classmethod
+    def models(cls) -> Sequence[str]:
+        """The models that it knows by name, for a hint where none is known."""
+        return ()
+
+    @classmethod
+    def accepts(cls, options: EncoderOptions) -> bool:
+        """Whether the model named is one of this family's."""
+        return options.model in cls.models()
+
+    @classmethod
+    @abstractmethod
+    def from_options(cls, options: EncoderOptions) -> Self:
+        """Make one.
+
+        Args:
+            options: Fitted to :attr:`takes`.
+
+        Raises:
+            FlawshotError: With one line that names the option.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_record(
+        cls, record: EncoderRecord, *, pretrained: str | None = None, device: str = "auto", precision: str = "auto"
+    ) -> Self:
+        """Make one that gives features comparable with those of a record; the caller proves that they are.
+
+        Args:
+            record: Of this family.
+            pretrained: The weights' file where they came from one; the record says its name only.
+            device: ``auto``, ``cpu``, ``cuda``, ….
+            precision: Of the arithmetic; it may differ from the record's, for another device has another one.
+
+        Raises:
+            FlawshotError: With one line; one that begins with ``encoder.`` is taken for the record's field.
+        """
+
+    @abstractmethod
+    def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """Encode crops, as :meth:`Encoder.encode` says."""
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -78,7 +215,7 @@ def pick_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
         torch.ones(1, device=device).item()  # a device that holds no numbers, such as meta, is none to compute on
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise FlawshotError(f"--device {wanted!r}: is not there; use auto, cpu, or cuda") from error
+        raise FlawshotError(f"{argument('device', wanted)}: is not there; use auto, cpu, or cuda") from error
     return device
 
 
@@ -94,7 +231,7 @@ def pick_precision(wanted: str, device: torch.device) -> Precision:
         case "float32" | "float16" | "bfloat16":
             return wanted
         case _:
-            raise FlawshotError(f"--precision {wanted!r}: must be auto, float32, float16 or bfloat16")
+            raise FlawshotError(f"{argument('precision', wanted)}: must be auto, float32, float16 or bfloat16")
 
 
 def hash_weights(state: Mapping[str, torch.Tensor]) -> str:

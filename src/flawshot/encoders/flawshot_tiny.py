@@ -7,7 +7,7 @@ import hashlib
 import math
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
 import open_clip
 import torch
@@ -15,15 +15,20 @@ from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import Document, read_document
-from flawshot.encoders.open_clip import OpenClipEncoder, empty_model, load_into
+from flawshot.encoders.clip_model import empty_model, load_into
+from flawshot.encoders.open_clip import Layer, OpenClipEncoder
 from flawshot.encoders.weights import read_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from torch import nn
 
-    from flawshot.encoders.open_clip import Layer
+    from flawshot.base.records import EncoderRecord
+    from flawshot.encoders.base import EncoderOptions
 
 __all__ = [
     "TINY",
@@ -39,6 +44,10 @@ __all__ = [
 TINY = "flawshot-tiny"
 # The views that it was trained on the like of, and that its figures are of: a scheme and its sizes.
 TINY_VIEWS = ("centre3", ("1.5x", "2x", "3x"))
+REMARK = (
+    f"{TINY}: a small encoder trained on drawn surfaces, for a first answer; for serious work take a real CLIP, such "
+    "as the model ViT-L-14-quickgelu with the weights openai"
+)
 FOLDER = Path(str(files("flawshot.encoders").joinpath("tiny")))
 # What every place weighs at least where a map is averaged over the mask.
 FLOOR = 1e-4
@@ -81,6 +90,10 @@ class TinyEncoder(OpenClipEncoder):
             record beside them names.
     """
 
+    family: ClassVar[str] = TINY
+    takes: ClassVar[Mapping[str, tuple[str, ...]]] = {"region": ("alpha", "crop"), "layer": ("trunk", "projection")}
+    views: ClassVar[tuple[str, tuple[str, ...] | None]] = TINY_VIEWS
+
     def __init__(
         self,
         *,
@@ -90,7 +103,9 @@ class TinyEncoder(OpenClipEncoder):
         precision: str = "auto",
     ) -> None:
         if region not in get_args(TinyRegion):
-            raise FlawshotError(f"--region {region!r}: {TINY} takes alpha (it sees the mask) or crop (it does not)")
+            raise FlawshotError(
+                f"{argument('region', region)}: {TINY} takes alpha (it sees the mask) or crop (it does not)"
+            )
         path = FOLDER / f"{TINY}.safetensors"
         remedy = "install flawshot again"
         record = read_document(FOLDER / f"{TINY}.record.json", TinyRecord, remedy)
@@ -107,7 +122,45 @@ class TinyEncoder(OpenClipEncoder):
         )
         self._set_up(built, TINY, str(path), layer, region, 0, device, precision, [])
         _fuse(built.visual)
-        self.record = self.record.model_copy(update={"name": TINY, "tokens": ("mean",)})
+        # Of the network nothing more is to be said: there is one.
+        options = {name: value for name, value in self.record.options.items() if name not in {"model", "activation"}}
+        self.record = self.record.model_copy(update={"name": TINY, "options": options, "tokens": ("mean",)})
+
+    @classmethod
+    def models(cls) -> Sequence[str]:
+        """Its one name."""
+        return (TINY,)
+
+    @classmethod
+    def accepts(cls, options: EncoderOptions) -> bool:
+        """Whether it is named."""
+        return options.model == TINY
+
+    @classmethod
+    def from_options(cls, options: EncoderOptions) -> Self:
+        """Make one, as :meth:`flawshot.BaseEncoder.from_options` says."""
+        made = cls(
+            region=cast("TinyRegion", options.region),
+            layer=cast("Layer", options.layer),
+            device=options.device,
+            precision=options.precision,
+        )
+        made.remarks = [REMARK]
+        return made
+
+    @classmethod
+    def from_record(
+        cls, record: EncoderRecord, *, pretrained: str | None = None, device: str = "auto", precision: str = "auto"
+    ) -> Self:
+        """Make one again, as :meth:`flawshot.BaseEncoder.from_record` says."""
+        if pretrained is not None:
+            raise FlawshotError(f"{argument('pretrained', pretrained)}: {TINY} brings its own weights; omit it")
+        return cls(
+            region=cast("TinyRegion", record.options.get("region")),
+            layer=cast("Layer", record.options.get("layer")),
+            device=device,
+            precision=precision,
+        )
 
     def _input(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         seen = masks[:, None].float()

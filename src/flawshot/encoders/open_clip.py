@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
-import logging
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
 import open_clip
 import torch
-from open_clip.convert import convert_state_dict
 from open_clip.transformer import QuickGELU, VisionTransformer
 
-from flawshot.base.errors import FlawshotError
-from flawshot.base.records import EncoderRecord
+from flawshot.base.arguments import argument
+from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.records import EncoderRecord, OptionValue, shown
 from flawshot.base.store.files import one_line
-from flawshot.encoders.base import hash_weights, mask_shares, normalised, pick_device, pick_precision
-from flawshot.encoders.weights import read_weights
+from flawshot.encoders.base import BaseEncoder, hash_weights, mask_shares, normalised, pick_device, pick_precision
+from flawshot.encoders.clip_model import build_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["Layer", "OpenClipEncoder", "Region", "build_model"]
+    from flawshot.encoders.base import EncoderOptions
 
+__all__ = ["Layer", "OpenClipEncoder", "Region", "pretrained_of", "weights_file"]
+
+Activation = Literal["gelu", "quickgelu"]
 Layer = Literal["projection", "trunk"]
 Region = Literal["crop", "masked", "mask-pool", "alpha"]
 REGIONS: tuple[Region, ...] = get_args(Region)
-# What is left of the background's brightness where --region masked dims it.
+# What is left of the background's brightness where the region masked dims it.
 DIMMED = 0.3
 
 
-class OpenClipEncoder:
-    """A CLIP of open_clip's.
+class OpenClipEncoder(BaseEncoder):
+    """A CLIP of open_clip's; its features can be compared with those of texts at the layer ``projection``.
 
     Args:
         model: A name that open_clip knows, such as ``ViT-B-32``.
@@ -59,6 +60,15 @@ class OpenClipEncoder:
         remarks: What a user should be told, one line each.
     """
 
+    family: ClassVar[str] = "open_clip"
+    takes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "pretrained": (),
+        "region": ("crop", "masked", "mask-pool"),
+        "layer": get_args(Layer),
+        "patch_tokens": (),
+        "activation": get_args(Activation),
+    }
+
     def __init__(
         self,
         model: str,
@@ -67,16 +77,62 @@ class OpenClipEncoder:
         layer: Layer = "projection",
         region: Region = "crop",
         patch_tokens: int = 0,
-        activation: Literal["gelu", "quickgelu"] | None = None,
+        activation: Activation | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
         if region not in REGIONS or region == "alpha":
             raise FlawshotError(
-                f"--region {region!r}: must be crop, masked or mask-pool (alpha needs AlphaCLIP weights)"
+                f"{argument('region', region)}: must be crop, masked or mask-pool (alpha needs AlphaCLIP weights)"
             )
         built, remarks = build_model(model, pretrained, activation)
         self._set_up(built, model, pretrained, layer, region, patch_tokens, device, precision, remarks)
+
+    @classmethod
+    def models(cls) -> Sequence[str]:
+        """The models that open_clip knows."""
+        return list(open_clip.list_models())
+
+    @classmethod
+    def accepts(cls, options: EncoderOptions) -> bool:
+        """Whether open_clip knows the model."""
+        return options.model in cls.models()
+
+    @classmethod
+    def from_options(cls, options: EncoderOptions) -> Self:
+        """Make one, as :meth:`BaseEncoder.from_options` says."""
+        return cls(
+            options.model,
+            pretrained_of(options),
+            layer=cast("Layer", options.layer),
+            region=cast("Region", options.region),
+            patch_tokens=options.patch_tokens,
+            activation=cast("Activation | None", options.activation),
+            device=options.device,
+            precision=options.precision,
+        )
+
+    @classmethod
+    def from_record(
+        cls, record: EncoderRecord, *, pretrained: str | None = None, device: str = "auto", precision: str = "auto"
+    ) -> Self:
+        """Make one again, as :meth:`BaseEncoder.from_record` says."""
+        model = str(record.options.get("model"))
+        if model not in cls.models():
+            raise FlawshotError(f"encoder.options.model: {shown(model)} is none of open_clip's; update open_clip")
+        by_tag = bool(open_clip.get_pretrained_cfg(model, pretrained or record.weights))
+        # A tower without either, as a ResNet's, is recorded as gelu; its model's own is then right, as it is elsewhere.
+        quick = not by_tag and record.options.get("activation") == "quickgelu"
+        return cls(
+            model,
+            pretrained or (record.weights if by_tag else weights_file(record, None)),
+            layer=cast("Layer", record.options.get("layer")),
+            region=cast("Region", record.options.get("region")),
+            patch_tokens=len(record.tokens) - 1,
+            activation="quickgelu" if quick else None,
+            device=device,
+            precision=precision,
+        )
 
     def _set_up(  # noqa: PLR0917
         self,
@@ -90,6 +146,8 @@ class OpenClipEncoder:
         precision: str,
         remarks: list[str],
     ) -> None:
+        if layer not in get_args(Layer):
+            raise FlawshotError(f"{argument('layer', layer)}: must be {' or '.join(get_args(Layer))}")
         self.device = pick_device(device)
         self._precision = pick_precision(precision, self.device)
         weights_hash = hash_weights(built.visual.state_dict())
@@ -104,17 +162,27 @@ class OpenClipEncoder:
         self._std = torch.tensor(config["std"], device=self.device)
         self._tower = _tower(visual, layer, tokens=patch_tokens > 0 or region == "mask-pool", model=model)
         if patch_tokens and patch_tokens > math.prod(_grid(visual)):
-            raise FlawshotError(f"--patch-tokens {patch_tokens}: {model} has {math.prod(_grid(visual))} of them")
+            raise FlawshotError(
+                f"{argument('patch_tokens', patch_tokens)}: {model} has {math.prod(_grid(visual))} of them"
+            )
         quick = any(isinstance(module, QuickGELU) for module in visual.modules())
         first = "mask-pool" if region == "mask-pool" else "cls"
+        options: dict[str, OptionValue] = {
+            "model": model,
+            "region": region,
+            "layer": layer,
+            "activation": "quickgelu" if quick else "gelu",
+            "side": self.side,
+            "interpolation": "bicubic",
+            "mean": tuple(map(float, config["mean"])),
+            "std": tuple(map(float, config["std"])),
+        }
         self.record = EncoderRecord(
+            family=self.family,
             name=f"open_clip {model}",
             weights=Path(pretrained).name,
             weights_hash=weights_hash,
-            preprocessing=(
-                f"{self.side} px, bicubic, mean {config['mean']}, std {config['std']}, region {region}, layer {layer}, "
-                f"{'quickgelu' if quick else 'gelu'}"
-            ),
+            options=options,
             precision=self._precision,
             tokens=(first, *(f"patch-{number}" for number in range(1, patch_tokens + 1))),
         )
@@ -143,21 +211,18 @@ class OpenClipEncoder:
             return normalised(images.float() * kept, self._mean, self._std)
         return normalised(images, self._mean, self._std)
 
-    @property
     def no_text(self) -> str:
-        """Why :meth:`encode_text` has no features comparable with those of :meth:`encode`; empty where it has."""
+        """Why there are no texts, as :meth:`flawshot.encoders.base.TextEncoder.no_text` says."""
         if self._layer != "projection":
-            return f"--layer {self._layer}: its features cannot be compared with text; use projection"
+            return f"features of the layer {self._layer} cannot be compared with text, those of projection can"
         return self._tokenizer[1]
 
-    @property
-    def text_space(self) -> bool:
-        """Whether :meth:`encode_text` gives features comparable with those of :meth:`encode`."""
-        return not self.no_text
+    def text_weights_hash(self) -> str | None:
+        """SHA-256 of all weights that are not the image tower's."""
+        return self._text_weights_hash
 
     @cached_property
-    def text_weights_hash(self) -> str:
-        """SHA-256 of all weights that are not the image tower's."""
+    def _text_weights_hash(self) -> str:
         state = self._model.state_dict()
         return hash_weights({name: tensor for name, tensor in state.items() if not name.startswith("visual.")})
 
@@ -167,89 +232,38 @@ class OpenClipEncoder:
 
     @torch.inference_mode()
     def encode_text(self, prompts: Sequence[str]) -> torch.Tensor:
-        """Encode texts, as :meth:`flawshot.encoders.base.Encoder.encode_text` says."""
-        if self.no_text:
-            raise FlawshotError(self.no_text)
+        """Encode texts, as :meth:`flawshot.encoders.base.TextEncoder.encode_text` says."""
+        if reason := self.no_text():
+            raise FlawshotError(reason)
         features: torch.Tensor = self._model.encode_text(self._tokenizer[0](list(prompts)).to(self.device))
         return features.float()
 
 
-def build_model(model: str, pretrained: str, activation: str | None) -> tuple[Any, list[str]]:
-    """An open_clip model with its weights, on the CPU, and remarks on them.
+def pretrained_of(options: EncoderOptions) -> str:
+    """The tag or file that a user must name.
 
     Raises:
-        FlawshotError: As :class:`OpenClipEncoder` says.
+        FlawshotError: If none is named.
     """
-    config = open_clip.get_model_config(model)
-    if config is None:
-        near = difflib.get_close_matches(model, open_clip.list_models(), 3, 0.4)
-        raise FlawshotError(f"--model {model!r}: is none of open_clip's{', such as ' if near else ''}{', '.join(near)}")
-    own = "quickgelu" if config.get("quick_gelu") else "gelu"
-    tag = open_clip.get_pretrained_cfg(model, pretrained)
-    if tag:
-        if activation is not None:
-            raise FlawshotError(f"--activation {activation}: is for local files; the tag {pretrained} has its own")
-        return _from_tag(model, pretrained, own, "quickgelu" if tag.get("quick_gelu") else "gelu"), []
-    path = Path(pretrained)
-    if not path.exists() and not path.suffix:
-        tags = open_clip.list_pretrained_tags_by_model(model)
+    if options.pretrained is None:
         raise FlawshotError(
-            f"--pretrained {pretrained!r}: is neither a file nor a tag of {model}: {', '.join(tags) or 'none'}"
+            f"{argument('pretrained')}: name the weights of {options.model}: one of its tags, such as openai, or a file"
         )
-    remarks = []
-    if activation is None:
-        remarks.append(f"{path.name}: a file does not say its activation; took {own} of {model} (--activation decides)")
-    built = empty_model(model, quickgelu=(activation or own) == "quickgelu")
-    state = convert_state_dict(built, read_weights(path))
-    load_into(built, state, path)
-    return built, remarks
+    return options.pretrained
 
 
-def empty_model(model: str, *, quickgelu: bool) -> Any:
-    """An open_clip model without weights; nothing is downloaded."""
-    config = open_clip.get_model_config(model) or {}
-    if not quickgelu and config.get("quick_gelu"):
-        raise FlawshotError(f"--activation gelu: {model} has QuickGELU; name the model without -quickgelu")
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # open_clip warns that there are no weights; they come next
-    try:
-        return open_clip.create_model(
-            model, pretrained=None, force_quick_gelu=quickgelu, pretrained_image=False, pretrained_text=False
-        )
-    finally:
-        root.setLevel(level)
-
-
-def load_into(built: Any, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Load a state dictionary that must fit.
+def weights_file(record: EncoderRecord, pretrained: str | None) -> str:
+    """The file of the weights that a record is of.
 
     Raises:
-        FlawshotError: With what is missing, surplus, or of another shape.
+        FlawshotError: If it is not given.
     """
-    own = built.state_dict()
-    missing, surplus = sorted(set(own) - set(state)), sorted(set(state) - set(own))
-    shapes = [name for name in own if name in state and own[name].shape != state[name].shape]
-    if missing or surplus or shapes:
-        parts = [
-            f"{len(names)} {what} ({names[0]})"
-            for names, what in ((missing, "missing"), (surplus, "surplus"), (shapes, "of another shape"))
-            if names
-        ]
-        raise FlawshotError(f"--pretrained {path}: is not of this --model: {', '.join(parts)}")
-    built.load_state_dict(state)
-
-
-def _from_tag(model: str, pretrained: str, own: str, expected: str) -> Any:
-    if own != expected:
-        other = f"{model}-quickgelu" if expected == "quickgelu" else model.removesuffix("-quickgelu")
-        raise FlawshotError(f"--pretrained {pretrained}: its weights expect {expected}, {model} has {own}; use {other}")
-    try:
-        return open_clip.create_model(model, pretrained=pretrained, require_pretrained=True)
-    except Exception as error:  # the hub's client raises many kinds
+    if pretrained is None:
         raise FlawshotError(
-            f"--pretrained {pretrained}: cannot be downloaded ({one_line(error)[:200]}); offline, give a local file"
-        ) from error
+            f"encoder.weights: were the file {printable(record.weights, 80)}; say where it is by "
+            f"{argument('pretrained')} FILE"
+        )
+    return pretrained
 
 
 def _tokenizer(model: str, *, download: bool) -> tuple[Any, str]:
@@ -259,14 +273,14 @@ def _tokenizer(model: str, *, download: bool) -> tuple[Any, str]:
     try:
         return open_clip.get_tokenizer(model, **options), ""
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        return None, f"--model {model}: its tokenizer {name} is not at hand ({one_line(error)[:200]})"
+        return None, f"the tokenizer {name} of {model} is not at hand ({one_line(error)[:200]})"
 
 
 def _side(visual: Any, model: str) -> int:
     size = visual.image_size
     height, width = (size, size) if isinstance(size, int) else size
     if height != width:
-        raise FlawshotError(f"--model {model}: its input is not square ({height} x {width}), crops are")
+        raise FlawshotError(f"{argument('model', model)}: its input is not square ({height} x {width}), crops are")
     return int(height)
 
 
@@ -290,7 +304,10 @@ def _tower(visual: Any, layer: Layer, *, tokens: bool, model: str) -> Any:
 
         return transformer
     if tokens:
-        raise FlawshotError(f"--model {model}: has no patch tokens; use --region crop or masked, and --patch-tokens 0")
+        raise FlawshotError(
+            f"{argument('model', model)}: has no patch tokens; use {argument('region')} crop or masked, and "
+            f"{argument('patch_tokens', 0)}"
+        )
     if layer == "projection":
         return lambda x: (visual(x), None)
     if hasattr(visual, "trunk"):
@@ -298,7 +315,9 @@ def _tower(visual: Any, layer: Layer, *, tokens: bool, model: str) -> Any:
     if hasattr(visual, "stem") and hasattr(visual, "layer4"):
         stages = torch.nn.Sequential(visual.layer1, visual.layer2, visual.layer3, visual.layer4)
         return lambda x: (stages(visual.stem(x)).mean(dim=(2, 3)), None)
-    raise FlawshotError(f"--layer trunk: {model} has none that is known; use --layer projection")
+    raise FlawshotError(
+        f"{argument('layer', 'trunk')}: {model} has none that is known; use {argument('layer', 'projection')}"
+    )
 
 
 def _nearest(pooled: torch.Tensor, tokens: torch.Tensor, count: int) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.store.files import one_line
 
@@ -31,10 +32,12 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         if not path.is_file():
-            raise FlawshotError(f"--pretrained {path}: there is no such file")
+            raise FlawshotError(f"{argument('pretrained', path)}: there is no such file")
         return _usable(path, _tensors(path))
     except OSError as error:
-        raise FlawshotError(f"--pretrained {path}: cannot be read ({error.strerror or one_line(error)})") from error
+        raise FlawshotError(
+            f"{argument('pretrained', path)}: cannot be read ({error.strerror or one_line(error)})"
+        ) from error
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -43,23 +46,27 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path, device="cpu")
         except Exception as error:  # of what the library does not expect, such as types that torch lacks, anything
             reason = one_line(error)[:200]
-            raise FlawshotError(f"--pretrained {path}: is not a whole safetensors file ({reason})") from error
+            raise FlawshotError(
+                f"{argument('pretrained', path)}: is not a whole safetensors file ({reason})"
+            ) from error
     names = _archived(path)
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise FlawshotError(
-            f"--pretrained {path}: is a TorchScript archive, which holds code; give its weights as .safetensors, "
-            "or the open_clip tag 'openai' of a -quickgelu model"
+            f"{argument('pretrained', path)}: is a TorchScript archive, which holds code; give its weights as "
+            ".safetensors, or the open_clip tag 'openai' of a -quickgelu model"
         )
     try:
         with warnings.catch_warnings(action="ignore"):  # of what is odd in a file that is no weights file of torch's
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file makes torch.load raise anything at all
-        raise FlawshotError(f"--pretrained {path}: cannot be read as tensors ({one_line(error)[:200]})") from error
+        raise FlawshotError(
+            f"{argument('pretrained', path)}: cannot be read as tensors ({one_line(error)[:200]})"
+        ) from error
     for key in ("state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
-        raise FlawshotError(f"--pretrained {path}: must hold a state dictionary, tensors by name")
+        raise FlawshotError(f"{argument('pretrained', path)}: must hold a state dictionary, tensors by name")
     return {str(name).removeprefix("module."): tensor for name, tensor in loaded.items()}
 
 
@@ -76,13 +83,14 @@ def _archived(path: Path) -> list[str]:
             entries = archive.infolist()
     except Exception as error:  # a damaged directory makes zipfile raise anything at all
         raise FlawshotError(
-            f"--pretrained {path}: is a damaged zip archive ({one_line(error)[:200]}); download the weights again"
+            f"{argument('pretrained', path)}: is a damaged zip archive ({one_line(error)[:200]}); download the weights "
+            "again"
         ) from error
     # torch.save stores its tensors as they are.
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise FlawshotError(
-            f"--pretrained {path}: is compressed, or promises more than it holds, which no weights saved by torch do; "
-            "give them as .safetensors"
+            f"{argument('pretrained', path)}: is compressed, or promises more than it holds, which no weights saved by "
+            "torch do; give them as .safetensors"
         )
     return [entry.filename for entry in entries]
 
@@ -91,11 +99,11 @@ def _usable(path: Path, state: dict[str, torch.Tensor]) -> dict[str, torch.Tenso
     """Refuse tensors that hold no plain numbers, or more of them than the file does."""
     size = path.stat().st_size
     for name, tensor in state.items():
-        named = printable(name)[:100]
+        named = f"{argument('pretrained', path)}: {printable(name)[:100]}"
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-            raise FlawshotError(f"--pretrained {path}: {named}: must be a plain tensor, not sparse, quantized or empty")
+            raise FlawshotError(f"{named}: must be a plain tensor, not sparse, quantized or empty")
         if tensor.numel() * tensor.element_size() > size:
-            raise FlawshotError(f"--pretrained {path}: {named}: promises more numbers than the file holds")
+            raise FlawshotError(f"{named}: promises more numbers than the file holds")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
-            raise FlawshotError(f"--pretrained {path}: {named}: holds numbers that are not finite")
+            raise FlawshotError(f"{named}: holds numbers that are not finite")
     return state

@@ -29,7 +29,7 @@ from flawshot.models.model_folder import (
     write_record,
     write_support,
 )
-from flawshot.models.record import ClassifierRecord, ModelRecord, Step
+from flawshot.models.record import VERSION, ClassifierRecord, ModelRecord, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -202,7 +202,7 @@ def make_model(
         (product,) = catalog.products
         record = ModelRecord(
             format="flawshot-model",
-            version=2,
+            version=VERSION,
             product=product,
             categories=tuple(sorted(set(catalog.column("category")))),
             classifier=ClassifierRecord(name=name, parameters=_parameters(estimator)),

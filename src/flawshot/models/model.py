@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.bank.records import difference, scheme_of
-from flawshot.base.errors import FlawshotError
+from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.records import LONGEST_VALUE, encoder_difference, shown
 from flawshot.base.store.files import one_line
 from flawshot.base.store.places import steadily
 from flawshot.classifiers import make_classifier
+from flawshot.encoders import rebuild_encoder
 from flawshot.models.calibration import fit_novelty
 from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog.instances import Instance
     from flawshot.classifiers.base import FewShotClassifier
-    from flawshot.encoders.open_clip import OpenClipEncoder
+    from flawshot.encoders.base import BaseEncoder
     from flawshot.models.calibration import NoveltyMeasure
     from flawshot.models.record import ModelRecord
     from flawshot.models.regions import Picture
@@ -96,16 +98,15 @@ class Model:
             raise FlawshotError(f"{self.path / RECORD}: classifier: {one_line(error)}; {REMEDY}") from error
 
     @cached_property
-    def encoder(self) -> OpenClipEncoder:
+    def encoder(self) -> BaseEncoder:
         """The encoder that the support instances were encoded with.
 
         Raises:
             FlawshotError: If it is not at hand, or has other weights.
         """
-        from flawshot.encoders.recorded import recorded_encoder  # noqa: PLC0415 - with torch, when it is needed
-
-        place = str(self.path / RECORD)
-        return recorded_encoder(self.record.encoder, place, pretrained=self._pretrained, device=self._device)
+        return rebuild_encoder(
+            self.record.encoder, self.path / RECORD, pretrained=self._pretrained, device=self._device
+        )
 
     @cached_property
     def scheme(self) -> ViewScheme:
@@ -182,14 +183,13 @@ class Model:
             FlawshotError: With the field that differs.
         """
         place, remedy = bank.path / "manifest.json", "encode the images as those of the model were"
-        for field in ("name", "weights_hash", "preprocessing", "tokens"):
-            ours, theirs = (getattr(of.encoder, field) for of in (self.record, bank.manifest))
-            if ours != theirs:
-                raise FlawshotError(f"{place}: encoder.{field}: is {theirs!r}, but {ours!r} in {self.path}; {remedy}")
-        differs = difference(self.scheme, scheme_of(bank.manifest.views, place, remedy))
-        if differs is not None:
-            field, ours, theirs = differs
-            raise FlawshotError(f"{place}: views.{field}: is {theirs!r}, but {ours!r} in {self.path}; {remedy}")
+        part, found = "encoder", encoder_difference(self.record.encoder, bank.manifest.encoder)
+        if found is None:
+            part, found = "views", difference(self.scheme, scheme_of(bank.manifest.views, place, remedy))
+        if found is not None:
+            field, ours, theirs = found
+            model = printable(self.path.name, LONGEST_VALUE)  # its path would leave no room beside that of the bank
+            raise FlawshotError(f"{place}: {part}.{field}: is {shown(theirs)}, but {shown(ours)} in {model}; {remedy}")
 
     def predict(
         self,

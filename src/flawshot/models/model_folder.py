@@ -66,7 +66,7 @@ def _read(path: Path) -> tuple[ModelRecord, FeatureBank]:
     try:
         support = FeatureBank.open(path / SUPPORT, verify=False)
     except FeatureBankError as error:
-        raise FlawshotError(f"{one_line(error)} (of a model: {REMEDY})") from error
+        raise FlawshotError(f"{error.marked} (of a model: {REMEDY})") from error
     _check_support(place, record, support)
     return record, support
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
+from flawshot.bank.old_records import OldEncoderRecord, read_upgraded
 from flawshot.bank.records import ViewRecord  # noqa: TC001 - pydantic reads them
 from flawshot.base.errors import FlawshotError
 from flawshot.base.records import EncoderRecord  # noqa: TC001 - pydantic reads them
-from flawshot.base.store.files import Document, parse_document
+from flawshot.base.store.files import Document
 from flawshot.base.store.json_documents import file_bytes, load_json
 from flawshot.base.store.seals import check_seal
 from flawshot.models.calibration import Calibration  # noqa: TC001 - likewise
@@ -15,10 +16,10 @@ from flawshot.models.calibration import Calibration  # noqa: TC001 - likewise
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Accuracy", "CategoryAccuracy", "ClassifierRecord", "ModelRecord", "Step", "read_record"]
+__all__ = ["VERSION", "Accuracy", "CategoryAccuracy", "ClassifierRecord", "ModelRecord", "Step", "read_record"]
 
 REMEDY = "make the model again with flawshot fit"
-VERSION = 2
+VERSION: Final = 3
 
 
 class CategoryAccuracy(Document):
@@ -110,7 +111,7 @@ class ModelRecord(Document):
     """
 
     format: Literal["flawshot-model"]
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     product: str
     categories: tuple[str, ...]
     classifier: ClassifierRecord
@@ -134,6 +135,13 @@ class ModelRecord(Document):
         return sum(step.added - step.replaced for step in self.history)
 
 
+class OldModelRecord(ModelRecord):
+    """A model's record of versions 1 and 2."""
+
+    version: Literal[1, 2]
+    encoder: OldEncoderRecord  # type: ignore[assignment]
+
+
 def read_record(path: Path) -> ModelRecord:
     """Read and check ``model.json``.
 
@@ -150,12 +158,12 @@ def read_record(path: Path) -> ModelRecord:
         version = head.get("version")
         if isinstance(version, int) and version > VERSION:
             raise FlawshotError(f"{path}: version: {version} is not known here; update flawshot")
-    record = parse_document(data, ModelRecord, str(path), REMEDY)
+    record, written = read_upgraded(data, ModelRecord, OldModelRecord, str(path), REMEDY)
     if not record.history or min(min(step.added, step.replaced) for step in record.history) < 0:
         raise FlawshotError(f"{path}: history: does not say where the support instances are from; {REMEDY}")
     if len(record.categories) < 2 or list(record.categories) != sorted(set(record.categories)):
         raise FlawshotError(f"{path}: categories: must be two or more, in order; {REMEDY}")
-    check_seal(record, record.seal, path, REMEDY)
+    check_seal(written, record.seal, path, REMEDY)
     if record.version > 1 and record.seal is None:
         raise FlawshotError(f"{path}: seal: is missing; {REMEDY}")
     return record

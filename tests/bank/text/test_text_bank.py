@@ -18,6 +18,7 @@ from flawshot.encoders.alpha_clip import AlphaClipEncoder
 from flawshot.encoders.base import hash_weights
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.regions.views import make_scheme
+from helpers import rewrite_sealed
 
 SCHEME = make_scheme("none")
 CATEGORIES = ["crack", "dent", "scratch", "stain"]
@@ -62,10 +63,7 @@ def test_a_bank_from_before_there_was_text_gains_it_and_keeps_its_features(data,
     out = tmp_path / "bank"
     before = encode_catalog(Catalog.open(data), encoder, SCHEME, out).bank
     text = before.text_features("bracket", CATEGORIES)
-    manifest = json.loads((out / "manifest.json").read_text())
-    del manifest["text"]
-    manifest.update(version=1, seal=None, files={})  # as by hand, for a seal would tell
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    rewrite_sealed(out / "manifest.json", lambda d: (d.pop("text"), d["files"].pop("text.safetensors")))
     (out / "text.safetensors").unlink()
     old = FeatureBank.open(out)
     assert not old.has_text
@@ -116,7 +114,7 @@ def untold(model, path):
         (
             of_the_trunk,
             r"open_clip tiny-vit: features of the trunk",
-            "--layer trunk: its features cannot be compared with text; use projection",
+            "features of the layer trunk cannot be compared with text, those of projection can",
         ),
         (
             image_tower_only,
@@ -136,14 +134,14 @@ def test_without_a_text_tower_in_the_features_space_a_bank_has_none_and_says_why
     silent = make(model, weights)
     with pytest.raises(FlawshotError) as caught:
         encode_catalog(Catalog.open(data), silent, SCHEME, tmp_path / "bank", prompts=OWN)
-    assert str(caught.value) == f"--prompts: are of no use here; {reason}"
+    assert str(caught.value) == f"prompts: are of no use here; {reason}"
     assert not (tmp_path / "bank").exists()
     bank = encode_catalog(Catalog.open(data), silent, SCHEME, tmp_path / "bank").bank
     assert not bank.has_text
     assert not (tmp_path / "bank/text.safetensors").exists()
     with pytest.raises(FeatureBankError, match=rf"bank: has no text features of the categories \({why}\)") as caught:
         bank.text_features("bracket", CATEGORIES)
-    assert str(caught.value).endswith("; encode with a CLIP whose text tower is there, and --layer projection")
+    assert str(caught.value).endswith("; encode with a CLIP whose text tower is there, and layer='projection'")
     assert "\n" not in str(caught.value)
     assert encode_catalog(Catalog.open(data), silent, SCHEME, tmp_path / "bank").encoded == 0
 

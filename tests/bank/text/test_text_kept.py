@@ -13,6 +13,7 @@ from flawshot.bank.builder import encode_catalog
 from flawshot.bank.prompts import TEMPLATES
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.regions.views import make_scheme
+from helpers import rewrite_sealed
 
 SCHEME = make_scheme("none")
 CATEGORIES = ["crack", "dent", "scratch", "stain"]
@@ -20,7 +21,7 @@ OWN = Prompts(("a {category}", "a {product} with a {category}"), {"dent": ("a ho
 
 
 def without_a_tokenizer(encoder, monkeypatch):
-    monkeypatch.setattr(type(encoder), "no_text", "tiny-vit: its tokenizer is not at hand")
+    monkeypatch.setattr(encoder, "no_text", lambda: "tiny-vit: its tokenizer is not at hand")
 
 
 def with_another_label(data, label):
@@ -88,7 +89,7 @@ def test_a_category_that_kept_texts_lack_stops_unless_they_may_go(data, encoder,
         encode_catalog(catalog, encoder, SCHEME, out)
     assert str(caught.value) == (
         f"{out}: its text features lack bracket/hole, and none can be made now (tiny-vit: its tokenizer is not at "
-        "hand); mend that, or add --overwrite, which drops them"
+        "hand); fix that, or add overwrite=True, which drops them"
     )
     assert counted["crops"] == crops
     assert FeatureBank.open(out).has_text
@@ -106,8 +107,8 @@ def test_a_bank_keeps_its_own_prompts_until_told_otherwise(data, encoder, counte
     assert encode() == (Prompts(), ())
     assert encode() == (Prompts(), ())
     assert encode(prompts=OWN) == (OWN, ())
-    said = f"{out}: kept its own prompts; a file of --prompts that holds none, or --overwrite, brings the built-in ones"
-    assert encode() == (OWN, (f"{said} back",))
+    said = f"{out}: kept its own prompts; a prompts file that holds none, or overwriting, brings the built-in ones back"
+    assert encode() == (OWN, (said,))
     before = counted["prompts"]
     assert encode("hole")[0] == OWN
     assert counted["prompts"] == before + 9
@@ -118,10 +119,7 @@ def test_a_bank_keeps_its_own_prompts_until_told_otherwise(data, encoder, counte
 
 def test_prompts_of_a_bank_that_are_none_are_one_line(data, encoder, tmp_path):
     bank = encode_catalog(Catalog.open(data), encoder, SCHEME, tmp_path / "bank").bank
-    manifest = json.loads((bank.path / "manifest.json").read_text())
-    manifest["text"]["templates"] = ["a {thing}"]
-    manifest.update(version=1, seal=None)  # as by hand, for a seal would tell
-    (bank.path / "manifest.json").write_text(json.dumps(manifest))
+    rewrite_sealed(bank.path / "manifest.json", lambda d: d["text"].update(templates=["a {thing}"]))
     with pytest.raises(FeatureBankError, match=r"bank/manifest\.json: text\.templates\.0: .*; make the bank again$"):
         encode_catalog(Catalog.open(data), encoder, SCHEME, bank.path)
 
@@ -134,8 +132,8 @@ def test_categories_that_read_alike_are_named(data, encoder, tmp_path):
     for prompts in (own, None, own):
         report = encode_catalog(catalog, encoder, SCHEME, out, prompts=prompts)
         assert [remark for remark in report.remarks if "alike" in remark] == [
-            "bracket: 'Cut Lead' and 'cut-lead' read alike; give them prompts of their own (--prompts)",
-            f"bracket: '{long}a' and '{long}b' read alike; give them prompts of their own (--prompts)",
+            "bracket: 'Cut Lead' and 'cut-lead' read alike; give them prompts of their own",
+            f"bracket: '{long}a' and '{long}b' read alike; give them prompts of their own",
         ]
     report = encode_catalog(catalog, encoder, SCHEME, out, prompts=Prompts(("a {category}",)))
     assert report.remarks[0].startswith("bracket: 'Cut Lead', 'cut-lead' and 'cut_lead' read alike; ")
@@ -143,7 +141,8 @@ def test_categories_that_read_alike_are_named(data, encoder, tmp_path):
 
 def test_texts_of_a_tower_without_a_hash_are_made_anew(data, model, weights, tmp_path):
     class Unhashed(OpenClipEncoder):
-        text_weights_hash = None
+        def text_weights_hash(self):
+            return None
 
     out, catalog = tmp_path / "bank", Catalog.open(data)
     before = encode_catalog(catalog, Unhashed("tiny-vit", str(weights), device="cpu"), SCHEME, out).bank
@@ -160,10 +159,7 @@ def test_texts_of_a_tower_without_a_hash_are_made_anew(data, model, weights, tmp
 def test_other_prompts_leave_the_libraries_that_computed_the_features(data, encoder, tmp_path):
     out = tmp_path / "bank"
     libraries = encode_catalog(Catalog.open(data), encoder, SCHEME, out).bank.manifest.libraries
-    manifest = json.loads((out / "manifest.json").read_text())
-    manifest["libraries"]["torch"] = "0.1"
-    manifest.update(version=1, seal=None)  # as by hand, for a seal would tell
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    rewrite_sealed(out / "manifest.json", lambda d: d["libraries"].update(torch="0.1"))
     bank = encode_catalog(Catalog.open(data), encoder, SCHEME, out, prompts=OWN).bank
     assert bank.manifest.text.templates == OWN.templates
     assert bank.manifest.libraries == libraries | {"torch": "0.1"}

@@ -128,7 +128,7 @@ class Counting:
 
     side, dim = 16, 4
     record = flawshot.EncoderRecord(
-        name="counting", weights="none", weights_hash=None, preprocessing="none", precision="float32", tokens=("mean",)
+        family="counting", name="counting", weights="none", weights_hash=None, precision="float32", tokens=("mean",)
     )
 
     def __init__(self, stop=10**6):

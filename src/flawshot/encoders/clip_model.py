@@ -1,0 +1,107 @@
+"""open_clip's models: built empty, and filled with weights by tag or from a local file."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import open_clip
+from open_clip.convert import convert_state_dict
+
+from flawshot.base.arguments import argument
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.files import one_line
+from flawshot.encoders.weights import read_weights
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["build_model", "empty_model", "load_into"]
+
+
+def build_model(model: str, pretrained: str, activation: str | None) -> tuple[Any, list[str]]:
+    """An open_clip model with its weights, on the CPU, and remarks on them.
+
+    Raises:
+        FlawshotError: As :class:`flawshot.OpenClipEncoder` says.
+    """
+    config = open_clip.get_model_config(model)
+    if config is None:
+        near = difflib.get_close_matches(model, open_clip.list_models(), 3, 0.4)
+        hint = f", such as {', '.join(near)}" if near else ""
+        raise FlawshotError(f"{argument('model', model)}: is none of open_clip's{hint}")
+    own = "quickgelu" if config.get("quick_gelu") else "gelu"
+    tag = open_clip.get_pretrained_cfg(model, pretrained)
+    if tag:
+        if activation is not None:
+            raise FlawshotError(
+                f"{argument('activation', activation)}: is for local files; the tag {pretrained} has its own"
+            )
+        return _from_tag(model, pretrained, own, "quickgelu" if tag.get("quick_gelu") else "gelu"), []
+    path = Path(pretrained)
+    if not path.exists() and not path.suffix:
+        tags = open_clip.list_pretrained_tags_by_model(model)
+        raise FlawshotError(
+            f"{argument('pretrained', pretrained)}: is neither a file nor a tag of {model}: {', '.join(tags) or 'none'}"
+        )
+    remarks = []
+    if activation is None:
+        remarks.append(f"{path.name}: a file does not say its activation; took {own} of {model}; name another if wrong")
+    built = empty_model(model, quickgelu=(activation or own) == "quickgelu")
+    state = convert_state_dict(built, read_weights(path))
+    load_into(built, state, path)
+    return built, remarks
+
+
+def empty_model(model: str, *, quickgelu: bool) -> Any:
+    """An open_clip model without weights; nothing is downloaded."""
+    config = open_clip.get_model_config(model) or {}
+    if not quickgelu and config.get("quick_gelu"):
+        raise FlawshotError(
+            f"{argument('activation', 'gelu')}: {model} has QuickGELU; name the model without -quickgelu"
+        )
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # open_clip warns that there are no weights; they come next
+    try:
+        return open_clip.create_model(
+            model, pretrained=None, force_quick_gelu=quickgelu, pretrained_image=False, pretrained_text=False
+        )
+    finally:
+        root.setLevel(level)
+
+
+def load_into(built: Any, state: dict[str, torch.Tensor], path: Path) -> None:
+    """Load a state dictionary that must fit.
+
+    Raises:
+        FlawshotError: With what is missing, surplus, or of another shape.
+    """
+    own = built.state_dict()
+    missing, surplus = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    shapes = [name for name in own if name in state and own[name].shape != state[name].shape]
+    if missing or surplus or shapes:
+        parts = [
+            f"{len(names)} {what} ({names[0]})"
+            for names, what in ((missing, "missing"), (surplus, "surplus"), (shapes, "of another shape"))
+            if names
+        ]
+        raise FlawshotError(f"{argument('pretrained', path)}: does not fit the {argument('model')}: {', '.join(parts)}")
+    built.load_state_dict(state)
+
+
+def _from_tag(model: str, pretrained: str, own: str, expected: str) -> Any:
+    if own != expected:
+        other = f"{model}-quickgelu" if expected == "quickgelu" else model.removesuffix("-quickgelu")
+        raise FlawshotError(
+            f"{argument('pretrained', pretrained)}: its weights expect {expected}, {model} has {own}; use {other}"
+        )
+    try:
+        return open_clip.create_model(model, pretrained=pretrained, require_pretrained=True)
+    except Exception as error:  # the hub's client raises many kinds
+        raise FlawshotError(
+            f"{argument('pretrained', pretrained)}: cannot be downloaded ({one_line(error)[:200]}); offline, give a "
+            "local file"
+        ) from error
