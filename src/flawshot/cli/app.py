@@ -18,6 +18,7 @@ from flawshot.cli.encoding import crops, encode
 from flawshot.cli.evaluating import evaluate
 from flawshot.cli.exports import exports
 from flawshot.cli.fitting import fit
+from flawshot.cli.groups import with_groups
 from flawshot.cli.imports import imports
 from flawshot.cli.learning import learn
 from flawshot.cli.options import with_pixel_limit
@@ -46,7 +47,7 @@ app = typer.Typer(
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
 for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report, fit, predict, review, learn):
-    app.command()(with_pixel_limit(command))
+    app.command()(with_pixel_limit(with_groups(command)))
 
 
 def _version(wanted: bool) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from flawshot.cli.encoder_options import BatchOptions, EncoderOptions, SheetViewOptions, ViewOptions
 from flawshot.cli.options import (
     DataArgument,
     LayoutOption,
@@ -17,109 +18,21 @@ from flawshot.cli.options import (
     open_data,
 )
 
-if TYPE_CHECKING:
-    from flawshot.encoders.base import BaseEncoder
-    from flawshot.regions.views import ViewScheme
-
-__all__ = ["crops", "crops_at_once", "encode", "encode_scheme", "make_encoder"]
-
-ViewsOption = Annotated[
-    str,
-    typer.Option(
-        "--views", metavar="NAME", help="View scheme: none ms mo mr mf mso msf msr mor mso_bbox centre3 cross15."
-    ),
-]
-SizeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--view-size", metavar="S,…", help="Crop sizes: px, such as 256,384,512, or times the box, such as 1x,1.5x,2x."
-    ),
-]
-BorderOption = Annotated[
-    Literal["zero", "reflect", "shift"],
-    typer.Option("--border", help="Beyond the image: zero as MVREC, reflect it, or shift the crop inside."),
-]
-
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        metavar="NAME",
-        help="flawshot-tiny, an open_clip model, as ViT-B-32, or an installed package's.",
-    ),
-]
-PretrainedOption = Annotated[
-    str | None,
-    typer.Option(
-        "--pretrained",
-        metavar="TAG|FILE",
-        help="One of its tags (downloaded once), or a local file; flawshot-tiny brings its own.",
-    ),
-]
-RegionOption = Annotated[
-    Literal["crop", "masked", "mask-pool", "alpha"] | None,
-    typer.Option(
-        "--region",
-        help="How the mask enters: not at all, background dimmed, tokens inside it, as a channel (AlphaCLIP).",
-        show_default="crop; alpha for flawshot-tiny",
-    ),
-]
-LayerOption = Annotated[
-    Literal["projection", "trunk"] | None,
-    typer.Option(
-        "--layer",
-        help="CLIP's shared space, or what stands before it.",
-        show_default="projection; trunk for flawshot-tiny",
-    ),
-]
-PatchTokensOption = Annotated[
-    int, typer.Option("--patch-tokens", metavar="N", min=0, help="Patch tokens nearest to the first, beside it.")
-]
-ActivationOption = Annotated[
-    Literal["gelu", "quickgelu"] | None, typer.Option("--activation", help="That of a local file's weights.")
-]
-EncodeViewsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--views",
-        metavar="NAME",
-        help="View scheme: none ms mo mr mf mso msf msr mor mso_bbox centre3 cross15.",
-        show_default="mso; for flawshot-tiny centre3 of 1.5x,2x,3x",
-    ),
-]
-DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, ….")]
-PrecisionOption = Annotated[
-    Literal["auto", "float32", "float16", "bfloat16"],
-    typer.Option("--precision", help="Of the arithmetic; auto: float16 on a GPU, float32 elsewhere."),
-]
-BatchSizeOption = Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops at once.")]
-WorkersOption = Annotated[
-    int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: as many as cores.")
-]
+__all__ = ["crops", "encode"]
 
 
 def encode(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", metavar="BANK", help="The feature bank's folder.")],
-    model: ModelOption = "flawshot-tiny",
-    pretrained: PretrainedOption = None,
-    region: RegionOption = None,
-    layer: LayerOption = None,
-    patch_tokens: PatchTokensOption = 0,
-    activation: ActivationOption = None,
+    encoder_options: EncoderOptions,
+    view_options: ViewOptions,
+    batch: BatchOptions,
     prompts: Annotated[
         Path | None,
         typer.Option(
             "--prompts", metavar="FILE", help="What the text tower reads of the categories, as JSON; else as before."
         ),
     ] = None,
-    views: EncodeViewsOption = None,
-    view_size: SizeOption = None,
-    border: BorderOption = "zero",
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
-    batch_size: BatchSizeOption = "auto",
-    workers: WorkersOption = 0,
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,
@@ -134,12 +47,10 @@ def encode(
     from flawshot.cli.console import progress_bar, say
 
     read = None if prompts is None else read_prompts(prompts)
-    scheme = encode_scheme(model, views, view_size, border)
-    at_once = crops_at_once(batch_size)
+    scheme = view_options.scheme(encoder_options.model)
+    at_once = batch.size
     catalog = open_data(data, layout, product, strict=strict)
-    encoder = make_encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
-    for remark in encoder.remarks:
-        say(remark)
+    encoder = encoder_options.make()
     for category in sorted(set(read.categories if read else ()) - set(catalog.column("category"))):
         say(printable(f"{prompts}: categories.{category}: no instance has this label"))
     with progress_bar("crops") as progress:
@@ -150,7 +61,7 @@ def encode(
             out,
             prompts=read,
             batch_size=at_once,
-            workers=workers,
+            workers=batch.workers,
             strict=strict,
             overwrite=overwrite,
             verify=not no_verify,
@@ -176,65 +87,10 @@ def encode(
     )
 
 
-def crops_at_once(batch_size: str) -> int:
-    """``--batch-size`` as a number; 0 for auto."""
-    from flawshot.base.errors import FlawshotError
-    from flawshot.cli.options import whole_numbers
-
-    sizes = [0] if batch_size == "auto" else whole_numbers(batch_size, "--batch-size")
-    if len(sizes) > 1:
-        raise FlawshotError(f"--batch-size {batch_size!r}: must be one number, or auto")
-    return sizes[0]
-
-
-def encode_scheme(
-    model: str, views: str | None, view_size: str | None, border: Literal["zero", "reflect", "shift"]
-) -> ViewScheme:
-    """The views asked for; where none are, those that suit the model's family."""
-    from flawshot.encoders import encoder_of
-    from flawshot.encoders.base import EncoderOptions
-
-    name, sizes = encoder_of(EncoderOptions(model)).views
-    return _scheme(views or name, view_size or (",".join(sizes) if sizes else None), border)
-
-
-def make_encoder(
-    model: str,
-    pretrained: str | None,
-    region: str | None,
-    layer: str | None,
-    patch_tokens: int,
-    activation: str | None,
-    device: str,
-    precision: str,
-) -> BaseEncoder:
-    """The encoder that the options name."""
-    from flawshot.encoders import make_encoder as made
-
-    return made(
-        model,
-        pretrained,
-        region=region,
-        layer=layer,
-        patch_tokens=patch_tokens,
-        activation=activation,
-        device=device,
-        precision=precision,
-    )
-
-
-def _scheme(views: str, view_size: str | None, border: Literal["zero", "reflect", "shift"]) -> ViewScheme:
-    from flawshot.regions.views import make_scheme
-
-    return make_scheme(views, None if view_size is None else view_size.split(","), border)
-
-
 def crops(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the pictures go.")],
-    views: ViewsOption = "mso",
-    view_size: SizeOption = None,
-    border: BorderOption = "zero",
+    view_options: SheetViewOptions,
     side: Annotated[
         int, typer.Option("--side", metavar="PX", min=16, max=1024, help="A view's side on the sheet.")
     ] = 160,
@@ -250,7 +106,7 @@ def crops(
     from flawshot.cli.console import progress_bar, say
     from flawshot.regions.crop_pictures import write_plain, write_sheets
 
-    scheme = _scheme(views, view_size, border)
+    scheme = view_options.scheme()
     catalog = open_data(data, layout, product, strict=strict)
     with progress_bar("instances") as progress:
         if plain:

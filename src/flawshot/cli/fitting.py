@@ -7,24 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.encoding import (
-    ActivationOption,
-    BatchSizeOption,
-    BorderOption,
-    DeviceOption,
-    EncodeViewsOption,
-    LayerOption,
-    ModelOption,
-    PatchTokensOption,
-    PrecisionOption,
-    PretrainedOption,
-    RegionOption,
-    SizeOption,
-    WorkersOption,
-    crops_at_once,
-    encode_scheme,
-    make_encoder,
-)
+from flawshot.cli.encoder_options import BatchOptions, EncoderOptions, ViewOptions
 from flawshot.cli.options import LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
 
 if TYPE_CHECKING:
@@ -43,6 +26,7 @@ def fit(
         Path,
         typer.Argument(metavar="BANK|DATA", help="A feature bank's folder, or Labelme files, which are encoded first."),
     ],
+    *,
     out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model's folder.")],
     classifier: Annotated[
         str, typer.Option("--classifier", metavar="NAME", help="One of flawshot evaluate's, that needs features only.")
@@ -65,25 +49,16 @@ def fit(
         str | None, typer.Option("--product", metavar="NAME", help="Which product, where there are several.")
     ] = None,
     layout: LayoutOption = None,
-    model: ModelOption = "flawshot-tiny",
-    pretrained: PretrainedOption = None,
-    region: RegionOption = None,
-    layer: LayerOption = None,
-    patch_tokens: PatchTokensOption = 0,
-    activation: ActivationOption = None,
-    views: EncodeViewsOption = None,
-    view_size: SizeOption = None,
-    border: BorderOption = "zero",
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
-    batch_size: BatchSizeOption = "auto",
-    workers: WorkersOption = 0,
+    encoder_options: EncoderOptions,
+    view_options: ViewOptions,
+    batch: BatchOptions,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
 ) -> None:
     """Fit a classifier to all labelled instances: a model, for flawshot predict; says how often it will be right."""
     from flawshot.bank.features import FeatureBank
+    from flawshot.base.arguments import argument
     from flawshot.base.errors import FlawshotError
     from flawshot.base.store.places import hold
     from flawshot.cli.options import read_groups
@@ -97,24 +72,20 @@ def fit(
     check_nothing_learned(out)
     estimator, _ = pick_classifier(classifier)
     if "device" in estimator.get_params():
-        estimator.set_params(device=str(pick_device(device)))
+        estimator.set_params(device=str(pick_device(encoder_options.device)))
     with hold(out):
         if _is_bank(data):
-            given = {
-                "--layout": layout, "--pretrained": pretrained, "--region": region, "--layer": layer, "--views": views,
-                "--view-size": view_size, "--activation": activation, "--patch-tokens": patch_tokens,
-            }  # fmt: skip
-            for option, value in given.items():
-                if value:
-                    raise FlawshotError(f"{option}: is for DATA, and {data} is a feature bank; leave it away")
+            given = {"layout": layout} if layout else {}
+            for name in given | encoder_options.given() | view_options.given():
+                raise FlawshotError(f"{argument(name)}: is for DATA, and {data} is a feature bank; omit it")
             bank = FeatureBank.open(data, verify=not no_verify)
         else:
             catalog = open_data(data, layout, [product] if product else None, strict=strict)
             own = labelled(catalog, product, data)
-            scheme = encode_scheme(model, views, view_size, border)
-            encoder = make_encoder(model, pretrained, region, layer, patch_tokens, activation, device, precision)
+            scheme = view_options.scheme(encoder_options.model)
+            encoder = encoder_options.make()
             place = sound_bank_beside(out, "bank")
-            bank = _encode(own, encoder, scheme, place, crops_at_once(batch_size), workers, strict=strict)
+            bank = _encode(own, encoder, scheme, place, batch, strict=strict)
         groups = None if group is None else read_groups(group, labelled(bank.catalog, product, data))
         made = fit_model(
             bank,
@@ -141,8 +112,7 @@ def _encode(
     encoder: BaseEncoder,
     scheme: ViewScheme,
     place: Path,
-    batch_size: int,
-    workers: int,
+    batch: BatchOptions,
     *,
     strict: bool,
 ) -> FeatureBank:
@@ -150,16 +120,14 @@ def _encode(
     from flawshot.bank.builder import encode_catalog
     from flawshot.cli.console import progress_bar, say
 
-    for remark in encoder.remarks:
-        say(remark)
     with progress_bar("crops") as progress:
         report = encode_catalog(
             catalog,
             encoder,
             scheme,
             place,
-            batch_size=batch_size,
-            workers=workers,
+            batch_size=batch.size,
+            workers=batch.workers,
             strict=strict,
             overwrite=True,
             progress=progress,

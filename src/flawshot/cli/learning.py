@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.encoding import BatchSizeOption, DeviceOption, WorkersOption, crops_at_once
+from flawshot.cli.encoder_options import BatchOptions, ModelEncoderOptions
 from flawshot.cli.options import OverwriteOption, StrictOption
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def learn(
     predictions: Annotated[
         Path, typer.Argument(metavar="OUT", help="Predictions that you corrected, in flawshot review or otherwise.")
     ],
+    *,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="NEW", help="The new model's folder; MODEL itself unless told.")
     ] = None,
@@ -37,13 +38,8 @@ def learn(
         str | None,
         typer.Option("--group", metavar="REGEX|FILE.csv", help="Which images show one physical sample, as for fit."),
     ] = None,
-    pretrained: Annotated[
-        str | None,
-        typer.Option("--pretrained", metavar="FILE", help="The encoder's weights, where they came from a file."),
-    ] = None,
-    device: DeviceOption = "auto",
-    batch_size: BatchSizeOption = "auto",
-    workers: WorkersOption = 0,
+    encoder_options: ModelEncoderOptions,
+    batch: BatchOptions,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -53,8 +49,8 @@ def learn(
     from flawshot.models.learning import learn_corrections
     from flawshot.models.model import load_model
 
-    at_once = crops_at_once(batch_size)
-    opened = load_model(model, device=device, pretrained=pretrained)
+    at_once = batch.size
+    opened = load_model(model, device=encoder_options.device, pretrained=encoder_options.pretrained)
     for remark in opened.encoder.remarks:
         say(remark)
     with progress_bar("crops") as progress:
@@ -66,7 +62,7 @@ def learn(
             groups=None if group is None else lambda catalog: read_groups(group, catalog),
             accept_all=accept_all,
             batch_size=at_once,
-            workers=workers,
+            workers=batch.workers,
             strict=strict,
             overwrite=overwrite,
             progress=progress,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.encoding import BatchSizeOption, DeviceOption, WorkersOption, crops_at_once
+from flawshot.cli.encoder_options import BatchOptions, ModelEncoderOptions
 from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
 from flawshot.cli.wording import option_words
 
@@ -29,11 +29,8 @@ def predict(
             metavar="DATA", help="Labelme files whose regions are drawn, named or not; or images with masks."
         ),
     ],
+    *,
     out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Where the predictions go.")],
-    pretrained: Annotated[
-        str | None,
-        typer.Option("--pretrained", metavar="FILE", help="The encoder's weights, where they came from a file."),
-    ] = None,
     layout_name: Annotated[
         str | None,
         typer.Option("--as", metavar="LAYOUT", help="Images with masks: mvtec-ad, mvtec-loco, visa or beside."),
@@ -52,9 +49,8 @@ def predict(
     max_instances: Annotated[
         int, typer.Option("--max-instances", metavar="N", min=1, help="Masks: images with more regions are left out.")
     ] = 10_000,
-    device: DeviceOption = "auto",
-    batch_size: BatchSizeOption = "auto",
-    workers: WorkersOption = 0,
+    encoder_options: ModelEncoderOptions,
+    batch: BatchOptions,
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,
@@ -67,9 +63,9 @@ def predict(
     from flawshot.models.predicting import predict_catalog
     from flawshot.models.prediction_folder import check_predictions_free
 
-    at_once = crops_at_once(batch_size)
+    at_once = batch.size
     check_predictions_free(out.absolute(), overwrite=overwrite)
-    opened = load_model(model, device=device, pretrained=pretrained)
+    opened = load_model(model, device=encoder_options.device, pretrained=encoder_options.pretrained)
     if layout_name or pattern or _only_masks(data):
         catalog = _masked(data, out, layout_name or pattern, threshold, min_area, max_instances, product)
     else:
@@ -82,7 +78,7 @@ def predict(
             catalog,
             out,
             batch_size=at_once,
-            workers=workers,
+            workers=batch.workers,
             strict=strict,
             overwrite=overwrite,
             progress=progress,

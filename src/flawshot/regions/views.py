@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-import numpy as np
-
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.plugins import load_object, plugin_address, plugin_names
@@ -219,9 +217,9 @@ def extent_of(instance: Instance) -> Extent:
     """
     if not all(shape.shape_type in {"polygon", "rectangle", "oriented_rectangle"} for shape in instance.shapes):
         return pixel_extent(instance.box)
-    points = np.concatenate([shape.points for shape in instance.shapes])
-    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return float(left), float(top), float(right), float(bottom)
+    left, top = (min(float(shape.points[:, axis].min()) for shape in instance.shapes) for axis in (0, 1))
+    right, bottom = (max(float(shape.points[:, axis].max()) for shape in instance.shapes) for axis in (0, 1))
+    return left, top, right, bottom
 
 
 def pixel_extent(box: tuple[int, int, int, int]) -> Extent:

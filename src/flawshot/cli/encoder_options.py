@@ -1,0 +1,200 @@
+"""Which encoder, which views, how much at once: the options of all commands that encode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.base.arguments import argument
+from flawshot.base.errors import FlawshotError
+from flawshot.cli.options import whole_numbers
+from flawshot.regions.views import BORDERS, SCHEMES, Border
+
+if TYPE_CHECKING:
+    from flawshot.encoders.base import BaseEncoder
+    from flawshot.regions.views import ViewScheme
+
+__all__ = ["BatchOptions", "EncoderOptions", "ModelEncoderOptions", "SheetViewOptions", "ViewOptions"]
+
+VIEWS_HELP = f"View scheme: {' '.join(SCHEMES)}."
+DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, ….")]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--view-size", metavar="S,…", help="Crop sizes: px, such as 256,384,512, or times the box, such as 1x,1.5x,2x."
+    ),
+]
+BorderOption = Annotated[
+    Border | None,
+    typer.Option(
+        "--border",
+        help="Beyond the image: zero as in MVREC, reflect it, or shift the crop inside.",
+        show_default=BORDERS[0],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """Which encoder, with which weights, and where it computes."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="flawshot-tiny, a model of open_clip, such as ViT-B-32, or one of an installed package.",
+        ),
+    ] = "flawshot-tiny"
+    pretrained: Annotated[
+        str | None,
+        typer.Option(
+            "--pretrained",
+            metavar="TAG|FILE",
+            help="One of the model's tags (downloaded once), or a local file; flawshot-tiny brings its own weights.",
+        ),
+    ] = None
+    region: Annotated[
+        str | None,
+        typer.Option(
+            "--region",
+            metavar="crop|masked|mask-pool|alpha",
+            help="How the mask enters: not at all, background dimmed, tokens inside it, as a channel (AlphaCLIP).",
+            show_default="crop; alpha for flawshot-tiny",
+        ),
+    ] = None
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer",
+            metavar="projection|trunk",
+            help="CLIP's shared space, or the layer before it.",
+            show_default="projection; trunk for flawshot-tiny",
+        ),
+    ] = None
+    patch_tokens: Annotated[
+        int,
+        typer.Option(
+            "--patch-tokens", metavar="N", min=0, help="Also keep the N patch tokens nearest to the first token."
+        ),
+    ] = 0
+    activation: Annotated[
+        str | None,
+        typer.Option("--activation", metavar="gelu|quickgelu", help="The activation that a local file's weights need."),
+    ] = None
+    device: DeviceOption = "auto"
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            metavar="auto|float32|float16|bfloat16",
+            help="Of the arithmetic; auto: float16 on a GPU, float32 elsewhere.",
+        ),
+    ] = "auto"
+
+    def make(self) -> BaseEncoder:
+        """The encoder; what a user should know of it is printed on standard error."""
+        from flawshot.cli.console import say
+        from flawshot.encoders import make_encoder
+
+        made = make_encoder(
+            self.model,
+            self.pretrained,
+            region=self.region,
+            layer=self.layer,
+            patch_tokens=self.patch_tokens,
+            activation=self.activation,
+            device=self.device,
+            precision=self.precision,
+        )
+        for remark in made.remarks:
+            say(remark)
+        return made
+
+    def given(self) -> dict[str, object]:
+        """The options that say which encoder, and were given."""
+        named = {name: getattr(self, name) for name in ("pretrained", "region", "layer", "activation", "patch_tokens")}
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True)
+class ModelEncoderOptions:
+    """How a model's own encoder is loaded."""
+
+    pretrained: Annotated[
+        str | None,
+        typer.Option("--pretrained", metavar="FILE", help="The encoder's weights, if they came from a file."),
+    ] = None
+    device: DeviceOption = "auto"
+
+
+@dataclass(frozen=True)
+class SheetViewOptions:
+    """Which views, for commands that know of no encoder."""
+
+    views: Annotated[str, typer.Option("--views", metavar="NAME", help=VIEWS_HELP)] = "mso"
+    view_size: SizeOption = None
+    border: BorderOption = None
+
+    def scheme(self) -> ViewScheme:
+        """The view scheme."""
+        return _scheme(self.views, self.view_size, self.border)
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Which views; those that suit the encoder unless given."""
+
+    views: Annotated[
+        str | None,
+        typer.Option(
+            "--views",
+            metavar="NAME",
+            help=VIEWS_HELP,
+            show_default="mso; for flawshot-tiny centre3 of 1.5x,2x,3x",
+        ),
+    ] = None
+    view_size: SizeOption = None
+    border: BorderOption = None
+
+    def scheme(self, model: str) -> ViewScheme:
+        """The view scheme for a model's name."""
+        from flawshot.encoders import encoder_of
+        from flawshot.encoders.base import EncoderOptions as Options
+
+        name, sizes = encoder_of(Options(model)).views
+        views = self.views or name
+        # The sizes that suit the encoder are for schemes that leave them open; a package's scheme has its own.
+        usual = ",".join(sizes) if sizes and views in SCHEMES else None
+        return _scheme(views, self.view_size or usual, self.border)
+
+    def given(self) -> dict[str, object]:
+        """The options that were given."""
+        named = {"views": self.views, "sizes": self.view_size, "border": self.border}
+        return {name: value for name, value in named.items() if value}
+
+
+def _scheme(views: str, view_size: str | None, border: Border | None) -> ViewScheme:
+    from flawshot.regions.views import make_scheme
+
+    return make_scheme(views, None if view_size is None else view_size.split(","), border)
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How much is worked on at once."""
+
+    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops at once.")] = "auto"
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: as many as cores.")
+    ] = 0
+
+    @property
+    def size(self) -> int:
+        """Crops at once; 0 for auto."""
+        sizes = [0] if self.batch_size == "auto" else whole_numbers(self.batch_size, "--batch-size")
+        if len(sizes) > 1:
+            raise FlawshotError(f"{argument('batch_size', self.batch_size)}: must be one number, or auto")
+        return sizes[0]
