@@ -77,3 +77,8 @@ def test_different_labels_have_different_names(one, other):
 def test_a_short_label_can_be_read_from_its_name(label):
     name = folder_name(label)
     assert (unquote(name, errors="surrogatepass") if label else name) == (label or "%empty")
+
+
+@pytest.mark.parametrize("start", ["", "a", "ab"])
+def test_a_long_name_is_cut_between_its_escapes(start):
+    assert re.fullmatch(rf"{start}(%2F)+%~[0-9a-f]{{16}}", folder_name(start + "/" * 100))

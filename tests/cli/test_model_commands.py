@@ -190,7 +190,7 @@ def test_regions_without_a_name_are_no_problem(parts, model, tmp_path):
         (["predict", "{model}", "{parts}", "--out", "{model}"], "exists; name another folder"),
         (["predict", "{model}", "{parts}", "--out", "{parts}/x"], "may not lie in each other"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--pretrained", "x"], "flawshot-tiny brings its own"),
-        (["predict", "{model}", "{parts}", "--out", "{new}", "--as", "x"], "--as 'x': must be one of"),
+        (["predict", "{model}", "{parts}", "--out", "{new}", "--as", "x"], "--as x: must be one of"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--product", "nut"], "--product nut: is not in the data"),
         (["predict", "{model}", "{empty}", "--out", "{new}"], "no image has a mask by"),
     ],
