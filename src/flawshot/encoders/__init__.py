@@ -135,6 +135,11 @@ def rebuild_encoder(
         if not error.marked.startswith("encoder."):
             raise
         raise FlawshotError(f"{place}: {error.marked}") from error
+    except (KeyError, TypeError, ValueError) as error:  # of a family that takes its options at their word
+        raise FlawshotError(
+            f"{place}: encoder.options: are not those of an encoder of the family {record.family!r} "
+            f"({type(error).__name__}: {one_line(error)[:100]})"
+        ) from error
     if (differs := encoder_difference(made.record, record)) is not None:
         field, ours, theirs = differs
         raise FlawshotError(
