@@ -73,16 +73,19 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "tiny-vi", "--pretrained", "tiny.pt"], "--model 'tiny-vi'"),
+        (["--model", "tiny-vi", "--pretrained", "tiny.pt"], "--model tiny-vi: is none of"),
         (["--model", "tiny-vit", "--pretrained", "none.pt"], "none.pt: there is no such file"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--views", "x"], "--views x"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--view-size", "1,big"], "--view-size big"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--batch-size", "0"], "--batch-size '0'"),
-        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--region", "alpha", "--activation", "gelu"], "QuickGELU"),
+        (
+            ["--model", "tiny-vit", "--pretrained", "tiny.pt", "--region", "alpha", "--activation", "gelu"],
+            "--activation gelu: tiny-vit takes quickgelu",
+        ),
         (["--model", "none", "--pretrained", "none", "--prompts", "none.json"], "none.json: cannot be read"),
         (
             ["--model", "tiny-vit", "--pretrained", "tiny.pt", "--prompts", "prompts.json", "--layer", "trunk"],
-            "prompts: are of no use here; features of the layer trunk cannot be compared with text",
+            "--prompts: are of no use here; features of the layer trunk cannot be compared with text",
         ),
     ],
 )
@@ -205,10 +208,12 @@ def test_encode_needs_no_model(run, data):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        pytest.param(["--pretrained", "openai"], "--pretrained: is nothing that flawshot-tiny takes", id="weights"),
-        pytest.param(["--patch-tokens", "2"], "patch_tokens=2: is nothing that flawshot-tiny takes", id="tokens"),
+        pytest.param(
+            ["--pretrained", "openai"], "--pretrained openai: is nothing that flawshot-tiny takes", id="weights"
+        ),
+        pytest.param(["--patch-tokens", "2"], "--patch-tokens 2: is nothing that flawshot-tiny takes", id="tokens"),
         pytest.param(["--region", "masked"], "--region masked: flawshot-tiny takes alpha", id="region"),
-        pytest.param(["--model", "ViT-B-32"], "--pretrained: say which weights of ViT-B-32", id="other model"),
+        pytest.param(["--model", "ViT-B-32"], "--pretrained: name the weights of ViT-B-32", id="other model"),
     ],
 )
 def test_what_the_embedded_encoder_does_not_take(run, data, options, line):

@@ -37,8 +37,8 @@ open_clip = tiny_broken:NotOne
 
 def example():
     """The encoder that the docs show."""
-    text = (REPOSITORY / "docs/encoders.md").read_text(encoding="utf-8")
-    return re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    text = (REPOSITORY / "docs/extending.md").read_text(encoding="utf-8")
+    return re.search(r"^`flawshot_recipes/means.py`:\n\n```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)[1]
 
 
 @pytest.fixture
@@ -84,19 +84,19 @@ def test_every_command_takes_it(installed, parts, tmp_path):
     assert "manifest.json: encoder.options.side: is 8, not 9; " in said
 
     succeed("fit", bank, "--out", model, "--classifier", "prototype", "--device", "cpu")
-    loaded = flawshot.load(model)
+    loaded = flawshot.load_model(model)
     assert (type(loaded.encoder).__name__, loaded.encoder.record.options["side"]) == ("MeanEncoder", 8)
     succeed("predict", model, parts, "--out", tmp_path / "named", "--device", "cpu")
     succeed("fit", parts, "--out", tmp_path / "again", "--model", "means/8", "--classifier", "prototype")
-    assert flawshot.load(tmp_path / "again").record.encoder == loaded.record.encoder
+    assert flawshot.load_model(tmp_path / "again").record.encoder == loaded.record.encoder
 
 
 def test_what_it_does_not_take_is_one_line(installed, parts, tmp_path):
     out = tmp_path / "bank"
     for options, said in {
-        ("--layer", "trunk"): "layer='trunk': is nothing that means/8 takes; omit it, or name another model",
-        ("--region", "alpha"): "region='alpha': means/8 takes crop or masked",
-        ("--pretrained", "x"): "pretrained='x': is nothing that means/8 takes; omit it, or name another model",
+        ("--layer", "trunk"): "--layer trunk: is nothing that means/8 takes; omit it, or name another --model",
+        ("--region", "alpha"): "--region alpha: means/8 takes crop or masked",
+        ("--pretrained", "x"): "--pretrained x: is nothing that means/8 takes; omit it, or name another --model",
     }.items():
         assert refuse("encode", parts, "--out", out, "--model", "means/8", *options) == said
 
@@ -119,11 +119,11 @@ def test_a_model_of_it_says_what_is_missing_once_it_is_gone(installed, parts, tm
     model = flawshot.fit_model(bank, tmp_path / "model", classifier="prototype")
     monkeypatch.syspath_prepend(tmp_path / "nowhere")
     monkeypatch.setattr(sys, "path", [each for each in sys.path if not each.endswith("site")])
-    assert len(flawshot.load(model.path).predict_features(bank)) == len(bank.catalog)
+    assert len(flawshot.load_model(model.path).predict_features(bank)) == len(bank.catalog)
     with pytest.raises(
         FlawshotError, match=r"model\.json: encoder\.family: 'means' is not known here; install the pack"
     ):
-        flawshot.load(model.path).predict([], [])
+        flawshot.load_model(model.path).predict([], [])
 
 
 def test_a_record_without_its_options_is_one_line(installed):

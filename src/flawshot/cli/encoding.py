@@ -193,9 +193,12 @@ def encode_scheme(
     """The views asked for; where none are, those that suit the model's family."""
     from flawshot.encoders import encoder_of
     from flawshot.encoders.base import EncoderOptions
+    from flawshot.regions.views import SCHEMES
 
     name, sizes = encoder_of(EncoderOptions(model)).views
-    return _scheme(views or name, view_size or (",".join(sizes) if sizes else None), border)
+    if view_size is None and sizes is not None and (views or name) in SCHEMES:  # a package's scheme has its own
+        view_size = ",".join(sizes)
+    return _scheme(views or name, view_size, border)
 
 
 def make_encoder(
