@@ -61,7 +61,7 @@ def installed(page, tmp_path_factory):
 
 
 def recipes() -> list[str]:
-    return ["a classifier", "a view scheme"]
+    return ["a classifier", "an encoder", "a view scheme"]
 
 
 def test_every_recipe_is_run(page):

@@ -73,16 +73,19 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "tiny-vi", "--pretrained", "tiny.pt"], "--model 'tiny-vi'"),
+        (["--model", "tiny-vi", "--pretrained", "tiny.pt"], "--model tiny-vi: is none of"),
         (["--model", "tiny-vit", "--pretrained", "none.pt"], "none.pt: there is no such file"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--views", "x"], "--views x"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--view-size", "1,big"], "--view-size big"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--batch-size", "0"], "--batch-size '0'"),
-        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--region", "alpha", "--activation", "gelu"], "QuickGELU"),
+        (
+            ["--model", "tiny-vit", "--pretrained", "tiny.pt", "--region", "alpha", "--activation", "gelu"],
+            "--activation gelu: tiny-vit takes quickgelu",
+        ),
         (["--model", "none", "--pretrained", "none", "--prompts", "none.json"], "none.json: cannot be read"),
         (
             ["--model", "tiny-vit", "--pretrained", "tiny.pt", "--prompts", "prompts.json", "--layer", "trunk"],
-            "--prompts: are of no use here; --layer trunk: its features cannot be compared with text",
+            "--prompts: are of no use here; features of the layer trunk cannot be compared with text",
         ),
     ],
 )
@@ -158,7 +161,7 @@ def test_prompts_shape_the_text_features_that_classifiers_by_text_need(run, tmp_
     assert FeatureBank.open(tmp_path / "bank").manifest.text.categories["dent"] == ("a hollow",)
     again = run(*encode, "--out", "bank")
     assert "0 encoded, 8 kept" in again.stdout
-    assert "bank: kept its own prompts; a file of --prompts that holds none, or --overwrite, brings" in again.stderr
+    assert "bank: kept its own prompts; a prompts file that holds none, or overwriting, brings" in again.stderr
     assert FeatureBank.open(tmp_path / "bank").manifest.text.categories["dent"] == ("a hollow",)
     (tmp_path / "none.json").write_text('{"format": "flawshot-prompts", "version": 1}')
     back = run(*encode, "--out", "bank", "--prompts", "none.json")
@@ -169,7 +172,7 @@ def test_prompts_shape_the_text_features_that_classifiers_by_text_need(run, tmp_
     assert "zero-shot" in done.stdout
 
     done = run(*encode, "--out", "trunk", "--layer", "trunk")
-    assert "no text features of the categories: --layer trunk: its features cannot be compared" in done.stderr
+    assert "no text features of the categories: features of the layer trunk cannot be compared" in done.stderr
     assert "text features" not in done.stdout
     named = run("evaluate", "trunk", "episodes", "--classifiers", "knn,zero-shot")
     assert isinstance(named.exception, FlawshotError)
@@ -194,7 +197,7 @@ def test_encode_needs_no_model(run, data):
     result = run("encode", data, "--out", "bank")
     assert result.exit_code == 0, result.output
     assert "flawshot-tiny: a small encoder trained on drawn surfaces" in result.output
-    assert "--model ViT-L-14-quickgelu --pretrained openai" in result.output
+    assert "the model ViT-L-14-quickgelu with the weights openai" in result.output
     assert "bank: 4 instances x 3 views x 1 tokens x 520; 4 encoded" in result.output
     views = FeatureBank.open("bank").manifest.views
     assert (views.scheme, views.sizes) == ("centre3", ("1.5x", "2x", "3x"))
@@ -205,10 +208,12 @@ def test_encode_needs_no_model(run, data):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        pytest.param(["--pretrained", "openai"], "--pretrained: is nothing that flawshot-tiny takes", id="weights"),
-        pytest.param(["--patch-tokens", "2"], "--patch-tokens: is nothing that flawshot-tiny takes", id="tokens"),
+        pytest.param(
+            ["--pretrained", "openai"], "--pretrained openai: is nothing that flawshot-tiny takes", id="weights"
+        ),
+        pytest.param(["--patch-tokens", "2"], "--patch-tokens 2: is nothing that flawshot-tiny takes", id="tokens"),
         pytest.param(["--region", "masked"], "--region masked: flawshot-tiny takes alpha", id="region"),
-        pytest.param(["--model", "ViT-B-32"], "--pretrained: say which weights of ViT-B-32", id="other model"),
+        pytest.param(["--model", "ViT-B-32"], "--pretrained: name the weights of ViT-B-32", id="other model"),
     ],
 )
 def test_what_the_embedded_encoder_does_not_take(run, data, options, line):

@@ -38,5 +38,6 @@ def load_object(module: str, attribute: str, what: str) -> Any:
     """
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise FlawshotError(f"{what}: {module}:{attribute} cannot be loaded ({error})") from error
+    except Exception as error:  # a module of others may raise anything when it is loaded
+        reason = " ".join(str(error).split())[:200]
+        raise FlawshotError(f"{what}: {module}:{attribute} cannot be loaded ({reason})") from error

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.plugins import load_object, plugin_address, plugin_names
 from flawshot.base.records import ELSEWHERE, LONGEST_VALUE, EncoderRecord, encoder_difference, shown
 from flawshot.base.store.files import one_line
 
@@ -31,8 +30,7 @@ ENCODERS = {
 
 def encoder_families() -> list[str]:
     """All families of encoders: flawshot's own, then those of installed packages, sorted."""
-    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(ENCODERS)
-    return [*ENCODERS, *sorted(others)]
+    return [*ENCODERS, *plugin_names(ENTRY_POINTS, ENCODERS)]
 
 
 def encoder_of(options: EncoderOptions) -> type[BaseEncoder]:
@@ -135,6 +133,11 @@ def rebuild_encoder(
         if not error.marked.startswith("encoder."):
             raise
         raise FlawshotError(f"{place}: {error.marked}") from error
+    except (KeyError, TypeError, ValueError) as error:  # of a family that takes its options at their word
+        raise FlawshotError(
+            f"{place}: encoder.options: are not those of an encoder of the family {record.family!r} "
+            f"({type(error).__name__}: {one_line(error)[:100]})"
+        ) from error
     if (differs := encoder_difference(made.record, record)) is not None:
         field, ours, theirs = differs
         raise FlawshotError(
@@ -149,17 +152,11 @@ def _class(family: str) -> type[BaseEncoder]:
     from flawshot.encoders.base import BaseEncoder  # noqa: PLC0415 - with torch, when it is needed
 
     if family in ENCODERS:
-        module, name = ENCODERS[family]
-        module = f"flawshot.encoders.{module}"
+        own, name = ENCODERS[family]
+        module = f"flawshot.encoders.{own}"
     else:
-        point = next(iter(entry_points(group=ENTRY_POINTS, name=family)))
-        module, name = point.module, point.attr
-    try:
-        kind: Any = getattr(importlib.import_module(module), name)
-    except Exception as error:  # a module of others may raise anything when it is loaded
-        raise FlawshotError(
-            f"encoder {family!r}: {module}:{name} cannot be loaded ({one_line(error)[:200]})"
-        ) from error
+        module, name = plugin_address(ENTRY_POINTS, family)
+    kind: Any = load_object(module, name, f"encoder {family!r}")
     if not (isinstance(kind, type) and issubclass(kind, BaseEncoder)):
         raise FlawshotError(f"encoder {family!r}: {module}:{name} is no subclass of flawshot.BaseEncoder")
     if getattr(kind, "family", None) != family:

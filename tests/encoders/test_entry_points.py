@@ -1,0 +1,145 @@
+"""Encoders of other people's packages, found by their entry points: every command takes them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+import torch
+
+import flawshot
+from commands import refuse, succeed
+from flawshot import FlawshotError, make_encoder
+from flawshot.encoders import ENCODERS, encoder_families, rebuild_encoder
+from helpers import REPOSITORY
+
+BROKEN = """
+from flawshot import BaseEncoder
+
+
+class NotOne:
+    pass
+
+
+class Misnamed(BaseEncoder):
+    family = "another"
+"""
+POINTS = """[flawshot.encoders]
+means = tiny_encoders:MeanEncoder
+gone = tiny_broken:Gone
+not-one = tiny_broken:NotOne
+misnamed = tiny_broken:Misnamed
+open_clip = tiny_broken:NotOne
+"""
+
+
+def example():
+    """The encoder that the docs show."""
+    text = (REPOSITORY / "docs/extending.md").read_text(encoding="utf-8")
+    return re.search(r"^`flawshot_recipes/means.py`:\n\n```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)[1]
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A package as pip leaves it: modules, and what its distribution says of itself."""
+    site = tmp_path / "site"
+    about = site / "tiny_encoders-1.0.dist-info"
+    about.mkdir(parents=True)
+    (site / "tiny_encoders.py").write_text(example(), encoding="utf-8")
+    (site / "tiny_broken.py").write_text(BROKEN, encoding="utf-8")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-encoders\nVersion: 1.0\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text(POINTS, encoding="utf-8")
+    monkeypatch.syspath_prepend(site)
+    yield
+    for name in ("tiny_encoders", "tiny_broken"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    place = tmp_path_factory.mktemp("drawn") / "parts"
+    flawshot.draw_data_set(place, categories=2, images=8, side=96, surface="wood", workers=1, seed=3)
+    return place
+
+
+def test_its_families_follow_flawshots_own(installed):
+    assert encoder_families() == [*ENCODERS, "gone", "means", "misnamed", "not-one"]
+    assert type(make_encoder("means/8")).__name__ == "MeanEncoder"
+
+
+def test_every_command_takes_it(installed, parts, tmp_path):
+    model, bank = tmp_path / "model", tmp_path / "bank"
+    done = succeed("encode", parts, "--out", bank, "--model", "means/8", "--device", "cpu")
+    assert "1 tokens x 3; " in done.output
+    assert "no text features of the categories: means/8 has no text tower" in done.output
+    assert re.search(r"; 0 encoded, \d+ kept", succeed("encode", parts, "--out", bank, "--model", "means/8").output)
+    manifest = json.loads((bank / "manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["views"]["scheme"], manifest["views"]["sizes"]) == ("centre3", ["1x", "2x", "3x"])
+    assert manifest["encoder"]["family"] == "means"
+    said = refuse("encode", parts, "--out", bank, "--model", "means/8", "--region", "masked")
+    assert "manifest.json: encoder.options.region: is 'crop', not 'masked'; " in said
+    said = refuse("encode", parts, "--out", bank, "--model", "means/9")
+    assert "manifest.json: encoder.options.side: is 8, not 9; " in said
+
+    succeed("fit", bank, "--out", model, "--classifier", "prototype", "--device", "cpu")
+    loaded = flawshot.load_model(model)
+    assert (type(loaded.encoder).__name__, loaded.encoder.record.options["side"]) == ("MeanEncoder", 8)
+    succeed("predict", model, parts, "--out", tmp_path / "named", "--device", "cpu")
+    succeed("fit", parts, "--out", tmp_path / "again", "--model", "means/8", "--classifier", "prototype")
+    assert flawshot.load_model(tmp_path / "again").record.encoder == loaded.record.encoder
+
+
+def test_what_it_does_not_take_is_one_line(installed, parts, tmp_path):
+    out = tmp_path / "bank"
+    for options, said in {
+        ("--layer", "trunk"): "--layer trunk: is nothing that means/8 takes; omit it, or name another --model",
+        ("--region", "alpha"): "--region alpha: means/8 takes crop or masked",
+        ("--pretrained", "x"): "--pretrained x: is nothing that means/8 takes; omit it, or name another --model",
+    }.items():
+        assert refuse("encode", parts, "--out", out, "--model", "means/8", *options) == said
+
+
+def test_what_cannot_be_loaded_disturbs_nobody_but_who_needs_it(installed):
+    assert make_encoder("flawshot-tiny", device="cpu").record.family == "flawshot-tiny"
+    with pytest.raises(FlawshotError) as raised:
+        make_encoder("theirs/x")
+    said = str(raised.value)
+    assert said.startswith("model='theirs/x': is none of flawshot-tiny, alpha_clip, open_clip, gone, means, misnamed, ")
+    assert "encoder 'gone': tiny_broken:Gone cannot be loaded (module 'tiny_broken' has no attribute 'Gone')" in said
+    assert "encoder 'not-one': tiny_broken:NotOne is no subclass of flawshot.BaseEncoder" in said
+    assert "encoder 'misnamed': tiny_broken:Misnamed.family: must be 'misnamed', as it is registered" in said
+
+
+def test_a_model_of_it_says_what_is_missing_once_it_is_gone(installed, parts, tmp_path, monkeypatch):
+    bank = flawshot.encode_catalog(
+        flawshot.Catalog.open(parts), make_encoder("means/8"), flawshot.make_scheme("none"), tmp_path / "bank"
+    ).bank
+    model = flawshot.fit_model(bank, tmp_path / "model", classifier="prototype")
+    monkeypatch.syspath_prepend(tmp_path / "nowhere")
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if not each.endswith("site")])
+    assert len(flawshot.load_model(model.path).predict_features(bank)) == len(bank.catalog)
+    with pytest.raises(
+        FlawshotError, match=r"model\.json: encoder\.family: 'means' is not known here; install the pack"
+    ):
+        flawshot.load_model(model.path).predict([], [])
+
+
+def test_a_record_without_its_options_is_one_line(installed):
+    record = make_encoder("means/8").record
+    assert rebuild_encoder(record, "m.json").record == record
+    with pytest.raises(
+        FlawshotError, match=r"^m\.json: encoder\.options: are not those .* 'means' \(KeyError: 'side'\)$"
+    ):
+        rebuild_encoder(record.model_copy(update={"options": {"region": "crop"}}), "m.json")
+    with pytest.raises(
+        FlawshotError, match=r"^m\.json: encoder\.options\.gamma: is 2\.2, but the means/8 at hand has None"
+    ):
+        rebuild_encoder(record.model_copy(update={"options": record.options | {"gamma": 2.2}}), "m.json")
+
+
+def test_it_may_be_asked_from_several_threads(installed):
+    encoder = make_encoder("means/8", device="cpu")
+    images = torch.full((2, 8, 8, 3), 51, dtype=torch.uint8)
+    assert torch.allclose(encoder.encode(images, images[..., 0]), torch.full((2, 1, 3), 0.2))
