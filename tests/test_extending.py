@@ -61,7 +61,7 @@ def installed(page, tmp_path_factory):
 
 
 def recipes() -> list[str]:
-    return ["a classifier", "an encoder", "a view scheme"]
+    return ["an annotation format", "a classifier", "an encoder", "a view scheme"]
 
 
 def test_every_recipe_is_run(page):
