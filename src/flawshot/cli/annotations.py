@@ -32,15 +32,17 @@ def stats(
     strict: StrictOption = False,
     json: RowsOption = None,
     catalog: Annotated[
-        Path | None, typer.Option("--catalog", metavar="FILE.parquet", help="Write the catalog, too.")
+        Path | None, typer.Option("--catalog", metavar="FILE.parquet", help="Also write the catalog.")
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", help="Draw bars a category and a size histogram: .svg, .png or .pdf."),
+        typer.Option(
+            "--plot", metavar="FILE", help="Plot one bar per category and a size histogram: .svg, .png or .pdf."
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Count images and instances per product, category and split, and say how large the instances are."""
+    """Count images and instances per product, category and split, and measure the instances."""
     from flawshot.cli.console import print_json, say
     from flawshot.inspect.stats import count_instances, measure_sizes
 

@@ -33,25 +33,28 @@ def check(
     product: ProductOption = None,
     layout: LayoutOption = None,
     shots: Annotated[
-        str, typer.Option("--shots", metavar="K,…", help="Each category should have instances for K shots and a query.")
+        str,
+        typer.Option(
+            "--shots", metavar="K,…", help="Report categories with too few instances for K shots and one query."
+        ),
     ] = "5",
-    fast: Annotated[bool, typer.Option("--fast", help="Read the images' headers only, not their pixels.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Read only the images' headers, not their pixels.")] = False,
     same_sample: Annotated[
         bool,
         typer.Option(
             "--same-sample",
-            help="Instead, look for images that show one physical sample, and write them as a table for --group.",
+            help="Instead, find images that show the same physical sample, and write a table for --group.",
         ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where --same-sample writes groups.csv and evidence/.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for groups.csv and evidence/ of --same-sample.")
     ] = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the findings as JSON; - prints them.")
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """List what is wrong or odd in the annotations; exit status 1 if anything is."""
+    """List errors and oddities in the annotations; exit status 1 if there are any."""
     from flawshot.base.errors import FlawshotError
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar

@@ -37,23 +37,25 @@ def demo(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Where all of it goes.",
+            help="Folder for all output.",
             show_default="flawshot-demo; with --data, flawshot-demo-<its name>",
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="DIR", help="Your own Labelme folder, instead of drawn images."),
+        typer.Option("--data", metavar="DIR", help="Use your own Labelme folder instead of drawn images."),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", metavar="N", help="Another one draws another product.", show_default=str(SEED)),
+        typer.Option(
+            "--seed", metavar="N", help="Random seed; each seed draws a different product.", show_default=str(SEED)
+        ),
     ] = None,
     group: GroupOption = None,
     product: ProductOption = None,
     layout: LayoutOption = None,
 ) -> None:
-    """The whole way in one go: images, feature bank, episodes, a table of accuracies, a report; offline."""
+    """Run every step once, offline: images, feature bank, episodes, accuracies, and a report."""
     from flawshot.base.errors import FlawshotError
     from flawshot.synthetic.demo_folder import DemoFolder
 

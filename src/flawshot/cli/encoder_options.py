@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BatchOptions", "EncoderOptions", "ModelEncoderOptions", "SheetViewOptions", "ViewOptions"]
 
 VIEWS_HELP = f"View scheme: {' '.join(SCHEMES)}."
-DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, ….")]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda, ….")]
 SizeOption = Annotated[
     str | None,
     typer.Option(
@@ -30,7 +30,8 @@ BorderOption = Annotated[
     Border | None,
     typer.Option(
         "--border",
-        help="Beyond the image: zero as in MVREC, reflect it, or shift the crop inside.",
+        help="What a crop shows beyond the image: zeros as in MVREC, its reflection, or nothing, by shifting the crop "
+        "inside.",
         show_default=BORDERS[0],
     ),
 ]
@@ -61,7 +62,8 @@ class EncoderOptions:
         typer.Option(
             "--region",
             metavar="crop|masked|mask-pool|alpha",
-            help="How the mask enters: not at all, background dimmed, tokens inside it, as a channel (AlphaCLIP).",
+            help="How the encoder uses the mask: not at all, by dimming the background, by pooling tokens inside it, or as "
+            "an extra channel (AlphaCLIP).",
             show_default="crop; alpha for flawshot-tiny",
         ),
     ] = None
@@ -90,7 +92,7 @@ class EncoderOptions:
         typer.Option(
             "--precision",
             metavar="auto|float32|float16|bfloat16",
-            help="Of the arithmetic; auto: float16 on a GPU, float32 elsewhere.",
+            help="Precision of the arithmetic; auto: float16 on a GPU, float32 elsewhere.",
         ),
     ] = "auto"
 
@@ -186,9 +188,9 @@ def _scheme(views: str, view_size: str | None, border: Border | None) -> ViewSch
 class BatchOptions:
     """How much is worked on at once."""
 
-    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops at once.")] = "auto"
+    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops per batch.")] = "auto"
     workers: Annotated[
-        int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: as many as cores.")
+        int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: one per core.")
     ] = 0
 
     @property

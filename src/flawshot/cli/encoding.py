@@ -30,7 +30,9 @@ def encode(
     prompts: Annotated[
         Path | None,
         typer.Option(
-            "--prompts", metavar="FILE", help="What the text tower reads of the categories, as JSON; else as before."
+            "--prompts",
+            metavar="FILE",
+            help="JSON file with the text prompts of the categories; the bank's own, or built-in ones, by default.",
         ),
     ] = None,
     product: ProductOption = None,
@@ -39,7 +41,7 @@ def encode(
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
 ) -> None:
-    """Encode the regions into a feature bank; goes on where it was interrupted, and encodes only what is new."""
+    """Encode the regions into a feature bank; resumes after an interruption and encodes only what is new."""
     from flawshot.bank.builder import encode_catalog
     from flawshot.bank.prompts import read_prompts
     from flawshot.bank.text_encoding import why_no_text
@@ -89,20 +91,21 @@ def encode(
 
 def crops(
     data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the pictures go.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pictures.")],
     view_options: SheetViewOptions,
     side: Annotated[
-        int, typer.Option("--side", metavar="PX", min=16, max=1024, help="A view's side on the sheet.")
+        int, typer.Option("--side", metavar="PX", min=16, max=1024, help="Side of a view on the sheet.")
     ] = 160,
     plain: Annotated[
-        bool, typer.Option("--plain", help="The defect's crop and its mask as files, and a CSV, instead of sheets.")
+        bool,
+        typer.Option("--plain", help="Instead of sheets, write each instance's crop and mask as files, and a CSV."),
     ] = False,
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Pictures of the regions: a contact sheet an instance of what an encoder will see, its mask outlined."""
+    """Draw what an encoder will see: one contact sheet per instance, with its mask outlined."""
     from flawshot.cli.console import progress_bar, say
     from flawshot.regions.crop_pictures import write_plain, write_sheets
 

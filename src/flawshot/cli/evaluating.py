@@ -28,25 +28,29 @@ def evaluate(
     episodes: Annotated[Path, typer.Argument(metavar="EPISODES", help="An episode file, or a folder of them.")],
     classifiers: Annotated[
         str,
-        typer.Option("--classifiers", metavar="a,b,…", help="By name; differences are to the first. all: every one."),
+        typer.Option(
+            "--classifiers", metavar="a,b,…", help="Classifiers by name, or all; differences are relative to the first."
+        ),
     ] = DEFAULT_CLASSIFIERS,
     product: ProductOption = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - prints them.")
     ] = None,
     per_category: Annotated[
-        bool, typer.Option("--per-category", help="Print every category's accuracy, of several products too.")
+        bool, typer.Option("--per-category", help="Print accuracy per category even for several products.")
     ] = False,
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE.html", help="Write the results as one page to look at.")
+        Path | None,
+        typer.Option("--report", metavar="FILE.html", help="Write the results as a self-contained HTML page."),
     ] = None,
     data: GalleryOption = None,
     device: Annotated[
-        str, typer.Option("--device", metavar="NAME", help="Where trained classifiers train: auto, cpu, cuda, ….")
+        str,
+        typer.Option("--device", metavar="NAME", help="Where trained classifiers compute: auto, cpu, cuda, …."),
     ] = "auto",
     outline: Annotated[
         Literal["auto", "off"],
-        typer.Option("--outline", help="auto: default is given the annotations' outlines too, as default-outline."),
+        typer.Option("--outline", help="auto: default also uses the annotations' outlines, as default-outline does."),
     ] = "off",
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,

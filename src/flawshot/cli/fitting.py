@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.cli.encoder_options import BatchOptions, EncoderOptions, ViewOptions
-from flawshot.cli.options import LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
+from flawshot.cli.options import GroupOption, LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
 
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
@@ -29,24 +29,20 @@ def fit(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model's folder.")],
     classifier: Annotated[
-        str, typer.Option("--classifier", metavar="NAME", help="One of flawshot evaluate's, that needs features only.")
+        str,
+        typer.Option(
+            "--classifier", metavar="NAME", help="A classifier of flawshot evaluate that needs only features."
+        ),
     ] = "default",
     coverage: Annotated[
         float,
         typer.Option(
-            "--coverage", metavar="SHARE", help="Share of prediction sets that are to hold the right category."
+            "--coverage", metavar="SHARE", help="Share of prediction sets that should contain the right category."
         ),
     ] = 0.9,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            "--group",
-            metavar="REGEX|FILE.csv",
-            help="Which images show one physical sample: a regular expression on its path, or a table image,group.",
-        ),
-    ] = None,
+    group: GroupOption = None,
     product: Annotated[
-        str | None, typer.Option("--product", metavar="NAME", help="Which product, where there are several.")
+        str | None, typer.Option("--product", metavar="NAME", help="Which product, if there are several.")
     ] = None,
     layout: LayoutOption = None,
     encoder_options: EncoderOptions,
@@ -56,7 +52,7 @@ def fit(
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
 ) -> None:
-    """Fit a classifier to all labelled instances: a model, for flawshot predict; says how often it will be right."""
+    """Fit a classifier to all labeled instances: a model for flawshot predict, with its estimated accuracy."""
     from flawshot.bank.features import FeatureBank
     from flawshot.base.arguments import argument
     from flawshot.base.errors import FlawshotError

@@ -26,7 +26,7 @@ __all__ = ["imports"]
 
 ProblemsOption = Annotated[
     Path | None,
-    typer.Option("--problems", metavar="FILE", help="Write all that is left out or odd to a text file, a line each."),
+    typer.Option("--problems", metavar="FILE", help="Write all problems to a text file, one per line."),
 ]
 
 
@@ -83,16 +83,16 @@ def mvrec_features(
         typer.Option(
             "--annotations",
             metavar="DATA",
-            help="The products' Labelme files, or MVTec-FS's CONFIG: they give the ids.",
+            help="The products' Labelme files, or MVTec-FS's CONFIG, which give the ids.",
         ),
     ],
     encoder: Annotated[
-        str, typer.Option("--encoder", metavar="NAME", help="Who computed the features, for the record.")
+        str, typer.Option("--encoder", metavar="NAME", help="Name of the encoder that computed the features.")
     ] = "AlphaCLIP ViT-L/14",
-    views: Annotated[str, typer.Option("--views", metavar="NAME", help="The view scheme they are of.")] = "mso",
+    views: Annotated[str, typer.Option("--views", metavar="NAME", help="View scheme of the features.")] = "mso",
     overwrite: OverwriteOption = False,
 ) -> None:
-    """The features that MVREC released, or its code wrote, become a feature bank."""
+    """Convert features that MVREC released, or its code wrote, to a feature bank."""
     from flawshot.bank.mvrec_bank import import_mvrec_features
 
     bank = import_mvrec_features(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.cli.encoder_options import BatchOptions, ModelEncoderOptions
-from flawshot.cli.options import OverwriteOption, StrictOption
+from flawshot.cli.options import GroupOption, OverwriteOption, StrictOption
 
 if TYPE_CHECKING:
     from flawshot.models.learning import LearnReport
@@ -22,28 +22,25 @@ SHOWN = 10
 def learn(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
     predictions: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Predictions that you corrected, in flawshot review or otherwise.")
+        Path, typer.Argument(metavar="OUT", help="Predictions that you corrected, in flawshot review or elsewhere.")
     ],
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="NEW", help="The new model's folder; MODEL itself unless told.")
+        Path | None, typer.Option("--out", metavar="NEW", help="The new model's folder; MODEL itself by default.")
     ] = None,
     accept_all: Annotated[
-        bool, typer.Option("--accept-all", help="Learn predictions that nobody looked at too, as they are.")
+        bool, typer.Option("--accept-all", help="Also learn predictions that nobody reviewed, as they are.")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DATA", help="Where the images lie now, if they were moved.")
+        Path | None, typer.Option("--data", metavar="DATA", help="Where the images are now, if they were moved.")
     ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option("--group", metavar="REGEX|FILE.csv", help="Which images show one physical sample, as for fit."),
-    ] = None,
+    group: GroupOption = None,
     encoder_options: ModelEncoderOptions,
     batch: BatchOptions,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Take in what you corrected or confirmed as further examples; says what that changed."""
+    """Learn what you corrected or confirmed as further examples, and report what that changed."""
     from flawshot.cli.console import progress_bar, say
     from flawshot.cli.options import read_groups
     from flawshot.models.learning import learn_corrections

@@ -45,32 +45,33 @@ DataArgument = Annotated[
     ),
 ]
 ProductOption = Annotated[
-    list[str] | None, typer.Option("--product", metavar="NAME", help="Only this product; may be given several times.")
+    list[str] | None, typer.Option("--product", metavar="NAME", help="Only this product; repeatable.")
 ]
 LayoutOption = Annotated[
     str | None,
     typer.Option(
         "--layout",
         metavar="PATTERN",
-        help="Where product and split stand in the path, such as {product}/{split}/** or **; recognised unless given.",
+        help="Where the path names product and split, such as {product}/{split}/** or **; detected by default.",
     ),
 ]
 StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Stop at the first annotation that cannot be used, instead of leaving it out.")
+    bool, typer.Option("--strict", help="Stop at the first unusable annotation instead of skipping it.")
 ]
 GroupOption = Annotated[
     str | None,
     typer.Option(
         "--group",
         metavar="REGEX|FILE.csv",
-        help="Which images show one physical sample: a regular expression on its path, or a table image,group.",
+        help="Which images show the same physical sample: a regular expression on the image path, or a table with "
+        "columns image,group.",
     ),
 ]
 RowsOption = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON; - prints them.")
 ]
 GalleryOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DATA", help="The images' folder, for the report's gallery.")
+    Path | None, typer.Option("--data", metavar="DATA", help="Folder with the images, for the report's gallery.")
 ]
 PixelsOption = Annotated[
     int | None,
@@ -78,13 +79,13 @@ PixelsOption = Annotated[
         "--max-pixels",
         metavar="N",
         min=1,
-        help="Images of more px (width x height) are not opened; 268435456 unless given.",
+        help="Do not open images with more px (width x height); default 268435456.",
     ),
 ]
 NoVerifyOption = Annotated[
-    bool, typer.Option("--no-verify", help="Do not compare a feature bank's files with their hashes first.")
+    bool, typer.Option("--no-verify", help="Skip the check of a feature bank's files against their hashes.")
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist with other content.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing files that differ.")]
 
 
 def with_pixel_limit(command: Callable[..., None]) -> Callable[..., None]:

@@ -25,12 +25,10 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
     data: Annotated[
         Path,
-        typer.Argument(
-            metavar="DATA", help="Labelme files whose regions are drawn, named or not; or images with masks."
-        ),
+        typer.Argument(metavar="DATA", help="Labelme files with regions, labeled or not; or images with masks."),
     ],
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Where the predictions go.")],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Folder for the predictions.")],
     layout_name: Annotated[
         str | None,
         typer.Option("--as", metavar="LAYOUT", help="Images with masks: mvtec-ad, mvtec-loco, visa or beside."),
@@ -41,13 +39,13 @@ def predict(
     ] = None,
     threshold: Annotated[
         int | None,
-        typer.Option("--threshold", metavar="N", min=0, max=65535, help="Masks: values over it are a region."),
+        typer.Option("--threshold", metavar="N", min=0, max=65535, help="Masks: values above N belong to a region."),
     ] = None,
     min_area: Annotated[
-        int, typer.Option("--min-area", metavar="PX", min=1, help="Masks: regions of fewer px are left out.")
+        int, typer.Option("--min-area", metavar="PX", min=1, help="Masks: skip regions with fewer px.")
     ] = 1,
     max_instances: Annotated[
-        int, typer.Option("--max-instances", metavar="N", min=1, help="Masks: images with more regions are left out.")
+        int, typer.Option("--max-instances", metavar="N", min=1, help="Masks: skip images with more regions.")
     ] = 10_000,
     encoder_options: ModelEncoderOptions,
     batch: BatchOptions,
@@ -56,7 +54,7 @@ def predict(
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Name drawn regions: Labelme files to look at and correct, and a table; goes on where it was interrupted."""
+    """Classify annotated regions: Labelme files to review and correct, and a table; resumes after an interruption."""
     from flawshot.base.errors import printable
     from flawshot.cli.console import progress_bar, say
     from flawshot.models.model import load_model

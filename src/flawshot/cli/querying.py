@@ -36,11 +36,11 @@ def query(
         ),
     ],
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many instances, the first ones.")
+        int | None, typer.Option("--limit", metavar="N", min=1, help="List at most the first N instances.")
     ] = None,
     crops: Annotated[
         Path | None,
-        typer.Option("--crops", metavar="DIR", help="Write each instance's box and its mask as pictures there."),
+        typer.Option("--crops", metavar="DIR", help="Write each instance's crop and mask as pictures to this folder."),
     ] = None,
     json: RowsOption = None,
     product: ProductOption = None,
@@ -48,7 +48,7 @@ def query(
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """List the instances that a condition holds for."""
+    """List the instances that match a condition."""
     import pyarrow as pa
 
     from flawshot.catalog import Catalog

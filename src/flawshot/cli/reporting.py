@@ -22,15 +22,23 @@ __all__ = ["open_pictures", "report", "save_report", "stamped"]
 
 
 def report(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS.json", help="What flawshot evaluate --json wrote.")],
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="One page to look at.")] = None,
+    results: Annotated[
+        Path, typer.Argument(metavar="RESULTS.json", help="Results written by flawshot evaluate --json.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.html", help="Write a self-contained HTML page.")
+    ] = None,
     data: GalleryOption = None,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="The accuracies as CSV.")] = None,
-    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="As a Markdown table.")] = None,
-    latex: Annotated[Path | None, typer.Option("--latex", metavar="FILE", help="As a LaTeX table.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the accuracies as CSV.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the accuracies as a Markdown table.")
+    ] = None,
+    latex: Annotated[
+        Path | None, typer.Option("--latex", metavar="FILE", help="Write the accuracies as a LaTeX table.")
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Turn results into a page to look at, or into tables: a row a product, a column a classifier and K."""
+    """Turn results into an HTML page, or into tables: one row per product, one column per classifier and K."""
     from flawshot.base.errors import FlawshotError
     from flawshot.base.store.files import write_bytes
     from flawshot.evaluation.results import Results

@@ -23,18 +23,18 @@ CARRIED_EVERY_SECONDS = 1.0
 
 
 def review(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Predictions, made by flawshot predict.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Predictions made by flawshot predict.")],
     first: Annotated[
-        int | None, typer.Option("--first", metavar="N", min=1, help="Only so many files, the most doubtful ones.")
+        int | None, typer.Option("--first", metavar="N", min=1, help="Only the N most doubtful files.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DATA", help="Where the images lie now, if they were moved.")
+        Path | None, typer.Option("--data", metavar="DATA", help="Where the images are now, if they were moved.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--print", help="Print the files in their order and Labelme's command, and start nothing.")
+        bool, typer.Option("--print", help="Print the files in order and Labelme's command, without starting Labelme.")
     ] = False,
 ) -> None:
-    """Look at predictions in Labelme, unsure and unknown ones first; what you correct is saved in OUT at once."""
+    """Review predictions in Labelme, unsure and unknown ones first; corrections are saved in OUT at once."""
     from flawshot.base.errors import FlawshotError, Problem
     from flawshot.cli.console import say, say_problems
     from flawshot.models.corrections import data_root

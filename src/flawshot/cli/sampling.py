@@ -30,42 +30,40 @@ __all__ = ["sample"]
 
 def sample(
     data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where <protocol>/<product>-<K>shot.json goes.")],
-    shots: Annotated[str, typer.Option("--shots", metavar="K,…", help="Support instances a category.")] = "1,3,5",
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for <protocol>/<product>-<K>shot.json.")],
+    shots: Annotated[str, typer.Option("--shots", metavar="K,…", help="Support instances per category.")] = "1,3,5",
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", metavar="N", min=1, help="Episodes: the seeds are 0 to N-1; 5 unless given."),
+        typer.Option("--seeds", metavar="N", min=1, help="Number of episodes, with seeds 0 to N-1; default 5."),
     ] = None,
     protocol: Annotated[
         Literal["disjoint", "mvrec", "episodic"],
         typer.Option(
             "--protocol",
             help="disjoint: no image on both sides, for your own data; mvrec: MVREC's own draws; "
-            "episodic: many random tasks, each of some categories.",
+            "episodic: many random tasks, each with some of the categories.",
         ),
     ] = "disjoint",
     ways: Annotated[
-        int | None, typer.Option("--ways", metavar="N", min=2, help="episodic: categories a task; 5 unless given.")
+        int | None, typer.Option("--ways", metavar="N", min=2, help="episodic: categories per task; default 5.")
     ] = None,
     queries: Annotated[
-        int | None, typer.Option("--queries", metavar="Q", min=1, help="episodic: queries a category; 15 unless given.")
+        int | None, typer.Option("--queries", metavar="Q", min=1, help="episodic: queries per category; default 15.")
     ] = None,
     episodes: Annotated[
-        int | None, typer.Option("--episodes", metavar="N", min=1, help="episodic: how many tasks; 600 unless given.")
+        int | None, typer.Option("--episodes", metavar="N", min=1, help="episodic: number of tasks; default 600.")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="episodic: another one draws other tasks; 0 unless given.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="episodic: random seed; default 0.")] = None,
     group: GroupOption = None,
     allow_short: Annotated[
-        bool, typer.Option("--allow-short", help="Let a category with fewer than K instances bring what it has.")
+        bool, typer.Option("--allow-short", help="Accept categories with fewer than K instances.")
     ] = False,
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Draw support and query sets, one episode a seed, proved to share nothing."""
+    """Draw support and query sets, one episode per seed, verified to share no image."""
     from flawshot.base.errors import EpisodeError
     from flawshot.episodes import sample_episodes, sample_tasks, write_all
 

@@ -11,25 +11,34 @@ __all__ = ["synth"]
 
 
 def synth(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that is not there yet.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     categories: Annotated[
-        int, typer.Option("--categories", metavar="N", min=1, help="Of each product; a third of them alike on purpose.")
+        int,
+        typer.Option(
+            "--categories", metavar="N", min=1, help="Categories per product; a third of them look alike on purpose."
+        ),
     ] = 6,
     images: Annotated[
-        int, typer.Option("--images", metavar="N", min=1, help="Of each product, with one or two instances each.")
+        int, typer.Option("--images", metavar="N", min=1, help="Images per product, each with one or two instances.")
     ] = 100,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another one draws another data set.")] = 0,
-    size: Annotated[int, typer.Option("--size", metavar="PX", help="Of an image's side: 64 to 2048.")] = 512,
-    products: Annotated[int, typer.Option("--products", metavar="N", min=1, help="How many.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Random seed; each seed draws a different data set.")
+    ] = 0,
+    size: Annotated[int, typer.Option("--size", metavar="PX", help="Image side, 64 to 2048 px.")] = 512,
+    products: Annotated[int, typer.Option("--products", metavar="N", min=1, help="Number of products.")] = 1,
     surface: Annotated[
-        str | None, typer.Option("--surface", metavar="NAME", help="Such as brushed-metal or wood; any unless given.")
+        str | None,
+        typer.Option("--surface", metavar="NAME", help="Surface, such as brushed-metal or wood; any by default."),
     ] = None,
     flaws: Annotated[
-        str | None, typer.Option("--flaws", metavar="a,b,…", help="Kinds such as scratch,dent,chip; any unless given.")
+        str | None,
+        typer.Option("--flaws", metavar="a,b,…", help="Kinds of flaw, such as scratch,dent,chip; any by default."),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", min=0, help="Processes; 0: one for each core.")] = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=0, help="Number of processes; 0: one per core.")
+    ] = 0,
 ) -> None:
-    """Draw a data set of surfaces with flaws: images with Labelme files; the same everywhere for the same options."""
+    """Draw surfaces with flaws: images with Labelme files, identical for the same options on every machine."""
     from flawshot.cli.console import progress_bar
     from flawshot.synthetic.data_set import draw_data_set
 

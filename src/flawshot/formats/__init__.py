@@ -84,46 +84,46 @@ class Exporter(NamedTuple):
 IMPORTERS = {
     "mvtec-fs": Importer(
         "flawshot.formats.mvtec_fs:import_mvtec_fs",
-        "MVTec-FS's tables become Labelme files, and its images, where SRC has them, are copied beside them.",
+        "Convert MVTec-FS's tables to Labelme files, and copy its images beside them.",
         "images",
     ),
     "masks": Importer(
         "flawshot.formats.masks:import_masks",
-        "Images with pixel masks become Labelme files, one instance a connected component, and are copied beside them.",
+        "Convert pixel masks to Labelme files, one instance per connected component, and copy the images beside them.",
         "images",
     ),
     "mpdd": Importer(
         "flawshot.formats.mpdd:import_mpdd",
-        "MPDD's detailed annotations become Labelme files, a rectangle a box, with the images where they are at hand.",
+        "Convert MPDD's detailed annotations to Labelme files, one rectangle per box, with the images if found.",
         "records",
     ),
     "coco": Importer(
         "flawshot.formats.coco:import_coco",
-        "COCO's polygons, run lengths and boxes become Labelme files, with the images where they are at hand.",
+        "Convert COCO's polygons, run lengths and boxes to Labelme files, with the images if found.",
         "images",
     ),
     "voc": Importer(
         "flawshot.formats.voc:import_voc",
-        "Pascal VOC's boxes become Labelme files, with the images where they are at hand.",
+        "Convert Pascal VOC's boxes to Labelme files, with the images if found.",
     ),
 }
 EXPORTERS = {
     "masks": Exporter(
         "flawshot.formats.mask_export:export_masks",
-        "Write OUT/<product>/ground_truth/<category>/<name>_mask.png, 255 where a defect is and 0 elsewhere.",
+        "Write OUT/<product>/ground_truth/<category>/<name>_mask.png, 255 inside defects and 0 elsewhere.",
         "masks",
     ),
     "detailed": Exporter(
         "flawshot.formats.detailed:write_detailed",
-        "Write detailed annotations as MPDD's: boxes, number, size, and a description in words, a record an image.",
+        "Write detailed annotations like MPDD's: boxes, count, size and a description, one record per image.",
         "records",
     ),
 }
 # What importers have in common; a module's own OPTIONS come first.
 SHARED_OPTIONS = {
-    "out": Option("Where the Labelme files go.", "OUT"),
-    "images": Option("Where the images are looked for; beside the annotations unless given.", "DIR"),
-    "workers": Option("Processes; one for each core unless given.", "N", 1),
+    "out": Option("Folder for the Labelme files.", "OUT"),
+    "images": Option("Folder to look for the images in; by default beside the annotations.", "DIR"),
+    "workers": Option("Number of processes; one per core by default.", "N", 1),
 }
 # Installed packages name importers and exporters of their own in these groups of entry points.
 IMPORTER_POINTS = "flawshot.importers"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_coco"]
 
-OPTIONS = {"source": Option("A COCO .json file, or a folder with some in it.")}
+OPTIONS = {"source": Option("A COCO .json file, or a folder of them.")}
 # Folders and words of a file's name that say neither product nor split.
 PLAIN_FOLDERS = frozenset({"annotations", "images", "labels"})
 PLAIN_WORDS = frozenset(

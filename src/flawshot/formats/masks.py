@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["import_masks", "read_masks"]
 
 OPTIONS = {
-    "source": Option("Images with pixel masks: of several products, or of one."),
+    "source": Option("Images with pixel masks, of one or several products."),
     "layout": (
-        Option("mvtec-ad, mvtec-loco, visa or beside; recognised unless given.", "LAYOUT", name="--as"),
+        Option("mvtec-ad, mvtec-loco, visa or beside; detected by default.", "LAYOUT", name="--as"),
         Option(
             "Where images and masks lie, such as '{product}/{split}/{category}/{name} | "
             "{product}/ground_truth/{category}/{name}_mask'; * and ** stand for anything; MASKS that end in /* are "
@@ -45,12 +45,12 @@ OPTIONS = {
             name="--pattern",
         ),
     ),
-    "threshold": Option("Values over it are defect: 127, unless the layout has others.", "N", 0),
-    "instance_values": Option("Each value of a mask but 0 is one instance."),
-    "min_area": Option("Smaller instances are left out.", "PX", 1),
-    "merge_distance": Option("Connected components nearer than this are one instance.", "PX", 0),
-    "exact": Option("Write masks, not polygons, for all components and not only those with holes."),
-    "max_instances": Option("Images with more instances are left out: masks of noise.", "N", 1),
+    "threshold": Option("Values above N are defects; default 127, or the layout's own.", "N", 0),
+    "instance_values": Option("Every nonzero mask value is one instance."),
+    "min_area": Option("Skip smaller instances.", "PX", 1),
+    "merge_distance": Option("Merge connected components closer than this into one instance.", "PX", 0),
+    "exact": Option("Write masks instead of polygons for all components, not only those with holes."),
+    "max_instances": Option("Skip images with more instances, such as masks of noise.", "N", 1),
     "strict": Option("Stop at the first problem."),
 }
 # A process takes about as long to start as this many images.

@@ -33,7 +33,7 @@ __all__ = ["contradictions", "import_mpdd"]
 
 OPTIONS = {
     "source": Option("The .json file of detailed annotations, or the folder that holds it."),
-    "salvage": Option("Keep the whole records of a damaged file."),
+    "salvage": Option("Keep the intact records of a damaged file."),
 }
 
 
@@ -58,7 +58,7 @@ def import_mpdd(
     Args:
         source: The file, or the folder that holds it.
         out: Where the files go.
-        salvage: Keep the whole records of a damaged file.
+        salvage: Keep the intact records of a damaged file.
         images: Where the images are looked for; the source's folder where None.
         overwrite: Whether files there with other content may be replaced.
         progress: Called with the records done and their number.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_voc"]
 
-OPTIONS = {"source": Option("A folder with Pascal VOC's .xml files in it.")}
+OPTIONS = {"source": Option("A folder of Pascal VOC .xml files.")}
 PLAIN_FOLDERS = frozenset({"annotations", "labels", "jpegimages", "images"})
 FLAGS = ("truncated", "difficult", "occluded")
 IMAGE_END = re.compile(rf"(?i:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})$")
