@@ -21,7 +21,7 @@ import numpy as np
 import flawshot
 from accuracy import DOCS, put
 from banks import SHOTS, DataSet, data_sets
-from flawshot.classifiers.functional import category_means, join_by_certainty, normalise, one_hot, softmax
+from flawshot.classifiers.functional import category_means, join_by_certainty, normalize, one_hot, softmax
 from flawshot.classifiers.ridge import (
     balance,
     fit_temperature,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Variant = Callable[[Array, Array, NDArray[np.intp]], Array]
 
 ADR = DOCS.with_name("adr") / "0008-the-default-whitens-by-views.md"
-CENTRES = [4, 13, 22]
+CENTERS = [4, 13, 22]
 CROSS = [9 * size + view for size in range(3) for view in (1, 3, 4, 5, 7)]
 
 
@@ -57,7 +57,7 @@ class Task(NamedTuple):
 
 def prototypes(support: Array, query: Array, labels: NDArray[np.intp]) -> Array:
     """Cosines to the category means."""
-    return normalise(query) @ normalise(category_means(support, labels, int(labels.max()) + 1)).T
+    return normalize(query) @ normalize(category_means(support, labels, int(labels.max()) + 1)).T
 
 
 def ridge(support: Array, query: Array, labels: NDArray[np.intp], strength: float = 0.5) -> Array:
@@ -68,17 +68,17 @@ def ridge(support: Array, query: Array, labels: NDArray[np.intp], strength: floa
 
 
 def matched(support: Array, query: Array) -> tuple[Array, Array]:
-    """View beside view: each centred by the support's mean in it, scaled to length one."""
-    centre = support.mean(axis=0)
-    parts = [normalise(views - centre) / np.sqrt(np.float32(views.shape[1])) for views in (support, query)]
+    """View beside view: each centered by the support's mean in it, scaled to length one."""
+    center = support.mean(axis=0)
+    parts = [normalize(views - center) / np.sqrt(np.float32(views.shape[1])) for views in (support, query)]
     return parts[0].reshape(len(support), -1), parts[1].reshape(len(query), -1)
 
 
-def averaged(support: Array, query: Array, *, centred: bool = True) -> tuple[Array, Array]:
-    """The mean of the views, centred."""
-    means = [normalise(views).mean(axis=1) for views in (support, query)]
-    centre = means[0].mean(axis=0) * np.float32(centred)
-    return normalise(means[0] - centre), normalise(means[1] - centre)
+def averaged(support: Array, query: Array, *, centered: bool = True) -> tuple[Array, Array]:
+    """The mean of the views, centered."""
+    means = [normalize(views).mean(axis=1) for views in (support, query)]
+    center = means[0].mean(axis=0) * np.float32(centered)
+    return normalize(means[0] - center), normalize(means[1] - center)
 
 
 def whitened(
@@ -89,10 +89,10 @@ def whitened(
     shrinkage: float = 2.0,
     scatter: str = "views",
     matching: bool = False,
-    centred: bool = True,
+    centered: bool = True,
 ) -> tuple[Array, Array]:
     """Views' scatter taken out; ``scatter`` says around what."""
-    unit, asked = normalise(support), normalise(query)
+    unit, asked = normalize(support), normalize(query)
     residuals = unit - unit.mean(axis=1, keepdims=True)
     if scatter == "views, less the mean of each view":
         residuals = residuals - residuals.mean(axis=0)
@@ -105,17 +105,17 @@ def whitened(
         residuals = np.sqrt(np.float32(2)) * np.concatenate([residuals.reshape(-1, unit.shape[2]), more])
     rows = residuals.reshape(-1, unit.shape[2])
     whitener = view_whitener(rows.T @ rows / np.float32(len(rows)), shrinkage)
-    if not centred:
+    if not centered:
         return whiten(unit.mean(axis=1), whitener), whiten(asked.mean(axis=1), whitener)
     if matching:
-        centre = unit.mean(axis=0)
+        center = unit.mean(axis=0)
         parts = []
         for views in (unit, asked):
-            flat = whiten((views - centre).reshape(-1, unit.shape[2]), whitener)
+            flat = whiten((views - center).reshape(-1, unit.shape[2]), whitener)
             parts.append(flat.reshape(len(views), -1) / np.sqrt(np.float32(unit.shape[1])))
         return parts[0], parts[1]
-    centre = unit.mean(axis=(0, 1))
-    return whiten(unit.mean(axis=1) - centre, whitener), whiten(asked.mean(axis=1) - centre, whitener)
+    center = unit.mean(axis=(0, 1))
+    return whiten(unit.mean(axis=1) - center, whitener), whiten(asked.mean(axis=1) - center, whitener)
 
 
 def by_token(support: Array, query: Array, labels: NDArray[np.intp], tokens: int) -> Array:
@@ -126,9 +126,9 @@ def by_token(support: Array, query: Array, labels: NDArray[np.intp], tokens: int
 
 def by_view(support: Array, query: Array, labels: NDArray[np.intp]) -> Array:
     """Cosines to the prototypes of each view, float32 ``[queries, views, categories]``; nothing is joined yet."""
-    centre = support.mean(axis=0)
-    made, asked = normalise(support - centre), normalise(query - centre)
-    means = normalise(category_means(made, labels, int(labels.max()) + 1))
+    center = support.mean(axis=0)
+    made, asked = normalize(support - center), normalize(query - center)
+    means = normalize(category_means(made, labels, int(labels.max()) + 1))
     return np.einsum("qvd,cvd->qvc", asked, means)
 
 
@@ -139,7 +139,7 @@ def by_certainty(support: Array, query: Array, labels: NDArray[np.intp]) -> Arra
 
 def by_reliability(support: Array, query: Array, labels: NDArray[np.intp]) -> Array:
     """Matched views, each weighed by how far it sets the support's categories apart beside how far it spreads them."""
-    made = normalise(support - support.mean(axis=0))
+    made = normalize(support - support.mean(axis=0))
     means = category_means(made, labels, int(labels.max()) + 1)
     within = ((made - means[labels]) ** 2).sum(axis=2).mean(axis=0)
     between = (means**2).sum(axis=2).mean(axis=0)
@@ -163,7 +163,7 @@ def variants() -> dict[str, Variant]:
         "matched views, joined by certainty": lambda s, q, y: by_certainty(s[0], q[0], y),
         "matched views, weighed by reliability": lambda s, q, y: by_reliability(s[0], q[0], y),
         "matched views, ridge 0.5": lambda s, q, y: ridge(*matched(s[0], q[0]), y),
-        "mean view, not centred, prototypes": lambda s, q, y: prototypes(*averaged(s[0], q[0], centred=False), y),
+        "mean view, not centered, prototypes": lambda s, q, y: prototypes(*averaged(s[0], q[0], centered=False), y),
         "mean view, prototypes": lambda s, q, y: prototypes(*averaged(s[0], q[0]), y),
         "mean view, ridge 0.5": lambda s, q, y: ridge(*averaged(s[0], q[0]), y),
         "both added, ridge 0.5": lambda s, q, y: ridge(
@@ -185,11 +185,11 @@ def variants() -> dict[str, Variant]:
         found[f"default, scatter of {scatter}"] = lambda s, q, y, k=scatter: ridge(  # type: ignore[misc]
             *whitened(s[0], q[0], y, scatter=k), y
         )
-    found["default, not centred"] = lambda s, q, y: ridge(*whitened(s[0], q[0], y, centred=False), y)
+    found["default, not centered"] = lambda s, q, y: ridge(*whitened(s[0], q[0], y, centered=False), y)
     found["default, second token in place of the first"] = lambda s, q, y: by_token(s[1:], q[1:], y, 1)
     found["default, second token beside the first"] = lambda s, q, y: by_token(s, q, y, 2)
     found["default, cross15"] = on(CROSS)
-    found["default, centre3"] = on(CENTRES)
+    found["default, centre3"] = on(CENTERS)
     found["default, one view"] = on([13])
     found["default-transductive †"] = classifier("default-transductive")
     for parameters in ({"query_weight": 0.1}, {"query_weight": 1.0}, {"iterations": 1}, {"iterations": 30}):
@@ -205,8 +205,8 @@ def calibration(task: Task) -> dict[str, float]:
     """Calibration error of ``default`` under other priors of the temperature."""
     fitted = flawshot.make_classifier("default").fit(task.support[0], task.labels)
     categories = len(fitted.classes_)
-    support = whiten(normalise(task.support[0]).mean(axis=1) - fitted.centre_, fitted.whitener_)
-    query = whiten(normalise(task.query[0]).mean(axis=1) - fitted.centre_, fitted.whitener_)
+    support = whiten(normalize(task.support[0]).mean(axis=1) - fitted.center_, fitted.whitener_)
+    query = whiten(normalize(task.query[0]).mean(axis=1) - fitted.center_, fitted.whitener_)
     targets = one_hot(task.labels, categories) - np.float32(1 / categories)
     left = leave_one_out(support, targets, balance(task.labels, categories), fitted.ridge)
     several = np.bincount(task.labels)[task.labels] > 1

@@ -105,18 +105,18 @@ def _picture(look: dict, category: str, rng: random.Random) -> tuple[np.ndarray,
     else:
         gray = gray - strength * 26 * _blur(soft, 3)
         tint = np.array([1.0, rng.uniform(0.9, 1.0), rng.uniform(0.75, 0.95)])
-    colours = gray[..., None] * np.array(look["tint"]) * (1 + (tint - 1) * _blur(soft, 2)[..., None])
-    return np.clip(colours, 0, 255).astype(np.uint8), outline
+    colors = gray[..., None] * np.array(look["tint"]) * (1 + (tint - 1) * _blur(soft, 2)[..., None])
+    return np.clip(colors, 0, 255).astype(np.uint8), outline
 
 
-def _blob(rng: random.Random, centre: tuple[float, float], radius: float, ragged: float) -> list[tuple[float, float]]:
+def _blob(rng: random.Random, center: tuple[float, float], radius: float, ragged: float) -> list[tuple[float, float]]:
     phases = [rng.uniform(0, 2 * math.pi) for _ in range(4)]
     stretch = rng.uniform(0.7, 1.3)
     points = []
     for step in range(36):
         angle = 2 * math.pi * step / 36
         r = radius * (1 + ragged * sum(math.sin((k + 2) * angle + p) / (k + 1) for k, p in enumerate(phases)))
-        points.append((centre[0] + stretch * r * math.cos(angle), centre[1] + r / stretch * math.sin(angle)))
+        points.append((center[0] + stretch * r * math.cos(angle), center[1] + r / stretch * math.sin(angle)))
     return points
 
 
@@ -139,20 +139,20 @@ def _hull(points: list[tuple[float, float]], margin: float) -> list[list[float]]
 
 def _geometry(category: str, rng: random.Random) -> tuple[list, list, list[list[float]]]:
     """Lines with their widths, filled outlines, and the annotation's outline."""
-    centre = (rng.uniform(110, SIDE - 110), rng.uniform(110, SIDE - 110))
+    center = (rng.uniform(110, SIDE - 110), rng.uniform(110, SIDE - 110))
     if category == "scratch":
-        path = _path(rng, centre, rng.uniform(50, 130), 0.06)
+        path = _path(rng, center, rng.uniform(50, 130), 0.06)
         return [(path, rng.uniform(1.5, 4))], [], _hull(path, 4)
     if category == "crack":
-        path = _path(rng, centre, rng.uniform(60, 130), 0.45)
+        path = _path(rng, center, rng.uniform(60, 130), 0.45)
         branch = _path(rng, path[7], rng.uniform(15, 45), 0.4)
         width = rng.uniform(1.5, 4)
         return [(path, width), (branch, width * 0.7)], [], _hull(path + branch, 4)
     if category == "pits":
         spread = rng.uniform(14, 34)
-        spots = [(rng.gauss(centre[0], spread), rng.gauss(centre[1], spread)) for _ in range(rng.randint(6, 18))]
+        spots = [(rng.gauss(center[0], spread), rng.gauss(center[1], spread)) for _ in range(rng.randint(6, 18))]
         discs = [_blob(rng, spot, rng.uniform(2, 5), 0.1) for spot in spots]
         return [], discs, _hull(spots, 6)
     ragged = {"chip": 0.35, "dent": 0.04, "stain": 0.2}[category]
-    blob = _blob(rng, centre, rng.uniform(14, 38), ragged)
+    blob = _blob(rng, center, rng.uniform(14, 38), ragged)
     return [], [blob], _hull(blob, 4)

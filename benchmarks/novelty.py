@@ -20,7 +20,7 @@ from scipy.linalg import solve_triangular
 
 import flawshot
 from accuracy import put
-from flawshot.classifiers.functional import category_means, normalise
+from flawshot.classifiers.functional import category_means, normalize
 from flawshot.classifiers.ridge import instance_means, view_statistics, view_whitener
 from flawshot.models.calibration import novelty
 from uncertainty import auroc, drawn_bank, episodes, table
@@ -41,7 +41,7 @@ def candidates(asked: Asked) -> dict[str, np.ndarray]:
     means = category_means(statistics.instances, labels, categories)
     strayed = statistics.instances - means[labels]
     within = (strayed.T @ strayed / max(len(labels) - categories, 1)).astype(np.float32)
-    centre = means.mean(axis=0)
+    center = means.mean(axis=0)
     fitted = flawshot.make_classifier("default").fit(asked.support, labels)
     given = fitted.predict_proba(asked.query)
     logits = np.log(np.maximum(given, 1e-30))
@@ -51,7 +51,7 @@ def candidates(asked: Asked) -> dict[str, np.ndarray]:
         """Support, category means and queries."""
         factor = view_whitener(scatter, shrinkage)
         parts = (statistics.instances, means, queries)
-        return tuple(solve_triangular(factor, (part - centre).T, lower=True).T for part in parts)
+        return tuple(solve_triangular(factor, (part - center).T, lower=True).T for part in parts)
 
     def apart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Squared distances."""
@@ -62,9 +62,9 @@ def candidates(asked: Asked) -> dict[str, np.ndarray]:
         "1 - probability of the most probable": 1 - given.max(axis=1),
         "- greatest score of `default`": -scores.max(axis=1),
         "1 - cosine to the nearest example, not whitened": 1
-        - (normalise(queries) @ normalise(statistics.instances).T).max(axis=1),
+        - (normalize(queries) @ normalize(statistics.instances).T).max(axis=1),
         "1 - cosine to the nearest example, as `default` whitens": 1
-        - (normalise(query) @ normalise(support).T).max(axis=1),
+        - (normalize(query) @ normalize(support).T).max(axis=1),
         "distance to the nearest example, as `default` whitens": apart(query, support).min(axis=1),
         "distance to the nearest category mean, as `default` whitens": (
             apart(query, middle) * (counts / (counts + 1))

@@ -72,7 +72,7 @@ def draw() -> tuple[dict[str, np.ndarray], np.ndarray]:
                 scene = draw_scene(product, [(category, i)], side, c * INSTANCES + i)
                 mask = annotate(scene.masks[0], HANDS[p % len(HANDS)], rng)
                 outlines[p, c, i] = standard_outlines(measure_outline(cut(mask), side, side)[None])[0]
-                views += [cut_view(scene.image, mask, rng, 96, centred=True, view=view) for view in range(3)]
+                views += [cut_view(scene.image, mask, rng, 96, centered=True, view=view) for view in range(3)]
         crops = torch.from_numpy(np.stack(views))
         for region, encoder in encoders.items():
             parts = [

@@ -41,12 +41,12 @@ def fit_and_predict(
         return torch.exp(-(1 - cosines)) @ membership / 0.11
 
     inputs, targets = support.reshape(-1, dim), labels.repeat_interleave(views)
-    optimiser = torch.optim.AdamW([weight, bias, keys], lr=1e-4, eps=1e-6)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps, eta_min=1e-5)
+    optimizer = torch.optim.AdamW([weight, bias, keys], lr=1e-4, eps=1e-6)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=1e-5)
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         functional.cross_entropy(logits(inputs), targets).backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     with torch.no_grad():
         shares = logits(query.reshape(-1, dim)).softmax(dim=-1).view(len(query), views, categories)

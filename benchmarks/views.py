@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from flawshot.classifiers.base import Evidence
 
 # Places among mso's 27 views: size, then row, then column.
-CENTRES = (4, 13, 22)
+CENTERS = (4, 13, 22)
 CROSS = (1, 3, 4, 5, 7)
 SUBSETS = {
     "none (middle size)": (13,),
-    "centre3": CENTRES,
+    "centre3": CENTERS,
     "cross of the middle size": tuple(9 + view for view in CROSS),
     "mo (middle size)": tuple(range(9, 18)),
     "cross15": tuple(9 * size + view for size in range(3) for view in CROSS),
@@ -96,7 +96,7 @@ def markdown(found: Curves) -> str:
 
 
 def draw(found: Curves, path: Path) -> None:
-    """Accuracy against crops, a panel a data set, a colour a classifier, a dash a K."""
+    """Accuracy against crops, a panel a data set, a color a classifier, a dash a K."""
     mpl.rcParams["svg.hashsalt"] = "flawshot"
     sets = list(dict.fromkeys(name for name, _, _ in found))
     figure = Figure(figsize=(4 * len(sets), 3.6), layout="constrained")
@@ -104,10 +104,10 @@ def draw(found: Curves, path: Path) -> None:
     order = sorted(SUBSETS, key=lambda label: len(SUBSETS[label]))
     crops = [len(SUBSETS[label]) for label in order]
     for axis, name in zip(axes, sets, strict=True):
-        for colour, classifier in zip(("#0072b2", "#e69f00", "#009e73"), CLASSIFIERS, strict=True):
+        for color, classifier in zip(("#0072b2", "#e69f00", "#009e73"), CLASSIFIERS, strict=True):
             for style, shots in zip((":", "--", "-"), SHOTS, strict=True):
                 values = [100 * found[name, classifier, shots][label] for label in order]
-                axis.plot(crops, values, style, color=colour, marker="o", ms=3, label=f"{classifier}, {shots}-shot")
+                axis.plot(crops, values, style, color=color, marker="o", ms=3, label=f"{classifier}, {shots}-shot")
         axis.set(title=name, xlabel="views encoded", xscale="log", xticks=crops, xticklabels=crops)
         axis.minorticks_off()
         axis.grid(alpha=0.3)

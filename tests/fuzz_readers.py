@@ -294,11 +294,11 @@ def read_episodes(folder, out):
 
 
 def make_model(folder):
-    shutil.copytree(modelled().name, folder, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(modeled().name, folder, symlinks=True, dirs_exist_ok=True)
 
 
 @cache
-def modelled():
+def modeled():
     """A model, what it says of a few images, and a review of that."""
     made = tempfile.TemporaryDirectory()
     folder = Path(made.name)

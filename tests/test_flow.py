@@ -105,7 +105,7 @@ def test_no_modules_import_each_other():
     [
         pytest.param("from flawshot.base.errors import X", [], id="from before it"),
         pytest.param("from flawshot.cli.options import X", ["cli"], id="from behind it"),
-        pytest.param("from flawshot.formats.coco import X", ["formats"], id="from its neighbour"),
+        pytest.param("from flawshot.formats.coco import X", ["formats"], id="from its neighbor"),
         pytest.param("import flawshot.report", ["report"], id="the package itself"),
         pytest.param("from flawshot import report", ["report"], id="the package, as a name"),
         pytest.param("from flawshot import evaluate", ["cli"], id="the public names"),

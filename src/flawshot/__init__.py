@@ -24,7 +24,7 @@ _PUBLIC = {
     "classifiers.base": "Evidence FewShotClassifier Support",
     "classifiers.clip_adapter": "ClipAdapter",
     "classifiers.gda": "GaussianDiscriminant",
-    "classifiers.knn": "NearestNeighbours",
+    "classifiers.knn": "NearestNeighbors",
     "classifiers.linear_probe": "LinearProbe",
     "classifiers.matched_prototype": "MatchedPrototype",
     "classifiers.outline": "Outline",
@@ -62,7 +62,7 @@ _PUBLIC = {
     "inspect.stats": "count_instances measure_sizes",
     "labelme.images": "read_image",
     "labelme.labelme_file": "LabelmeFile read_labelme write_labelme",
-    "labelme.shapes": "Region Shape rasterise",
+    "labelme.shapes": "Region Shape rasterize",
     "models.fitting": "fit_model",
     "models.learning": "LearnReport learn_corrections",
     "models.model": "Model load_model",
@@ -75,10 +75,12 @@ _PUBLIC = {
     "synthetic.data_set": "DrawnProduct draw_data_set",
 }
 _RENAMED = {
+    "NearestNeighbours": "NearestNeighbors",
     "Predicted": "Prediction",
     "count": "count_instances",
     "load": "load_model",
     "measure": "measure_sizes",
+    "rasterise": "rasterize",
     "verify": "verify_episodes",
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
@@ -110,7 +112,7 @@ if TYPE_CHECKING:
     from flawshot.classifiers.base import Support as Support
     from flawshot.classifiers.clip_adapter import ClipAdapter as ClipAdapter
     from flawshot.classifiers.gda import GaussianDiscriminant as GaussianDiscriminant
-    from flawshot.classifiers.knn import NearestNeighbours as NearestNeighbours
+    from flawshot.classifiers.knn import NearestNeighbors as NearestNeighbors
     from flawshot.classifiers.linear_probe import LinearProbe as LinearProbe
     from flawshot.classifiers.matched_prototype import MatchedPrototype as MatchedPrototype
     from flawshot.classifiers.outline import Outline as Outline
@@ -166,7 +168,7 @@ if TYPE_CHECKING:
     from flawshot.labelme.labelme_file import write_labelme as write_labelme
     from flawshot.labelme.shapes import Region as Region
     from flawshot.labelme.shapes import Shape as Shape
-    from flawshot.labelme.shapes import rasterise as rasterise
+    from flawshot.labelme.shapes import rasterize as rasterize
     from flawshot.models.fitting import fit_model as fit_model
     from flawshot.models.learning import LearnReport as LearnReport
     from flawshot.models.learning import learn_corrections as learn_corrections
@@ -188,10 +190,12 @@ if TYPE_CHECKING:
 
     __version__: str
 
+    NearestNeighbours = NearestNeighbors
     Predicted = Prediction
     count = count_instances
     load = load_model
     measure = measure_sizes
+    rasterise = rasterize
     verify = verify_episodes
 
 

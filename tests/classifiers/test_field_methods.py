@@ -113,16 +113,16 @@ class PlainClip(torch.nn.Module):
         return 100 * functional.cosine_similarity(blended[:, None], self.text[None], dim=-1)
 
 
-def plain_training(module, support, query, optimiser, steps, first):
+def plain_training(module, support, query, optimizer, steps, first):
     """Train on all views one by one in order of the instances; what the mean views of the queries then get."""
     views = [view.astype(np.float64) / np.linalg.norm(view.astype(np.float64)) for s in support for view in s]
     inputs = torch.from_numpy(np.array(views))
     targets = torch.tensor([label for label in LABELS for _ in range(support.shape[1])])
     for step in range(steps):
-        optimiser.param_groups[0]["lr"] = first * (1 + math.cos(math.pi * step / steps)) / 2
-        optimiser.zero_grad()
+        optimizer.param_groups[0]["lr"] = first * (1 + math.cos(math.pi * step / steps)) / 2
+        optimizer.zero_grad()
         functional.cross_entropy(module(inputs), targets).backward()
-        optimiser.step()
+        optimizer.step()
     with torch.no_grad():
         return torch.softmax(module(torch.from_numpy(np.array([mean_view(q) for q in query]))), dim=1).numpy()
 
@@ -132,8 +132,8 @@ def test_tip_adapter_f_takes_plain_autograds_steps(task, parameters):
     support, query, text = task
     given = {"alpha": 1.0, "beta": 5.5, "steps": 100, "learning_rate": 1e-3} | parameters
     module = PlainTip(support, text, given["alpha"], given["beta"])
-    optimiser = torch.optim.AdamW(module.parameters(), eps=1e-4, weight_decay=0.01)
-    expected = plain_training(module, support, query, optimiser, given["steps"], given["learning_rate"])
+    optimizer = torch.optim.AdamW(module.parameters(), eps=1e-4, weight_decay=0.01)
+    expected = plain_training(module, support, query, optimizer, given["steps"], given["learning_rate"])
     moved = np.abs(expected - tip_adapter(support, query, text, given["alpha"], given["beta"])).max()
     assert moved > 0.05  # training does something, and ours does the same
     fitted = make_classifier("tip-adapter-f", **parameters).fit(support, np.array(CATEGORIES)[LABELS], text=text)
@@ -171,8 +171,8 @@ def gda_logits(support, query, labels):
     """The paper's formula word for word, with the pseudo-inverse of a matrix [dim, dim]."""
     x = np.array([mean_view(s) for s in support])
     means = np.array([x[labels == c].mean(axis=0) for c in range(3)])
-    centred = np.concatenate([x[labels == c] - means[c] for c in range(3)])
-    covariance = np.cov(centred, rowvar=False, ddof=1)
+    centered = np.concatenate([x[labels == c] - means[c] for c in range(3)])
+    covariance = np.cov(centered, rowvar=False, ddof=1)
     precision = DIM * np.linalg.pinv((len(x) - 1) * covariance + np.trace(covariance) * np.eye(DIM))
     return np.array(
         [[mean_view(q) @ precision @ mu + math.log(1 / 3) - mu @ precision @ mu / 2 for mu in means] for q in query]
@@ -202,9 +202,9 @@ def test_gda_at_one_shot_is_the_nearest_mean(task):
 
 
 def soft_kmeans(support, query, temperature=0.1, iterations=10):
-    centre = np.mean([s.astype(np.float64).mean(axis=0) for s in support], axis=0)
+    center = np.mean([s.astype(np.float64).mean(axis=0) for s in support], axis=0)
     known, asked = (
-        [x / np.linalg.norm(x) for x in (instance.astype(np.float64).mean(axis=0) - centre for instance in instances)]
+        [x / np.linalg.norm(x) for x in (instance.astype(np.float64).mean(axis=0) - center for instance in instances)]
         for instances in (support, query)
     )
     shares = np.zeros((len(asked), 3))
@@ -227,8 +227,8 @@ def test_soft_kmeans_refines_prototypes_by_the_queries(task, parameters):
 def test_soft_kmeans_with_temperature_is_of_squared_distances(task):
     """As the paper has it: minus the squared distance, of vectors of length one, times 5."""
     support, query, _ = task
-    centre = support.mean(axis=(0, 1))
-    known, asked = normalize(support.mean(axis=1) - centre), normalize(query.mean(axis=1) - centre)
+    center = support.mean(axis=(0, 1))
+    known, asked = normalize(support.mean(axis=1) - center), normalize(query.mean(axis=1) - center)
     prototypes = normalize([known[c == LABELS].mean(axis=0) for c in range(3)])
     distances = ((asked[:, None] - prototypes) ** 2).sum(axis=2)
     np.testing.assert_allclose(

@@ -63,10 +63,10 @@ def matched_prototype(support, labels, query, temperature=0.1):
     for instance in query:
         scores = np.zeros(3)
         for v in range(views):
-            centre = support[:, v].astype(np.float64).mean(axis=0)
-            unit = normalize(support[:, v] - centre)
+            center = support[:, v].astype(np.float64).mean(axis=0)
+            unit = normalize(support[:, v] - center)
             for c, category in enumerate(CATEGORIES):
-                scores[c] += similarity(instance[v] - centre, unit[labels == category].mean(axis=0))
+                scores[c] += similarity(instance[v] - center, unit[labels == category].mean(axis=0))
         out.append(softmax(scores / views / temperature))
     return np.array(out)
 

@@ -11,8 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import normalize
 
 from flawshot import make_classifier
-from flawshot.classifiers import ridge
-from flawshot.classifiers.functional import normalise
+from flawshot.classifiers import functional, ridge
 from flawshot.classifiers.ridge import fit_temperature, left_out_scores, ridge_regression, view_whitener, whiten
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])  # categories of different size
@@ -51,8 +50,8 @@ def whitened(instances, residuals, shrinkage=2.0):
 def scores_by_hand(support, query):
     unit, instances = unit_views(support)
     residuals = (unit - instances[:, None]).reshape(-1, 12)
-    centre = np.mean([instances[c == LABELS].mean(axis=0) for c in range(3)], axis=0)
-    x, q = (whitened(each - centre, residuals) for each in (instances, unit_views(query)[1]))
+    center = np.mean([instances[c == LABELS].mean(axis=0) for c in range(3)], axis=0)
+    x, q = (whitened(each - center, residuals) for each in (instances, unit_views(query)[1]))
     targets = np.eye(3)[LABELS] - 1 / 3
     weights = np.array([2 / 3, 2 / 3, 2 / 3, 1, 1, 2])
     return x, targets, weights, plain(x, targets, weights, 0.5).predict(q)
@@ -133,7 +132,7 @@ def test_the_whitener_is_a_root_of_the_shrunk_scatter():
     factor = view_whitener(scatter.astype(np.float32), 0.5)
     np.testing.assert_allclose(factor @ factor.T, shrunk, rtol=1e-4)
     x = np.eye(5, dtype=np.float32)
-    np.testing.assert_allclose(whiten(x, factor), normalise(np.linalg.inv(factor).T), atol=1e-5)
+    np.testing.assert_allclose(whiten(x, factor), functional.normalize(np.linalg.inv(factor).T), atol=1e-5)
 
 
 def test_statistics_of_many_views_are_those_of_all_at_once(task, monkeypatch):

@@ -135,7 +135,7 @@ def test_import_masks_reads_a_tree_and_sums_up(run, tmp_path):
     Image.new("L", (9, 9)).save(folder / "b.jpg")
     done = run("import", "masks", "parts", "labelme", "--min-area", 4)
     assert "product parts, 1 categories (dent), 1 images, 1 instances; 0 under 4 px left out" in done.output
-    assert "parts: layout beside, recognised: --pattern '{category}/**/{name} | {category}/**/{name}'" in done.stderr
+    assert "parts: layout beside, recognized: --pattern '{category}/**/{name} | {category}/**/{name}'" in done.stderr
     assert "dent/b.jpg: has no mask b.png beside it" in done.output
     assert json.loads((tmp_path / "labelme/parts/dent/a.json").read_text())["shapes"][0]["shape_type"] == "polygon"
     assert "1 masks of 1 instances" in run("export", "masks", "labelme", "masks").stdout

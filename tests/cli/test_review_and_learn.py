@@ -157,7 +157,7 @@ def test_where_labelme_is_not_installed_it_is_said(here, monkeypatch):
         ),
         ('qt.qpa.plugin: Could not load the Qt platform plugin "xcb" in "" even though it was found.', "open a window"),
         ("qt.qpa.xcb: could not connect to display :7", "cannot open a window"),
-        ("loguru noise\nValueError: Unexpected key in config: colour\n", "Unexpected key in config: colour"),
+        ("loguru noise\nValueError: Unexpected key in config: color\n", "Unexpected key in config: color"),
         ("", "ended with status 3: it said nothing"),
     ],
 )

@@ -36,7 +36,7 @@ def weights(tmp_path):
     return make
 
 
-def normalised(images):
+def normalized(images):
     return ((images.float() / 255 - MEAN) / STD).permute(0, 3, 1, 2)
 
 
@@ -51,7 +51,7 @@ def test_features_are_open_clips(weights, crops, name, suffix):
     assert features.shape == (5, 1, 16)
     assert features.dtype == torch.float32
     with torch.no_grad():
-        torch.testing.assert_close(features[:, 0], model.encode_image(normalised(images)), atol=1e-5, rtol=0)
+        torch.testing.assert_close(features[:, 0], model.encode_image(normalized(images)), atol=1e-5, rtol=0)
 
 
 def test_the_weights_hash_is_that_of_the_tensors_not_of_the_file(weights):
@@ -74,7 +74,7 @@ def test_the_trunk_is_what_stands_before_the_projection(weights, crops):
     trunk = encoder.encode(images, masks)[:, 0]
     assert trunk.shape == (5, 64)
     with torch.no_grad():
-        expected = model.encode_image(normalised(images))
+        expected = model.encode_image(normalized(images))
         torch.testing.assert_close(trunk @ model.visual.proj, expected, atol=1e-5, rtol=0)
     for name, width in (("tiny-resnet", 16 * 32), ("tiny-timm", 512)):
         own = OpenClipEncoder(name, weights(name)[1], layer="trunk", device="cpu")
@@ -86,7 +86,7 @@ def plain_tokens(model, images):
     """All of a vision transformer's tokens after its last norm, projected: a forward pass written out."""
     visual = model.visual
     with torch.no_grad():
-        patches = visual.conv1(normalised(images)).flatten(2).transpose(1, 2)
+        patches = visual.conv1(normalized(images)).flatten(2).transpose(1, 2)
         x = torch.cat([visual.class_embedding.expand(len(patches), 1, -1), patches], 1) + visual.positional_embedding
         x = visual.ln_post(visual.transformer(visual.ln_pre(x)))
         return x @ visual.proj
@@ -127,7 +127,7 @@ def test_masked_dims_the_background(weights, crops):
     images, masks = crops(48)
     dimmed = images.float() * torch.where(masks[..., None] > 0, 1.0, 0.3)
     with torch.no_grad():
-        expected = model.encode_image(normalised(dimmed))
+        expected = model.encode_image(normalized(dimmed))
     torch.testing.assert_close(encoder.encode(images, masks)[:, 0], expected, atol=1e-5, rtol=0)
 
 

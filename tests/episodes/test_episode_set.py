@@ -95,7 +95,7 @@ TAMPERED = [
     pytest.param(lambda d: d["episodes"][1]["support"].pop(), "has 1 instances, not 2", id="one short"),
     pytest.param(
         lambda d: d["episodes"][0]["support"].append("p/x.json#0"),
-        r"p/x\.json#0 is not a labelled instance",
+        r"p/x\.json#0 is not a labeled instance",
         id="unknown id",
     ),
     pytest.param(swap, "stands in support and query", id="support from query"),
@@ -149,10 +149,10 @@ def test_an_image_or_group_on_both_sides_is_refused(catalog, tmp_path):
 
 def test_labels_that_changed_since_are_noticed(catalog, catalog_of, tmp_path):
     path = write_episodes(sample_episodes(catalog, "p", 2), tmp_path)
-    relabelled = catalog_of([(s, ["dent" if s == "p/test/stain0" else c for c in own]) for s, own in IMAGES],
+    relabeled = catalog_of([(s, ["dent" if s == "p/test/stain0" else c for c in own]) for s, own in IMAGES],
                             layout="{product}/{split}/**")  # fmt: skip
     with pytest.raises(EpisodeError, match="have changed since"):
-        read_episodes(path, relabelled)
+        read_episodes(path, relabeled)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"a": 1}'])

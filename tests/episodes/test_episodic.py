@@ -223,7 +223,7 @@ def damaged(lines, number, change):
         (lambda lines: damaged(lines, 2, lambda e: e.pop("support")), "line 3: support: "),
         (lambda lines: damaged(lines, 2, lambda e: e.pop("query")), "episodes.1.query: is empty"),
         (lambda lines: damaged(lines, 2, lambda e: e.update(extra=1)), "line 3: extra: "),
-        (lambda lines: damaged(lines, 2, lambda e: e.update(support=["../../x"])), "is not a labelled instance"),
+        (lambda lines: damaged(lines, 2, lambda e: e.update(support=["../../x"])), "is not a labeled instance"),
         (lambda lines: damaged(lines, 2, lambda e: e["query"].pop()), "episodes.1: is not the task"),
         (lambda lines: damaged(lines, 2, lambda e: e["query"].append(e["support"][0])), "stands in support and query"),
         (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(seed=1)), "episodes.0: is not the task"),

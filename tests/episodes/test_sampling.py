@@ -220,7 +220,7 @@ def test_groups_that_cross_a_kept_split_leave_the_query_set():
         ),
         pytest.param([("p/a", ["dent"] * 4), ("p/b", ["scratch"] * 4)], 1, r"one image or group", id="one image each"),
         pytest.param([("p/a", ["dent"]), ("p/b", ["dent"])], 1, r"one category \(dent\)", id="one category"),
-        pytest.param([("p/a", [""]), ("p/b", [""])], 1, r"no labelled instance", id="no labels"),
+        pytest.param([("p/a", [""]), ("p/b", [""])], 1, r"no labeled instance", id="no labels"),
         pytest.param(
             [("p/a", ["dent"]), ("p/b", ["dent"]), ("p/c", ["s"]), ("p/d", ["s"])],
             2,

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
 from flawshot.formats.components import component_shape, components, merge_near, outline, value_components
-from flawshot.labelme.shapes import rasterise
+from flawshot.labelme.shapes import rasterize
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=14))
 
@@ -43,7 +43,7 @@ def check_shapes(mask):
         assert shape.shape_type == (
             "mask" if (ndimage.binary_fill_holes(part.pixels) != part.pixels).any() else "polygon"
         )
-        np.testing.assert_array_equal(rasterise(shape, *mask.shape).full_mask(*mask.shape), part.full_mask(*mask.shape))
+        np.testing.assert_array_equal(rasterize(shape, *mask.shape).full_mask(*mask.shape), part.full_mask(*mask.shape))
         if shape.shape_type == "polygon":
             # Views are cut around the same middle as a mask's, and rounding finds the pixels as well as cutting does.
             low, high = shape.points.min(axis=0), shape.points.max(axis=0)

@@ -1,4 +1,4 @@
-"""The field's data sets as made-up small trees: recognised, imported, counted, sampled."""
+"""The field's data sets as made-up small trees: recognized, imported, counted, sampled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from flawshot import Catalog, FlawshotError
 from flawshot.base.names import folder_name
 from flawshot.cli import app
-from flawshot.formats.mask_layouts import MaskLayout, recognise_masks
+from flawshot.formats.mask_layouts import MaskLayout, recognize_masks
 from flawshot.formats.masks import import_masks
 
 MVTEC_AD = [
@@ -101,7 +101,7 @@ def test_mvtec_ad_with_its_fifteen_products(tmp_path):
     done = run("import", "masks", root, tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert (
-        "layout mvtec-ad, recognised: --pattern '{product}/{split}/{category}/{name} | {product}/ground" in done.stderr
+        "layout mvtec-ad, recognized: --pattern '{product}/{split}/{category}/{name} | {product}/ground" in done.stderr
     )
     assert len(done.stderr.splitlines()) == 1
     assert "15 products" in done.stdout
@@ -238,7 +238,7 @@ def test_a_part_less_is_said_in_each_layout(tmp_path):
         root = make(tmp_path / f"{number}")
         (root / image).unlink()
         (root / mask).unlink()
-        said = [str(problem) for problem in recognise_masks(root).problems]
+        said = [str(problem) for problem in recognize_masks(root).problems]
         assert sum(line.endswith("is a mask without its image") for line in said) == 1 + (make is mvtec_loco)
         assert [
             line for line in said if f"has no mask {mask.replace('/000.png', '/*') if number == 1 else mask}" in line

@@ -231,9 +231,9 @@ def test_a_transparent_index_is_no_instance(tmp_path):
     assert imported(tmp_path, transparent_index(), instance_values=True)[1] == [16]
 
 
-def test_a_defect_in_a_dark_colour_counts_by_its_brightest_channel(tmp_path):
-    colours = np.stack([squares(0, 0), squares(0, 0), squares(255, 128)], axis=2)
-    assert imported(tmp_path, Image.fromarray(colours))[1] == [16, 16]
+def test_a_defect_in_a_dark_color_counts_by_its_brightest_channel(tmp_path):
+    colors = np.stack([squares(0, 0), squares(0, 0), squares(255, 128)], axis=2)
+    assert imported(tmp_path, Image.fromarray(colors))[1] == [16, 16]
 
 
 def test_each_value_is_an_instance(tmp_path):
@@ -242,7 +242,7 @@ def test_each_value_is_an_instance(tmp_path):
     for number, picture in enumerate((Image.fromarray(mask), Image.fromarray(mask).convert("RGB"))):
         assert imported(tmp_path / str(number), picture, instance_values=True)[1] == [16, 32, 16, 16]
     palette = Image.fromarray(mask, mode="L").convert("P")
-    palette.putpalette([0, 0, 0] * 256)  # indices tell, whatever their colours are
+    palette.putpalette([0, 0, 0] * 256)  # indices tell, whatever their colors are
     assert imported(tmp_path / "palette", palette, instance_values=True)[1] == [16, 32, 16, 16]
     found, areas = imported(tmp_path / "large", mask, instance_values=True, min_area=17, threshold=1)
     assert (areas, found.counts["small"]) == ([32], 2)

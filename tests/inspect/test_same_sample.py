@@ -62,7 +62,7 @@ CASES = {
     "cropped on all sides": lambda p: p[25:-25, 30:-30],
     "overexposed in part": lambda p: np.clip(p * 1.8, 0, 255).astype(np.uint8),
     "lit from the side": lambda p: (p * np.linspace(0.4, 1, p.shape[1])).astype(np.uint8),
-    "in colours": lambda p: np.stack([p, p // 2, p // 3], axis=-1),
+    "in colors": lambda p: np.stack([p, p // 2, p // 3], axis=-1),
 }
 
 
@@ -78,7 +78,7 @@ def test_surfaces_without_a_second_photograph_stay_alone(images):
     assert len(find_same_samples(catalog).groups) == 80
 
 
-def test_one_colour_is_no_evidence_and_products_are_kept_apart(images):
+def test_one_color_is_no_evidence_and_products_are_kept_apart(images):
     flat = np.full((100, 100), 128, np.uint8)
     catalog = images({"p/a": flat, "p/b": flat, "q/a": texture(1), "r/a": texture(1), "r/b": texture(2)})
     assert len(find_same_samples(catalog).groups) == 5

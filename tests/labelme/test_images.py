@@ -49,7 +49,7 @@ def stretched(values):
     [
         pytest.param(Image.fromarray(RGB), "a.png", RGB, id="RGB"),
         pytest.param(Image.fromarray(GRAY), "a.png", np.repeat(GRAY[..., None], 3, axis=2), id="gray"),
-        pytest.param(Image.fromarray(np.dstack([RGB, GRAY])), "a.png", RGB, id="RGBA: alpha is dropped, colours stay"),
+        pytest.param(Image.fromarray(np.dstack([RGB, GRAY])), "a.png", RGB, id="RGBA: alpha is dropped, colors stay"),
         pytest.param(
             Image.fromarray(np.dstack([GRAY, GRAY])),
             "a.png",

@@ -17,7 +17,7 @@ from PIL import Image
 from flawshot import AnnotationError, FlawshotError, read_labelme, write_labelme
 from flawshot.labelme.embedded import image_size
 from flawshot.labelme.labelme_file import parse_labelme
-from flawshot.labelme.shapes import rasterise
+from flawshot.labelme.shapes import rasterize
 from helpers import box_shape, labelme_document
 
 
@@ -150,7 +150,7 @@ def test_labelme_opens_what_we_write(label_file, tmp_path, made):
         pytest.param(lambda s: s.pop("flags"), "polygon", id="labelme 4.0 has no flags"),
         pytest.param(lambda s: s.pop("group_id"), "polygon", id="labelme 3 has no group_id"),
         pytest.param(lambda s: s.pop("description"), "polygon", id="labelme 4 has no description"),
-        pytest.param(lambda s: s.update(line_color=None, fill_color=None), "polygon", id="labelme 3 colours"),
+        pytest.param(lambda s: s.update(line_color=None, fill_color=None), "polygon", id="labelme 3 colors"),
     ],
 )
 def test_older_files_are_read(change, shape_type):
@@ -225,7 +225,7 @@ def test_a_rectangle_of_four_corners_is_its_box_wherever_it_begins(turned, backw
     np.testing.assert_allclose(read.points, [[10, 10], [40, 30]], atol=0.01)
     whole, _ = parse(labelme_document([box_shape(points=[[10, 10], [40, 30]], shape_type="rectangle")]))
     if not noise:
-        ours, theirs = (rasterise(each, 100, 120) for each in (read, whole.shapes[0]))
+        ours, theirs = (rasterize(each, 100, 120) for each in (read, whole.shapes[0]))
         assert (ours.box, ours.area) == (theirs.box, theirs.area)
 
 
@@ -340,7 +340,7 @@ BAD_SHAPES = [
     pytest.param(
         box_shape(shape_type="mask", points=[[0, 0], [1, 1]], mask=base64.b64encode(png_bytes(mode="RGB")).decode()),
         "more than one channel",
-        id="colour mask",
+        id="color mask",
     ),
     pytest.param("shape", "is not an object", id="no object"),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flawshot import FlawshotError
-from flawshot.labelme.layout import Layout, recognise_layout
+from flawshot.labelme.layout import Layout, recognize_layout
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,5 @@ def test_what_is_no_pattern_is_refused(pattern):
         (["bolt/a.json", "nut/a.json", "test/c.json"], "{product}/{split}/**"),  # one of them alone does not
     ],
 )
-def test_the_layout_is_recognised(paths, pattern):
-    assert recognise_layout(paths, "root").pattern == pattern
+def test_the_layout_is_recognized(paths, pattern):
+    assert recognize_layout(paths, "root").pattern == pattern

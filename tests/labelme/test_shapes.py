@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flawshot.labelme.shapes import Region, Shape, join_regions, rasterise
+from flawshot.labelme.shapes import Region, Shape, join_regions, rasterize
 
 KNOWN_TO_LABELME = ["polygon", "rectangle", "oriented_rectangle", "circle", "line", "linestrip", "point"]
 COUNTS = {"rectangle": 2, "oriented_rectangle": 4, "circle": 2, "line": 2, "point": 1}
@@ -49,7 +49,7 @@ def test_masks_equal_labelmes_pixel_for_pixel(shape_to_mask, shape_type):
         height, width = (int(size) for size in rng.integers(1, 90, size=2))
         points = random_points(rng, shape_type, height, width)
         expected = shape_to_mask((height, width), points.tolist(), shape_type)
-        region = rasterise(make(shape_type, points), height, width)
+        region = rasterize(make(shape_type, points), height, width)
         np.testing.assert_array_equal(region.full_mask(height, width), expected, err_msg=f"{points} {height}x{width}")
         assert region.area == expected.sum()
 
@@ -59,13 +59,13 @@ def test_masks_equal_labelmes_on_a_large_image(shape_to_mask):
     for _ in range(10):
         points = rng.uniform(1500, 2900, size=(40, 2))
         expected = shape_to_mask((3000, 3000), points.tolist(), "polygon")
-        np.testing.assert_array_equal(rasterise(make("polygon", points), 3000, 3000).full_mask(3000, 3000), expected)
+        np.testing.assert_array_equal(rasterize(make("polygon", points), 3000, 3000).full_mask(3000, 3000), expected)
 
 
 def test_points_are_drawn_each_as_a_point():
     points = [[10, 10], [40, 20], [-3, 50]]
-    each = join_regions(rasterise(make("point", [point]), 60, 60) for point in points)
-    together = rasterise(make("points", points), 60, 60)
+    each = join_regions(rasterize(make("point", [point]), 60, 60) for point in points)
+    together = rasterize(make("points", points), 60, 60)
     assert together.box == each.box
     np.testing.assert_array_equal(together.pixels, each.pixels)
 
@@ -88,7 +88,7 @@ def png(pixels):
 def test_a_mask_shape_is_pasted_at_its_corner_and_cut_at_the_border(corner, box):
     mask = png(np.full((3, 4), 255, np.uint8))
     x, y = corner
-    region = rasterise(make("mask", [[x, y], [x + 3, y + 2]], mask_png=mask), 10, 10)
+    region = rasterize(make("mask", [[x, y], [x + 3, y + 2]], mask_png=mask), 10, 10)
     assert region.box == box
     assert region.pixels.all()
 
@@ -96,13 +96,13 @@ def test_a_mask_shape_is_pasted_at_its_corner_and_cut_at_the_border(corner, box)
 def test_a_mask_keeps_its_holes():
     pixels = np.full((5, 5), 255, np.uint8)
     pixels[2, 2] = 0
-    region = rasterise(make("mask", [[0, 0], [4, 4]], mask_png=png(pixels)), 9, 9)
+    region = rasterize(make("mask", [[0, 0], [4, 4]], mask_png=png(pixels)), 9, 9)
     assert region.area == 24
     assert not region.pixels[2, 2]
 
 
 def test_a_shape_outside_the_image_covers_nothing():
-    region = rasterise(make("polygon", [[200, 200], [210, 200], [205, 210]]), 100, 100)
+    region = rasterize(make("polygon", [[200, 200], [210, 200], [205, 210]]), 100, 100)
     assert region.pixels.size == 0
     assert region.area == 0
 

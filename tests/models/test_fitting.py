@@ -111,7 +111,7 @@ def test_the_history_says_what_was_taken_in(model, bank):
     assert document["classifier"] == {"name": "default", "parameters": {"ridge": 0.5, "shrinkage": 2.0}}
 
 
-def test_unlabelled_instances_are_passed_over(catalog_of, bank_of, tmp_path):
+def test_unlabeled_instances_are_passed_over(catalog_of, bank_of, tmp_path):
     catalog = catalog_of([("a", ["dent", ""]), ("b", ["hole", "dent"]), ("c", ["", "hole"])])
     assert fit_model(bank_of(catalog), tmp_path / "model").record.instances == 4
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from flawshot import CLASSIFIERS, make_classifier
 from flawshot.classifiers.base import Evidence, Support
-from flawshot.classifiers.knn import NearestNeighbours
+from flawshot.classifiers.knn import NearestNeighbors
 from flawshot.models.calibration import calibrate, novelty
 from flawshot.models.leave_one_out import leave_one_out
 
@@ -81,7 +81,7 @@ def test_names_are_as_good_as_numbers():
         np.testing.assert_array_equal(one, two)
 
 
-class Counting(NearestNeighbours):
+class Counting(NearestNeighbors):
     """Notes the support sets that it is fitted on."""
 
     def fit_many(self, supports):

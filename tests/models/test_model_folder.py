@@ -82,7 +82,7 @@ def test_what_is_no_json_and_what_is_no_model(copy, tmp_path, bank):
 
 @pytest.mark.parametrize(
     ("parameters", "said"),
-    [({"ridge": -1.0}, "ridge must be"), ({"colour": 1}, "classifier: .*colour"), ({"device": "cpu"}, "classifier: ")],
+    [({"ridge": -1.0}, "ridge must be"), ({"color": 1}, "classifier: .*color"), ({"device": "cpu"}, "classifier: ")],
 )
 def test_parameters_that_the_classifier_does_not_take(copy, bank, parameters, said):
     rewrite_sealed(copy / "model.json", lambda d: d["classifier"].update(parameters=parameters))

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from flawshot import Catalog, import_masks
 from flawshot.labelme.images import read_image
-from flawshot.labelme.shapes import Shape, rasterise
+from flawshot.labelme.shapes import Shape, rasterize
 from flawshot.regions.crops import crop_views
 from flawshot.regions.views import SCHEMES, extent_of, make_scheme
 from helpers import SHARED
@@ -27,10 +27,10 @@ TURNS = {
 }
 
 
-def plain(image, mask, centre, view, size, side, border):
+def plain(image, mask, center, view, size, side, border):
     """One view, from scratch: pad the whole image far out, cut, resize, rotate, flip."""
     pixels = np.asarray(image)
-    cy, cx = centre[1] + view.row * size // 3, centre[0] + view.column * size // 3
+    cy, cx = center[1] + view.row * size // 3, center[0] + view.column * size // 3
     top, left = cy - size // 2, cx - size // 2
     if border == "shift":
         top = min(max(top, 0), pixels.shape[0] - size) if size <= pixels.shape[0] else (pixels.shape[0] - size) // 2
@@ -67,12 +67,12 @@ def test_every_view_is_the_plain_one(drawn, name, border):
         instance = drawn[row]
         image = read_image(drawn.root / instance.image, instance.image)
         points = instance.shapes[0].points
-        centre = [int((points[:, axis].min() + points[:, axis].max()) // 2) for axis in (0, 1)]
+        center = [int((points[:, axis].min() + points[:, axis].max()) // 2) for axis in (0, 1)]
         mask = instance.region().full_mask(image.height, image.width)
         crops = crop_views(image, instance.region(), scheme, 64, extent=extent_of(instance))
         assert crops.images.shape == (len(scheme.views), 64, 64, 3)
         for number, view in enumerate(scheme.views):
-            pixels, own = plain(image, mask, centre, view, view.size.pixels(instance.box), 64, border)
+            pixels, own = plain(image, mask, center, view, view.size.pixels(instance.box), 64, border)
             np.testing.assert_array_equal(crops.images[number], pixels, err_msg=f"{view}")
             np.testing.assert_array_equal(crops.masks[number], own, err_msg=f"{view}")
 
@@ -87,14 +87,14 @@ def test_masks_that_fill_a_crop_miss_it_or_are_thin_are_the_plain_ones(catalog_o
     )
     thin = Shape(0, "dent", "polygon", np.array([[3.0, 2.0], [40.0, 30.0], [4.0, 2.0]]))
     for shape in (instance.shapes[0], thin):
-        region = rasterise(shape, image.height, image.width)
+        region = rasterize(shape, image.height, image.width)
         own = replace(instance, shapes=(shape,), box=region.box)
-        centre = [int((shape.points[:, axis].min() + shape.points[:, axis].max()) // 2) for axis in (0, 1)]
+        center = [int((shape.points[:, axis].min() + shape.points[:, axis].max()) // 2) for axis in (0, 1)]
         scheme = make_scheme("mo", sizes, border)
         crops = crop_views(image, own.region(), scheme, 64, extent=extent_of(own))
         mask = region.full_mask(image.height, image.width)
         for number, view in enumerate(scheme.views):
-            pixels, expected = plain(image, mask, centre, view, view.size.pixels(own.box), 64, border)
+            pixels, expected = plain(image, mask, center, view, view.size.pixels(own.box), 64, border)
             np.testing.assert_array_equal(crops.images[number], pixels)
             np.testing.assert_array_equal(crops.masks[number], expected)
 
@@ -129,7 +129,7 @@ def test_mso_on_real_photographs_is_the_plain_one(tmp_path):
         own = labels == labels[y0:y1, x0:x1][instance.region().pixels][0]
         crops = crop_views(image, instance.region(), scheme, 224, extent=extent_of(instance))
         for number, view in enumerate(scheme.views):
-            centre = ((x0 + x1 - 1) // 2, (y0 + y1 - 1) // 2)
-            pixels, expected = plain(image, own, centre, view, view.size.pixels(instance.box), 224, "zero")
+            center = ((x0 + x1 - 1) // 2, (y0 + y1 - 1) // 2)
+            pixels, expected = plain(image, own, center, view, view.size.pixels(instance.box), 224, "zero")
             np.testing.assert_array_equal(crops.images[number], pixels)
             np.testing.assert_array_equal(crops.masks[number], expected)

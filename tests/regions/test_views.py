@@ -23,7 +23,7 @@ def test_each_scheme_has_its_views(name, count):
 
 
 def test_mso_goes_by_size_then_row_then_column():
-    """View 0 is the smallest, moved up and left; the centred ones are 4, 13 and 22."""
+    """View 0 is the smallest, moved up and left; the centered ones are 4, 13 and 22."""
     views = make_scheme("mso").views
     expected = [View(size, column, row) for size in PX for row in (-1, 0, 1) for column in (-1, 0, 1)]
     assert list(views) == expected
@@ -90,7 +90,7 @@ def test_unknown_names_are_refused_with_those_that_are_known():
     }
 
 
-def test_the_centre_is_that_of_the_extreme_points_and_offsets_are_thirds(catalog_of):
+def test_the_center_is_that_of_the_extreme_points_and_offsets_are_thirds(catalog_of):
     """The made-up square spans 0 to 8 px, inclusive: its middle is 4, by MVREC's own reckoning."""
     (instance,) = catalog_of([("a", ["dent"])])
     own = (instance.box, extent_of(instance))

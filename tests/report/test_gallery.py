@@ -38,7 +38,7 @@ def test_an_instance_has_one_small_picture_outlined(pictured):
         assert (picture.format, picture.size) == ("WEBP", (SIDE, SIDE))
         assert len(encoded) < 15e6 / 2000
         red, _, blue = np.moveaxis(np.asarray(picture.convert("RGB"), dtype=int), 2, 0)
-        assert (red - blue > 90).any()  # the outline; the image is grey
+        assert (red - blue > 90).any()  # the outline; the image is gray
 
 
 def test_older_results_make_a_page_that_says_what_they_lack(pictured, tmp_path):

@@ -22,7 +22,7 @@ from flawshot import (
 )
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS
 
-# Of each text that shows, and of each coloured mark, its contrast with what lies behind it, as WCAG 2.2 reckons it.
+# Of each text that shows, and of each colored mark, its contrast with what lies behind it, as WCAG 2.2 reckons it.
 CONTRASTS = """() => {
   const parse = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
   const over = (top, under) => [0, 1, 2].map((n) => top[n] * top[3] + under[n] * (1 - top[3]));
@@ -40,14 +40,14 @@ CONTRASTS = """() => {
     const element = walker.currentNode.parentElement;
     if (!walker.currentNode.data.trim() || element.closest("script, noscript, option") || !shows(element)) continue;
     const style = getComputedStyle(element), ground = behind(element);
-    const colour = element.closest("svg") ? style.fill : style.color;
-    found.texts.push([ratio(over(parse(colour), ground), ground), walker.currentNode.data.trim().slice(0, 40)]);
+    const color = element.closest("svg") ? style.fill : style.color;
+    found.texts.push([ratio(over(parse(color), ground), ground), walker.currentNode.data.trim().slice(0, 40)]);
   }
   for (const element of document.querySelectorAll("svg [data-mark] path, svg [data-mark] use")) {
     if (element.closest("defs") || !shows(element)) continue;
     const style = getComputedStyle(element), ground = behind(element);
-    const colour = style.stroke !== "none" ? style.stroke : style.fill;
-    found.marks.push([ratio(over(parse(colour), ground), ground), element.closest("[data-mark]").dataset.mark]);
+    const color = style.stroke !== "none" ? style.stroke : style.fill;
+    found.marks.push([ratio(over(parse(color), ground), ground), element.closest("[data-mark]").dataset.mark]);
   }
   for (const element of document.querySelectorAll("select, button")) {
     if (!shows(element)) continue;

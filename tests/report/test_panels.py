@@ -45,7 +45,7 @@ def test_a_panel_is_always_drawn(results, monkeypatch):
     assert len(make_panels(results, "prototype")[0]) == 1
 
 
-def test_figures_have_no_styles_and_no_colours_of_their_own(whole):
+def test_figures_have_no_styles_and_no_colors_of_their_own(whole):
     for each in whole[0]:
         for drawn in (each["bars"], each["reliability"]):
             for element in ET.fromstring(drawn).iter():  # noqa: S314  # our own

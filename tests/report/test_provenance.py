@@ -26,7 +26,7 @@ def test_everything_that_is_needed_is_said(results):
     assert ("name", "made up") in facts["encoder"]
     assert ("weights_hash", "not recorded") in facts["encoder"]
     assert ("scheme", "none") in facts["views"]
-    assert ("knn", "NearestNeighbours(n_neighbors=1)") in facts["classifiers"]
+    assert ("knn", "NearestNeighbors(n_neighbors=1)") in facts["classifiers"]
     assert facts["flawshot"] == [("", flawshot.__version__)]
     assert ("python", platform.python_version()) in facts["versions when evaluated"]
     assert facts["started"] == [("", "2026-01-02T00:00:00+00:00")]

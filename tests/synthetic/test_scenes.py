@@ -68,7 +68,7 @@ def test_what_lies_far_from_a_flaw_is_the_flawless_picture_but_for_its_exposure(
 
 @pytest.mark.parametrize("flaw", sorted(set(FLAWS) - EDGE_FLAWS))
 def test_masks_end_where_the_object_does(flaw):
-    """Behind the object is one colour, and a flaw on the object changes nothing there."""
+    """Behind the object is one color, and a flaw on the object changes nothing there."""
     for number in range(6):
         rng = random.Random(f"edge/{flaw}/{number}")
         product = replace(invent_product(rng), edge=True)
@@ -81,14 +81,14 @@ def test_masks_end_where_the_object_does(flaw):
 
 
 def test_lots_are_different_looks_and_one_lot_is_one():
-    """Colour, texture and light are a lot's; there are no more of them than stated."""
+    """Color, texture and light are a lot's; there are no more of them than stated."""
     tones = {}
     for lots in (1, 3, 100):
         product = replace(invent_product(random.Random(3), ["smooth plastic"]), lots=lots, edge=False)
         pictures = [draw_scene(product, [], 48, number).image for number in range(24)]
-        colours = np.array([picture.mean(axis=(0, 1)) for picture in pictures])
-        # A colour without its brightness, for exposure differs from picture to picture.
-        tones[lots] = len({tuple(np.round(colour / colour.sum(), 2)) for colour in colours})
+        colors = np.array([picture.mean(axis=(0, 1)) for picture in pictures])
+        # A color without its brightness, for exposure differs from picture to picture.
+        tones[lots] = len({tuple(np.round(color / color.sum(), 2)) for color in colors})
     assert tones[1] == 1
     assert 2 <= tones[3] <= 3
     assert tones[100] > 3

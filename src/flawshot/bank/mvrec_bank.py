@@ -107,6 +107,6 @@ def _checked(path: Path, rows: Catalog, categories: list[str], split: str) -> ND
         named = categories[label] if 0 <= label < len(categories) else f"number {label}"
         if named != category:
             raise FeatureBankError(
-                f"{path}: instance {number}: y is category {named}, but row {identifier} is labelled {category}"
+                f"{path}: instance {number}: y is category {named}, but row {identifier} is labeled {category}"
             )
     return features

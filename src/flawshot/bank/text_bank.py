@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flawshot.base.records import EncoderRecord
     from flawshot.catalog import Catalog
 
-__all__ = ["TEXT_FILE", "TextFeatures", "labelled_pairs", "read_text", "save_text", "why_none"]
+__all__ = ["TEXT_FILE", "TextFeatures", "labeled_pairs", "read_text", "save_text", "why_none"]
 
 TEXT_FILE: Final = "text.safetensors"
 KEY = "text"
@@ -66,7 +66,7 @@ def read_text(folder: Path, record: TextRecord, dim: int, catalog: Catalog) -> T
     path, manifest = folder / record.file, folder / "manifest.json"
     if len(set(record.rows)) != len(record.rows):
         raise FeatureBankError(f"{manifest}: text.rows: names a category twice; {REMEDY}")
-    absent = set(labelled_pairs(catalog)).difference(record.rows)
+    absent = set(labeled_pairs(catalog)).difference(record.rows)
     if absent:
         named = printable("/".join(min(absent)))
         raise FeatureBankError(f"{manifest}: text.rows: lacks {named} of catalog.parquet; {REMEDY}")
@@ -90,7 +90,7 @@ def why_none(encoder: EncoderRecord) -> str:
     )
 
 
-def labelled_pairs(catalog: Catalog) -> tuple[tuple[str, str], ...]:
+def labeled_pairs(catalog: Catalog) -> tuple[tuple[str, str], ...]:
     """(product, category) of all instances that have a label, sorted."""
     pairs = set(zip(catalog.column("product"), catalog.column("category"), strict=True))
     return tuple(sorted(pair for pair in pairs if pair[1]))

@@ -9,7 +9,7 @@ import numpy as np
 from flawshot.bank.prompts import Prompts, prompts_of
 from flawshot.bank.records import TextRecord
 from flawshot.bank.tensors import REMEDY
-from flawshot.bank.text_bank import TEXT_FILE, TextFeatures, labelled_pairs
+from flawshot.bank.text_bank import TEXT_FILE, TextFeatures, labeled_pairs
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError, printable
 from flawshot.encoders.base import TextEncoder
@@ -58,7 +58,7 @@ def encode_categories(
         FlawshotError: If it has none but prompts are given or the old text features lack a category, or its features
             are not such.
     """
-    rows, before = labelled_pairs(catalog), None if old is None else old.text
+    rows, before = labeled_pairs(catalog), None if old is None else old.text
     if (reason := why_no_text(encoder)) or not isinstance(encoder, TextEncoder):
         if prompts is not None:
             raise FlawshotError(f"{argument('prompts')}: are of no use here; {reason}")

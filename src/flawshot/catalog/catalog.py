@@ -16,7 +16,7 @@ from flawshot.base.store.seals import hash_of
 from flawshot.catalog.builder import CatalogBuilder, build_table, stop_at_error
 from flawshot.catalog.table import instance_of, read_table, write_table
 from flawshot.labelme.data_folder import annotation_files
-from flawshot.labelme.layout import Layout, recognise_layout
+from flawshot.labelme.layout import Layout, recognize_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -107,7 +107,7 @@ class Catalog:
 
         Args:
             root: The data root; folders whose name begins with a dot are passed over.
-            layout: A pattern such as ``{product}/{split}/**``; recognised where None.
+            layout: A pattern such as ``{product}/{split}/**``; recognized where None.
             strict: Stop at the first error instead.
             workers: How many processes read; None for as many as there are cores, if there are many files.
             progress: Called with the files read and all there are.
@@ -227,4 +227,4 @@ class Catalog:
 
 
 def _layout(pattern: str | None, paths: list[str], root_name: str) -> Layout:
-    return recognise_layout(paths, root_name) if pattern is None else Layout(pattern, root_name)
+    return recognize_layout(paths, root_name) if pattern is None else Layout(pattern, root_name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import one_line
-from flawshot.labelme.shapes import Region, Shape, box_area, join_regions, rasterise
+from flawshot.labelme.shapes import Region, Shape, box_area, join_regions, rasterize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +74,7 @@ class Instance:
             FlawshotError: If a mask of a catalog from elsewhere cannot be decoded.
         """
         try:
-            return join_regions(rasterise(shape, self.image_height, self.image_width) for shape in self.shapes)
+            return join_regions(rasterize(shape, self.image_height, self.image_width) for shape in self.shapes)
         except ValueError as error:
             raise FlawshotError(f"{self.id}: geometry: the mask cannot be decoded ({one_line(error)})") from error
 
@@ -110,7 +110,7 @@ def instances_of(
         return []
     for shapes in _joined(file.shapes, annotation, problems):
         first = shapes[0]
-        region = join_regions(rasterise(shape, height, width) for shape in shapes)
+        region = join_regions(rasterize(shape, height, width) for shape in shapes)
         if not region.pixels.size:
             message = f"covers no pixel of the image of {width} x {height} px"
             problems.append(Problem(annotation, "no-pixels", message, shape=first.index))

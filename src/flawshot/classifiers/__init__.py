@@ -23,7 +23,7 @@ CLASSIFIERS = {
     "zip-adapter": ("zip_adapter", "ZipAdapter"),
     "zip-adapter-f": ("zip_adapter_f", "ZipAdapterF"),
     "prototype": ("prototype", "CosinePrototype"),
-    "knn": ("knn", "NearestNeighbours"),
+    "knn": ("knn", "NearestNeighbors"),
     "linear-probe": ("linear_probe", "LinearProbe"),
     "zero-shot": ("zero_shot", "ZeroShot"),
     "tip-adapter": ("tip_adapter", "TipAdapter"),

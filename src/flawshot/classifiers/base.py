@@ -30,7 +30,7 @@ class Evidence(NamedTuple):
     Attributes:
         features: float32 ``[instances, views, dim]``.
         text: Text features of the categories in sorted order, float32 ``[categories, dim]``; of a support set only.
-        outlines: Standardised outlines, float32 ``[instances, numbers]``.
+        outlines: Standardized outlines, float32 ``[instances, numbers]``.
     """
 
     features: NDArray[np.float32] = np.zeros((0, 0, 0), dtype=np.float32)
@@ -100,7 +100,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
             y: The instances' categories.
             text: Text features of the categories in sorted order, ``[categories, dim]``; for classifiers that
                 declare them.
-            outlines: Standardised outlines, ``[instances, numbers]``; likewise.
+            outlines: Standardized outlines, ``[instances, numbers]``; likewise.
 
         Raises:
             ValueError: If the input is invalid, as scikit-learn words it, or text features are missing.
@@ -182,7 +182,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
 
         Args:
             X: Features ``[instances, views, dim]``.
-            outlines: Standardised outlines, ``[instances, numbers]``, for classifiers that were fitted with them.
+            outlines: Standardized outlines, ``[instances, numbers]``, for classifiers that were fitted with them.
 
         Returns:
             float32 ``[instances, categories]`` in the order of ``classes_``.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch.nn import functional
 
-from flawshot.classifiers.functional import normalise, softmax
+from flawshot.classifiers.functional import normalize, softmax
 from flawshot.classifiers.trained import EpisodeBatch, TrainedClassifier
 from flawshot.classifiers.zero_shot import LOGIT_SCALE, text_logits
 
@@ -83,7 +83,7 @@ class ClipAdapter(TrainedClassifier):
         return {"down": down, "up": up}
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        instances = torch.from_numpy(normalise(query.features.mean(axis=1)))
+        instances = torch.from_numpy(normalize(query.features.mean(axis=1)))
         blended = blend(instances, torch.from_numpy(self.down_), torch.from_numpy(self.up_), self.ratio)
         return softmax(text_logits(blended.numpy(), self.text_))
 
@@ -139,14 +139,14 @@ def train_bottleneck(
     text = functional.normalize(batch.text, dim=-1)
     targets = batch.labels.repeat_interleave(per_instance, dim=1)
     down, up = (first.to(samples.device).repeat(episodes, 1, 1).requires_grad_() for first in first_weights(dim, seed))
-    optimiser = torch.optim.Adam([down, up], lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimizer = torch.optim.Adam([down, up], lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     with torch.enable_grad():
         for _ in range(steps):
             logits = LOGIT_SCALE * blend(samples, down, up, ratio) @ text.mT
             # Each episode's own mean, added: no episode's gradient depends on how many there are.
             loss = functional.cross_entropy(logits.mT, targets, reduction="none").mean(dim=1).sum()
             down.grad, up.grad = torch.autograd.grad(loss, [down, up])
-            optimiser.step()
+            optimizer.step()
             schedule.step()
     return down, up

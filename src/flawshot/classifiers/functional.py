@@ -9,16 +9,16 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["category_means", "join_by_certainty", "normalise", "one_hot", "softmax"]
+__all__ = ["category_means", "join_by_certainty", "normalize", "one_hot", "softmax"]
 
 # As torch.nn.functional.normalize: a zero vector stays zero.
 SMALLEST_NORM = 1e-12
 
 
-def normalise(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalize(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors along the last axis to length one; zero vectors stay zero.
 
-    >>> normalise(np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     norms = np.sqrt(np.einsum("...d,...d->...", x, x))[..., None]

@@ -66,15 +66,15 @@ def discriminants(
     """
     count, dim = instances.shape
     means = np.stack([instances[labels == category].mean(axis=0) for category in range(categories)])
-    centred = instances - means[labels]
-    total = float(np.square(centred).sum())
+    centered = instances - means[labels]
+    total = float(np.square(centered).sum())
     if total <= count * SMALLEST_SPREAD**2:
         weight = dim * means
     else:
         ridge = total / (count - 1)
         # Woodbury's identity: a system of N equations in place of the inverse of [dim, dim].
-        inner = centred @ centred.T + ridge * np.eye(count)
-        weight = dim / ridge * (means - np.linalg.solve(inner, centred @ means.T).T @ centred)
+        inner = centered @ centered.T + ridge * np.eye(count)
+        weight = dim / ridge * (means - np.linalg.solve(inner, centered @ means.T).T @ centered)
     return weight, -np.einsum("cd,cd->c", weight, means) / 2
 
 

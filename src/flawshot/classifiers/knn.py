@@ -1,4 +1,4 @@
-"""Nearest neighbours by cosine distance."""
+"""Nearest neighbors by cosine distance."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 from flawshot.classifiers.base import FewShotClassifier
-from flawshot.classifiers.functional import normalise
+from flawshot.classifiers.functional import normalize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flawshot.classifiers.base import Evidence
 
-__all__ = ["NearestNeighbours"]
+__all__ = ["NearestNeighbors"]
 
 
-class NearestNeighbours(FewShotClassifier):
-    """scikit-learn's k nearest neighbours over mean views, by cosine distance.
+class NearestNeighbors(FewShotClassifier):
+    """scikit-learn's k nearest neighbors over mean views, by cosine distance.
 
     An instance is the mean of its views, scaled to length one.
 
@@ -32,7 +32,7 @@ class NearestNeighbours(FewShotClassifier):
 
     positive: ClassVar[tuple[str, ...]] = ("n_neighbors",)
 
-    neighbours_: KNeighborsClassifier
+    neighbors_: KNeighborsClassifier
 
     def __init__(self, n_neighbors: int = 1) -> None:
         self.n_neighbors = n_neighbors
@@ -40,11 +40,11 @@ class NearestNeighbours(FewShotClassifier):
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         views = support.features
         # On vectors of length one the Euclidean and the cosine distance order alike.
-        self.neighbours_ = KNeighborsClassifier(min(self.n_neighbors, len(views)))
-        self.neighbours_.fit(normalise(views.mean(axis=1)), labels)
+        self.neighbors_ = KNeighborsClassifier(min(self.n_neighbors, len(views)))
+        self.neighbors_.fit(normalize(views.mean(axis=1)), labels)
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        shares: NDArray[np.float32] = self.neighbours_.predict_proba(normalise(query.features.mean(axis=1))).astype(
+        shares: NDArray[np.float32] = self.neighbors_.predict_proba(normalize(query.features.mean(axis=1))).astype(
             np.float32
         )
         return shares

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from flawshot.classifiers.base import FewShotClassifier
-from flawshot.classifiers.functional import normalise
+from flawshot.classifiers.functional import normalize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,12 +45,12 @@ class LinearProbe(FewShotClassifier):
         self.regression_, self.n_iter_ = None, 1
         if len(self.classes_) > 1:
             self.regression_ = LogisticRegression(C=self.C, max_iter=self.max_iter)
-            self.regression_.fit(normalise(support.features.mean(axis=1)), labels)
+            self.regression_.fit(normalize(support.features.mean(axis=1)), labels)
             self.n_iter_ = int(self.regression_.n_iter_.max())
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         views = query.features
         if self.regression_ is None:
             return np.ones((len(views), 1), dtype=np.float32)
-        shares: NDArray[np.float32] = self.regression_.predict_proba(normalise(views.mean(axis=1))).astype(np.float32)
+        shares: NDArray[np.float32] = self.regression_.predict_proba(normalize(views.mean(axis=1))).astype(np.float32)
         return shares

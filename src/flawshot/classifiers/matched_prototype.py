@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from flawshot.classifiers.base import FewShotClassifier
-from flawshot.classifiers.functional import category_means, normalise, softmax
+from flawshot.classifiers.functional import category_means, normalize, softmax
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ __all__ = ["MatchedPrototype"]
 class MatchedPrototype(FewShotClassifier):
     """Every query view is compared with the prototypes of that same view; the scores are added.
 
-    For every view on its own: features are centred by the support set's mean in that view and scaled to length one;
+    For every view on its own: features are centered by the support set's mean in that view and scaled to length one;
     a prototype is the mean of its category's instances, scaled again; the score is the cosine to it. A query's score
     is the sum over views. The probabilities are the softmax of the mean score over a temperature.
 
@@ -33,7 +33,7 @@ class MatchedPrototype(FewShotClassifier):
 
     positive: ClassVar[tuple[str, ...]] = ("temperature",)
 
-    centre_: NDArray[np.float32]
+    center_: NDArray[np.float32]
     prototypes_: NDArray[np.float32]
 
     def __init__(self, temperature: float = 0.1) -> None:
@@ -41,13 +41,13 @@ class MatchedPrototype(FewShotClassifier):
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         views = support.features
-        self.centre_ = views.mean(axis=0)
-        instances = normalise(views - self.centre_)
-        self.prototypes_ = normalise(category_means(instances, labels, len(self.classes_)))
+        self.center_ = views.mean(axis=0)
+        instances = normalize(views - self.center_)
+        self.prototypes_ = normalize(category_means(instances, labels, len(self.classes_)))
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         views = query.features
-        scores = matched_scores(normalise(views - self.centre_), self.prototypes_)
+        scores = matched_scores(normalize(views - self.center_), self.prototypes_)
         return softmax(scores / (views.shape[1] * self.temperature))
 
 

@@ -22,7 +22,7 @@ class Outline(FewShotClassifier):
     """Ridge regression on the numbers of an outline; no px of the picture enters.
 
     It is a yardstick and stands in every table: where it is nearly as good as an encoder, it is the annotator's hand
-    that was recognised, or flaws that differ by form alone. It is fitted to the support set's outlines and asked with
+    that was recognized, or flaws that differ by form alone. It is fitted to the support set's outlines and asked with
     the queries', as :func:`flawshot.regions.outlines.standard_outlines` gives them; :func:`flawshot.evaluate` does so.
     The ridge was chosen among 1, 3, 10, 30 and 100 on drawn flaws.
 
@@ -32,7 +32,7 @@ class Outline(FewShotClassifier):
         ridge: The ridge penalty, beside outlines in standard deviations.
 
     Attributes:
-        centre_: float32 ``[numbers]``.
+        center_: float32 ``[numbers]``.
         weights_: float32 ``[categories, numbers]``.
         temperature_: What scores are divided by.
     """
@@ -40,7 +40,7 @@ class Outline(FewShotClassifier):
     positive: ClassVar[tuple[str, ...]] = ("ridge",)
     inputs: ClassVar[frozenset[str]] = frozenset({"outlines"})
 
-    centre_: NDArray[np.float32]
+    center_: NDArray[np.float32]
     weights_: NDArray[np.float32]
     temperature_: float
 
@@ -49,18 +49,18 @@ class Outline(FewShotClassifier):
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         outlines, categories = support.outlines, len(self.classes_)
-        self.centre_ = category_means(outlines, labels, categories).mean(axis=0)
+        self.center_ = category_means(outlines, labels, categories).mean(axis=0)
         targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
-        centred = outlines - self.centre_
-        self.weights_ = ridge_regression(centred, targets, weights, self.ridge)
+        centered = outlines - self.center_
+        self.weights_ = ridge_regression(centered, targets, weights, self.ridge)
         # The ridge's scores are below one in size; a temperature fitted on left-out instances makes them probabilities.
         self.temperature_ = 0.3
         several = np.bincount(labels)[labels] > 1
         if several.any():
-            scores = left_out_scores(centred, targets, weights, self.ridge)
+            scores = left_out_scores(centered, targets, weights, self.ridge)
             self.temperature_ = fit_temperature(scores[several], labels[several], prior=0.3)
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        centred: NDArray[np.float32] = query.outlines - self.centre_
-        scores = centred @ self.weights_.T
+        centered: NDArray[np.float32] = query.outlines - self.center_
+        scores = centered @ self.weights_.T
         return softmax(scores / np.float32(self.temperature_))

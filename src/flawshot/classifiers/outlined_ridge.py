@@ -60,15 +60,15 @@ class OutlinedRidge(WhitenedRidge):
             return
         categories = len(self.classes_)
         targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
-        self.outline_centre_ = category_means(support.outlines, labels, categories).mean(axis=0)
-        centred = support.outlines - self.outline_centre_
-        instances = whiten(instance_means(support.features) - self.centre_, self.whitener_)
+        self.outline_center_ = category_means(support.outlines, labels, categories).mean(axis=0)
+        centered = support.outlines - self.outline_center_
+        instances = whiten(instance_means(support.features) - self.center_, self.whitener_)
         scores = left_out_scores(instances, targets, weights, self.ridge)
-        other = left_out_scores(centred, targets, weights, OUTLINE_RIDGE)
+        other = left_out_scores(centered, targets, weights, OUTLINE_RIDGE)
         share = np.float32(
             self.outline_weight * categories / len(labels) * _spread(scores) / max(_spread(other), LEAST_SPREAD)
         )
-        self.outline_weights_ = share * ridge_regression(centred, targets, weights, OUTLINE_RIDGE)
+        self.outline_weights_ = share * ridge_regression(centered, targets, weights, OUTLINE_RIDGE)
         self.temperature_ = PRIOR_TEMPERATURE
         several = np.bincount(labels)[labels] > 1
         if several.any():
@@ -79,8 +79,8 @@ class OutlinedRidge(WhitenedRidge):
             return super()._probabilities(query)
         if not query.outlines.size:
             raise ValueError("OutlinedRidge was fitted with outlines: predict_proba(X, outlines)")
-        queries = whiten(instance_means(query.features) - self.centre_, self.whitener_)
-        scores = queries @ self.weights_.T + (query.outlines - self.outline_centre_) @ self.outline_weights_.T
+        queries = whiten(instance_means(query.features) - self.center_, self.whitener_)
+        scores = queries @ self.weights_.T + (query.outlines - self.outline_center_) @ self.outline_weights_.T
         return softmax(scores / np.float32(self.temperature_))
 
 

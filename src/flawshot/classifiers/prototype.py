@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from flawshot.classifiers.base import FewShotClassifier
-from flawshot.classifiers.functional import category_means, normalise, softmax
+from flawshot.classifiers.functional import category_means, normalize, softmax
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,8 +39,8 @@ class CosinePrototype(FewShotClassifier):
         self.temperature = temperature
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
-        instances = normalise(support.features.mean(axis=1))
-        self.prototypes_ = normalise(category_means(instances, labels, len(self.classes_)))
+        instances = normalize(support.features.mean(axis=1))
+        self.prototypes_ = normalize(category_means(instances, labels, len(self.classes_)))
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        return softmax(normalise(query.features.mean(axis=1)) @ self.prototypes_.T / self.temperature)
+        return softmax(normalize(query.features.mean(axis=1)) @ self.prototypes_.T / self.temperature)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize_scalar
 
-from flawshot.classifiers.functional import normalise
+from flawshot.classifiers.functional import normalize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class ViewStatistics(NamedTuple):
 
 def instance_means(views: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means of the instances' views of length one: ``[instances, views, dim]`` to ``[instances, dim]``."""
-    means = [normalise(views[start : start + BLOCK]).mean(axis=1) for start in range(0, len(views), BLOCK)]
+    means = [normalize(views[start : start + BLOCK]).mean(axis=1) for start in range(0, len(views), BLOCK)]
     return np.concatenate(means)
 
 
@@ -65,7 +65,7 @@ def view_statistics(views: NDArray[np.float32]) -> ViewStatistics:
     means, dim = [], views.shape[2]
     total = np.zeros((dim, dim), dtype=np.float32)
     for start in range(0, len(views), BLOCK):
-        unit = normalise(views[start : start + BLOCK])
+        unit = normalize(views[start : start + BLOCK])
         means.append(unit.mean(axis=1))
         rows = (unit - means[-1][:, None]).reshape(-1, dim)
         total += rows.T @ rows
@@ -92,11 +92,11 @@ def view_whitener(scatter: NDArray[np.float32], shrinkage: float) -> NDArray[np.
     return factor
 
 
-def whiten(centred: NDArray[np.float32], whitener: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Whiten centred instances ``[instances, dim]``, and scale them to length one."""
+def whiten(centered: NDArray[np.float32], whitener: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Whiten centered instances ``[instances, dim]``, and scale them to length one."""
     if whitener is None:
-        return normalise(centred)
-    return normalise(solve_triangular(whitener, centred.T, lower=True, check_finite=False).T)
+        return normalize(centered)
+    return normalize(solve_triangular(whitener, centered.T, lower=True, check_finite=False).T)
 
 
 def balance(labels: NDArray[np.intp], categories: int) -> NDArray[np.float32]:

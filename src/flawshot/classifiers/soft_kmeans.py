@@ -22,7 +22,7 @@ __all__ = ["SoftKMeans"]
 class SoftKMeans(FewShotClassifier):
     """Prototypes of the support set, refined by all queries at once: transductive.
 
-    An instance is the mean of its views, centred by the support set's mean and scaled to length one; a prototype is
+    An instance is the mean of its views, centered by the support set's mean and scaled to length one; a prototype is
     the mean of its category's instances, scaled again. Then, several times over: every query is shared out among the
     categories, by the softmax of its cosines over a temperature, and a prototype becomes the mean of its support
     instances, of weight 1, and of all queries, each of the weight of its share. The last shares are the probabilities.
@@ -34,7 +34,7 @@ class SoftKMeans(FewShotClassifier):
         temperature: What cosines are divided by. The authors learn an embedding in which squared distances need none;
             on vectors of length one a cosine over 0.1 is the squared distance times -5. Ours, and not tuned.
         iterations: How many times the prototypes are refined. The authors do so once, in training and testing; frozen
-            features are refined till the shares hardly change. With none, these are centred prototypes.
+            features are refined till the shares hardly change. With none, these are centered prototypes.
 
     References:
         Ren et al.: "Meta-Learning for Semi-Supervised Few-Shot Classification", ICLR 2018, without the meta-learning,
@@ -46,7 +46,7 @@ class SoftKMeans(FewShotClassifier):
     positive: ClassVar[tuple[str, ...]] = ("temperature",)
     whole: ClassVar[tuple[str, ...]] = ("iterations",)
 
-    centre_: NDArray[np.float64]
+    center_: NDArray[np.float64]
     sums_: NDArray[np.float64]
 
     def __init__(self, temperature: float = 0.1, iterations: int = 10) -> None:
@@ -55,7 +55,7 @@ class SoftKMeans(FewShotClassifier):
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         views = support.features
-        self.centre_ = views.mean(axis=(0, 1), dtype=np.float64)
+        self.center_ = views.mean(axis=(0, 1), dtype=np.float64)
         self.sums_ = one_hot(labels, len(self.classes_)).T @ self._instances(views)
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
@@ -67,7 +67,7 @@ class SoftKMeans(FewShotClassifier):
         return shares.astype(np.float32)
 
     def _instances(self, views: NDArray[np.float32]) -> NDArray[np.float64]:
-        scaled: NDArray[np.float64] = normalize(views.mean(axis=1, dtype=np.float64) - self.centre_)
+        scaled: NDArray[np.float64] = normalize(views.mean(axis=1, dtype=np.float64) - self.center_)
         return scaled
 
     def _shares(self, queries: NDArray[np.float64], sums: NDArray[np.float64]) -> NDArray[np.float64]:

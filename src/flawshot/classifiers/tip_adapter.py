@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from flawshot.classifiers.base import FewShotClassifier
-from flawshot.classifiers.functional import normalise, one_hot, softmax
+from flawshot.classifiers.functional import normalize, one_hot, softmax
 from flawshot.classifiers.zero_shot import text_logits
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ class TipAdapter(FewShotClassifier):
         self.beta = beta
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
-        self.keys_ = normalise(support.features.mean(axis=1))
+        self.keys_ = normalize(support.features.mean(axis=1))
         self.labels_ = labels
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        instances = normalise(query.features.mean(axis=1))
+        instances = normalize(query.features.mean(axis=1))
         cache = cache_logits(instances, self.keys_, one_hot(self.labels_, len(self.classes_)), self.beta)
         return softmax(text_logits(instances, self.text_) + self.alpha * cache)
 

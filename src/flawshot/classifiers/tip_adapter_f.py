@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch.nn import functional
 
-from flawshot.classifiers.functional import normalise, one_hot, softmax
+from flawshot.classifiers.functional import normalize, one_hot, softmax
 from flawshot.classifiers.tip_adapter import cache_logits
 from flawshot.classifiers.trained import EpisodeBatch, TrainedClassifier
 from flawshot.classifiers.zero_shot import LOGIT_SCALE, text_logits
@@ -87,7 +87,7 @@ class TipAdapterF(TrainedClassifier):
         return {"keys": keys}
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        instances = normalise(query.features.mean(axis=1))
+        instances = normalize(query.features.mean(axis=1))
         cache = cache_logits(instances, self.keys_, one_hot(self.labels_, len(self.classes_)), self.beta)
         return softmax(text_logits(instances, self.text_) + self.alpha * cache)
 
@@ -122,14 +122,14 @@ def train_keys(
     membership = functional.one_hot(batch.labels, batch.categories).float()
     targets = batch.labels.repeat_interleave(batch.views.shape[2], dim=1)
     keys = functional.normalize(batch.views.mean(dim=2), dim=-1).requires_grad_()
-    optimiser = torch.optim.AdamW([keys], lr=learning_rate, eps=epsilon, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimizer = torch.optim.AdamW([keys], lr=learning_rate, eps=epsilon, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     with torch.enable_grad():
         for _ in range(steps):
             cache = torch.exp(-beta * (1 - samples @ keys.mT)) @ membership
             # Each episode's own mean, added: no episode's gradient depends on how many there are.
             loss = functional.cross_entropy((from_text + alpha * cache).mT, targets, reduction="none").mean(dim=1).sum()
             (keys.grad,) = torch.autograd.grad(loss, keys)
-            optimiser.step()
+            optimizer.step()
             schedule.step()
     return keys

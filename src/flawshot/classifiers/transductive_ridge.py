@@ -31,7 +31,7 @@ ORDERING_FEATURES = 8
 class TransductiveRidge(WhitenedRidge):
     """Whitened ridge with the queries' own statistics; ``default-transductive``.
 
-    As :class:`flawshot.classifiers.whitened_ridge.WhitenedRidge`, but the scatter of views and the centre are those of
+    As :class:`flawshot.classifiers.whitened_ridge.WhitenedRidge`, but the scatter of views and the center are those of
     support and query instances together, and the queries' probabilities go into the regression as soft labels, several
     times over. It sees all queries at once: what a query gets depends on the others asked with it, so its figures stand
     apart from those of inductive classifiers. It needs many queries in which every category has its part: where one

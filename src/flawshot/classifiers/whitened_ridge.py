@@ -35,11 +35,11 @@ class WhitenedRidge(FewShotClassifier):
     flaw is; with one to five examples a category it is the only measure of noise that is well known, and it needs no
     labels. So features are whitened by the scatter of views around their instance's mean, shrunk towards the identity
     (with one view an instance there is no scatter, and nothing is whitened). Then: an instance is the mean of its
-    views of length one, centred by the mean of the category means, whitened, scaled to length one; categories are
+    views of length one, centered by the mean of the category means, whitened, scaled to length one; categories are
     separated by ridge regression on their indicators, each category weighing alike.
 
     The probabilities are the softmax of the scores over a temperature, fitted on the support set by leaving one out
-    (in closed form, with whitening, centre and the categories' weights kept), under a log-normal prior around 0.09; at
+    (in closed form, with whitening, center and the categories' weights kept), under a log-normal prior around 0.09; at
     one shot it is 0.09.
 
     Training-free and inductive. Ours; no paper. Fitting sees the support set alone. The method and its defaults were
@@ -51,7 +51,7 @@ class WhitenedRidge(FewShotClassifier):
 
     Attributes:
         whitener_: Lower factor of the shrunk scatter, float32 ``[dim, dim]``, or None.
-        centre_: float32 ``[dim]``.
+        center_: float32 ``[dim]``.
         weights_: float32 ``[categories, dim]``.
         temperature_: What scores are divided by.
     """
@@ -59,7 +59,7 @@ class WhitenedRidge(FewShotClassifier):
     positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage")
 
     whitener_: NDArray[np.float32] | None
-    centre_: NDArray[np.float32]
+    center_: NDArray[np.float32]
     weights_: NDArray[np.float32]
     temperature_: float
 
@@ -71,8 +71,8 @@ class WhitenedRidge(FewShotClassifier):
         categories = len(self.classes_)
         instances, scatter = view_statistics(support.features)
         self.whitener_ = view_whitener(scatter, self.shrinkage)
-        self.centre_ = category_means(instances, labels, categories).mean(axis=0)
-        whitened = whiten(instances - self.centre_, self.whitener_)
+        self.center_ = category_means(instances, labels, categories).mean(axis=0)
+        whitened = whiten(instances - self.center_, self.whitener_)
         targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
         self.weights_ = ridge_regression(whitened, targets, weights, self.ridge)
         self.temperature_ = PRIOR_TEMPERATURE
@@ -82,5 +82,5 @@ class WhitenedRidge(FewShotClassifier):
             self.temperature_ = fit_temperature(scores[several], labels[several])
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        queries = whiten(instance_means(query.features) - self.centre_, self.whitener_)
+        queries = whiten(instance_means(query.features) - self.center_, self.whitener_)
         return softmax(queries @ self.weights_.T / np.float32(self.temperature_))

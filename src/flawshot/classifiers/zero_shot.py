@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from flawshot.classifiers.base import FewShotClassifier
-from flawshot.classifiers.functional import normalise, softmax
+from flawshot.classifiers.functional import normalize, softmax
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ class ZeroShot(FewShotClassifier):
         """Nothing is learned."""
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        return softmax(text_logits(normalise(query.features.mean(axis=1)), self.text_, self.scale))
+        return softmax(text_logits(normalize(query.features.mean(axis=1)), self.text_, self.scale))
 
 
 def text_logits(
@@ -59,5 +59,5 @@ def text_logits(
     Returns:
         float32 ``[instances, categories]``.
     """
-    logits: NDArray[np.float32] = scale * (instances @ normalise(text).T)
+    logits: NDArray[np.float32] = scale * (instances @ normalize(text).T)
     return logits

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from flawshot.classifiers.base import FewShotClassifier
-from flawshot.classifiers.functional import join_by_certainty, normalise, one_hot, softmax
+from flawshot.classifiers.functional import join_by_certainty, normalize, one_hot, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,6 +63,6 @@ def zip_probabilities(
     Returns:
         float32 ``[instances, categories]``.
     """
-    cosines = normalise(views) @ normalise(keys).T
+    cosines = normalize(views) @ normalize(keys).T
     logits = np.exp(-beta * (1.0 - cosines)) @ membership / np.float32(TAU)
     return join_by_certainty(softmax(logits))

@@ -143,19 +143,19 @@ def train_adapter(
         bias=torch.zeros(episodes, dim, device=views.device),
         keys=views.mean(dim=2),
     )
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [part.requires_grad_() for part in adapter], eps=epsilon, weight_decay=weight_decay, fused=True
     )
     first, last = learning_rates
     for step in range(steps):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = last + (first - last) * (1 + math.cos(math.pi * step / steps)) / 2
         inputs.columns[:, :, samples.shape[1] :] = adapter.keys.mT
         inputs.rows[:, samples.shape[1] :] = adapter.keys
         gradients = _gradient(inputs, adapter, membership / TAU, targets, beta)
         for part, gradient in zip(adapter, gradients, strict=True):
             part.grad = gradient.contiguous()  # the fused step reads memory in the parameter's own order
-        optimiser.step()
+        optimizer.step()
     return Adapter(*(part.detach() for part in adapter))
 
 

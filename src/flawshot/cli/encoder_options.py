@@ -62,8 +62,8 @@ class EncoderOptions:
         typer.Option(
             "--region",
             metavar="crop|masked|mask-pool|alpha",
-            help="How the encoder uses the mask: not at all, by dimming the background, by pooling tokens inside it, or "
-            "as an extra channel (AlphaCLIP).",
+            help="How the encoder uses the mask: not at all, by dimming the background, by pooling tokens inside it, "
+            "or as an extra channel (AlphaCLIP).",
             show_default="crop; alpha for flawshot-tiny",
         ),
     ] = None

@@ -59,7 +59,7 @@ def fit(
     from flawshot.base.store.places import hold
     from flawshot.cli.options import read_groups
     from flawshot.encoders.base import pick_device
-    from flawshot.models.fitting import fit_model, labelled, pick_classifier
+    from flawshot.models.fitting import fit_model, labeled, pick_classifier
     from flawshot.models.model_folder import check_model_free, check_nothing_learned, sound_bank_beside
 
     if not 0 < coverage < 1:
@@ -77,12 +77,12 @@ def fit(
             bank = FeatureBank.open(data, verify=not no_verify)
         else:
             catalog = open_data(data, layout, [product] if product else None, strict=strict)
-            own = labelled(catalog, product, data)
+            own = labeled(catalog, product, data)
             scheme = view_options.scheme(encoder_options.model)
             encoder = encoder_options.make()
             place = sound_bank_beside(out, "bank")
             bank = _encode(own, encoder, scheme, place, batch, strict=strict)
-        groups = None if group is None else read_groups(group, labelled(bank.catalog, product, data))
+        groups = None if group is None else read_groups(group, labeled(bank.catalog, product, data))
         made = fit_model(
             bank,
             out,

@@ -12,7 +12,7 @@ from open_clip.transformer import VisionTransformer
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.encoders.base import normalised
+from flawshot.encoders.base import normalized
 from flawshot.encoders.clip_model import empty_model
 from flawshot.encoders.open_clip import Layer, OpenClipEncoder, pretrained_of, weights_file
 from flawshot.encoders.weights import read_weights
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AlphaClipEncoder"]
 
-# AlphaCLIP's normalisation of a mask in [0, 1].
+# AlphaCLIP's normalization of a mask in [0, 1].
 ALPHA_MEAN, ALPHA_STD = 0.5, 0.26
 
 
@@ -133,7 +133,7 @@ class AlphaClipEncoder(OpenClipEncoder):
 
     def _input(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         alpha = (masks[:, None].float() / 255 - ALPHA_MEAN) / ALPHA_STD
-        return torch.cat([normalised(images, self._mean, self._std), alpha], dim=1)
+        return torch.cat([normalized(images, self._mean, self._std), alpha], dim=1)
 
     def no_text(self) -> str:
         """Why there are no texts; empty where the checkpoint brought a text tower."""

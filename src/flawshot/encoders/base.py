@@ -26,7 +26,7 @@ __all__ = [
     "TextEncoder",
     "hash_weights",
     "mask_shares",
-    "normalised",
+    "normalized",
     "pick_device",
     "pick_precision",
 ]
@@ -244,8 +244,8 @@ def hash_weights(state: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def normalised(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-    """uint8 ``[crops, side, side, 3]`` to float32 ``[crops, 3, side, side]`` by an image normalisation in [0, 1]."""
+def normalized(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """uint8 ``[crops, side, side, 3]`` to float32 ``[crops, 3, side, side]`` by an image normalization in [0, 1]."""
     return ((images.permute(0, 3, 1, 2).float() / 255.0) - mean[:, None, None]) / std[:, None, None]
 
 

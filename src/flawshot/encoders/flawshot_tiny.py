@@ -197,7 +197,7 @@ class MaskedStem(torch.nn.Module):
 
 
 def _fuse(visual: nn.Module) -> None:
-    """Make one convolution of each with its normalisation, and of the stem's two: the same function with less work."""
+    """Make one convolution of each with its normalization, and of the stem's two: the same function with less work."""
     modules: list[Any] = list(visual.modules())
     for module in modules:
         if isinstance(getattr(module, "bn", None), torch.nn.BatchNorm2d):

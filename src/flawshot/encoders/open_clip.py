@@ -15,7 +15,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.records import EncoderRecord, OptionValue, shown
 from flawshot.base.store.files import one_line
-from flawshot.encoders.base import BaseEncoder, hash_weights, mask_shares, normalised, pick_device, pick_precision
+from flawshot.encoders.base import BaseEncoder, hash_weights, mask_shares, normalized, pick_device, pick_precision
 from flawshot.encoders.clip_model import build_model
 
 if TYPE_CHECKING:
@@ -208,8 +208,8 @@ class OpenClipEncoder(BaseEncoder):
     def _input(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         if self._region == "masked":
             kept = DIMMED + (1 - DIMMED) * masks[..., None].float() / 255
-            return normalised(images.float() * kept, self._mean, self._std)
-        return normalised(images, self._mean, self._std)
+            return normalized(images.float() * kept, self._mean, self._std)
+        return normalized(images, self._mean, self._std)
 
     def no_text(self) -> str:
         """Why there are no texts, as :meth:`flawshot.encoders.base.TextEncoder.no_text` says."""
@@ -290,7 +290,7 @@ def _grid(visual: Any) -> tuple[int, int]:
 
 
 def _tower(visual: Any, layer: Layer, *, tokens: bool, model: str) -> Any:
-    """A function from normalised input to (pooled, patch tokens or None), both at the layer."""
+    """A function from normalized input to (pooled, patch tokens or None), both at the layer."""
     if isinstance(visual, VisionTransformer):
         # Without its projection the tower gives what stands before it; what is wanted after it is projected here,
         # patch tokens too, which open_clip leaves unprojected.

@@ -84,7 +84,7 @@ def sample_episodes(
     own = catalog.select([product])
     pools = make_pools(own, protocol, groups)
     if len(pools.categories) < 2:
-        named = f"one category ({pools.categories[0]})" if pools.categories else "no labelled instance outside val"
+        named = f"one category ({pools.categories[0]})" if pools.categories else "no labeled instance outside val"
         raise EpisodeError(f"{product}: has {named}; there is nothing to tell apart")
     if not allow_short:
         _refuse_short(product, pools, shots)

@@ -89,7 +89,7 @@ def _check_ids(place: str, episode: Episode, category: dict[str, str]) -> None:
         unknown = [identifier for identifier in ids if not category.get(identifier)]
         if unknown:
             raise EpisodeError(
-                f"{place}.{side}: {unknown[0]} is not a labelled instance of the product ({len(unknown)} such)"
+                f"{place}.{side}: {unknown[0]} is not a labeled instance of the product ({len(unknown)} such)"
             )
         twice = [identifier for identifier, times in Counter(ids).items() if times > 1]
         if twice:

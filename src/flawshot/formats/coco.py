@@ -64,7 +64,7 @@ def import_coco(
     Args:
         source: A COCO file, or a folder with any number of them.
         out: Where the files go.
-        images: Where the images are looked for; beside the COCO file and in its neighbours where None.
+        images: Where the images are looked for; beside the COCO file and in its neighbors where None.
         overwrite: Whether files there with other content may be replaced.
         progress: Called with the images done, and their number in the COCO files that were read so far.
 

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.labelme.shapes import Region, Shape, rasterise
+from flawshot.labelme.shapes import Region, Shape, rasterize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ __all__ = [
     "value_components",
 ]
 
-EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
+EVERY_NEIGHBOR = np.ones((3, 3), dtype=bool)
 # An outline runs this far inside the pixels' edges, so that it neither touches nor crosses itself, however thin the
 # component; from a corner where two pixels touch, it stays BRIDGE along their edges. Coordinates then begin at the
 # pixels' own numbers and end under a half above: cut or rounded to whole pixels, as drawing does, they are the border
@@ -68,7 +68,7 @@ def large_components(mask: NDArray[np.bool_], min_area: int, most: int | None) -
     Raises:
         FlawshotError: If there are more.
     """
-    labels, count = ndimage.label(mask, EVERY_NEIGHBOUR)
+    labels, count = ndimage.label(mask, EVERY_NEIGHBOR)
     numbers = np.arange(1, count + 1)
     if min_area > 1:
         numbers = np.flatnonzero(np.bincount(labels.ravel(), minlength=count + 1)[1:] >= min_area) + 1
@@ -168,7 +168,7 @@ def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
 
     Args:
         parts: The components of one mask.
-        distance: Between the centres of the nearest pixels, in px; one empty pixel between them makes 2.
+        distance: Between the centers of the nearest pixels, in px; one empty pixel between them makes 2.
 
     >>> row = components(np.array([[1, 0, 1, 0, 0, 1]], dtype=bool))
     >>> [len(group) for group in merge_near(row, 2.5)]
@@ -236,7 +236,7 @@ def component_shape(index: int, label: str, part: Region, *, group_id: int | Non
     if not exact and not _has_holes(part.pixels):
         points = outline(part.pixels)
         # Checked where the component alone is the image, for a large one would have to be drawn for each component.
-        drawn = rasterise(Shape(0, label, "polygon", points), *part.pixels.shape)
+        drawn = rasterize(Shape(0, label, "polygon", points), *part.pixels.shape)
         if drawn.box == (0, 0, *part.pixels.shape[::-1]) and np.array_equal(drawn.pixels, part.pixels):
             return Shape(index, label, "polygon", np.add(points, (part.x0, part.y0)), group_id=group_id)
     buffer = io.BytesIO()

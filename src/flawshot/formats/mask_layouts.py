@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "recognise_masks", "target_folders"]
+__all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "recognize_masks", "target_folders"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Categories whose images have no defect, and so no mask.
@@ -189,7 +189,7 @@ def target_folders(each: MaskedImage) -> list[str | None]:
     return [each.product, each.split, not_a_split(folder_name(each.category)), *map(folder_name, each.folders)]
 
 
-def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | None = None) -> MaskTree:
+def recognize_masks(source: Path, layout: str | None = None, *, beyond: Path | None = None) -> MaskTree:
     """Find images and their masks.
 
     Folders that are links are not followed, nor are files that are links out of ``source``; names that begin with a dot
@@ -197,7 +197,7 @@ def recognise_masks(source: Path, layout: str | None = None, *, beyond: Path | N
 
     Args:
         source: The folder of several products, or of one.
-        layout: One of the names in :data:`LAYOUTS`, or ``IMAGES | MASKS``; recognised where None, as the one by which
+        layout: One of the names in :data:`LAYOUTS`, or ``IMAGES | MASKS``; recognized where None, as the one by which
             the most images have masks.
         beyond: A folder that is not looked into.
 

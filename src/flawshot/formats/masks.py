@@ -18,7 +18,7 @@ from flawshot.base.names import folder_name
 from flawshot.formats import Option
 from flawshot.formats.components import check_number, component_shape, large_components, merge_near, value_components
 from flawshot.formats.importing import Imported, LabelmeFolder, Target, Written, write_annotation
-from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognise_masks, target_folders
+from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognize_masks, target_folders
 from flawshot.formats.mask_values import mask_values
 from flawshot.formats.visa_labels import with_visa_labels
 from flawshot.labelme.images import open_image, orientation, under_pixel_limit, upright_rgb
@@ -113,7 +113,7 @@ def import_masks(
     """Write a tree of images and masks as Labelme files, one instance a connected component.
 
     Components are 8-connected. One without holes becomes a polygon that draws its pixels, one with holes a ``mask``
-    shape. Images are copied beside their files. A mask in colour, or with a palette, counts by its brightest channel.
+    shape. Images are copied beside their files. A mask in color, or with a palette, counts by its brightest channel.
     Where the layout has several masks an image, each file is one instance. The counts have ``good`` images without a
     defect, which have no file, ``small`` instances that were left out, and ``empty`` masks without a defect pixel.
 
@@ -121,13 +121,13 @@ def import_masks(
         source: The folder of several products, or of one.
         out: Where ``<product>/[<split>/]<category>/<name>.json`` goes.
         layout: A layout's name (``mvtec-ad``, ``mvtec-loco``, ``visa``, ``beside``), or ``IMAGES | MASKS``, as
-            :class:`~flawshot.formats.mask_layouts.MaskLayout` takes them; recognised where None.
+            :class:`~flawshot.formats.mask_layouts.MaskLayout` takes them; recognized where None.
         threshold: Values over it are defect; where None, 127 (0 for VisA and LOCO), and a mask of 0 and 1 alone counts
             its ones.
-        instance_values: Whether each value but 0 (of a palette: each index; in colour: each colour) is one instance,
+        instance_values: Whether each value but 0 (of a palette: each index; in color: each color) is one instance,
             whole, however many components it has.
         min_area: Instances of fewer px are left out, and counted.
-        merge_distance: Components whose nearest pixels' centres are nearer than this, in px, are one instance: shapes
+        merge_distance: Components whose nearest pixels' centers are nearer than this, in px, are one instance: shapes
             that share a ``group_id``.
         exact: Whether all components become ``mask`` shapes.
         max_instances: Images with more instances, of those that are large enough, are left out.
@@ -143,9 +143,9 @@ def import_masks(
     """
     if not merge_distance >= 0:
         raise FlawshotError(f"{argument('merge_distance', merge_distance)}: must be a number of px, 0 or more")
-    tree = recognise_masks(source, layout, beyond=out)
+    tree = recognize_masks(source, layout, beyond=out)
     if say is not None:
-        how = f"{'as given' if layout else 'recognised'}: {argument('layout', tree.layout.pattern)}"
+        how = f"{'as given' if layout else 'recognized'}: {argument('layout', tree.layout.pattern)}"
         say(Problem(str(source), "layout", f"layout {tree.layout.name}, {how}", "warning"))
     if tree.layout.name == "visa":
         tree = with_visa_labels(source, tree)
@@ -268,7 +268,7 @@ def read_masks(
     Raises:
         FlawshotError: If no layout fits.
     """
-    tree = recognise_masks(source, layout, beyond=beyond)
+    tree = recognize_masks(source, layout, beyond=beyond)
     if tree.layout.name == "visa":
         tree = with_visa_labels(source, tree)
     problems += tree.problems

@@ -23,7 +23,7 @@ __all__ = ["Likeness", "reduce_image"]
 
 SIDE = 96  # px of the median image's longer side once it is reduced
 LONGEST = 3 * SIDE  # px: an image much longer than the others is reduced further, to bound the canvas
-WINDOW = 9  # px of the neighbourhood in which brightness and contrast are made even
+WINDOW = 9  # px of the neighborhood in which brightness and contrast are made even
 LEAST_OVERLAP = 0.6  # of the smaller image, along each axis
 SPECTRA_BYTES = 512 * 2**20
 COARSE = 3  # times smaller, to find candidates
@@ -39,7 +39,7 @@ def reduce_image(image: Image.Image, scale: float) -> NDArray[np.float16]:
         scale: Reduced px a px, at most 1.
 
     Returns:
-        float16 ``[rows, columns]``; all zero where the image is of one colour.
+        float16 ``[rows, columns]``; all zero where the image is of one color.
     """
     scale = min(scale, LONGEST / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -86,7 +86,7 @@ class Likeness:
         return spectrum
 
     def _white(self, image: NDArray[np.float16]) -> NDArray[np.complex64]:
-        """The spectrum divided by the product's, of unit energy; zero for an image of one colour."""
+        """The spectrum divided by the product's, of unit energy; zero for an image of one color."""
         spectrum = self._transform(image) * self._whitening
         energy = 2 * np.sum(np.abs(spectrum) ** 2) - np.sum(np.abs(spectrum[:, 0]) ** 2)
         white: NDArray[np.complex64] = (spectrum * (self._side / np.sqrt(energy + 1e-12))).astype(np.complex64)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SameSamples", "SampleGroup", "find_same_samples", "load_image"]
 
-NEIGHBOURS = 32  # candidates an image, the nearest by a quick look
+NEIGHBORS = 32  # candidates an image, the nearest by a quick look
 RANDOM_PAIRS = 2000  # what unlike images look like to each other
 FEW_PAIRS = 20  # fewer say nothing, and mirrored images stand for unlike ones
 MIRRORS = ((0,), (1,), (0, 1))
@@ -77,7 +77,7 @@ def find_same_samples(catalog: Catalog, *, progress: Callable[[int, int], None] 
     are found by a quick look at small images, and each is compared over all shifts by
     :class:`~flawshot.inspect.likeness.Likeness`. How alike two images must be follows from how alike random pairs of
     the product are: more alike than any of its pairs would be by chance, once in a hundred such products. Groups are
-    joined only where at least half of the pairs between them are that alike, so that no chain of neighbours joins what
+    joined only where at least half of the pairs between them are that alike, so that no chain of neighbors joins what
     is not.
 
     Of a product of one sample only, or with fewer than seven images and a fixture that is in all of them, this cannot
@@ -202,11 +202,11 @@ def _groups(pairs: _Pairs, steps: _Steps) -> list[tuple[tuple[int, ...], tuple[f
 def _candidates(likeness: Likeness, pool: ThreadPoolExecutor) -> list[tuple[int, int]]:
     """Pairs of which one is among the other's nearest by a quick look; all pairs where there are few images."""
     count = len(likeness)
-    if count <= NEIGHBOURS + 1:
+    if count <= NEIGHBORS + 1:
         return [(first, second) for first in range(count) for second in range(first + 1, count)]
     coarse = likeness.coarse()
     spectra = coarse.spectra()
-    nearest = pool.map(lambda index: coarse.nearest(index, spectra, NEIGHBOURS), range(count))
+    nearest = pool.map(lambda index: coarse.nearest(index, spectra, NEIGHBORS), range(count))
     return sorted({(min(a, b), max(a, b)) for a, others in enumerate(nearest) for b in others})
 
 

@@ -35,7 +35,7 @@ MOST_BARS = 60
 LONGEST_LABEL = 60
 BINS = 30
 INCHES_A_BAR = 0.22
-COLOUR = "#3b6ea5"
+COLOR = "#3b6ea5"
 
 
 def check_suffix(path: Path) -> str:
@@ -74,7 +74,7 @@ def write_plot(catalog: Catalog, path: Path, *, overwrite: bool = False) -> list
         warnings.simplefilter("always")
         figure = Figure(figsize=(12, max(4.0, 1.2 + INCHES_A_BAR * len(labels))), layout="constrained")
         left, right = figure.subplots(1, 2)
-        left.barh(range(len(labels)), numbers, color=COLOUR)
+        left.barh(range(len(labels)), numbers, color=COLOR)
         # Labels are data: a dollar sign in one is no formula.
         left.set_yticks(range(len(labels)), labels, parse_math=False, fontsize=8)
         left.set_ylim(len(labels) - 0.5, -0.5)
@@ -82,7 +82,7 @@ def write_plot(catalog: Catalog, path: Path, *, overwrite: bool = False) -> list
         left.bar_label(left.containers[0], fontsize=7, padding=2)
         left.set_title("Instances a category")
         areas = np.asarray(catalog.table.column("area"), dtype=np.float64)
-        right.hist(areas, bins=_edges(areas), color=COLOUR)
+        right.hist(areas, bins=_edges(areas), color=COLOR)
         right.set_xscale("log")
         right.set_xlabel("area of an instance, px")
         right.set_ylabel("instances")

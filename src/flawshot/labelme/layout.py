@@ -12,7 +12,7 @@ from flawshot.base.errors import FlawshotError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["SPLIT_FOLDERS", "Layout", "is_split", "not_a_split", "recognise_layout"]
+__all__ = ["SPLIT_FOLDERS", "Layout", "is_split", "not_a_split", "recognize_layout"]
 
 # Folder name (lower case) -> split as it is shown.
 SPLIT_FOLDERS = {
@@ -113,7 +113,7 @@ class Layout:
         return None if folders else (product, split)
 
 
-def recognise_layout(paths: Iterable[str], root_name: str) -> Layout:
+def recognize_layout(paths: Iterable[str], root_name: str) -> Layout:
     """The layout of a data root that nobody named one for.
 
     Args:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SHAPE_TYPES", "Region", "Shape", "ShapeType", "box_area", "join_regions", "rasterise", "trim"]
+__all__ = ["SHAPE_TYPES", "Region", "Shape", "ShapeType", "box_area", "join_regions", "rasterize", "trim"]
 
 ShapeType = Literal[
     "polygon", "rectangle", "oriented_rectangle", "circle", "line", "linestrip", "point", "points", "mask"
@@ -41,7 +41,7 @@ class Shape:
         label: What the annotator called it: the category.
         shape_type: One of :data:`SHAPE_TYPES`.
         points: float64 ``[n, 2]``, x and y in px of the (EXIF-transposed) image. A rectangle has two opposite
-            corners, a circle its centre and a point of its rim, a mask its two inclusive corner pixels.
+            corners, a circle its center and a point of its rim, a mask its two inclusive corner pixels.
         group_id: Shapes of one image that share it and the label are one instance.
         flags: Labelme's flags of the shape.
         description: Free text.
@@ -96,7 +96,7 @@ class Region:
 EMPTY = Region(0, 0, np.zeros((0, 0), dtype=bool))
 
 
-def rasterise(shape: Shape, height: int, width: int) -> Region:
+def rasterize(shape: Shape, height: int, width: int) -> Region:
     """The pixels that a shape covers in an image of ``height`` x ``width`` px.
 
     Pixel for pixel what ``labelme.utils.shape_to_mask`` draws, for every type which that function knows; ``points``

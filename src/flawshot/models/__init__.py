@@ -1,1 +1,1 @@
-"""Models: a classifier fitted on all labelled instances, and what it does not know."""
+"""Models: a classifier fitted on all labeled instances, and what it does not know."""

@@ -1,4 +1,4 @@
-"""Fitting: labelled instances of a feature bank become a model that says how often it will be right."""
+"""Fitting: labeled instances of a feature bank become a model that says how often it will be right."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from flawshot.models.model import Model
     from flawshot.models.record import Accuracy
 
-__all__ = ["ExampleBatch", "each_left_out", "fit_model", "labelled", "make_model", "pick_classifier"]
+__all__ = ["ExampleBatch", "each_left_out", "fit_model", "labeled", "make_model", "pick_classifier"]
 
 # At most so many fits estimate the accuracy; of classifiers that are trained, whose fits take seconds, fewer.
 FOLDS, TRAINED_FOLDS = 100, 20
@@ -54,7 +54,7 @@ class ExampleBatch(NamedTuple):
     """Instances that a model takes in at one time.
 
     Attributes:
-        catalog: The instances, of one product, all labelled.
+        catalog: The instances, of one product, all labeled.
         bank: Where their features are.
         ids: Their ids there, in the catalog's order; the catalog's own may be others.
         groups: The group of each of their images, by the catalog's paths; empty where images are groups of their own.
@@ -85,7 +85,7 @@ def fit_model(
     source: str | None = None,
     overwrite: bool = False,
 ) -> Model:
-    """Fit a model to all labelled instances of one product of a bank.
+    """Fit a model to all labeled instances of one product of a bank.
 
     Its accuracy is estimated by leaving one image, or group, out in turn; with more than 100 of them (20 for
     classifiers that are trained) several at a time.
@@ -110,7 +110,7 @@ def fit_model(
     check_model_free(out, overwrite=overwrite)
     check_nothing_learned(out)
     estimator, name = pick_classifier(classifier)
-    own = labelled(bank.catalog, product, bank.path)
+    own = labeled(bank.catalog, product, bank.path)
     taken = ExampleBatch(own, bank, own.column("id"), groups or {}, "fit", str(bank.path) if source is None else source)
     return make_model(out, [taken], estimator, name, coverage=coverage)
 
@@ -142,8 +142,8 @@ def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassif
     raise FlawshotError(f"{argument('classifier', name)}: {why}; take default, or another that needs features only")
 
 
-def labelled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
-    """The labelled instances of one product.
+def labeled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
+    """The labeled instances of one product.
 
     Raises:
         FlawshotError: If there are several products and none is named, or fewer than two categories.

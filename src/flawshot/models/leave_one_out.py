@@ -63,7 +63,7 @@ def leave_one_out(
         folds: At most so many fits, each without several groups; 0: one fit a group. For classifiers that are slow to
             fit: the fewer, the fewer examples each fit has, and the more cautious the outcome.
         text: Text features of the categories in sorted order, float32 ``[categories, dim]``, where it needs them.
-        outlines: Standardised outlines, float32 ``[n, numbers]``, for a classifier that takes them beside features.
+        outlines: Standardized outlines, float32 ``[n, numbers]``, for a classifier that takes them beside features.
 
     Raises:
         ValueError: If arrays do not fit together, features are not finite, or the classifier is transductive: what it

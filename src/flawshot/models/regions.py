@@ -55,8 +55,8 @@ def _decoded(given: Picture, name: str) -> Image.Image:
     if isinstance(given, Image.Image):
         return upright_rgb(given)
     array = np.asarray(given)
-    grey, colour = array.ndim == 2, array.ndim == 3 and array.shape[-1] == 3
-    if array.dtype != np.uint8 or not (grey or colour) or not array.size:
+    gray, color = array.ndim == 2, array.ndim == 3 and array.shape[-1] == 3
+    if array.dtype != np.uint8 or not (gray or color) or not array.size:
         raise FlawshotError(
             f"{name}: must be a path, a PIL image, or uint8 [height, width] or [height, width, 3], "
             f"not {array.dtype} {list(array.shape)}"

@@ -115,7 +115,7 @@ def _resized_mask(region: Region, left: int, top: int, size: int, side: int) -> 
 
 
 def _inside(start: int, size: int, length: int) -> int:
-    """The start nearest to ``start`` at which the crop is inside; centred where it is larger than the image."""
+    """The start nearest to ``start`` at which the crop is inside; centered where it is larger than the image."""
     return min(max(start, 0), length - size) if size <= length else (length - size) // 2
 
 

@@ -129,7 +129,7 @@ def standard_outlines(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def catalog_outlines(catalog: Catalog, ids: Sequence[str]) -> NDArray[np.float32]:
-    """Standardised outlines of some instances of a catalog, float32 ``[instances, 10]``.
+    """Standardized outlines of some instances of a catalog, float32 ``[instances, 10]``.
 
     Raises:
         FlawshotError: If a mask cannot be decoded.

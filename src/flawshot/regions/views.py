@@ -150,7 +150,7 @@ def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border | 
     """Make a view scheme.
 
     ``mso`` and the other names of MVREC: ``s`` varies size, ``o`` offset, ``r`` angle, ``f`` flip; what is not varied
-    is centred, upright, of the first size. ``mso_bbox`` is ``mso`` with sizes relative to the box. ``centre3`` is
+    is centered, upright, of the first size. ``mso_bbox`` is ``mso`` with sizes relative to the box. ``centre3`` is
     ``mso`` without offsets, ``cross15`` without the four corner offsets. Views come by size, then row, then column,
     then angle or flip; each starts from the crop itself, never from the view before.
 

@@ -39,14 +39,14 @@ def curves(
         low = [max(0.0, 100 * (each.mean - each.ci95[0])) for _, each in points]
         high = [max(0.0, 100 * (each.ci95[1] - each.mean)) for _, each in points]
         if name in NOT_CLASSIFIERS:
-            colour, dash, marker = FAINT, ":", "x+1"[NOT_CLASSIFIERS.index(name)]
+            color, dash, marker = FAINT, ":", "x+1"[NOT_CLASSIFIERS.index(name)]
         else:
-            colour, dash = LINES[number % len(LINES)], DASHES[number // len(LINES) % len(DASHES)]
+            color, dash = LINES[number % len(LINES)], DASHES[number // len(LINES) % len(DASHES)]
             marker = MARKERS[number % len(MARKERS)]
             number += 1
-        axes.errorbar(x, y, yerr=[low, high], fmt="none", ecolor=colour, elinewidth=1.3)
+        axes.errorbar(x, y, yerr=[low, high], fmt="none", ecolor=color, elinewidth=1.3)
         (line,) = axes.plot(
-            x, y, color=colour, marker=marker, linestyle=dash, label=shortened(name), linewidth=1.6, markersize=6
+            x, y, color=color, marker=marker, linestyle=dash, label=shortened(name), linewidth=1.6, markersize=6
         )
         line.set_gid(f"mark-line-{place}")
     axes.set_xticks(range(len(shots)), list(map(label, shots)))

@@ -124,7 +124,7 @@ def _parts(results: Results) -> list[dict[str, Any]]:
         parts.append(
             {
                 "title": printable(title),
-                # Serialised from a tree, which escapes its texts.
+                # Serialized from a tree, which escapes its texts.
                 "wide": Markup(curves(lines, f"Accuracy by shots: {title}", label)),  # noqa: S704
                 "narrow": Markup(curves(lines, f"Accuracy by shots: {title}", label, narrow=True)),  # noqa: S704
                 "product": product,

@@ -65,7 +65,7 @@ def _panel(runs: list[Run], reference: str, *, shown: bool) -> dict[str, Any]:
         "queries": own.n_query,
         "chosen": chosen,
         "runs": [_figures(run) for run in runs],
-        # Serialised from a tree, which escapes its texts.
+        # Serialized from a tree, which escapes its texts.
         "bars": Markup(bars(runs, chosen, f"Accuracy by category: {over}")),  # noqa: S704
         "reliability": Markup(reliability_diagram(runs, chosen, f"Reliability: {over}"))  # noqa: S704
         if any(run.reliability for run in runs)

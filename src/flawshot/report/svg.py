@@ -1,4 +1,4 @@
-"""Figures as inline SVG: drawn by matplotlib, coloured by the page's style sheet."""
+"""Figures as inline SVG: drawn by matplotlib, colored by the page's style sheet."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["FAINT", "INK", "LINES", "new_figure", "shortened", "styled", "to_svg"]
 
 SVG = "http://www.w3.org/2000/svg"
-# Placeholders; the style sheet gives each class its colour, light and dark.
+# Placeholders; the style sheet gives each class its color, light and dark.
 INK, FAINT = "#010101", "#020202"
 LINES = [f"#0000{number:02x}" for number in range(0xA0, 0xA8)]
-CLASSES = {INK: "ink", FAINT: "faint"} | {colour: f"c{number}" for number, colour in enumerate(LINES)}
+CLASSES = {INK: "ink", FAINT: "faint"} | {color: f"c{number}" for number, color in enumerate(LINES)}
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flawshot.synthetic.fields import Field
 
-    Colours = NDArray[np.floating[Any]]
+    Colors = NDArray[np.floating[Any]]
 
 __all__ = ["Canvas", "photograph"]
 
@@ -27,15 +27,15 @@ class Canvas:
     """A surface that can still be changed.
 
     Attributes:
-        colour: What it reflects, float32 ``[side, side, 3]``, 0 to 1.
+        color: What it reflects, float32 ``[side, side, 3]``, 0 to 1.
         height: Relief in px, ``[side, side]``.
         gloss: How much it mirrors, ``[side, side]``, 0 to 1.
         solid: Where the object is, ``[side, side]``: 1, and 0 where one looks past it.
-        behind: Colour of what is behind it, float32 ``[3]``.
+        behind: Color of what is behind it, float32 ``[3]``.
         unit: The size of the finest detail, px.
     """
 
-    colour: Colours
+    color: Colors
     height: Field
     gloss: Field
     solid: Field
@@ -47,20 +47,18 @@ class Canvas:
         """Of the square, px."""
         return len(self.height)
 
-    def paint(self, share: Field, colour: NDArray[np.float32]) -> None:
-        """Cover with a colour where share is 1."""
-        self.colour = lerp(self.colour, colour, share[..., None])
+    def paint(self, share: Field, color: NDArray[np.float32]) -> None:
+        """Cover with a color where share is 1."""
+        self.color = lerp(self.color, color, share[..., None])
 
     def tint(self, share: Field, factor: NDArray[np.float32] | float) -> None:
-        """Multiply the colour where share is 1; its texture stays visible."""
-        self.colour = self.colour * (1 + (np.asarray(factor, dtype=np.float32) - 1) * share[..., None])
+        """Multiply the color where share is 1; its texture stays visible."""
+        self.color = self.color * (1 + (np.asarray(factor, dtype=np.float32) - 1) * share[..., None])
 
     def flatten(self, share: Field, radius: float) -> None:
-        """Blur colour and relief where share is 1."""
+        """Blur color and relief where share is 1."""
         for channel in range(3):
-            self.colour[..., channel] = lerp(
-                self.colour[..., channel], soften(self.colour[..., channel], radius), share
-            )
+            self.color[..., channel] = lerp(self.color[..., channel], soften(self.color[..., channel], radius), share)
         self.height = lerp(self.height, soften(self.height, radius), share)
 
     def shift(self, rows: Field, columns: Field) -> None:
@@ -68,7 +66,7 @@ class Canvas:
         line = np.arange(self.side)
         y = np.clip(np.rint(line[:, None] + rows).astype(np.intp), 0, self.side - 1)
         x = np.clip(np.rint(line[None, :] + columns).astype(np.intp), 0, self.side - 1)
-        self.colour, self.height, self.gloss = self.colour[y, x], self.height[y, x], self.gloss[y, x]
+        self.color, self.height, self.gloss = self.color[y, x], self.height[y, x], self.gloss[y, x]
 
 
 def photograph(canvas: Canvas, style: random.Random, rng: random.Random) -> NDArray[np.uint8]:
@@ -76,7 +74,7 @@ def photograph(canvas: Canvas, style: random.Random, rng: random.Random) -> NDAr
 
     Args:
         canvas: What to take.
-        style: What a product's camera and light share: direction, sharpness, noise, gray or colour.
+        style: What a product's camera and light share: direction, sharpness, noise, gray or color.
         rng: What differs from picture to picture: exposure, unevenness, small turns of the light.
 
     Returns:
@@ -98,7 +96,7 @@ def photograph(canvas: Canvas, style: random.Random, rng: random.Random) -> NDAr
         * np.clip(1 - np.abs(towards - np.float32(style.uniform(0.1, 0.6))) * np.float32(mirror / 8), 0, 1) ** 3
     )
     light = shade * _unevenness(style, rng, side)
-    picture = canvas.colour * light[..., None] + (highlight * np.float32(style.uniform(0.05, 0.5)))[..., None]
+    picture = canvas.color * light[..., None] + (highlight * np.float32(style.uniform(0.05, 0.5)))[..., None]
     picture = lerp(np.broadcast_to(canvas.behind, picture.shape), picture, canvas.solid[..., None])
     return _exposed(picture, canvas.solid, style, rng, canvas.unit)
 

@@ -43,9 +43,9 @@ def resized(field: Field, height: int, width: int) -> Field:
 
 def standard(field: Field) -> Field:
     """A field with mean 0 and standard deviation 1; all 0 where it is constant."""
-    centred = field - field.mean()
-    deviation = float(centred.std())
-    return centred / np.float32(deviation) if deviation > 1e-6 else np.zeros_like(field)
+    centered = field - field.mean()
+    deviation = float(centered.std())
+    return centered / np.float32(deviation) if deviation > 1e-6 else np.zeros_like(field)
 
 
 def soften(field: Field, radius: float) -> Field:

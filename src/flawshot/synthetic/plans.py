@@ -33,7 +33,7 @@ TRIED_SIDE, TRIED_SCENES, TRIES = 144, 3, 40
 PLAIN, FAINT, AREA = 1.25, 6.0, 0.003
 # Median brightness of a well exposed picture, and the largest share of px that are black or white.
 BRIGHTNESS, CLIPPED = (55, 175), 0.02
-# How vivid a product's colour may be: largest difference of two channels, as a share of the brightest.
+# How vivid a product's color may be: largest difference of two channels, as a share of the brightest.
 VIVID = 0.5
 # Pictures with two instances instead of one.
 TWO = 0.15
@@ -133,12 +133,12 @@ def _well_exposed(rng: random.Random, surface: str) -> Product:
         gray = bare.mean(axis=-1)
         medians = np.median(gray, axis=(1, 2))
         clipped = ((gray < 4) | (gray > 251)).mean(axis=(1, 2))
-        colour = bare.mean(axis=(0, 1, 2))
+        color = bare.mean(axis=(0, 1, 2))
         if (
             BRIGHTNESS[0] < medians.min()
             and medians.max() < BRIGHTNESS[1]
             and clipped.max() < CLIPPED
-            and colour.max() - colour.min() < VIVID * colour.max()
+            and color.max() - color.min() < VIVID * color.max()
         ):
             break
         product = invent_product(rng, [surface])

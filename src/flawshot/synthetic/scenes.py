@@ -34,7 +34,7 @@ class Product:
     """What all pictures of a product share.
 
     Attributes:
-        seed: Of its look: colour, texture, light, camera.
+        seed: Of its look: color, texture, light, camera.
         surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`.
         detail: Size of the finest detail, px in a picture of 256 px.
         edge: Whether the object's edge is in the picture.
@@ -176,7 +176,7 @@ def _look(seed: int, count: int, rng: random.Random) -> int:
 
 def _canvas(product: Product, look: int, side: int, rng: random.Random, *, edge: bool) -> Canvas:
     style = random.Random(look)
-    base, other, behind = (_colour(style) for _ in range(3))
+    base, other, behind = (_color(style) for _ in range(3))
     detail = product.detail if product.lots == 1 else product.detail * math.exp(style.gauss(0, 0.3))
     unit = max(0.8, detail * side / 256)
     surface = SURFACES[product.surface](style, rng, side, unit)
@@ -190,7 +190,7 @@ def _canvas(product: Product, look: int, side: int, rng: random.Random, *, edge:
     if style.random() < 0.6:
         behind = behind * np.float32(0.15)
     return Canvas(
-        colour=np.clip(mixed, 0.01, 1.2).astype(np.float32),
+        color=np.clip(mixed, 0.01, 1.2).astype(np.float32),
         height=surface.height.astype(np.float32),
         gloss=np.full((side, side), surface.gloss, dtype=np.float32),
         solid=solid,
@@ -199,7 +199,7 @@ def _canvas(product: Product, look: int, side: int, rng: random.Random, *, edge:
     )
 
 
-def _colour(style: random.Random) -> NDArray[np.float32]:
+def _color(style: random.Random) -> NDArray[np.float32]:
     """Mostly grayish, as what is made in factories is."""
     saturation = style.choice((0.0, 0.05, style.uniform(0, 0.25), style.uniform(0, 0.8)))
     made = colorsys.hsv_to_rgb(style.random(), saturation, style.uniform(0.2, 0.9))
@@ -243,7 +243,7 @@ def _spot(category: Category, rng: random.Random, canvas: Canvas, taken: Sequenc
             place = (float(x), float(y))
         else:
             place = (rng.uniform(margin, side - margin), rng.uniform(margin, side - margin))
-        free = min([math.dist(place, other.centre) - (size + other.size) / 2 for other in taken], default=1.0)
+        free = min([math.dist(place, other.center) - (size + other.size) / 2 for other in taken], default=1.0)
         if not at_edge and canvas.solid[int(place[1]), int(place[0])] < 0.5:
             free -= 10 * side
         if free > room:

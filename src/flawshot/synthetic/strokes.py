@@ -42,13 +42,13 @@ def path(  # noqa: PLR0917
 
 
 def blob(  # noqa: PLR0917
-    rng: random.Random, centre: Point, length: float, ratio: float, ragged: float, angle: float, points: int = 40
+    rng: random.Random, center: Point, length: float, ratio: float, ragged: float, angle: float, points: int = 40
 ) -> list[Point]:
     """Outline (x, y in px) of a closed shape.
 
     Args:
         rng: Where the randomness comes from.
-        centre: Its middle.
+        center: Its middle.
         length: Its longer side, px.
         ratio: Its shorter side, as a share of the longer one.
         ragged: How far the outline leaves an ellipse, as a share of the radius.
@@ -62,7 +62,7 @@ def blob(  # noqa: PLR0917
         turn = 2 * math.pi * step / points
         away = 1 + ragged * 0.5 * sum(weight * math.sin(k * turn + phase) for k, (phase, weight) in enumerate(waves, 2))
         u, v = length / 2 * max(0.15, away) * math.cos(turn), length / 2 * ratio * max(0.15, away) * math.sin(turn)
-        outline.append((centre[0] + u * cosine - v * sine, centre[1] + u * sine + v * cosine))
+        outline.append((center[0] + u * cosine - v * sine, center[1] + u * sine + v * cosine))
     return outline
 
 
@@ -79,7 +79,7 @@ def cover(
         side: Of the square, px.
         lines: Points of open lines with their width in px.
         shapes: Outlines of filled shapes.
-        discs: Centres and radii of discs, px.
+        discs: Centers and radii of discs, px.
 
     Returns:
         float32 ``[side, side]``, 0 to 1.

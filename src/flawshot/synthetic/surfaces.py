@@ -26,7 +26,7 @@ class Surface(NamedTuple):
     """A surface without a flaw.
 
     Attributes:
-        tone: Brightness around the surface's own colour; in shares of it, ``[side, side]``.
+        tone: Brightness around the surface's own color; in shares of it, ``[side, side]``.
         height: Relief in px, ``[side, side]``.
         gloss: How much of the light it mirrors, 0 to 1.
     """

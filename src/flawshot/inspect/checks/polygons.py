@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.base.errors import Problem
-from flawshot.labelme.shapes import rasterise
+from flawshot.labelme.shapes import rasterize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ def self_intersections(annotation: str, shapes: Sequence[Shape]) -> list[Problem
 def crossing_edges(points: NDArray[np.float64]) -> tuple[int, int] | None:
     """The first two edges of a closed outline that cross, by the index of the point each begins at.
 
-    To cross is to go through the inside of each other. Touching is not crossing: neighbours share a point, the outline
+    To cross is to go through the inside of each other. Touching is not crossing: neighbors share a point, the outline
     of a mask runs back along itself where the mask is thin, and an annotator may end where he began.
 
     Args:
@@ -136,7 +136,7 @@ def duplicate_shapes(annotation: str, shapes: Sequence[Shape], height: int, widt
         own = list(same)
         if len(own) < 2:
             continue
-        regions = [rasterise(shape, height, width) for shape in own]
+        regions = [rasterize(shape, height, width) for shape in own]
         for second, nearby in enumerate(_near(regions)):
             first = next((n for n in nearby if _iou(regions[n], regions[second]) > LEAST_IOU), None)
             if first is not None:

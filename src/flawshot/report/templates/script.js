@@ -112,14 +112,14 @@ function card(set, row, classifier) {
   text.append(make("strong", "", right ? "✓ right" : "✗ wrong"), make("span", "name", "true: " + name(set.true[number])));
   text.append(make("span", "name", "predicted: " + name(given)));
   text.append(make("span", "share", (set.permille[classifier][row] / 10).toFixed(1) + " %, seed " + set.seed[row]));
-  const neighbours = make("div", "near");
-  neighbours.append(make("span", "", "nearest support instances"));
+  const neighbors = make("div", "near");
+  neighbors.append(make("span", "", "nearest support instances"));
   for (const each of set.nearest[row]) {
     const one = make("figure");
     one.append(picture(set.instances[each], "support instance of " + name(set.true[each])), make("figcaption", "", name(set.true[each])));
-    neighbours.append(one);
+    neighbors.append(one);
   }
-  made.append(text, neighbours);
+  made.append(text, neighbors);
   for (const each of made.querySelectorAll(".name, figcaption")) each.title = each.textContent;
   return made;
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flawshot.synthetic.canvas import Canvas
     from flawshot.synthetic.fields import Field
 
-__all__ = ["Flaw", "Spot", "colour", "shade_factor", "spot_shape"]
+__all__ = ["Flaw", "Spot", "color", "shade_factor", "spot_shape"]
 
 
 class Spot(NamedTuple):
@@ -38,7 +38,7 @@ class Spot(NamedTuple):
     strength: float
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, float]:
         """Of the flaw: x, y in px."""
         return self.x, self.y
 
@@ -61,8 +61,8 @@ class Flaw(Protocol):
         ...
 
 
-def colour(style: random.Random, strength: float) -> NDArray[np.float32]:
-    """A colour: dark, bright or coloured; float32 ``[3]``."""
+def color(style: random.Random, strength: float) -> NDArray[np.float32]:
+    """A color: dark, bright or colored; float32 ``[3]``."""
     kind = style.random()
     if kind < 0.5:
         level = 0.35 - 0.33 * strength * style.uniform(0.6, 1)
@@ -76,7 +76,7 @@ def colour(style: random.Random, strength: float) -> NDArray[np.float32]:
 
 
 def shade_factor(style: random.Random, strength: float, darker: float = 0.65) -> NDArray[np.float32]:
-    """What a colour is multiplied by: darker (in this share of cases) or brighter, slightly tinted; float32 ``[3]``."""
+    """What a color is multiplied by: darker (in this share of cases) or brighter, slightly tinted; float32 ``[3]``."""
     amount = strength * style.uniform(0.4, 1)
     level = 1 - 0.75 * amount if style.random() < darker else 1 + 0.9 * amount
     warmth = style.uniform(-0.25, 0.35) * amount * (style.random() < 0.6)
@@ -86,4 +86,4 @@ def shade_factor(style: random.Random, strength: float, darker: float = 0.65) ->
 def spot_shape(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot, ragged: float) -> Field:
     """The cover of a closed shape at a spot; its elongation is the category's, its outline the instance's."""
     ratio = style.uniform(0.35, 1.0) * rng.uniform(0.8, 1.2)
-    return cover(canvas.side, shapes=[blob(rng, spot.centre, spot.size, min(1.0, ratio), ragged, spot.angle)])
+    return cover(canvas.side, shapes=[blob(rng, spot.center, spot.size, min(1.0, ratio), ragged, spot.angle)])

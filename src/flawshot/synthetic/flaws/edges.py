@@ -23,7 +23,7 @@ __all__ = ["burr", "chip", "fray"]
 
 def chip(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -> Field:
     """A piece of the edge is gone; a part of the break's face may be seen."""
-    outline = blob(rng, spot.centre, spot.size, style.uniform(0.4, 1), style.uniform(0.2, 0.7), spot.angle)
+    outline = blob(rng, spot.center, spot.size, style.uniform(0.4, 1), style.uniform(0.2, 0.7), spot.angle)
     share = cover(canvas.side, shapes=[outline]) * canvas.solid
     face = style.uniform(0, 0.6)
     through = share * (soften(share, 0.15 * spot.size) < 1 - face) if face > 0.2 else share
@@ -50,7 +50,7 @@ def fray(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -
         line = path(rng, start, turn, spot.size * reach * rng.uniform(0.3, 1), wander, steps=6)
         (out if rng.random() < 0.5 else away).append((line, width))
     threads, gaps = cover(canvas.side, lines=out), cover(canvas.side, lines=away)
-    level = np.float32(rng.uniform(0.8, 1.2)) * canvas.colour.mean(axis=(0, 1))
+    level = np.float32(rng.uniform(0.8, 1.2)) * canvas.color.mean(axis=(0, 1))
     outside = threads * (1 - canvas.solid)
     canvas.paint(outside, level)
     canvas.solid = np.maximum(canvas.solid * (1 - gaps * np.float32(0.3 + 0.7 * spot.strength)), threads)
@@ -64,9 +64,9 @@ def fray(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -
 
 def burr(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -> Field:
     """Flash: material that stands over the edge."""
-    outline = blob(rng, spot.centre, spot.size, style.uniform(0.15, 0.5), style.uniform(0.2, 0.7), spot.angle)
+    outline = blob(rng, spot.center, spot.size, style.uniform(0.15, 0.5), style.uniform(0.2, 0.7), spot.angle)
     share = cover(canvas.side, shapes=[outline])
-    tone = canvas.colour.mean(axis=(0, 1)) * np.float32(1 + style.uniform(-0.5, 0.7) * spot.strength)
+    tone = canvas.color.mean(axis=(0, 1)) * np.float32(1 + style.uniform(-0.5, 0.7) * spot.strength)
     canvas.paint(share, tone)
     canvas.height = canvas.height + np.float32(2 * canvas.unit) * soften(share, 0.04 * spot.size + 0.4)
     canvas.solid = np.maximum(canvas.solid, share)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.synthetic.fields import axes, grain, rise, soften
-from flawshot.synthetic.flaws.base import colour, shade_factor
+from flawshot.synthetic.flaws.base import color, shade_factor
 from flawshot.synthetic.strokes import blob, cover, path
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def fibre(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) 
     share = cover(canvas.side, lines=[(line, width)])
     below = soften(cover(canvas.side, lines=[([(x + width, y + width) for x, y in line], width)]), canvas.unit)
     canvas.tint(below * np.float32(style.uniform(0, 0.7) * spot.strength), 0.4)
-    canvas.paint(share * np.float32(0.35 + 0.65 * spot.strength), colour(style, spot.strength))
+    canvas.paint(share * np.float32(0.35 + 0.65 * spot.strength), color(style, spot.strength))
     return share
 
 
@@ -135,7 +135,7 @@ def bent(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -
     round_ = soften(share, max(0.7, width * 0.3)) * share
     below = soften(cover(canvas.side, lines=[([(x + width / 2, y + width / 2) for x, y in line], width)]), width / 2)
     canvas.tint(below * np.float32(0.6 * spot.strength), 0.5)
-    canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), colour(style, spot.strength))
+    canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), color(style, spot.strength))
     canvas.height = canvas.height * (1 - share) + np.float32(width * 0.8) * round_
     canvas.gloss = canvas.gloss * (1 - share) + np.float32(style.uniform(0, 0.8)) * share
     return share

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.synthetic.fields import axes, fractal, grain, lerp, rise, soften, standard
-from flawshot.synthetic.flaws.base import colour, shade_factor, spot_shape
+from flawshot.synthetic.flaws.base import color, shade_factor, spot_shape
 from flawshot.synthetic.strokes import blob, cover, path
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def rust(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -
     window = soften(spot_shape(style, rng, canvas, spot, 0.4), 0.08 * spot.size)
     field = fractal(rng, canvas.side, max(2.5, spot.size * style.uniform(0.1, 0.3)), 0.7)
     share = rise(field + 3 * window - np.float32(style.uniform(1.6, 2.6)), 0.0, 0.4) * rise(window, 0.05, 0.3)
-    tone = colour(style, spot.strength)
+    tone = color(style, spot.strength)
     if style.random() < 0.65:
         tone = np.array((style.uniform(0.3, 0.6), style.uniform(0.15, 0.3), 0.08), dtype=np.float32)
     canvas.paint(share * np.float32(0.25 + 0.75 * spot.strength), tone)
@@ -81,7 +81,7 @@ def rough(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) 
     depth = style.uniform(0.5, 3) * canvas.unit * (0.3 + spot.strength)
     canvas.height = lerp(canvas.height, np.float32(depth) * (ground - np.float32(style.uniform(0, 2))), share)
     canvas.tint(share, shade_factor(style, spot.strength))
-    canvas.colour = canvas.colour * (1 + (share * ground * np.float32(0.2 * spot.strength))[..., None])
+    canvas.color = canvas.color * (1 + (share * ground * np.float32(0.2 * spot.strength))[..., None])
     canvas.gloss = canvas.gloss * (1 - share)
     return share
 
@@ -101,11 +101,11 @@ def smear(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) 
     cosine, sine = math.cos(spot.angle), math.sin(spot.angle)
     _, across = axes(canvas.side, spot.angle)
     streak = standard(np.sin(across / np.float32(max(1.0, canvas.unit * 1.5)) + grain(rng, canvas.side, spot.size)))
-    blurred = np.zeros_like(canvas.colour)
+    blurred = np.zeros_like(canvas.color)
     for step in range(-2, 3):
         moved = (round(step * reach / 2 * sine), round(step * reach / 2 * cosine))
-        blurred += np.roll(canvas.colour, moved, axis=(0, 1)) / np.float32(5)
-    canvas.colour = lerp(canvas.colour, blurred, share[..., None])
+        blurred += np.roll(canvas.color, moved, axis=(0, 1)) / np.float32(5)
+    canvas.color = lerp(canvas.color, blurred, share[..., None])
     canvas.tint(share * (1 + np.float32(0.4) * streak), shade_factor(style, spot.strength * 0.6))
     canvas.height = canvas.height * (1 - share * np.float32(0.8))
     return share
@@ -126,7 +126,7 @@ def warp(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -
 
 
 def print_(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -> Field:
-    """A sharp mark in one colour: a misprint, a glyph, a drop of paint."""
+    """A sharp mark in one color: a misprint, a glyph, a drop of paint."""
     kind, width = style.randrange(4), style.uniform(0.1, 0.22) * spot.size
     if kind == 0:
         count = style.randint(2, 4)
@@ -143,7 +143,7 @@ def print_(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot)
         share = cover(canvas.side, lines=[([(a - x + spot.x, b - y + spot.y) for a, b in arc], width)])
     else:
         share = spot_shape(style, rng, canvas, spot, style.uniform(0, 0.5) * (kind == 2))
-    canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), colour(style, spot.strength))
+    canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), color(style, spot.strength))
     return share
 
 
@@ -152,7 +152,7 @@ def patch(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) 
     share = spot_shape(style, rng, canvas, spot, style.uniform(0, 0.5))
     cell, contrast = style.uniform(1, 6) * canvas.unit, style.uniform(0.02, 0.25)
     own = grain(rng, canvas.side, cell, style.uniform(0.3, 6))
-    tone = colour(style, spot.strength) * (1 + np.float32(contrast) * own[..., None])
+    tone = color(style, spot.strength) * (1 + np.float32(contrast) * own[..., None])
     canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), np.clip(tone, 0, 1).astype(np.float32))
     canvas.height = lerp(canvas.height, np.float32(0.3 * canvas.unit) * own, share)
     canvas.gloss = lerp(canvas.gloss, style.uniform(0, 1), share)
@@ -160,12 +160,12 @@ def patch(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) 
 
 
 def bleach(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -> Field:
-    """Drops that ate the colour: several pale or dark spots that run into one another."""
+    """Drops that ate the color: several pale or dark spots that run into one another."""
     count, reach = style.randint(3, 7), style.uniform(0.15, 0.35)
     shapes = []
     for _ in range(count):
-        centre = (spot.x + rng.gauss(0, 0.22) * spot.size, spot.y + rng.gauss(0, 0.22) * spot.size)
-        shapes.append(blob(rng, centre, max(3.0, reach * spot.size * rng.uniform(0.6, 1.4)), 0.9, 0.15, 0.0, points=24))
+        center = (spot.x + rng.gauss(0, 0.22) * spot.size, spot.y + rng.gauss(0, 0.22) * spot.size)
+        shapes.append(blob(rng, center, max(3.0, reach * spot.size * rng.uniform(0.6, 1.4)), 0.9, 0.15, 0.0, points=24))
     share = soften(cover(canvas.side, shapes=shapes), 0.02 * spot.size)
     canvas.tint(share, shade_factor(style, spot.strength, darker=0.3))
     return share

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.synthetic.fields import fractal, lerp, rise, soften
-from flawshot.synthetic.flaws.base import colour, spot_shape
+from flawshot.synthetic.flaws.base import color, spot_shape
 from flawshot.synthetic.strokes import blob, cover
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["blisters", "bump", "dent", "drop", "dust", "hole", "inclusion", "pit
 
 
 def dent(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -> Field:
-    """Pressed in, without another colour."""
+    """Pressed in, without another color."""
     share = spot_shape(style, rng, canvas, spot, style.uniform(0, 0.25))
     bowl = soften(share, style.uniform(0.06, 0.18) * spot.size)
     depth = style.uniform(0.12, 0.4) * spot.size * (0.25 + spot.strength)
@@ -88,13 +88,13 @@ def blisters(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spo
 def inclusion(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -> Field:
     """A foreign particle that stands out of the surface and casts a shadow."""
     ragged, ratio = style.uniform(0.1, 0.7), style.uniform(0.4, 1)
-    outline = blob(rng, spot.centre, spot.size, ratio, ragged, spot.angle, points=style.choice((7, 11, 40)))
+    outline = blob(rng, spot.center, spot.size, ratio, ragged, spot.angle, points=style.choice((7, 11, 40)))
     share = cover(canvas.side, shapes=[outline])
     away, turn = style.uniform(0.03, 0.15) * spot.size, style.uniform(0, 2 * math.pi)
     moved = [(x + away * math.cos(turn), y + away * math.sin(turn)) for x, y in outline]
     canvas.tint(soften(cover(canvas.side, shapes=[moved]), away / 2) * np.float32(0.7 * spot.strength), 0.4)
     lump = fractal(rng, canvas.side, max(2.0, 0.3 * spot.size), 0.6)
-    canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), colour(style, spot.strength))
+    canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), color(style, spot.strength))
     own = np.float32(0.12 * spot.size) * (soften(share, 0.08 * spot.size) + np.float32(0.2) * lump)
     canvas.height = lerp(canvas.height, own, share)
     canvas.gloss = lerp(canvas.gloss, style.uniform(0, 1), share)
@@ -118,10 +118,10 @@ def dust(style: random.Random, rng: random.Random, canvas: Canvas, spot: Spot) -
     count, reach = style.randint(6, 26), style.uniform(0.02, 0.07)
     shapes = []
     for _ in range(count):
-        centre = (spot.x + rng.uniform(-0.45, 0.45) * spot.size, spot.y + rng.uniform(-0.45, 0.45) * spot.size)
+        center = (spot.x + rng.uniform(-0.45, 0.45) * spot.size, spot.y + rng.uniform(-0.45, 0.45) * spot.size)
         size = max(2.8, 2 * reach * spot.size * rng.uniform(0.5, 1.6))  # less covers no px, and no mask has it
-        shapes.append(blob(rng, centre, size, rng.uniform(0.5, 1), 0.3, rng.uniform(0, math.pi), points=9))
+        shapes.append(blob(rng, center, size, rng.uniform(0.5, 1), 0.3, rng.uniform(0, math.pi), points=9))
     share = cover(canvas.side, shapes=shapes)
-    canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), colour(style, spot.strength))
+    canvas.paint(share * np.float32(0.3 + 0.7 * spot.strength), color(style, spot.strength))
     canvas.height = canvas.height + np.float32(canvas.unit) * soften(share, 0.4)
     return share if style.random() < 0.5 else rise(soften(share, 0.08 * spot.size), 0.06, 0.2)

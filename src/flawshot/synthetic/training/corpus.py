@@ -139,7 +139,7 @@ def _draw_product(task: tuple[CorpusPlan, Path, int]) -> tuple[int, NDArray[np.f
             attributes[place, instance] = (kind, surface, share, _tone(scene.image, mask), elongation, angle)
             for view in range(plan.views):
                 pixels[place, instance, view] = cut_view(
-                    scene.image, mask, rng, plan.side, centred=plan.held_out, view=view
+                    scene.image, mask, rng, plan.side, centered=plan.held_out, view=view
                 )
     with (folder / "pixels.u8").open("r+b") as file:
         file.seek(number * pixels.nbytes)
@@ -161,21 +161,21 @@ def _invent(plan: CorpusPlan, number: int, rng: random.Random) -> tuple[Product,
 
 
 def cut_view(
-    image: NDArray[np.uint8], mask: NDArray[np.bool_], rng: random.Random, side: int, *, centred: bool, view: int
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], rng: random.Random, side: int, *, centered: bool, view: int
 ) -> NDArray[np.uint8]:
     """A square crop around the flaw, uint8 ``[side, side, 4]``; beyond the picture it is zero."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     longer = max(bottom - top, right - left)
-    factor = (1.5, 2.0, 3.0)[view % 3] if centred else math.exp(rng.uniform(math.log(1.05), math.log(3.6)))
+    factor = (1.5, 2.0, 3.0)[view % 3] if centered else math.exp(rng.uniform(math.log(1.05), math.log(3.6)))
     size = max(24, round(longer * factor))
-    reach = 0.0 if centred else (0.22 * size if rng.random() < 0.5 else 0.03 * size)
+    reach = 0.0 if centered else (0.22 * size if rng.random() < 0.5 else 0.03 * size)
     x = (left + right - size) / 2 + rng.uniform(-reach, reach)
     y = (top + bottom - size) / 2 + rng.uniform(-reach, reach)
     box = (round(x), round(y), round(x) + size, round(y) + size)
-    outline = mask if centred else _drawn_by_hand(mask, rng, (top, bottom, left, right))
+    outline = mask if centered else _drawn_by_hand(mask, rng, (top, bottom, left, right))
     crop = Image.fromarray(image).crop(box).resize((side, side), Image.Resampling.BICUBIC)
-    if not centred and rng.random() < WORSE:
+    if not centered and rng.random() < WORSE:
         crop = _worse(crop, rng)
     inside = Image.fromarray(outline.astype(np.uint8) * 255).crop(box).resize((side, side), Image.Resampling.BICUBIC)
     return np.concatenate([np.asarray(crop), np.asarray(inside)[..., None]], axis=-1)

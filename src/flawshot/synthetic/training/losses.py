@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""What training minimizes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def episode_loss(features: torch.Tensor, shape: tuple[int, int, int], scale: tor
 def losses(
     out: Outputs, targets: Targets, logit_scale: torch.Tensor, episode_scale: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """All parts of the loss, weighed; their sum is minimised."""
+    """All parts of the loss, weighed; their sum is minimized."""
     told = out.image[:: len(out.image) // len(targets.text)]
     clip = logit_scale * told @ targets.text.T
     places = torch.arange(len(clip), device=clip.device)
