@@ -130,7 +130,7 @@ class FeatureBank:
         Raises:
             FeatureBankError: With one line that names the file.
         """
-        place, remedy = self.path / "manifest.json", f"move {self.path} away and {REMEDY}, or take a copy of it"
+        place, remedy = self.path / "manifest.json", f"move the bank away and {REMEDY}, or take a copy of it"
         try:
             check_seal(self._written, self.manifest.seal, place, remedy)
             if self.manifest.version > 1:

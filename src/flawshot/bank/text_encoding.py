@@ -12,6 +12,7 @@ from flawshot.bank.tensors import REMEDY
 from flawshot.bank.text_bank import TEXT_FILE, TextFeatures, labeled_pairs
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError, printable
+from flawshot.base.records import LONGEST_VALUE
 from flawshot.encoders.base import TextEncoder
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def encode_categories(
             return None, ()
         absent = set(rows).difference(before.record.rows)
         if absent:
-            named = printable("/".join(min(absent)))
+            named = printable("/".join(min(absent)), 2 * LONGEST_VALUE)
             raise FeatureBankError(
                 f"{old.path}: its text features lack {named}, and none can be made now ({reason}); "
                 f"fix that, or add {argument('overwrite', value=True)}, which drops them"

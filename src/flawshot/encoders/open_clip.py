@@ -273,7 +273,7 @@ def _tokenizer(model: str, *, download: bool) -> tuple[Any, str]:
     try:
         return open_clip.get_tokenizer(model, **options), ""
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        return None, f"the tokenizer {name} of {model} is not at hand ({one_line(error)[:200]})"
+        return None, f"the tokenizer {name} of {model} is not at hand ({one_line(error)[:100]})"
 
 
 def _side(visual: Any, model: str) -> int:
