@@ -13,8 +13,53 @@ import flawshot
 from commands import refuse, succeed
 from flawshot import FlawshotError, make_encoder
 from flawshot.encoders import ENCODERS, encoder_families, rebuild_encoder
-from helpers import REPOSITORY
 
+MEANS = '''
+import hashlib
+
+import torch
+
+from flawshot import BaseEncoder, EncoderRecord
+
+
+class MeanEncoder(BaseEncoder):
+    """The mean color of a crop, of side N for the model means/N."""
+
+    family = "means"  # as it is registered
+    takes = {"region": ("crop", "masked")}  # options besides model, device and precision; the first is the default
+    views = ("centre3", ("1x", "2x", "3x"))  # where a user names none
+
+    def __init__(self, side, region):
+        self.side, self.dim, self.device = side, 3, torch.device("cpu")
+        self.record = EncoderRecord(
+            family=self.family,
+            name=f"means/{side}",  # for people
+            weights="none",
+            weights_hash=hashlib.sha256(b"no weights").hexdigest(),
+            options={"side": side, "region": region},  # all that shapes the features
+            precision="float32",
+            tokens=("mean",),
+        )
+
+    @classmethod
+    def accepts(cls, options):
+        name, _, side = options.model.partition("/")
+        return name == "means" and side.isdigit()
+
+    @classmethod
+    def from_options(cls, options):
+        return cls(int(options.model.partition("/")[2]), options.region)
+
+    @classmethod
+    def from_record(cls, record, *, pretrained=None, device="auto", precision="auto"):
+        return cls(record.options["side"], record.options["region"])
+
+    def encode(self, images, masks):  # uint8 [crops, side, side, 3] and [crops, side, side]
+        values = images.float() / 255
+        if self.record.options["region"] == "masked":
+            values = values * (masks[..., None] > 0)
+        return values.mean(dim=(1, 2))[:, None]  # float32 [crops, tokens, dim]
+'''
 BROKEN = """
 from flawshot import BaseEncoder
 
@@ -35,19 +80,13 @@ open_clip = tiny_broken:NotOne
 """
 
 
-def example():
-    """The encoder that the docs show."""
-    text = (REPOSITORY / "docs/extending.md").read_text(encoding="utf-8")
-    return re.search(r"^`flawshot_recipes/means.py`:\n\n```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)[1]
-
-
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A package as pip leaves it: modules, and what its distribution says of itself."""
     site = tmp_path / "site"
     about = site / "tiny_encoders-1.0.dist-info"
     about.mkdir(parents=True)
-    (site / "tiny_encoders.py").write_text(example(), encoding="utf-8")
+    (site / "tiny_encoders.py").write_text(MEANS, encoding="utf-8")
     (site / "tiny_broken.py").write_text(BROKEN, encoding="utf-8")
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-encoders\nVersion: 1.0\n", encoding="utf-8")
     (about / "entry_points.txt").write_text(POINTS, encoding="utf-8")
