@@ -75,12 +75,12 @@ _PUBLIC = {
     "synthetic.data_set": "DrawnProduct draw_data_set",
 }
 _RENAMED = {
-    "NearestNeighbors": "NearestNeighbors",
+    "NearestNeighbours": "NearestNeighbors",
     "Predicted": "Prediction",
     "count": "count_instances",
     "load": "load_model",
     "measure": "measure_sizes",
-    "rasterize": "rasterize",
+    "rasterise": "rasterize",
     "verify": "verify_episodes",
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
@@ -190,12 +190,12 @@ if TYPE_CHECKING:
 
     __version__: str
 
-    NearestNeighbors = NearestNeighbors
+    NearestNeighbours = NearestNeighbors
     Predicted = Prediction
     count = count_instances
     load = load_model
     measure = measure_sizes
-    rasterize = rasterize
+    rasterise = rasterize
     verify = verify_episodes
 
 
