@@ -9,9 +9,9 @@ import tiny_clip
 from flawshot import FlawshotError, make_encoder
 from flawshot.encoders import ENCODERS, encoder_families, encoder_of, rebuild_encoder
 from flawshot.encoders.alpha_clip import AlphaClipEncoder
-from flawshot.encoders.base import EncoderOptions
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
 from flawshot.encoders.open_clip import OpenClipEncoder
+from flawshot.encoders.options import EncoderOptions
 
 
 @pytest.fixture

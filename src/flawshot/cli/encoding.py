@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flawshot.cli.encoder_options import BatchOptions, EncoderOptions, SheetViewOptions, ViewOptions
+from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, SheetViewGroup, ViewGroup
 from flawshot.cli.options import (
     DataArgument,
     LayoutOption,
@@ -24,9 +24,9 @@ __all__ = ["crops", "encode"]
 def encode(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", metavar="BANK", help="The feature bank's folder.")],
-    encoder_options: EncoderOptions,
-    view_options: ViewOptions,
-    batch: BatchOptions,
+    encoder_options: EncoderGroup,
+    view_options: ViewGroup,
+    batch: BatchGroup,
     prompts: Annotated[
         Path | None,
         typer.Option(
@@ -92,7 +92,7 @@ def encode(
 def crops(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pictures.")],
-    view_options: SheetViewOptions,
+    view_options: SheetViewGroup,
     side: Annotated[
         int, typer.Option("--side", metavar="PX", min=16, max=1024, help="Side of a view on the sheet.")
     ] = 160,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.encoder_options import BatchOptions, EncoderOptions, ViewOptions
+from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, ViewGroup
 from flawshot.cli.options import GroupOption, LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def fit(
         str | None, typer.Option("--product", metavar="NAME", help="Which product, if there are several.")
     ] = None,
     layout: LayoutOption = None,
-    encoder_options: EncoderOptions,
-    view_options: ViewOptions,
-    batch: BatchOptions,
+    encoder_options: EncoderGroup,
+    view_options: ViewGroup,
+    batch: BatchGroup,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
@@ -108,7 +108,7 @@ def _encode(
     encoder: BaseEncoder,
     scheme: ViewScheme,
     place: Path,
-    batch: BatchOptions,
+    batch: BatchGroup,
     *,
     strict: bool,
 ) -> FeatureBank:

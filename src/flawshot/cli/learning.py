@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.encoder_options import BatchOptions, ModelEncoderOptions
+from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
 from flawshot.cli.options import GroupOption, OverwriteOption, StrictOption
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def learn(
         Path | None, typer.Option("--data", metavar="DATA", help="Where the images are now, if they were moved.")
     ] = None,
     group: GroupOption = None,
-    encoder_options: ModelEncoderOptions,
-    batch: BatchOptions,
+    encoder_options: ModelEncoderGroup,
+    batch: BatchGroup,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:

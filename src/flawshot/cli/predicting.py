@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.encoder_options import BatchOptions, ModelEncoderOptions
+from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
 from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
 from flawshot.cli.wording import option_words
 
@@ -47,8 +47,8 @@ def predict(
     max_instances: Annotated[
         int, typer.Option("--max-instances", metavar="N", min=1, help="Masks: skip images with more regions.")
     ] = 10_000,
-    encoder_options: ModelEncoderOptions,
-    batch: BatchOptions,
+    encoder_options: ModelEncoderGroup,
+    batch: BatchGroup,
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,

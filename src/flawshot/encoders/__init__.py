@@ -10,9 +10,10 @@ from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.plugins import load_object, plugin_address, plugin_names
 from flawshot.base.records import ELSEWHERE, LONGEST_VALUE, EncoderRecord, encoder_difference, shown
 from flawshot.base.store.files import one_line
+from flawshot.encoders.options import EncoderOptions
 
 if TYPE_CHECKING:
-    from flawshot.encoders.base import BaseEncoder, EncoderOptions
+    from flawshot.encoders.base import BaseEncoder
 
 __all__ = ["ENCODERS", "encoder_families", "encoder_of", "make_encoder", "rebuild_encoder"]
 
@@ -88,8 +89,6 @@ def make_encoder(
     Raises:
         FlawshotError: With one line, if there is no such model, or it does not take what is said.
     """
-    from flawshot.encoders.base import EncoderOptions  # noqa: PLC0415 - with torch, when it is needed
-
     options = EncoderOptions(model, pretrained, region, layer, patch_tokens, activation, device, precision)
     kind = encoder_of(options)
     return kind.from_options(options.fitted(kind.takes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self, cast, get_args
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import open_clip
 import torch
@@ -14,14 +14,15 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.encoders.base import normalized
 from flawshot.encoders.clip_model import empty_model
-from flawshot.encoders.open_clip import Layer, OpenClipEncoder, pretrained_of, weights_file
+from flawshot.encoders.open_clip import OpenClipEncoder, pretrained_of, weights_file
+from flawshot.encoders.options import LAYERS
 from flawshot.encoders.weights import read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flawshot.base.records import EncoderRecord
-    from flawshot.encoders.base import EncoderOptions
+    from flawshot.encoders.options import EncoderOptions, Layer
 
 __all__ = ["AlphaClipEncoder"]
 
@@ -67,7 +68,7 @@ class AlphaClipEncoder(OpenClipEncoder):
     takes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "pretrained": (),
         "region": ("alpha",),
-        "layer": get_args(Layer),
+        "layer": LAYERS,
         "patch_tokens": (),
         "activation": ("quickgelu",),
     }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from torch.nn import functional
@@ -17,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flawshot.base.records import EncoderRecord
+    from flawshot.encoders.options import EncoderOptions, Precision
 
 __all__ = [
     "BaseEncoder",
     "Encoder",
-    "EncoderOptions",
-    "Precision",
     "TextEncoder",
     "hash_weights",
     "mask_shares",
@@ -30,8 +28,6 @@ __all__ = [
     "pick_device",
     "pick_precision",
 ]
-
-Precision = Literal["float32", "float16", "bfloat16"]
 
 
 @runtime_checkable
@@ -85,55 +81,6 @@ class TextEncoder(Protocol):
             FlawshotError: With what :meth:`no_text` says.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderOptions:
-    """What a user says of an encoder, whatever its family; None where nothing was said.
-
-    Attributes:
-        model: Which model, by a name that one family takes.
-        pretrained: A tag of its weights, or their file.
-        region: How the mask enters.
-        layer: Which layer gives the features.
-        patch_tokens: How many patch tokens follow the first token.
-        activation: Of the weights in a file that does not say it.
-        device: ``auto``, ``cpu``, ``cuda``, ….
-        precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
-    """
-
-    model: str
-    pretrained: str | None = None
-    region: str | None = None
-    layer: str | None = None
-    patch_tokens: int = 0
-    activation: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-
-    def fitted(self, takes: Mapping[str, tuple[str, ...]]) -> EncoderOptions:
-        """The same with a family's defaults where nothing was said; see :attr:`BaseEncoder.takes`.
-
-        Raises:
-            FlawshotError: With one line, if the family does not take one of them, or not its value.
-        """
-        defaults: dict[str, Any] = {}
-        for field in fields(self):
-            name, value = field.name, getattr(self, field.name)
-            if name in {"model", "device", "precision"}:
-                continue
-            values = takes.get(name)
-            if not value:
-                if values and name in {"region", "layer"}:
-                    defaults[name] = values[0]
-            elif values is None:
-                raise FlawshotError(
-                    f"{argument(name, value)}: is nothing that {self.model} takes; omit it, or name another "
-                    f"{argument('model')}"
-                )
-            elif values and value not in values:
-                raise FlawshotError(f"{argument(name, value)}: {self.model} takes {' or '.join(values)}")
-        return replace(self, **defaults)
 
 
 class BaseEncoder(ABC):

@@ -19,7 +19,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import Document, read_document
 from flawshot.encoders.clip_model import empty_model, load_into
-from flawshot.encoders.open_clip import Layer, OpenClipEncoder
+from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.encoders.weights import read_weights
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from flawshot.base.records import EncoderRecord
-    from flawshot.encoders.base import EncoderOptions
+    from flawshot.encoders.options import EncoderOptions, Layer
 
 __all__ = [
     "TINY",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import open_clip
 import torch
@@ -17,18 +17,15 @@ from flawshot.base.records import EncoderRecord, OptionValue, shown
 from flawshot.base.store.files import one_line
 from flawshot.encoders.base import BaseEncoder, hash_weights, mask_shares, normalized, pick_device, pick_precision
 from flawshot.encoders.clip_model import build_model
+from flawshot.encoders.options import ACTIVATIONS, LAYERS, MASK_USES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flawshot.encoders.base import EncoderOptions
+    from flawshot.encoders.options import Activation, EncoderOptions, Layer, MaskUse
 
-__all__ = ["Layer", "OpenClipEncoder", "Region", "pretrained_of", "weights_file"]
+__all__ = ["OpenClipEncoder", "pretrained_of", "weights_file"]
 
-Activation = Literal["gelu", "quickgelu"]
-Layer = Literal["projection", "trunk"]
-Region = Literal["crop", "masked", "mask-pool", "alpha"]
-REGIONS: tuple[Region, ...] = get_args(Region)
 # What is left of the background's brightness where the region masked dims it.
 DIMMED = 0.3
 
@@ -64,9 +61,9 @@ class OpenClipEncoder(BaseEncoder):
     takes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "pretrained": (),
         "region": ("crop", "masked", "mask-pool"),
-        "layer": get_args(Layer),
+        "layer": LAYERS,
         "patch_tokens": (),
-        "activation": get_args(Activation),
+        "activation": ACTIVATIONS,
     }
 
     def __init__(
@@ -75,13 +72,13 @@ class OpenClipEncoder(BaseEncoder):
         pretrained: str,
         *,
         layer: Layer = "projection",
-        region: Region = "crop",
+        region: MaskUse = "crop",
         patch_tokens: int = 0,
         activation: Activation | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        if region not in REGIONS or region == "alpha":
+        if region not in MASK_USES or region == "alpha":
             raise FlawshotError(
                 f"{argument('region', region)}: must be crop, masked or mask-pool (alpha needs AlphaCLIP weights)"
             )
@@ -105,7 +102,7 @@ class OpenClipEncoder(BaseEncoder):
             options.model,
             pretrained_of(options),
             layer=cast("Layer", options.layer),
-            region=cast("Region", options.region),
+            region=cast("MaskUse", options.region),
             patch_tokens=options.patch_tokens,
             activation=cast("Activation | None", options.activation),
             device=options.device,
@@ -127,7 +124,7 @@ class OpenClipEncoder(BaseEncoder):
             model,
             pretrained or (record.weights if by_tag else weights_file(record, None)),
             layer=cast("Layer", record.options.get("layer")),
-            region=cast("Region", record.options.get("region")),
+            region=cast("MaskUse", record.options.get("region")),
             patch_tokens=len(record.tokens) - 1,
             activation="quickgelu" if quick else None,
             device=device,
@@ -140,14 +137,14 @@ class OpenClipEncoder(BaseEncoder):
         model: str,
         pretrained: str,
         layer: Layer,
-        region: Region,
+        region: MaskUse,
         patch_tokens: int,
         device: str,
         precision: str,
         remarks: list[str],
     ) -> None:
-        if layer not in get_args(Layer):
-            raise FlawshotError(f"{argument('layer', layer)}: must be {' or '.join(get_args(Layer))}")
+        if layer not in LAYERS:
+            raise FlawshotError(f"{argument('layer', layer)}: must be {' or '.join(LAYERS)}")
         self.device = pick_device(device)
         self._precision = pick_precision(precision, self.device)
         weights_hash = hash_weights(built.visual.state_dict())

@@ -10,13 +10,14 @@ import typer
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.cli.options import whole_numbers
+from flawshot.encoders.options import ACTIVATIONS, LAYERS, MASK_USES, PRECISIONS
 from flawshot.regions.views import BORDERS, SCHEMES, Border
 
 if TYPE_CHECKING:
     from flawshot.encoders.base import BaseEncoder
     from flawshot.regions.views import ViewScheme
 
-__all__ = ["BatchOptions", "EncoderOptions", "ModelEncoderOptions", "SheetViewOptions", "ViewOptions"]
+__all__ = ["BatchGroup", "EncoderGroup", "ModelEncoderGroup", "SheetViewGroup", "ViewGroup"]
 
 VIEWS_HELP = f"View scheme: {' '.join(SCHEMES)}."
 DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda, ….")]
@@ -38,7 +39,7 @@ BorderOption = Annotated[
 
 
 @dataclass(frozen=True)
-class EncoderOptions:
+class EncoderGroup:
     """Which encoder, with which weights, and where it computes."""
 
     model: Annotated[
@@ -61,7 +62,7 @@ class EncoderOptions:
         str | None,
         typer.Option(
             "--region",
-            metavar="crop|masked|mask-pool|alpha",
+            metavar="|".join(MASK_USES),
             help="How the encoder uses the mask: not at all, by dimming the background, by pooling tokens inside it, "
             "or as an extra channel (AlphaCLIP).",
             show_default="crop; alpha for flawshot-tiny",
@@ -71,7 +72,7 @@ class EncoderOptions:
         str | None,
         typer.Option(
             "--layer",
-            metavar="projection|trunk",
+            metavar="|".join(LAYERS),
             help="CLIP's shared space, or the layer before it.",
             show_default="projection; trunk for flawshot-tiny",
         ),
@@ -84,14 +85,16 @@ class EncoderOptions:
     ] = 0
     activation: Annotated[
         str | None,
-        typer.Option("--activation", metavar="gelu|quickgelu", help="The activation that a local file's weights need."),
+        typer.Option(
+            "--activation", metavar="|".join(ACTIVATIONS), help="The activation that a local file's weights need."
+        ),
     ] = None
     device: DeviceOption = "auto"
     precision: Annotated[
         str,
         typer.Option(
             "--precision",
-            metavar="auto|float32|float16|bfloat16",
+            metavar="|".join(("auto", *PRECISIONS)),
             help="Precision of the arithmetic; auto: float16 on a GPU, float32 elsewhere.",
         ),
     ] = "auto"
@@ -122,7 +125,7 @@ class EncoderOptions:
 
 
 @dataclass(frozen=True)
-class ModelEncoderOptions:
+class ModelEncoderGroup:
     """How a model's own encoder is loaded."""
 
     pretrained: Annotated[
@@ -133,7 +136,7 @@ class ModelEncoderOptions:
 
 
 @dataclass(frozen=True)
-class SheetViewOptions:
+class SheetViewGroup:
     """Which views, for commands that know of no encoder."""
 
     views: Annotated[str, typer.Option("--views", metavar="NAME", help=VIEWS_HELP)] = "mso"
@@ -146,7 +149,7 @@ class SheetViewOptions:
 
 
 @dataclass(frozen=True)
-class ViewOptions:
+class ViewGroup:
     """Which views; those that suit the encoder unless given."""
 
     views: Annotated[
@@ -164,9 +167,9 @@ class ViewOptions:
     def scheme(self, model: str) -> ViewScheme:
         """The view scheme for a model's name."""
         from flawshot.encoders import encoder_of
-        from flawshot.encoders.base import EncoderOptions as Options
+        from flawshot.encoders.options import EncoderOptions
 
-        name, sizes = encoder_of(Options(model)).views
+        name, sizes = encoder_of(EncoderOptions(model)).views
         views = self.views or name
         # The sizes that suit the encoder are for schemes that leave them open; a package's scheme has its own.
         usual = ",".join(sizes) if sizes and views in SCHEMES else None
@@ -185,7 +188,7 @@ def _scheme(views: str, view_size: str | None, border: Border | None) -> ViewSch
 
 
 @dataclass(frozen=True)
-class BatchOptions:
+class BatchGroup:
     """How much is worked on at once."""
 
     batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops per batch.")] = "auto"
