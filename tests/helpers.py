@@ -26,6 +26,24 @@ def rewrite_sealed(path, change):
     path.write_text(json.dumps(document), encoding="utf-8")
 
 
+def leave_package(site, name, modules, points):
+    """Leave a package in a folder as pip does: its modules, and what its distribution says of itself.
+
+    Args:
+        site: The folder; made if it is not there.
+        name: The distribution's name.
+        modules: Source by path in the folder.
+        points: Text of its ``entry_points.txt``.
+    """
+    about = site / f"{name.replace('-', '_')}-1.0.dist-info"
+    about.mkdir(parents=True)
+    for place, source in modules.items():
+        (site / place).parent.mkdir(exist_ok=True)
+        (site / place).write_text(source, encoding="utf-8")
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text(points, encoding="utf-8")
+
+
 def labelme_document(shapes, **changes):
     """A Labelme file's object with these shapes."""
     document = {

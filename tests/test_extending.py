@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 import flawshot
+from helpers import leave_package
 
 BLOCK = re.compile(r"(?:^`([\w/.]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -43,18 +44,11 @@ def page(pytestconfig):
 def installed(page, tmp_path_factory):
     """A folder with drawn parts, and the environment in which the page's package is installed."""
     here = tmp_path_factory.mktemp("recipes")
-    about = here / f"site/{page.project['name'].replace('-', '_')}-{page.project['version']}.dist-info"
-    about.mkdir(parents=True)
-    about.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: flawshot-recipes\nVersion: 1.0\n")
     points = [
         f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in own.items())
         for group, own in page.project["entry-points"].items()
     ]
-    about.joinpath("entry_points.txt").write_text("\n".join(points))
-    for name, code in page.files.items():
-        place = here / "site" / name
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(code, encoding="utf-8")
+    leave_package(here / "site", page.project["name"], page.files, "\n".join(points))
     flawshot.draw_data_set(here / "parts", categories=3, images=18, side=128, surface="brushed metal")
     paths = [str(here / "site"), os.environ.get("PYTHONPATH", "")]
     return here, os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}

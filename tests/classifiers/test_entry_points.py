@@ -9,6 +9,7 @@ import pytest
 import flawshot
 from flawshot import FlawshotError, make_classifier
 from flawshot.classifiers import CLASSIFIERS, classifier_name, classifier_names
+from helpers import leave_package
 
 MODULE = """
 import numpy as np
@@ -42,11 +43,7 @@ gone = tiny_classifiers:Gone
 def installed(tmp_path, monkeypatch):
     """A package as pip leaves it: a module, and what its distribution says of itself."""
     site = tmp_path / "site"
-    about = site / "tiny_classifiers-1.0.dist-info"
-    about.mkdir(parents=True)
-    (site / "tiny_classifiers.py").write_text(MODULE, encoding="utf-8")
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-classifiers\nVersion: 1.0\n", encoding="utf-8")
-    (about / "entry_points.txt").write_text(POINTS, encoding="utf-8")
+    leave_package(site, "tiny-classifiers", {"tiny_classifiers.py": MODULE}, POINTS)
     monkeypatch.syspath_prepend(site)
     yield
     sys.modules.pop("tiny_classifiers", None)

@@ -13,6 +13,7 @@ import flawshot
 from commands import refuse, succeed
 from flawshot import FlawshotError, make_encoder
 from flawshot.encoders import ENCODERS, encoder_families, rebuild_encoder
+from helpers import leave_package
 
 MEANS = '''
 import hashlib
@@ -84,12 +85,7 @@ open_clip = tiny_broken:NotOne
 def installed(tmp_path, monkeypatch):
     """A package as pip leaves it: modules, and what its distribution says of itself."""
     site = tmp_path / "site"
-    about = site / "tiny_encoders-1.0.dist-info"
-    about.mkdir(parents=True)
-    (site / "tiny_encoders.py").write_text(MEANS, encoding="utf-8")
-    (site / "tiny_broken.py").write_text(BROKEN, encoding="utf-8")
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-encoders\nVersion: 1.0\n", encoding="utf-8")
-    (about / "entry_points.txt").write_text(POINTS, encoding="utf-8")
+    leave_package(site, "tiny-encoders", {"tiny_encoders.py": MEANS, "tiny_broken.py": BROKEN}, POINTS)
     monkeypatch.syspath_prepend(site)
     yield
     for name in ("tiny_encoders", "tiny_broken"):

@@ -15,6 +15,7 @@ from commands import refuse, run, succeed
 from flawshot import FlawshotError
 from flawshot.cli import app
 from flawshot.formats import EXPORTERS, IMPORTERS, Importer, Option, exporters, importers, load_function, options_of
+from helpers import leave_package
 
 MODULE = '''
 from pathlib import Path
@@ -81,11 +82,7 @@ names = tiny_formats:export_names
 def installed(tmp_path, monkeypatch):
     """A package as pip leaves it: a module, and what its distribution says of itself."""
     site = tmp_path / "site"
-    about = site / "tiny_formats-1.0.dist-info"
-    about.mkdir(parents=True)
-    (site / "tiny_formats.py").write_text(MODULE, encoding="utf-8")
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-formats\nVersion: 1.0\n", encoding="utf-8")
-    (about / "entry_points.txt").write_text(POINTS, encoding="utf-8")
+    leave_package(site, "tiny-formats", {"tiny_formats.py": MODULE}, POINTS)
     monkeypatch.syspath_prepend(site)
     (tmp_path / "src").mkdir()
     (tmp_path / "src/a.names").write_text("dent", encoding="utf-8")

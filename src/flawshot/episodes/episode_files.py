@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
-from flawshot.base.store.files import Document, json_bytes, parse_document, read_document, write_with
-from flawshot.base.store.json_documents import file_lines
+from flawshot.base.store.files import Document, document_lines, json_bytes, read_document, write_with
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.verification import verify_episodes
 
@@ -190,10 +188,8 @@ def _read_document(path: Path) -> EpisodeSet:
 def _read_tasks(path: Path) -> EpisodeSet:
     """A file of random tasks, line by line; nothing in it is proved."""
     episodes = []
-    lines = file_lines(path)
-    header = parse_document(next(lines, b""), _TaskFileHeader, f"{path}: line 1", REMEDY)
-    for number, line in enumerate(lines, start=2):
-        entry = parse_document(line, _EpisodeEntry, f"{path}: line {number}", REMEDY)
+    header, entries = document_lines(path, _TaskFileHeader, _EpisodeEntry, REMEDY)
+    for entry in entries:
         # Tasks name the same instances again and again: each name is kept once.
         support, query = (tuple(map(sys.intern, ids)) for ids in (entry.support, entry.query or ()))
         episodes.append(Episode(entry.seed, support, query))
@@ -207,8 +203,7 @@ def episode_product(path: Path) -> str:
         FlawshotError: If the file is missing, damaged or foreign.
     """
     if path.suffix == ".jsonl":
-        first = b"".join(itertools.islice(file_lines(path), 1))
-        return parse_document(first, _TaskFileHeader, f"{path}: line 1", REMEDY).product
+        return document_lines(path, _TaskFileHeader, _EpisodeEntry, REMEDY)[0].product
     return read_document(path, _EpisodeFile, REMEDY).product
 
 

@@ -12,8 +12,7 @@ from pydantic import field_validator
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.records import LeftOut  # noqa: TC001 - pydantic reads it
-from flawshot.base.store.files import Document, one_line, parse_document
-from flawshot.base.store.json_documents import file_lines
+from flawshot.base.store.files import Document, document_lines, one_line, parse_document
 from flawshot.base.store.places import put, settle
 from flawshot.base.store.seals import sha256_of
 from flawshot.base.store.unfinished import UnfinishedFolder, unfinished_place
@@ -127,14 +126,7 @@ def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[FileRecord]]
         FlawshotError: With the file and the line, if it is missing, damaged or foreign.
     """
     settle(out)
-    place = out / RECORD
-    lines = file_lines(place)
-    first = next(lines, b"")
-    header = parse_document(first, PredictionHeader, f"{place}: line 1", REMEDY)
-    return header, (
-        parse_document(line, FileRecord, f"{place}: line {number}", REMEDY)
-        for number, line in enumerate(lines, start=2)
-    )
+    return document_lines(out / RECORD, PredictionHeader, FileRecord, REMEDY)
 
 
 class Unfinished:

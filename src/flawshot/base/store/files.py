@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import filecmp
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.base.store.json_documents import Document, parse_document, read_document
+from flawshot.base.store.json_documents import Document, file_lines, parse_document, read_document
 from flawshot.base.store.places import claimed_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = [
     "Document",
+    "document_lines",
     "json_bytes",
     "one_line",
     "parse_document",
@@ -25,6 +26,31 @@ __all__ = [
     "write_json",
     "write_with",
 ]
+
+
+HeaderT = TypeVar("HeaderT", bound=Document)
+RecordT = TypeVar("RecordT", bound=Document)
+
+
+def document_lines(
+    path: Path, header: type[HeaderT], record: type[RecordT], remedy: str
+) -> tuple[HeaderT, Iterator[RecordT]]:
+    """Read a file of JSON Lines: a header, and records that are read as they are asked for.
+
+    Args:
+        path: The file.
+        header: What its first line is.
+        record: What each other line is.
+        remedy: What a user does if it is damaged.
+
+    Raises:
+        FlawshotError: With the file and the line, if it is missing, damaged or foreign.
+    """
+    lines = file_lines(path)
+    first = parse_document(next(lines, b""), header, f"{path}: line 1", remedy)
+    return first, (
+        parse_document(line, record, f"{path}: line {number}", remedy) for number, line in enumerate(lines, start=2)
+    )
 
 
 def one_line(error: object) -> str:
