@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.plugins import load_object, plugin_address, plugin_names
-from flawshot.base.records import ELSEWHERE, LONGEST_VALUE, EncoderRecord, encoder_difference, shown
-from flawshot.base.store.files import one_line
 from flawshot.encoders.options import EncoderOptions
 
 if TYPE_CHECKING:
+    from flawshot.base.records import EncoderRecord
     from flawshot.encoders.base import BaseEncoder
 
 __all__ = ["ENCODERS", "encoder_families", "encoder_of", "make_encoder", "rebuild_encoder"]
 
 # Installed packages name families of their own in this group of entry points.
 ENTRY_POINTS = "flawshot.encoders"
+
+# Of a model's name in a message.
+LONGEST_NAME = 40
 
 # Family -> module and class; a module is loaded when its family is asked for, for all need torch. The first that
 # accepts a model makes it.
@@ -57,7 +59,7 @@ def encoder_of(options: EncoderOptions) -> type[BaseEncoder]:
     near = difflib.get_close_matches(options.model, dict.fromkeys(known), 3, 0.4)
     hint = f", such as {', '.join(near)}" if near else ""
     raise FlawshotError(
-        f"{argument('model', printable(options.model, LONGEST_VALUE))}: is none of {', '.join(encoder_families())}"
+        f"{argument('model', printable(options.model, LONGEST_NAME))}: is none of {', '.join(encoder_families())}"
         f"{hint}{''.join(f'; {text}' for text in broken)}"
     )
 
@@ -115,7 +117,11 @@ def rebuild_encoder(
         FlawshotError: If the record is of no encoder that is known here, the weights are not at hand, or they are
             others.
     """
-    name = printable(record.name, LONGEST_VALUE)
+    # With numpy and pydantic, which a command that only prints its help does not need.
+    from flawshot.base.records import ELSEWHERE, encoder_difference, shown  # noqa: PLC0415
+    from flawshot.base.store.files import one_line  # noqa: PLC0415
+
+    name = printable(record.name, LONGEST_NAME)
     if record.family == ELSEWHERE or record.weights_hash is None:
         raise FlawshotError(
             f"{place}: encoder: {name!r} made its features elsewhere, with weights that are not known here; "
