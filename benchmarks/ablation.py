@@ -25,7 +25,7 @@ from flawshot.classifiers.functional import category_means, join_by_certainty, n
 from flawshot.classifiers.ridge import (
     balance,
     fit_temperature,
-    leave_one_out,
+    left_out_scores,
     ridge_regression,
     view_whitener,
     whiten,
@@ -208,7 +208,7 @@ def calibration(task: Task) -> dict[str, float]:
     support = whiten(normalize(task.support[0]).mean(axis=1) - fitted.center_, fitted.whitener_)
     query = whiten(normalize(task.query[0]).mean(axis=1) - fitted.center_, fitted.whitener_)
     targets = one_hot(task.labels, categories) - np.float32(1 / categories)
-    left = leave_one_out(support, targets, balance(task.labels, categories), fitted.ridge)
+    left = left_out_scores(support, targets, balance(task.labels, categories), fitted.ridge)
     several = np.bincount(task.labels)[task.labels] > 1
     found = {}
     for prior in (0.05, 0.07, 0.09, 0.12):

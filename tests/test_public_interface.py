@@ -28,7 +28,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 
 def test_type_checkers_read_the_same_names():
     source = Path(flawshot.__file__).read_text(encoding="utf-8")
-    block = source[source.index("if TYPE_CHECKING:") : source.index("def __getattr__")]
+    block = source[source.index("if TYPE_CHECKING:") : source.index("def __dir__")]
     for_types = [f"    from flawshot.{home} import {name} as {name}" for name, home in flawshot._HOMES.items()]
     renamed = [f"    {old} = {new}" for old, new in flawshot._RENAMED.items()]
     assert block.split("\n")[1:-3] == [*sorted(for_types), "", "    __version__: str", "", *renamed]
@@ -55,3 +55,14 @@ def test_importing_it_loads_nothing_heavy():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"flawshot"} <= set(loaded)
     assert not {"torch", "numpy", "PIL", "pyarrow", "PySide6", "PyQt5", "pydantic"} & set(loaded)
+
+
+def test_type_checkers_know_every_name_and_no_other(tmp_path):
+    api = pytest.importorskip("mypy.api")
+    known = [f"flawshot.{name}" for name in (*flawshot.__all__, *flawshot._RENAMED)]
+    script = tmp_path / "script.py"
+    script.write_text("import flawshot\n\n" + "\n".join(f"print({name})" for name in [*known, "flawshot.nothing"]))
+    said, _, status = api.run(["--strict", "--cache-dir", str(tmp_path / "cache"), str(script)])
+    assert status == 1
+    assert 'Module has no attribute "nothing"' in said
+    assert "Found 1 error" in said

@@ -199,23 +199,23 @@ if TYPE_CHECKING:
     verify = verify_episodes
 
 
-def __getattr__(name: str) -> Any:
-    """Load the module that has a public name."""
-    if name == "__version__":
-        return importlib.import_module("importlib.metadata").version("flawshot")
-    if name in _RENAMED:
-        new = _RENAMED[name]
-        warnings.warn(f"flawshot.{name} is now called flawshot.{new}", DeprecationWarning, stacklevel=2)
-        name = new
-    if name not in _HOMES:
-        raise AttributeError(f"module 'flawshot' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"flawshot.{_HOMES[name]}"), name)
-
-
 def __dir__() -> list[str]:
     """The public names, without the deprecated ones."""
     return sorted([*_HOMES, "__version__"])
 
 
-if not TYPE_CHECKING:  # type checkers cannot follow it, and read the names above
+if not TYPE_CHECKING:  # type checkers read the names above, and report any other
+
+    def __getattr__(name: str) -> Any:
+        """Load the module that has a public name."""
+        if name == "__version__":
+            return importlib.import_module("importlib.metadata").version("flawshot")
+        if name in _RENAMED:
+            new = _RENAMED[name]
+            warnings.warn(f"flawshot.{name} is now called flawshot.{new}", DeprecationWarning, stacklevel=2)
+            name = new
+        if name not in _HOMES:
+            raise AttributeError(f"module 'flawshot' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"flawshot.{_HOMES[name]}"), name)
+
     __all__ = __dir__()  # noqa: PLE0605

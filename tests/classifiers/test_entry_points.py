@@ -31,11 +31,20 @@ class FirstCategory(FewShotClassifier):
         made = np.full((len(query.features), len(self.classes_)), others, dtype=np.float32)
         made[:, 0] = self.share
         return made
+
+
+NUMBER = 3
+
+
+class Misspelled(FirstCategory):
+    inputs = frozenset({"features", "outline"})
 """
 POINTS = """[flawshot.classifiers]
 first-category = tiny_classifiers:FirstCategory
 default = tiny_classifiers:FirstCategory
 gone = tiny_classifiers:Gone
+number = tiny_classifiers:NUMBER
+misspelled = tiny_classifiers:Misspelled
 """
 
 
@@ -50,7 +59,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_an_installed_package_brings_classifiers(installed, catalog_of, bank_of):
-    assert classifier_names() == [*CLASSIFIERS, "first-category", "gone"]
+    assert classifier_names() == [*CLASSIFIERS, "first-category", "gone", "misspelled", "number"]
     made = make_classifier("first-category", share=0.8)
     assert (type(made).__name__, made.share, classifier_name(made)) == ("FirstCategory", 0.8, "first-category")
     catalog = catalog_of([(f"{label}{n}", [label]) for label in ("dent", "scratch") for n in range(4)])
@@ -68,6 +77,18 @@ def test_what_cannot_be_loaded_is_one_line(installed):
         make_classifier("gone")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("number", "classifier 'number': is not a subclass of flawshot.FewShotClassifier"),
+        ("misspelled", "classifier 'misspelled': inputs: must be some of features, outlines, text"),
+    ],
+)
+def test_what_is_no_classifier_is_one_line(installed, name, said):
+    with pytest.raises(FlawshotError, match=said):
+        make_classifier(name)
+
+
 def test_without_the_package_its_names_are_not_known():
-    with pytest.raises(FlawshotError, match="'first-category' is not known; there are default, "):
+    with pytest.raises(FlawshotError, match="'first-category': is not known; there are default, "):
         make_classifier("first-category")

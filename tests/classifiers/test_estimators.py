@@ -123,7 +123,7 @@ def test_matched_views_must_be_those_of_the_support():
 
 
 def test_a_name_that_is_none_is_one_line_with_those_that_are():
-    with pytest.raises(FlawshotError, match="'zip' is not known; there are default, default-transductive, matched"):
+    with pytest.raises(FlawshotError, match="'zip': is not known; there are default, default-transductive, matched"):
         make_classifier("zip")
 
 

@@ -64,6 +64,9 @@ def export_names(catalog, out, *, suffix: str = ".txt", overwrite=False):
     return len(catalog)
 
 
+NUMBER = 3
+
+
 def odd(source, out, *, option: list, overwrite=False, progress=None):
     pass
 '''
@@ -166,6 +169,13 @@ def test_options_are_those_of_the_signature(installed):
 )
 def test_errors_name_the_option_that_was_given(installed, options, line):
     assert refuse("import", "names", installed / "src", installed / "out", "--box", 7, *options) == line
+
+
+def test_what_is_no_importer_is_one_line(installed):
+    with pytest.raises(FlawshotError, match="format 'x': tiny_formats:NUMBER is not a function"):
+        load_function("x", Importer("tiny_formats:NUMBER"))
+    with pytest.raises(FlawshotError, match="format 'x': tiny_formats:export_names must have the parameter progress"):
+        load_function("x", Importer("tiny_formats:export_names"))
 
 
 def test_what_cannot_be_a_command_is_said(installed):

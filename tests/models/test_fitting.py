@@ -129,7 +129,7 @@ def test_an_estimator_with_its_own_parameters_comes_back_with_them(made_up, tmp_
         ("zero-shot", "needs text features"),
         ("outline", "needs outlines"),
         ("default-outline", "needs outlines"),
-        ("nothing", "classifier 'nothing' is not known"),
+        ("nothing", "classifier='nothing': is not known"),
     ],
 )
 def test_what_cannot_be_a_model_is_refused_in_one_line(made_up, tmp_path, classifier, said):

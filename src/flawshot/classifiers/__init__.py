@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.plugins import load_object, plugin_address, plugin_names
 
@@ -78,5 +79,15 @@ def _address(name: str) -> tuple[str, str]:
 
 def _class(name: str) -> Any:
     if name not in (known := classifier_names()):
-        raise FlawshotError(f"classifier {name!r} is not known; there are {', '.join(known)}")
-    return load_object(*_address(name), f"classifier {name!r}")
+        raise FlawshotError(f"{argument('classifier', name)}: is not known; there are {', '.join(known)}")
+    what = f"classifier {name!r}"
+    kind = load_object(*_address(name), what)
+    if name in CLASSIFIERS:
+        return kind
+    from flawshot.classifiers.base import INPUTS, FewShotClassifier  # noqa: PLC0415 - with scikit-learn, if needed
+
+    if not (isinstance(kind, type) and issubclass(kind, FewShotClassifier)):
+        raise FlawshotError(f"{what}: is not a subclass of flawshot.FewShotClassifier")
+    if not kind.inputs or not kind.inputs <= INPUTS:
+        raise FlawshotError(f"{what}: inputs: must be some of {', '.join(sorted(INPUTS))}")
+    return kind

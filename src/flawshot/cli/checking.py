@@ -60,7 +60,7 @@ def check(
     from flawshot.cli.console import progress_bar
     from flawshot.labelme.data_folder import annotation_files
 
-    numbers = whole_numbers(shots, "--shots")
+    numbers = whole_numbers(shots, "shots")
     if not data.is_dir():
         raise FlawshotError(f"{data}: is not a folder of Labelme files")
     if same_sample and out is None:

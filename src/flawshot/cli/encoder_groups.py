@@ -199,7 +199,10 @@ class BatchGroup:
     @property
     def size(self) -> int:
         """Crops at once; 0 for auto."""
-        sizes = [0] if self.batch_size == "auto" else whole_numbers(self.batch_size, "--batch-size")
-        if len(sizes) > 1:
-            raise FlawshotError(f"{argument('batch_size', self.batch_size)}: must be one number, or auto")
-        return sizes[0]
+        if self.batch_size == "auto":
+            return 0
+        try:
+            (size,) = whole_numbers(self.batch_size, "batch_size")
+        except ValueError:
+            raise FlawshotError(f"{argument('batch_size', self.batch_size)}: must be a number, or auto") from None
+        return size

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
@@ -156,16 +157,16 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def whole_numbers(text: str, option: str) -> list[int]:
+def whole_numbers(text: str, name: str) -> list[int]:
     """Whole numbers of at least 1, given with commas.
 
     Raises:
         FlawshotError: If the text is anything else.
 
-    >>> whole_numbers("1,3,5", "--shots")
+    >>> whole_numbers("1,3,5", "shots")
     [1, 3, 5]
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and len(part) < 10 and int(part) > 0 for part in parts):
-        raise FlawshotError(f"{option} {text[:80]!r}: must be whole numbers of at least 1, such as 1,3,5")
+        raise FlawshotError(f"{argument(name, text[:80])}: must be whole numbers of at least 1, such as 1,3,5")
     return list(dict.fromkeys(int(part) for part in parts))

@@ -70,7 +70,7 @@ def sample(
     told = {"--ways": ways, "--queries": queries, "--episodes": episodes, "--seed": seed}
     _refuse_foreign(protocol, told, {"--seeds": seeds, "--allow-short": allow_short or None})
     tasks = {option[2:]: value for option, value in told.items() if value is not None}
-    numbers = whole_numbers(shots, "--shots")
+    numbers = whole_numbers(shots, "shots")
     catalog = open_data(data, layout, product, strict=strict)
     least = 2 if protocol != "episodic" else ways or 5
     names = catalog.products if product else _several_categories(catalog, least)

@@ -10,6 +10,7 @@ __all__ = ["option_of", "option_words", "stored_words"]
 # Parameters whose option has another name; the others are spelled alike.
 OPTIONS: Final = {
     "groups": "--group",
+    "pattern": "--group",
     "side": "--size",
     "sizes": "--view-size",
 }

@@ -39,13 +39,13 @@ def groups_from_regex(pattern: str, images: Iterable[str]) -> dict[str, str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise EpisodeError(f"{argument('group', pattern)}: is not a regular expression ({error})") from error
+        raise EpisodeError(f"{argument('pattern', pattern)}: is not a regular expression ({error})") from error
     groups = {}
     for image in dict.fromkeys(images):
         match = compiled.search(image)
         caught = None if match is None else match.groups() or (match.group(),)
         if caught is None or not all(caught):
-            raise EpisodeError(f"{argument('group', pattern)}: does not match {image}; every image needs a group")
+            raise EpisodeError(f"{argument('pattern', pattern)}: does not match {image}; every image needs a group")
         groups[image] = "/".join(caught)
     return groups
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flawshot.base.errors import FlawshotError
 from flawshot.base.plugins import load_object, plugin_address, plugin_names
 
 if TYPE_CHECKING:
@@ -148,6 +149,12 @@ def load_function(name: str, entry: Importer | Exporter) -> Callable[..., Any]:
     """
     module, _, attribute = entry.place.partition(":")
     function: Callable[..., Any] = load_object(module, attribute, f"format {name!r}")
+    if not inspect.isfunction(function):
+        raise FlawshotError(f"format {name!r}: {entry.place} is not a function")
+    parameters = inspect.signature(function).parameters
+    needed = {"overwrite", "progress"} if isinstance(entry, Importer) else {"overwrite"}
+    if missing := sorted(needed.difference(parameters)):
+        raise FlawshotError(f"format {name!r}: {entry.place} must have the parameter {missing[0]}")
     return function
 
 

@@ -200,9 +200,9 @@ def _installed(name: str, sizes: Sequence[str] | None, border: Border | None) ->
     """The scheme of an installed package."""
     scheme = load_object(*plugin_address(ENTRY_POINTS, name), f"view scheme {name!r}")
     if not isinstance(scheme, ViewScheme):
-        raise FlawshotError(f"view scheme {name!r}: is a {type(scheme).__name__}, not a flawshot.ViewScheme")
+        raise FlawshotError(f"view scheme {name!r}: must be a flawshot.ViewScheme, not {type(scheme).__name__}")
     if sizes is not None:
-        raise FlawshotError(f"{argument('sizes')}: the view scheme {name} has its own; omit them")
+        raise FlawshotError(f"{argument('sizes')}: the view scheme {name} has its own; omit this")
     return replace(scheme, name=name, border=border or scheme.border)
 
 

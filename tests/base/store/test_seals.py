@@ -1,6 +1,6 @@
 """Damage to banks, models and catalogs: a changed byte is noticed, or changes nothing that is read.
 
-``FLAWSHOT_MUTATIONS=9000 python -m pytest tests/test_seals.py`` tries many bytes of each file instead of few.
+``FLAWSHOT_MUTATIONS=9000 python -m pytest tests/base/store/test_seals.py`` tries many bytes of each file, not few.
 """
 
 from __future__ import annotations
