@@ -134,7 +134,7 @@ def test_an_installed_package_brings_formats(installed):
     shown = succeed("import", "--help").stdout
     assert "names           Names become boxes." in shown
     assert "gone            format 'gone': tiny_formats:gone cannot be loaded" in shown
-    assert "mvrec-features  The features that MVREC released" in shown
+    assert "mvrec-features  Convert features that MVREC released" in shown
     Image.new("L", (9, 9)).save(installed / "src/a.png")
     done = succeed("import", "names", installed / "src", installed / "out", "--box", 7, "--far")
     assert done.stdout == f"{installed / 'out'}: 1 Labelme files with 1 instances, 1 images; products: p\n"
