@@ -83,7 +83,7 @@ def shown(value: object) -> str:
     """A record's value for a message: shortened, and only the beginning of a hash.
 
     >>> shown("crop"), shown("0" * 64), shown(("cls", *(f"patch-{n}" for n in range(9))))
-    ("'crop'", "'000000000000…'", "('cls', 'patch-0', '…tch-7', 'patch-8')")
+    ("'crop'", "'000000000000…'", "('cls', 'patch-0', …patch-7', 'patch-8')")
     """
     if isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef"):
         return f"'{value[:HASH_SHOWN]}…'"
