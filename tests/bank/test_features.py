@@ -67,7 +67,7 @@ def test_the_manifest_records_what_shaped_the_numbers(catalog, tmp_path):
         (lambda v: v.astype(np.float32), "must be float16"),
         (lambda v: v[:-1], "must be float16"),
         (lambda v: v[:, :, 0], "must be float16"),
-        (lambda v: v[:, :, :1], "names 2 tokens, features have 1"),
+        (lambda v: v[:, :, :1], "names 2 tokens, but the features have 1"),
         (lambda v: np.where(v == 5, np.float16("nan"), v), r"p/train/0\.json#0 are not finite"),
     ],
 )
@@ -138,7 +138,9 @@ def manifest(change):
         pytest.param(manifest(lambda m: m["shards"].clear()), "shards", id="no shards"),
         pytest.param(manifest(lambda m: m["encoder"].update(tokens=["a"])), "shape", id="tokens that do not fit"),
         pytest.param(
-            manifest(lambda m: m["shards"][0].update(file="../../etc/passwd")), "leaves the bank's folder", id="hostile"
+            manifest(lambda m: m["shards"][0].update(file="../../etc/passwd")),
+            "points outside the bank's folder",
+            id="hostile",
         ),
     ],
 )
@@ -153,7 +155,7 @@ def test_a_damaged_bank_is_one_line_that_names_file_and_field(catalog, tmp_path,
 
 def test_what_the_bank_does_not_hold_is_said(catalog, tmp_path):
     bank = write_bank(tmp_path / "bank", catalog, numbers(catalog), ENCODER, VIEWS)
-    with pytest.raises(FeatureBankError, match=r"holds no features of q/x\.json#0"):
+    with pytest.raises(FeatureBankError, match=r"contains no features of q/x\.json#0"):
         bank.features(["q/x.json#0"])
     with pytest.raises(FeatureBankError, match="no token 2"):
         bank.features(catalog.column("id"), token=2)
@@ -165,7 +167,7 @@ def test_a_bank_with_something_of_the_users_in_it_is_not_replaced(catalog, tmp_p
     path = tmp_path / "bank"
     write_bank(path, catalog, numbers(catalog), ENCODER, VIEWS)
     (path / "my-notes.txt").write_text("x")
-    with pytest.raises(FeatureBankError, match=r"holds my-notes\.txt, which is no part of a bank"):
+    with pytest.raises(FeatureBankError, match=r"contains my-notes\.txt, which is not part of a bank"):
         write_bank(path, catalog, numbers(catalog), ENCODER, VIEWS, overwrite=True)
     assert (path / "my-notes.txt").read_text() == "x"
 
@@ -208,5 +210,5 @@ def test_features_that_are_no_numbers_are_refused_with_their_instance(catalog, t
 
 @pytest.mark.parametrize("shape", [(10, 0, 2, 4), (10, 3, 2, 0)])
 def test_features_of_no_view_or_no_dimension_are_none(catalog, tmp_path, shape):
-    with pytest.raises(FeatureBankError, match="are none"):
+    with pytest.raises(FeatureBankError, match="are empty"):
         write_bank(tmp_path / "bank", catalog, np.zeros(shape, np.float16), ENCODER, VIEWS)

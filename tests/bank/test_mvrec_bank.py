@@ -90,11 +90,11 @@ BAD = [
     ),
     pytest.param(
         {part: entries(labels, views=4) for part, labels in LABELS.items()},
-        "has 4 views an instance, mso has 27",
+        "has 4 views per instance, but mso has 27",
         id="views of another scheme",
     ),
-    pytest.param({"support": {"y": 1}}, "must hold a list", id="no list"),
-    pytest.param({"support": []}, "must hold a list", id="empty"),
+    pytest.param({"support": {"y": 1}}, "must contain a list", id="no list"),
+    pytest.param({"support": []}, "must contain a list", id="empty"),
     pytest.param(
         {"support": replace_entry(mvrec=torch.full((27, 3, 8), float("nan"), dtype=torch.float16))},
         r"p/training/a\.json#1 are not finite",
@@ -125,7 +125,7 @@ def test_a_hostile_file_is_not_run(catalog, tmp_path, monkeypatch, writer):
 
 
 def test_files_that_are_not_there_are_said(catalog, tmp_path):
-    with pytest.raises(FeatureBankError, match=r"holds no <product>_support\.pt"):
+    with pytest.raises(FeatureBankError, match=r"contains no <product>_support\.pt"):
         import_mvrec_features(tmp_path, tmp_path / "bank", catalog)
     save(tmp_path)
     (tmp_path / "p_query.pt").unlink()
@@ -157,7 +157,9 @@ def test_released_features_have_no_text_and_say_so(catalog, tmp_path):
     save(tmp_path)
     bank = import_mvrec_features(tmp_path, tmp_path / "bank", catalog)
     assert not bank.has_text
-    expected = r"bank: has no text features of the categories \(AlphaCLIP ViT-L/14: no text tower was at hand\); encode"
+    expected = (
+        r"bank: has no text features of the categories \(AlphaCLIP ViT-L/14: no text tower was available\); encode"
+    )
     with pytest.raises(FeatureBankError, match=expected) as caught:
         bank.text_features("p", ["dent"])
     assert "\n" not in str(caught.value)

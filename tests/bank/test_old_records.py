@@ -223,7 +223,7 @@ def test_a_bank_of_features_from_elsewhere_opens_and_is_compared(version, tmp_pa
     assert bank.manifest.encoder.family == "elsewhere"
     model = fit_model(bank, tmp_path / "model", classifier="prototype")
     assert len(model.predict_features(bank)) == len(bank.catalog)
-    with pytest.raises(flawshot.FlawshotError, match="encoder: 'flawshot-tiny' made its features elsewhere"):
+    with pytest.raises(flawshot.FlawshotError, match="encoder: 'flawshot-tiny' made the features outside flawshot"):
         model.predict([], [])
     with pytest.raises(flawshot.FlawshotError, match=r"encoder\.family: is 'flawshot-tiny', but 'elsewhere' in model"):
         model.predict_features(flawshot.FeatureBank.open(REPOSITORY / f"tests/data/version-{version}/bank"))

@@ -77,20 +77,23 @@ def test_other_braces_than_the_two_fields_are_refused(write, hostile):
         with pytest.raises(FlawshotError) as caught:
             read_prompts(write(**fields))
         assert f"prompts.json: {place}: " in str(caught.value)
-        assert "has braces other than {category} and {product}; mend it" in str(caught.value)
+        assert "has braces other than {category} and {product}; fix it" in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"templates": []}, "templates: holds no prompt"),
+        ({"templates": []}, "templates: contains no prompt"),
         ({"templates": ["a {category}", " "]}, "templates.1: is empty"),
-        ({"templates": ["a photo of a defect"]}, "templates.0: has no {category}, so it says the same of all of them"),
+        (
+            {"templates": ["a photo of a defect"]},
+            "templates.0: has no {category}, so it is the same for every category",
+        ),
         ({"templates": ["a\n{category}"]}, "templates.0: 'a\\\\n{category}' must be one line"),
         ({"templates": "a {category}"}, "templates: "),
         ({"templates": [3]}, "templates.0: "),
-        ({"categories": {"dent": []}}, "categories.dent: holds no prompt"),
+        ({"categories": {"dent": []}}, "categories.dent: contains no prompt"),
         ({"categories": {"a\nb": [""]}}, "categories.a\\nb.0: is empty"),
         ({"categories": {"dent": "a dent"}}, "categories.dent: "),
         ({"categorys": {}}, "categorys: "),
@@ -102,7 +105,7 @@ def test_what_is_no_file_of_prompts_is_one_line_that_names_the_field(write, fiel
     with pytest.raises(FlawshotError) as caught:
         read_prompts(write(**fields))
     assert f"prompts.json: {message}" in str(caught.value)
-    assert str(caught.value).endswith("; mend it as docs/formats.md says")
+    assert str(caught.value).endswith("; fix it as docs/formats.md describes")
     assert "\n" not in str(caught.value)
 
 

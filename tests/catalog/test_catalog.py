@@ -160,8 +160,8 @@ def test_a_foreign_or_damaged_parquet_file_is_one_line(tmp_path, write_annotatio
     for path, message in [
         (broken, "cannot be read as a catalog"),
         (foreign, "is not a flawshot catalog"),
-        (newer, "version: 99 is not known"),
-        (short, "area: is not as a catalog has it"),
+        (newer, "version: 99 is not supported"),
+        (short, "area: does not match the catalog's schema"),
         (tmp_path / "none.parquet", "cannot be read"),
     ]:
         with pytest.raises(FlawshotError, match=message) as caught:
@@ -171,7 +171,10 @@ def test_a_foreign_or_damaged_parquet_file_is_one_line(tmp_path, write_annotatio
 
 
 def test_an_empty_folder_and_a_wrong_name_are_refused(tmp_path):
-    for path, message in [(tmp_path, "holds no usable defect instance"), (tmp_path / "nowhere", "is neither a folder")]:
+    for path, message in [
+        (tmp_path, "contains no usable defect instance"),
+        (tmp_path / "nowhere", "is neither a folder"),
+    ]:
         with pytest.raises(FlawshotError, match=message):
             Catalog.open(path)
 
@@ -235,15 +238,15 @@ def test_problems_are_one_line_that_a_terminal_only_shows(tmp_path):
     [
         ("split", "holdout", "split: 'holdout'"),
         ("flags", "{", "flags: '{'"),
-        ("image", "../../etc/passwd", "image: .* leaves the data folder"),
-        ("annotation", "/etc/passwd", "annotation: .* leaves"),
-        ("image", "", "image: is empty"),
-        ("annotation", "a\0b", "annotation: is empty somewhere, or no path"),
-        ("area", 0, "'a.json#0' lie in no image"),
-        ("area", 82, "'a.json#0' lie in no image"),  # more than its box holds
-        ("image_width", 0, "lie in no image"),
-        ("image_height", 15, "lie in no image"),  # the box ends below
-        ("x1", -(2**31), "lie in no image"),
+        ("image", "../../etc/passwd", "image: .* points outside the data folder"),
+        ("annotation", "/etc/passwd", "annotation: .* points outside"),
+        ("image", "", "image: contains an empty"),
+        ("annotation", "a\0b", "annotation: contains an empty or invalid path"),
+        ("area", 0, "'a.json#0' do not fit the image"),
+        ("area", 82, "'a.json#0' do not fit the image"),  # more than its box holds
+        ("image_width", 0, "do not fit the image"),
+        ("image_height", 15, "do not fit the image"),  # the box ends below
+        ("x1", -(2**31), "do not fit the image"),
     ],
 )
 def test_a_parquet_catalog_of_hostile_values_is_refused(write_annotations, tmp_path, column, value, message):
@@ -255,7 +258,7 @@ def test_a_parquet_catalog_of_hostile_values_is_refused(write_annotations, tmp_p
     with pytest.raises(FlawshotError, match=message):
         Catalog.load(tmp_path / "c.parquet")
     parquet.write_table(pa.concat_tables([catalog.table] * 2), tmp_path / "d.parquet")
-    with pytest.raises(FlawshotError, match="id: an instance stands there twice"):
+    with pytest.raises(FlawshotError, match="id: contains an instance twice"):
         Catalog.load(tmp_path / "d.parquet")
 
 
@@ -281,7 +284,7 @@ def test_a_parquet_catalog_of_shapes_that_are_none_is_refused(write_annotations,
     made = [] if change is None else [shapes[0] | change]
     field = catalog.table.schema.field(number)
     parquet.write_table(catalog.table.set_column(number, field, pa.array([made], field.type)), tmp_path / "c.parquet")
-    with pytest.raises(FlawshotError, match="geometry: holds a shape that is none"):
+    with pytest.raises(FlawshotError, match="geometry: contains an invalid shape"):
         Catalog.load(tmp_path / "c.parquet")
     assert len(Catalog.load(tmp_path / "c.parquet", geometry=False)) == 1  # which does not read it
 

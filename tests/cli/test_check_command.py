@@ -117,5 +117,5 @@ def test_same_sample_writes_a_table_that_group_takes_and_sheets(write_annotation
     (tmp_path / "out/groups.csv").write_text("image,group\n")
     refused = run(root, "--same-sample", "--out", tmp_path / "out")
     assert refused.returncode == 2
-    assert "groups.csv: exists with other content" in refused.stderr
+    assert "groups.csv: exists with different content" in refused.stderr
     assert (tmp_path / "out/groups.csv").read_text() == "image,group\n"

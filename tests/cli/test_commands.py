@@ -225,9 +225,9 @@ def test_remarks_are_one_line_each(write_annotations, tmp_path):
         (["evaluate", "nowhere", "e"], "nowhere: is not a feature bank's folder"),
         (["evaluate", "DATA", "e"], "manifest.json: cannot be read"),
         (["import", "mvtec-fs", "DATA", "out"], "is not MVTec-FS"),
-        (["import", "mvrec-features", "DATA", "out", "--annotations", "DATA"], "holds no <product>_support.pt"),
+        (["import", "mvrec-features", "DATA", "out", "--annotations", "DATA"], "contains no <product>_support.pt"),
         (["import", "nothing"], "No such command"),
-        (["stats", "DATA", "--json", ""], "is no file's name"),
+        (["stats", "DATA", "--json", ""], "is not a file name"),
         (["stats", "DATA", "--json", "."], "no file's name"),
         (["stats", "x" * 5000], "cannot be read"),
         (["sample", "DATA", "--out", "e", "--shots", "9" * 5000], "must be whole numbers"),
@@ -248,7 +248,9 @@ def test_what_a_user_gets_wrong_is_one_line_and_status_2(data, tmp_path, argumen
 def test_episodes_that_differ_are_not_written_over(data, tmp_path):
     succeed("sample", data, "--out", tmp_path / "e", "--shots", "1")
     succeed("sample", data, "--out", tmp_path / "e", "--shots", "1")
-    assert "exists with other content" in refuse("sample", data, "--out", tmp_path / "e", "--shots", "1", "--seeds", 2)
+    assert "exists with different content" in refuse(
+        "sample", data, "--out", tmp_path / "e", "--shots", "1", "--seeds", 2
+    )
     succeed("sample", data, "--out", tmp_path / "e", "--shots", "1", "--seeds", 2, "--overwrite")
 
 

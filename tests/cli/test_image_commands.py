@@ -56,7 +56,7 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
     )
     first = run("encode", data, *options, "--batch-size", 7, "--workers", 1)
     assert first.exit_code == 0, first.output
-    assert "tiny.pt: a file does not say its activation; took gelu of tiny-vit" in first.output
+    assert "tiny.pt: a file does not state its activation; used gelu as for tiny-vit" in first.output
     assert "bank: 4 instances x 15 views x 2 tokens x 16; 4 encoded, 0 kept, 0 left out" in first.output
     assert "0 encoded, 4 kept" in run("encode", data, *options, "--activation", "gelu").output
     (data / "p/3.png").write_bytes(b"")
@@ -73,7 +73,7 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "tiny-vi", "--pretrained", "tiny.pt"], "--model tiny-vi: is none of"),
+        (["--model", "tiny-vi", "--pretrained", "tiny.pt"], "--model tiny-vi: is not a model of"),
         (["--model", "tiny-vit", "--pretrained", "none.pt"], "none.pt: there is no such file"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--views", "x"], "--views x"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--view-size", "1,big"], "--view-size big"),
@@ -85,7 +85,7 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
         (["--model", "none", "--pretrained", "none", "--prompts", "none.json"], "none.json: cannot be read"),
         (
             ["--model", "tiny-vit", "--pretrained", "tiny.pt", "--prompts", "prompts.json", "--layer", "trunk"],
-            "--prompts: are of no use here; features of the layer trunk cannot be compared with text",
+            "--prompts: cannot be used; features of the layer trunk cannot be compared with text",
         ),
     ],
 )
@@ -108,7 +108,7 @@ def test_crops_writes_a_sheet_an_instance_and_never_leaves_its_folder(run, data,
         assert (np.asarray(sheet) == (255, 60, 0)).all(axis=2).any()  # the outline
     assert run("crops", data, "--out", "sheets", "--side", 32).exit_code == 0  # the same content is no harm
     other = run("crops", data, "--out", "sheets", "--side", 40)
-    assert "exists with other content" in str(other.exception)
+    assert "exists with different content" in str(other.exception)
 
 
 def test_plain_crops_are_the_box_and_its_mask_with_a_table(run, data, tmp_path):
@@ -161,7 +161,7 @@ def test_prompts_shape_the_text_features_that_classifiers_by_text_need(run, tmp_
     assert FeatureBank.open(tmp_path / "bank").manifest.text.categories["dent"] == ("a hollow",)
     again = run(*encode, "--out", "bank")
     assert "0 encoded, 8 kept" in again.stdout
-    assert "bank: kept its own prompts; a prompts file that holds none, or overwriting, brings" in again.stderr
+    assert "bank: kept its own prompts; a prompts file without prompts, or overwriting, brings" in again.stderr
     assert FeatureBank.open(tmp_path / "bank").manifest.text.categories["dent"] == ("a hollow",)
     (tmp_path / "none.json").write_text('{"format": "flawshot-prompts", "version": 1}')
     back = run(*encode, "--out", "bank", "--prompts", "none.json")
@@ -209,9 +209,9 @@ def test_encode_needs_no_model(run, data):
     ("options", "line"),
     [
         pytest.param(
-            ["--pretrained", "openai"], "--pretrained openai: is nothing that flawshot-tiny takes", id="weights"
+            ["--pretrained", "openai"], "--pretrained openai: is not supported by flawshot-tiny", id="weights"
         ),
-        pytest.param(["--patch-tokens", "2"], "--patch-tokens 2: is nothing that flawshot-tiny takes", id="tokens"),
+        pytest.param(["--patch-tokens", "2"], "--patch-tokens 2: is not supported by flawshot-tiny", id="tokens"),
         pytest.param(["--region", "masked"], "--region masked: flawshot-tiny takes alpha", id="region"),
         pytest.param(["--model", "ViT-B-32"], "--pretrained: name the weights of ViT-B-32", id="other model"),
     ],

@@ -214,7 +214,7 @@ def test_each_image_that_is_not_found_is_in_the_file_of_problems(tmp_path):
     assert "5 images are not found, such as p0.jpg; their folder is named with --images DIR" in done.stderr
     lines = listed.read_text().splitlines()
     assert [line.partition(":")[0] for line in lines] == ["warning"] * 5
-    assert lines[4] == "warning: p4.xml: the image p4.jpg is not found; say where it is with --images"
+    assert lines[4] == "warning: p4.xml: the image p4.jpg was not found; say where it is with --images"
     Image.new("L", (40, 30)).save(tmp_path / "P4.PNG")
     done = run("import", "voc", tmp_path / "src", tmp_path / "out2", "--images", tmp_path)
     assert "4 images are not found" in done.stderr

@@ -88,7 +88,10 @@ def test_a_size_that_is_stated_counts_too(data):
     place.write_text(
         json.dumps(labelme_document([box_shape()], imagePath="0.png", imageHeight=2**15, imageWidth=2**14))
     )
-    line = "an image of 16384 x 32768 px is more than the limit of 268435456 px; raise it with --max-pixels 536870912"
+    line = (
+        "the image has 16384 x 32768 px, more than the limit of 268435456 px; "
+        "raise the limit with --max-pixels 536870912"
+    )
     assert line in run("check", data, "--fast").output
     assert line not in run("check", data, "--fast", "--max-pixels", 2**29).output
 

@@ -112,7 +112,7 @@ def test_a_second_process_is_told_and_goes_on_when_the_first_is_killed(parts, mo
     ) as process:
         try:
             assert process.stdout.readline() == "there\n"
-            assert refuse(*arguments) == f"{tmp_path}/here/out: another flawshot is at work there; wait for it"
+            assert refuse(*arguments) == f"{tmp_path}/here/out: another flawshot process is working there; wait for it"
         finally:
             process.kill()
     succeed(*arguments)
@@ -183,7 +183,7 @@ def test_regions_without_a_name_are_no_problem(parts, model, tmp_path):
         (["fit", "{parts}", "--out", "{new}", "--coverage", "90"], "--coverage 90: must be a share above 0"),
         (["fit", "{parts}", "--out", "{new}", "--product", "nut"], "--product nut: is not in the data"),
         (["fit", "{new}", "--out", "{new}"], "is neither a folder of Labelme files nor"),
-        (["fit", "{model}", "--out", "{new}"], "holds no usable defect instance"),
+        (["fit", "{model}", "--out", "{new}"], "contains no usable defect instance"),
         (["predict", "{parts}", "{parts}", "--out", "{new}"], "model.json: cannot be read"),
         (["predict", "{new}", "{parts}", "--out", "{new}"], "is not a model's folder"),
         (["predict", "{model}", "{new}", "--out", "{new}"], "is neither a folder of Labelme files nor"),
@@ -192,7 +192,7 @@ def test_regions_without_a_name_are_no_problem(parts, model, tmp_path):
         (["predict", "{model}", "{parts}", "--out", "{new}", "--pretrained", "x"], "flawshot-tiny brings its own"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--as", "x"], "--as x: must be one of"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--product", "nut"], "--product nut: is not in the data"),
-        (["predict", "{model}", "{empty}", "--out", "{new}"], "no image has a mask by"),
+        (["predict", "{model}", "{empty}", "--out", "{new}"], "none has a mask according to"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(drawn, model, tmp_path, arguments, said):

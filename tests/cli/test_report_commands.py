@@ -60,7 +60,7 @@ def arguments(place, *more):
     ("make", "said"),
     [
         (Path.exists, "neither a folder"),
-        (Path.mkdir, "holds no usable defect instance"),
+        (Path.mkdir, "contains no usable defect instance"),
         (lambda path: path.write_text("hello"), "neither a folder"),
     ],
     ids=["not there", "an empty folder", "a text file"],

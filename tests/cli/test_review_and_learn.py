@@ -233,7 +233,7 @@ def test_what_was_changed_in_both_places_is_not_replaced(here):
 
 def test_one_review_at_a_time(here):
     folder, _, _ = fill(here)
-    with pytest.raises(FlawshotError, match="another flawshot is at work there"):
+    with pytest.raises(FlawshotError, match="another flawshot process is working there"):
         ReviewFolder(here / "named")
     folder.close()
 

@@ -129,9 +129,9 @@ def test_every_command_takes_it(installed, parts, tmp_path):
 def test_what_it_does_not_take_is_one_line(installed, parts, tmp_path):
     out = tmp_path / "bank"
     for options, said in {
-        ("--layer", "trunk"): "--layer trunk: is nothing that means/8 takes; omit it, or name another --model",
+        ("--layer", "trunk"): "--layer trunk: is not supported by means/8; omit it, or choose another --model",
         ("--region", "alpha"): "--region alpha: means/8 takes crop or masked",
-        ("--pretrained", "x"): "--pretrained x: is nothing that means/8 takes; omit it, or name another --model",
+        ("--pretrained", "x"): "--pretrained x: is not supported by means/8; omit it, or choose another --model",
     }.items():
         assert refuse("encode", parts, "--out", out, "--model", "means/8", *options) == said
 
@@ -141,9 +141,11 @@ def test_what_cannot_be_loaded_disturbs_nobody_but_who_needs_it(installed):
     with pytest.raises(FlawshotError) as raised:
         make_encoder("theirs/x")
     said = str(raised.value)
-    assert said.startswith("model='theirs/x': is none of flawshot-tiny, alpha_clip, open_clip, gone, means, misnamed, ")
+    assert said.startswith(
+        "model='theirs/x': is not a model of flawshot-tiny, alpha_clip, open_clip, gone, means, misnamed, "
+    )
     assert "encoder 'gone': tiny_broken:Gone cannot be loaded (module 'tiny_broken' has no attribute 'Gone')" in said
-    assert "encoder 'not-one': tiny_broken:NotOne is no subclass of flawshot.BaseEncoder" in said
+    assert "encoder 'not-one': tiny_broken:NotOne is not a subclass of flawshot.BaseEncoder" in said
     assert "encoder 'misnamed': tiny_broken:Misnamed.family: must be 'misnamed', as it is registered" in said
 
 
@@ -155,21 +157,17 @@ def test_a_model_of_it_says_what_is_missing_once_it_is_gone(installed, parts, tm
     monkeypatch.syspath_prepend(tmp_path / "nowhere")
     monkeypatch.setattr(sys, "path", [each for each in sys.path if not each.endswith("site")])
     assert len(flawshot.load_model(model.path).predict_features(bank)) == len(bank.catalog)
-    with pytest.raises(
-        FlawshotError, match=r"model\.json: encoder\.family: 'means' is not known here; install the pack"
-    ):
+    with pytest.raises(FlawshotError, match=r"model\.json: encoder\.family: 'means' is unknown; install the pack"):
         flawshot.load_model(model.path).predict([], [])
 
 
 def test_a_record_without_its_options_is_one_line(installed):
     record = make_encoder("means/8").record
     assert rebuild_encoder(record, "m.json").record == record
-    with pytest.raises(
-        FlawshotError, match=r"^m\.json: encoder\.options: are not those .* 'means' \(KeyError: 'side'\)$"
-    ):
+    with pytest.raises(FlawshotError, match=r"^m\.json: encoder\.options: do not fit .* 'means' \(KeyError: 'side'\)$"):
         rebuild_encoder(record.model_copy(update={"options": {"region": "crop"}}), "m.json")
     with pytest.raises(
-        FlawshotError, match=r"^m\.json: encoder\.options\.gamma: is 2\.2, but the means/8 at hand has None"
+        FlawshotError, match=r"^m\.json: encoder\.options\.gamma: is 2\.2, but the available means/8 has None"
     ):
         rebuild_encoder(record.model_copy(update={"options": record.options | {"gamma": 2.2}}), "m.json")
 

@@ -160,7 +160,7 @@ def test_a_tokenizer_that_is_not_at_hand_is_no_text_tower_and_no_harm_to_images(
     monkeypatch.setattr(open_clip, "get_tokenizer", absent)
     encoder = OpenClipEncoder("tiny-vit", path, device="cpu")
     assert encoder.encode(*crops(48)).shape == (5, 1, 16)
-    expected = "the tokenizer some/where of tiny-vit is not at hand (no tokenizer of tiny-vit)"
+    expected = "the tokenizer some/where of tiny-vit is not available (no tokenizer of tiny-vit)"
     with pytest.raises(FlawshotError) as caught:
         encoder.encode_text(["a"])
     assert (encoder.no_text(), str(caught.value)) == (expected, expected)
@@ -178,7 +178,7 @@ def test_half_precision_is_near(weights, crops):
 def test_the_activation_of_a_file_is_named_or_remarked_on(weights):
     path = weights("tiny-vit")[1]
     (remark,) = OpenClipEncoder("tiny-vit", path, device="cpu").remarks
-    assert "does not say its activation; took gelu of tiny-vit" in remark
+    assert "does not state its activation; used gelu as for tiny-vit" in remark
     assert OpenClipEncoder("tiny-vit", path, activation="gelu", device="cpu").remarks == []
     named = OpenClipEncoder("tiny-vit", path, activation="quickgelu", device="cpu")
     own = OpenClipEncoder("tiny-vit-quickgelu", path, device="cpu")
@@ -200,15 +200,20 @@ def torchscript(path):
 @pytest.mark.parametrize(
     ("model", "file", "options", "message"),
     [
-        ("ViT-B32", None, {}, "model='ViT-B32': is none of open_clip's, such as ViT-B-32"),
+        ("ViT-B32", None, {}, "model='ViT-B32': is not an open_clip model; similar: ViT-B-32"),
         ("ViT-B-32", "no-such-tag", {}, "is neither a file nor a tag of ViT-B-32: openai, laion"),
         ("ViT-B-32", "openai", {}, "its weights expect quickgelu, ViT-B-32 has gelu; use ViT-B-32-quickgelu"),
         ("ViT-B-32", "openai", {"activation": "gelu"}, "is for local files"),
         ("tiny-vit", "none.safetensors", {}, "there is no such file"),
         ("tiny-vit", lambda p: p.write_bytes(b"x"), {}, "cannot be read as tensors"),
-        ("tiny-vit", torchscript, {}, "is a TorchScript archive, which holds code; give its weights as .safetensors"),
+        (
+            "tiny-vit",
+            torchscript,
+            {},
+            "is a TorchScript archive, which contains code; save its weights as .safetensors",
+        ),
         ("tiny-vit", lambda p: torch.save([Hostile()], p), {}, "cannot be read as tensors"),
-        ("tiny-vit", lambda p: torch.save([1, 2], p), {}, "must hold a state dictionary"),
+        ("tiny-vit", lambda p: torch.save([1, 2], p), {}, "must contain a state dictionary"),
         (
             "tiny-vit",
             lambda p: torch.save({"a": torch.ones(1)}, p),
@@ -216,7 +221,7 @@ def torchscript(path):
             "does not fit the model: .* missing .*, 1 surplus",
         ),
         ("tiny-vit", "weights", {"region": "alpha"}, "region='alpha'"),
-        ("tiny-vit", "weights", {"device": "tpu9"}, "device='tpu9': is not there"),
+        ("tiny-vit", "weights", {"device": "tpu9"}, "device='tpu9': is not available"),
         ("tiny-vit", "weights", {"precision": "int3"}, "precision='int3'"),
         ("tiny-resnet", "weights", {"region": "mask-pool"}, "has no patch tokens"),
         ("tiny-resnet", "weights", {"patch_tokens": 2}, "has no patch tokens"),
@@ -244,5 +249,5 @@ def test_nothing_is_downloaded_that_was_not_named(weights, monkeypatch):
     for name in ("download_pretrained", "download_pretrained_from_hf"):
         monkeypatch.setattr(open_clip.factory, name, refuse)
     OpenClipEncoder("tiny-timm", weights("tiny-timm")[1], device="cpu")
-    with pytest.raises(FlawshotError, match=r"cannot be downloaded .* offline, give a local file"):
+    with pytest.raises(FlawshotError, match=r"cannot be downloaded .* offline, use a local file"):
         OpenClipEncoder("ViT-B-32-quickgelu", "openai", device="cpu")

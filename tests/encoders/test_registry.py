@@ -85,22 +85,27 @@ def test_what_an_encoder_is_stands_field_by_field(weights):
 
 def test_other_weights_and_no_weights_are_refused(weights):
     record = make_encoder("tiny-vit", weights("tiny-vit"), device="cpu").record
-    with pytest.raises(FlawshotError, match=r"m.json: encoder.weights_hash: is '\w{12}…', but the open_clip"):
+    with pytest.raises(FlawshotError, match=r"m.json: encoder.weights_hash: is '\w{12}…', but the available open_clip"):
         rebuild_encoder(record, "m.json", pretrained=weights("tiny-vit", seed=1), device="cpu")
-    with pytest.raises(FlawshotError, match=r"m.json: encoder.weights: were the file tiny-vit-0.pt; .* pretrained"):
+    with pytest.raises(
+        FlawshotError, match=r"m.json: encoder.weights: came from the file tiny-vit-0.pt; .* pretrained"
+    ):
         rebuild_encoder(record, "m.json", device="cpu")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"family": "theirs"}, r"^m\.json: encoder\.family: 'theirs' is not known here; install the package"),
-        ({"family": "elsewhere"}, r"^m\.json: encoder: 'open_clip tiny-vit' made its features elsewhere"),
-        ({"weights_hash": None}, r"^m\.json: encoder: 'open_clip tiny-vit' made its features elsewhere"),
-        ({"side": 49}, r"^m\.json: encoder\.options\.side: is 49, but the open_clip tiny-vit at hand has 48; give"),
-        ({"new": "x"}, r"^m\.json: encoder\.options\.new: is 'x', but the open_clip tiny-vit at hand has None; give"),
-        ({"model": "tiny-none"}, r"^m\.json: encoder\.options\.model: 'tiny-none' is none of open_clip's"),
-        ({"model": "hf-hub:some/one"}, r"^m\.json: encoder\.options\.model: 'hf-hub:some/one' is none of open_clip's"),
+        ({"family": "theirs"}, r"^m\.json: encoder\.family: 'theirs' is unknown; install the package"),
+        ({"family": "elsewhere"}, r"^m\.json: encoder: 'open_clip tiny-vit' made the features outside flawshot"),
+        ({"weights_hash": None}, r"^m\.json: encoder: 'open_clip tiny-vit' made the features outside flawshot"),
+        ({"side": 49}, r"^m\.json: encoder\.options\.side: is 49, but the available open_clip tiny-vit has 48; name"),
+        ({"new": "x"}, r"^m\.json: encoder\.options\.new: is 'x', but the available open_clip tiny-vit has None; name"),
+        ({"model": "tiny-none"}, r"^m\.json: encoder\.options\.model: 'tiny-none' is not an open_clip model"),
+        (
+            {"model": "hf-hub:some/one"},
+            r"^m\.json: encoder\.options\.model: 'hf-hub:some/one' is not an open_clip model",
+        ),
         ({"layer": "trunks"}, r"^layer='trunks': must be projection or trunk"),
         ({"region": None}, r"^region=None: must be crop, masked or mask-pool"),
         (
@@ -122,17 +127,21 @@ def test_a_record_that_does_not_fit_its_encoder_is_refused(weights, change, said
 @pytest.mark.parametrize(
     ("model", "options", "said"),
     [
-        ("flawshot-tiny", {"pretrained": "x.pt"}, "pretrained='x.pt': is nothing that flawshot-tiny takes; omit it"),
-        ("flawshot-tiny", {"patch_tokens": 2}, "patch_tokens=2: is nothing that flawshot-tiny takes; omit it"),
-        ("flawshot-tiny", {"activation": "gelu"}, "activation='gelu': is nothing that flawshot-tiny takes; omit it"),
+        ("flawshot-tiny", {"pretrained": "x.pt"}, "pretrained='x.pt': is not supported by flawshot-tiny; omit it"),
+        ("flawshot-tiny", {"patch_tokens": 2}, "patch_tokens=2: is not supported by flawshot-tiny; omit it"),
+        ("flawshot-tiny", {"activation": "gelu"}, "activation='gelu': is not supported by flawshot-tiny; omit it"),
         ("flawshot-tiny", {"region": "masked"}, "region='masked': flawshot-tiny takes alpha or crop"),
         ("ViT-B-32", {}, "pretrained: name the weights of ViT-B-32: one of its tags"),
         ("ViT-B-32", {"region": "alpha"}, "pretrained: name the weights of ViT-B-32: one of its tags"),
         ("ViT-B-32", {"region": "alpha", "activation": "gelu"}, "activation='gelu': ViT-B-32 takes quickgelu"),
         ("ViT-B-32", {"region": "inside"}, "region='inside': ViT-B-32 takes crop or masked or mask-pool"),
-        ("ViT-B-33", {}, "model='ViT-B-33': is none of flawshot-tiny, alpha_clip, open_clip, such as ViT-B-32"),
-        ("flawshot", {}, "model='flawshot': is none of flawshot-tiny, alpha_clip, open_clip, such as flawshot-tiny"),
-        ("9", {}, "model='9': is none of flawshot-tiny, alpha_clip, open_clip$"),
+        ("ViT-B-33", {}, "model='ViT-B-33': is not a model of flawshot-tiny, alpha_clip, open_clip; similar: ViT-B-32"),
+        (
+            "flawshot",
+            {},
+            "model='flawshot': is not a model of flawshot-tiny, alpha_clip, open_clip; similar: flawshot-tiny",
+        ),
+        ("9", {}, "model='9': is not a model of flawshot-tiny, alpha_clip, open_clip$"),
     ],
 )
 def test_what_a_family_does_not_take_is_refused_before_anything_is_loaded(model, options, said):

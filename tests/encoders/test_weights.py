@@ -88,14 +88,14 @@ def test_damaged_files_are_one_line(tmp_path, kind):
             "is not a whole safetensors file",
         ),
         ("script.pt", archived({"a/code/x.py": b"", "a/constants.pkl": b""}), "TorchScript archive"),
-        ("bomb.pt", archived({"a/data.pkl": bytes(10**7)}, zipfile.ZIP_DEFLATED), "promises more than it holds"),
-        ("wide.pt", saved({"a": torch.zeros(1).expand(10**6, 10**3)}), "promises more numbers than the file holds"),
+        ("bomb.pt", archived({"a/data.pkl": bytes(10**7)}, zipfile.ZIP_DEFLATED), "declares more than it contains"),
+        ("wide.pt", saved({"a": torch.zeros(1).expand(10**6, 10**3)}), "declares more numbers than the file contains"),
         ("nan.pt", saved({"a": torch.tensor([1, float("nan")])}), "not finite"),
         ("nan.safetensors", save({"a": torch.tensor([1, float("inf")])}), "not finite"),
         ("meta.pt", saved({"a": torch.zeros(3, device="meta")}), "plain tensor"),
         ("sparse.pt", saved({"a": torch.eye(3).to_sparse()}), "plain tensor"),
-        ("nothing.pt", saved({}), "must hold a state dictionary"),
-        ("numbers.pt", saved({"a": 3}), "must hold a state dictionary"),
+        ("nothing.pt", saved({}), "must contain a state dictionary"),
+        ("numbers.pt", saved({"a": 3}), "must contain a state dictionary"),
     ],
 )
 def test_what_is_no_weights_is_said(tmp_path, name, data, said):

@@ -241,7 +241,7 @@ def test_taking_an_image_out_of_the_groups_hides_no_leak(catalog, tmp_path):
 def test_several_sets_are_written_together_or_not_at_all(catalog, tmp_path):
     write_episodes(sample_episodes(catalog, "p", 2, seeds=[9]), tmp_path)
     sets = [sample_episodes(catalog, "p", shots) for shots in (1, 2)]
-    with pytest.raises(EpisodeError, match=r"p-2shot\.json: exists with other content"):
+    with pytest.raises(EpisodeError, match=r"p-2shot\.json: exists with different content"):
         write_all(sets, tmp_path)
     assert not (tmp_path / "disjoint/p-1shot.json").exists()
     assert len(write_all(sets, tmp_path, overwrite=True)) == 2

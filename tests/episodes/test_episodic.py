@@ -166,7 +166,7 @@ def test_a_file_is_one_line_an_episode_and_comes_back(catalog_of, tmp_path):
     assert find_episode_files(tmp_path) == [path]
     write_all([tasks], tmp_path)
     other = sample_tasks(catalog, "p", 1, ways=3, queries=2, episodes=30, groups=groups, seed=1)
-    with pytest.raises(FlawshotError, match="exists with other content"):
+    with pytest.raises(FlawshotError, match="exists with different content"):
         write_all([other], tmp_path)
     write_episodes(sample_episodes(catalog, "p", 1), tmp_path)
     with pytest.raises(EpisodeError, match=r"several protocols \(disjoint, episodic\)"):

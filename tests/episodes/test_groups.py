@@ -150,7 +150,7 @@ def test_equal_names_are_told_apart_by_their_folders(tmp_path):
         (b"\n\n", "has no columns"),
         (b"PK\x03\x04rest", "is a spreadsheet; save it as CSV"),
         (b"\xd0\xcf\x11\xe0rest", "is a spreadsheet; save it as CSV"),
-        (b"image,group\n" + b'"' + b"a" * 10_100_000, "line 2: is no row of a table"),
+        (b"image,group\n" + b'"' + b"a" * 10_100_000, "line 2: is not a table row"),
         (b"image,group\na.png,\n", "row 2: group is empty"),
         (b"image,group\n,1\n", "row 2: image is empty"),
         (b"sep=,\nimage,group\n\n,1\n", "row 4: image is empty"),

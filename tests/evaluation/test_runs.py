@@ -468,7 +468,7 @@ def test_text_that_is_needed_but_not_there_is_one_line_before_any_computing(bank
         evaluate(bank, episodes, {"first": Computing(), "by-text": ByText(), "too": ByText()})
     assert str(caught.value) == (
         f"classifiers='by-text,too': {bank.path}: has no text features of the categories (made up: no text tower was "
-        "at hand); encode with a CLIP whose text tower is there, and layer='projection'"
+        "available); encode with a CLIP that has a text tower, and layer='projection'"
     )
     assert evaluate(bank, episodes[:1], ["knn"]).provenance["text"] is None
 

@@ -155,7 +155,7 @@ def test_without_a_usable_polygon_the_box_is_taken_and_that_is_said(source, tmp_
     path = source(coco([annotation(7, segmentation=[part, part])]))
     found = import_coco(path, tmp_path / "out")
     (problem,) = found.problems
-    assert "nothing of its segmentation can be used, so its bbox is" in problem.message
+    assert "no part of its segmentation can be used, so its bbox is used" in problem.message
     (shape,) = read_labelme(tmp_path / "out/bolts/000.json").shapes
     assert shape.shape_type == "rectangle"
 
@@ -428,7 +428,7 @@ def test_of_several_images_none_is_guessed(source, tmp_path):
     assert found.images == 0
     (problem,) = found.problems
     assert problem.kind == "ambiguous-image"
-    assert "may be a/000.jpg, b/000.jpg; say which folder is meant with images" in problem.message
+    assert "may be a/000.jpg, b/000.jpg; name the right folder with images" in problem.message
     assert import_coco(home, tmp_path / "other", images=home / "b").images == 1
 
 
@@ -478,7 +478,7 @@ def test_what_would_be_a_file_and_a_folder_is_said_and_the_rest_is_read(source, 
     found = import_coco(src, tmp_path / "out")
     (problem,) = found.problems
     assert (problem.kind, found.files) == ("same-name", 2)
-    assert f"/{place} would be a file and a folder, with " in problem.message
+    assert f"/{place} would be a file and, for " in problem.message
     assert len(list((tmp_path / "out").rglob("b.json"))) == 1
 
 
@@ -513,16 +513,14 @@ def test_two_categories_of_one_id_are_refused(source, tmp_path):
     path = source(coco([annotation()], changes={"categories": same}))
     assert import_coco(path, tmp_path / "same").instances == 1
     path = source(coco([annotation()], changes={"categories": [*same, {"id": 7, "name": "scratch"}]}))
-    with pytest.raises(
-        FlawshotError, match="categories: id 7 is both 'dent' and 'scratch'; give each an id of its own"
-    ):
+    with pytest.raises(FlawshotError, match="categories: id 7 is both 'dent' and 'scratch'; give each its own id"):
         import_coco(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_is_a_splits_is_no_product(source, tmp_path):
     path = source(coco([annotation()]), "test/annotations.json")
-    with pytest.raises(FlawshotError, match="product: 'test' is a split's name; give the folder above it"):
+    with pytest.raises(FlawshotError, match="product: 'test' is a split's name; name the folder above it"):
         import_coco(path, tmp_path / "out")
     import_coco(path.parents[1], tmp_path / "out")
     (instance,) = Catalog.open(tmp_path / "out")

@@ -172,7 +172,7 @@ def test_two_of_visas_images_that_the_table_makes_one_are_said(tmp_path):
     assert (found.images, found.instances) == (1, 1)
     (problem,) = found.problems
     assert problem.file == "nut/Data/Images/Bad/000.JPG"
-    assert "would be one file nut/scratch/000.json with nut/Data/Images/Anomaly/000.JPG" in problem.message
+    assert "would be the same file nut/scratch/000.json as nut/Data/Images/Anomaly/000.JPG" in problem.message
 
 
 def test_a_product_whose_name_ends_in_data_keeps_its_labels(tmp_path):
@@ -200,8 +200,8 @@ def test_visas_table_is_checked(tmp_path):
     assert said == [
         "candle/Data/Images/Anomaly/001.JPG: has no row in candle/image_anno.csv; the category is 'anomaly'",
         "candle/Data/Images/Anomaly/002.JPG: has no row in candle/image_anno.csv; the category is 'anomaly'",
-        "candle/image_anno.csv: image: '../../etc/passwd' is not there",
-        "candle/image_anno.csv: image: '/etc/passwd' is not there",
+        "candle/image_anno.csv: image: '../../etc/passwd' is missing",
+        "candle/image_anno.csv: image: '/etc/passwd' is missing",
     ]
     assert (tmp_path / "deep/out/candle/%2E.%2F..%2Fx/000.json").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "visa"]
@@ -211,7 +211,7 @@ def test_visas_table_is_checked(tmp_path):
     ):
         import_masks(root, tmp_path / "other")
     table.write_bytes(b"image,label,mask\n" + b'"' + b"a" * 10_100_000)
-    with pytest.raises(FlawshotError, match="is no row of a table"):
+    with pytest.raises(FlawshotError, match="is not a table row"):
         import_masks(root, tmp_path / "other")
     table.unlink()
     table.symlink_to(root / "pcb1/image_anno.csv")
@@ -220,7 +220,7 @@ def test_visas_table_is_checked(tmp_path):
     table.unlink()
     table.symlink_to(tmp_path / "elsewhere.csv")
     found = import_masks(root, tmp_path / "linked-out")
-    assert "candle/image_anno.csv: is a link out of the folder" in " ".join(map(str, found.problems))
+    assert "candle/image_anno.csv: is a link to outside the folder" in " ".join(map(str, found.problems))
 
 
 def test_a_part_less_is_said_in_each_layout(tmp_path):
@@ -239,7 +239,7 @@ def test_a_part_less_is_said_in_each_layout(tmp_path):
         (root / image).unlink()
         (root / mask).unlink()
         said = [str(problem) for problem in recognize_masks(root).problems]
-        assert sum(line.endswith("is a mask without its image") for line in said) == 1 + (make is mvtec_loco)
+        assert sum(line.endswith("is a mask without an image") for line in said) == 1 + (make is mvtec_loco)
         assert [
             line for line in said if f"has no mask {mask.replace('/000.png', '/*') if number == 1 else mask}" in line
         ]
@@ -267,7 +267,7 @@ def test_a_layout_can_be_named(tmp_path):
             ("--as", "mvtec"),
             "--as mvtec: must be one of visa, mvtec-ad, mvtec-loco, beside, or IMAGES | MASKS, such as",
         ),
-        (("--as", "visa"), "no image has a mask by '{product}/Data/Images/{category}/{name} |"),
+        (("--as", "visa"), "none has a mask according to '{product}/Data/Images/{category}/{name} |"),
         (("--as", "visa", "--pattern", "{name} | {name}_m"), "--as and --pattern: give one of them"),
         (("--pattern", "{name}"), "--pattern '{name}': must be one of visa"),
         (("--pattern", "{name} | {nome}"), "--pattern '{name} | {nome}': must be IMAGES | MASKS"),
@@ -276,7 +276,7 @@ def test_a_layout_can_be_named(tmp_path):
         assert isinstance(done.exception, FlawshotError)
         assert words in str(done.exception)
     done = run("import", "masks", tmp_path / "src/bottle/train", tmp_path / "none")
-    assert "; say which it is with --as or --pattern" in str(done.exception)
+    assert "; specify it with --as or --pattern" in str(done.exception)
     assert not (tmp_path / "none").exists()
 
 
@@ -331,7 +331,7 @@ def test_names_that_some_file_systems_take_for_one_are_said(tmp_path):
         save(tmp_path / f"src/dent/{name}.png", spots(1))
     found = import_masks(tmp_path / "src", tmp_path / "out")
     assert [str(problem) for problem in found.problems] == [
-        "dent/aB.jpg: would be one file src/dent/aB.json with dent/Ab.jpg; it is left out, rename one of them"
+        "dent/aB.jpg: would be the same file src/dent/aB.json as dent/Ab.jpg; it is left out, rename one of them"
     ]
     assert found.instances == len(Catalog.open(tmp_path / "out")) == 2
 
@@ -351,12 +351,12 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
     found = import_masks(tmp_path / "src", tmp_path / "out")
     assert (found.images, found.categories) == (2, ("dent",))
     assert [str(problem) for problem in found.problems] == [
-        "dent/b.jpg: is a link out of the folder, and not read; copy it here",
-        "dent/b.png: is a link out of the folder, and not read; copy it here",
+        "dent/b.jpg: is a link to outside the folder and is not read; copy it here",
+        "dent/b.png: is a link to outside the folder and is not read; copy it here",
         "dent/gone.jpg: is not an ordinary file",
         "dent/pipe.jpg: is not an ordinary file",
-        "linked: is a link, and not followed; copy it here",
-        "loop: is a link, and not followed; copy it here",
+        "linked: is a link and is not followed; copy it here",
+        "loop: is a link and is not followed; copy it here",
     ]
 
 
@@ -368,7 +368,9 @@ def test_a_name_that_is_no_text_is_said(tmp_path):
     except OSError:
         pytest.skip("this file system has names of text only")
     found = import_masks(tmp_path / "src", tmp_path / "out")
-    assert [str(problem) for problem in found.problems] == ["dent/\\udcff.jpg: the file's name is not text; rename it"]
+    assert [str(problem) for problem in found.problems] == [
+        "dent/\\udcff.jpg: the file name is not valid text; rename it"
+    ]
 
 
 def test_out_within_the_source_is_not_read_again(tmp_path):

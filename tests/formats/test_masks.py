@@ -89,8 +89,8 @@ def test_what_lacks_its_other_half_or_does_not_fit_is_said(tmp_path):
     assert sorted(str(problem).split(" (")[0] for problem in found.problems) == [
         "a/broken-image.jpg: broken-image.jpg: the image cannot be decoded",
         "a/broken.jpg: broken.png: the mask cannot be decoded",
-        "a/misfit.jpg: misfit.png: is 6 x 5 px, its image 8 x 7 px",
-        "a/no-image.png: is a mask without its image",
+        "a/misfit.jpg: misfit.png: is 6 x 5 px, but its image is 8 x 7 px",
+        "a/no-image.png: is a mask without an image",
         "a/no-mask.jpg: has no mask no-mask.png beside it",
         "astray.bmp: fits neither pattern of '{category}/**/{name} | {category}/**/{name}', and is left out",
     ]
@@ -101,7 +101,7 @@ def test_what_lacks_its_other_half_or_does_not_fit_is_said(tmp_path):
 
 def test_strict_stops_at_a_mask_of_another_size(tmp_path):
     write(tmp_path / "src/a", "misfit", np.full((5, 6), 255), size=(8, 7))
-    with pytest.raises(FlawshotError, match=r"^a/misfit.jpg: misfit.png: is 6 x 5 px, its image 8 x 7 px$"):
+    with pytest.raises(FlawshotError, match=r"^a/misfit.jpg: misfit.png: is 6 x 5 px, but its image is 8 x 7 px$"):
         import_masks(tmp_path / "src", tmp_path / "out", strict=True)
 
 
@@ -116,7 +116,7 @@ def test_nothing_is_written_over(tmp_path):
     write(tmp_path / "src/a", "x", squares(255))
     import_masks(tmp_path / "src", tmp_path / "out")
     import_masks(tmp_path / "src", tmp_path / "out")
-    with pytest.raises(FlawshotError, match="exists with other content"):
+    with pytest.raises(FlawshotError, match="exists with different content"):
         import_masks(tmp_path / "src", tmp_path / "out", exact=True)
     import_masks(tmp_path / "src", tmp_path / "out", exact=True, overwrite=True)
     assert Catalog.open(tmp_path / "out").column("shape_type") == ["mask"]
@@ -132,7 +132,7 @@ def test_the_threshold_says_what_is_defect(tmp_path):
 def test_a_mask_of_zero_and_one_counts_its_ones_and_says_so(tmp_path):
     found, areas = imported(tmp_path / "a", squares(1, 1))
     assert areas == [16, 16]
-    assert [str(each) for each in found.problems] == ["dent/a.jpg: a.png: holds 0 and 1 only; 1 is defect"]
+    assert [str(each) for each in found.problems] == ["dent/a.jpg: a.png: contains only 0 and 1; 1 means defect"]
     assert found.problems[0].severity == "warning"
     assert imported(tmp_path / "b", squares(1, 1), threshold=1)[0].instances == 0
 
@@ -140,7 +140,7 @@ def test_a_mask_of_zero_and_one_counts_its_ones_and_says_so(tmp_path):
 def test_a_mask_with_nothing_over_the_threshold_but_something_is_said(tmp_path):
     found, areas = imported(tmp_path, squares(1, 3))
     assert areas == []
-    assert "a.png: no value is over 127, the greatest is 3; give threshold" in str(found.problems[0])
+    assert "a.png: no value is above 127; the greatest is 3; set threshold" in str(found.problems[0])
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
@@ -172,8 +172,12 @@ def test_a_mask_that_lies_on_its_side_is_turned_as_its_image_is(tmp_path):
         pytest.param(6, 1, (8, 8), "orientation", "has EXIF orientation 1, its image 6; both are read upright", id="6"),
         pytest.param(3, 1, (8, 16), "orientation", "has EXIF orientation 1, its image 3", id="a half turn"),
         pytest.param(1, 2, (8, 16), "orientation", "has EXIF orientation 2, its image 1", id="the mask is mirrored"),
-        pytest.param(8, 1, (8, 16), "mask", "is 16 x 8 px, its image 8 x 16 px; the mask has EXIF", id="on its side"),
-        pytest.param(1, 6, (8, 16), "mask", "is 8 x 16 px, its image 16 x 8 px; the mask has EXIF", id="its mask is"),
+        pytest.param(
+            8, 1, (8, 16), "mask", "is 16 x 8 px, but its image is 8 x 16 px; the mask has EXIF", id="on its side"
+        ),
+        pytest.param(
+            1, 6, (8, 16), "mask", "is 8 x 16 px, but its image is 16 x 8 px; the mask has EXIF", id="its mask is"
+        ),
     ],
 )
 def test_a_mask_that_lies_otherwise_than_its_image_is_told(tmp_path, image_lies, mask_lies, side, kind, line):
@@ -284,7 +288,7 @@ def test_a_mask_without_a_defect_pixel_is_said_and_counted(tmp_path, instance_va
     found, areas = imported(tmp_path, squares(0, 0), instance_values=instance_values)
     assert (found.images, found.counts["empty"], areas) == (2, 1, [16])
     (problem,) = found.problems
-    assert str(problem).startswith("dent/a.jpg: a.png: no pixel is defect;")
+    assert str(problem).startswith("dent/a.jpg: a.png: no pixel is a defect;")
     assert problem.severity == "warning"  # the image comes in
 
 
@@ -363,8 +367,8 @@ def test_equal_names_in_train_and_test_are_kept_apart_and_come_in_again(tmp_path
 @pytest.mark.parametrize(
     ("files", "both"),
     [
-        ({"p/a.json": ["Dent", "dent"]}, "p/a.json ('Dent') and of p/a.json ('dent')"),
-        ({"p/c/a.json": ["c"], "p/a.json": ["c"]}, "p/a.json ('c') and of p/c/a.json ('c')"),
+        ({"p/a.json": ["Dent", "dent"]}, "p/a.json ('Dent') and p/a.json ('dent')"),
+        ({"p/c/a.json": ["c"], "p/a.json": ["c"]}, "p/a.json ('c') and p/c/a.json ('c')"),
     ],
 )
 def test_two_masks_of_one_name_are_refused_before_any_is_written(tmp_path, write_annotations, files, both):
@@ -385,13 +389,13 @@ def test_a_category_with_a_splits_name_is_read_back_as_what_it_is(tmp_path):
     assert set(zip(catalog.column("product"), catalog.column("split"), strict=True)) == {("src", None)}
     # One folder cannot hold both, and this is said.
     assert [str(problem) for problem in found.problems] == [
-        "train_/a.jpg: would be one file src/train_/a.json with train/a.jpg; it is left out, rename one of them"
+        "train_/a.jpg: would be the same file src/train_/a.json as train/a.jpg; it is left out, rename one of them"
     ]
 
 
 def test_a_product_with_a_splits_name_is_refused(tmp_path):
     write(tmp_path / "test/dent", "a", squares(255))
-    with pytest.raises(FlawshotError, match="the product would be 'test', a split's name; give the folder above it"):
+    with pytest.raises(FlawshotError, match="the product would be 'test', a split's name; name the folder above it"):
         import_masks(tmp_path / "test", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -413,7 +417,7 @@ def test_several_processes_write_the_same(tmp_path):
         {path.relative_to(tmp_path / n): path.read_bytes() for path in (tmp_path / n).rglob("*.*")} for n in ("1", "2")
     )
     assert first == second
-    with pytest.raises(FlawshotError, match="exists with other content"):
+    with pytest.raises(FlawshotError, match="exists with different content"):
         import_masks(tmp_path / "src", tmp_path / "1", workers=2, exact=True)
 
 

@@ -56,7 +56,7 @@ def test_images_are_copied_beside_their_files_where_the_source_has_them(source, 
     found = import_mvtec_fs(src, tmp_path / "out")
     assert (found.files, found.images, found.problems) == (2, 1, ())
     (missing,) = found.missing
-    assert str(missing) == ("nut/testing/bent/001.json: the image 001.png is not found; say where it is with images")
+    assert str(missing) == ("nut/testing/bent/001.json: the image 001.png was not found; say where it is with images")
     assert (tmp_path / "out/nut/training/combined/000.png").read_bytes() == image.read_bytes()
     kinds = [problem.file for problem in Catalog.open(tmp_path / "out").problems]
     assert kinds == ["nut/testing/bent/001.json"]
@@ -75,7 +75,7 @@ def test_links_out_of_the_source_are_not_followed(source, tmp_path):
     table = src / "CONFIG/nut_config1/valid.csv"
     table.rename(tmp_path / "valid.csv")
     table.symlink_to(tmp_path / "valid.csv")
-    with pytest.raises(FlawshotError, match=r"valid\.csv: is a link out of the folder"):
+    with pytest.raises(FlawshotError, match=r"valid\.csv: is a link to outside the folder"):
         import_mvtec_fs(src, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
@@ -88,7 +88,7 @@ def test_a_second_import_changes_nothing_and_a_corrected_file_is_never_replaced(
     document = json.loads(path.read_text())
     document["shapes"][0]["label"] = "corrected"
     path.write_text(json.dumps(document))
-    with pytest.raises(FlawshotError, match="exists with other content"):
+    with pytest.raises(FlawshotError, match="exists with different content"):
         import_mvtec_fs(src, out)
     assert read_labelme(path).shapes[0].label == "corrected"
 
@@ -104,11 +104,11 @@ def test_a_second_import_changes_nothing_and_a_corrected_file_is_never_replaced(
         ([row("elsewhere/x/000.png")], "must be training"),
         ([row(height="tall")], "row 2: imageHeight must be a number"),
         ([row(width="nan")], "row 2: imageWidth must be a number"),
-        (["just,two"], "cannot be read as MVTec-FS's table"),
+        (["just,two"], "cannot be read as an MVTec-FS table"),
         ([row("testing/x/000.png")], "must be training"),
         ([row(), row(height="41")], "row 3: imageHeight and imageWidth are not those"),
         ([row(label="")], "row 2: label is empty"),
-        ([row(), row("training/combined/000.jpg")], "row 3: .* would be one file"),
+        ([row(), row("training/combined/000.jpg")], "row 3: .* would be the same file"),
     ],
 )
 def test_a_bad_row_is_one_line_with_its_number_and_is_never_run(source, rows, message):
@@ -171,5 +171,5 @@ def test_tables_without_rows_are_refused(source, tmp_path):
     src = source()
     for table in (src / "CONFIG/nut_config1").iterdir():
         table.write_text(f"{HEADER}\n", encoding="utf-8")
-    with pytest.raises(FlawshotError, match="holds no annotation that can be used"):
+    with pytest.raises(FlawshotError, match="contains no usable annotation"):
         import_mvtec_fs(src, tmp_path / "out")

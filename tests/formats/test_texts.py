@@ -155,9 +155,7 @@ def test_where_no_name_tells_the_most_usual_characters_do(tmp_path, importer, en
 @pytest.mark.parametrize("encoding", ["gbk", "cp1252", "cp932"])
 def test_damage_to_detailed_annotations_does_not_pass_for_an_encoding(tmp_path, encoding):
     label = {"gbk": "划痕", "cp1252": "groß", "cp932": "キズ"}[encoding]
-    with pytest.raises(
-        FlawshotError, match=r"line 1, column \d+: is damaged there \(not UTF-8\); save it again as UTF-8"
-    ):
+    with pytest.raises(FlawshotError, match=r"line 1, column \d+: is damaged \(not UTF-8\); save it again as UTF-8"):
         mpdd(tmp_path / "src", label, "0.png", encoding, "0.png")
 
 

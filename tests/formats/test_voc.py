@@ -168,7 +168,7 @@ def test_links_out_of_the_folder_are_not_followed(source, tmp_path):
 
 def test_a_folder_that_is_a_splits_is_no_product(source, tmp_path):
     src = source({"train/a.xml": voc(element())})
-    with pytest.raises(FlawshotError, match="product: 'train' is a split's name; give the folder above it"):
+    with pytest.raises(FlawshotError, match="product: 'train' is a split's name; name the folder above it"):
         import_voc(src / "train", tmp_path / "out")
 
 
@@ -180,9 +180,9 @@ def test_progress_tells_the_files_done(source, tmp_path):
 
 
 def test_a_folder_without_any_is_one_line(tmp_path):
-    with pytest.raises(FlawshotError, match="holds no annotation that can be used"):
+    with pytest.raises(FlawshotError, match="contains no usable annotation"):
         import_voc(tmp_path, tmp_path / "out")
-    with pytest.raises(FlawshotError, match=r"nothing\.xml: holds no .* cannot be read"):
+    with pytest.raises(FlawshotError, match=r"nothing\.xml: contains no .* cannot be read"):
         import_voc(tmp_path / "nothing.xml", tmp_path / "out")
 
 
@@ -244,10 +244,12 @@ def test_a_mask_called_as_the_image_is_not_taken_for_it(source, tmp_path):
 @pytest.mark.parametrize(
     ("side", "orientation", "kind", "line"),
     [
-        pytest.param((40, 30), 6, "image-size", "has 30 x 40 px, not 40 x 30 as stated; an EXIF orientation", id="raw"),
+        pytest.param(
+            (40, 30), 6, "image-size", "has 30 x 40 px, not 40 x 30 as stated; its EXIF orientation", id="raw"
+        ),
         pytest.param((30, 40), 8, None, "", id="annotated upright"),
-        pytest.param((40, 30), 3, "orientation", "an EXIF orientation turns or mirrors it", id="a half turn"),
-        pytest.param((40, 30), 2, "orientation", "an EXIF orientation turns or mirrors it", id="mirrored"),
+        pytest.param((40, 30), 3, "orientation", "its EXIF orientation rotates or mirrors it", id="a half turn"),
+        pytest.param((40, 30), 2, "orientation", "its EXIF orientation rotates or mirrors it", id="mirrored"),
         pytest.param((20, 15), 1, "image-size", "has 20 x 15 px, not 40 x 30 as stated; the annotation", id="smaller"),
         pytest.param((40, 30), 1, None, "", id="as stated"),
     ],
@@ -268,7 +270,7 @@ def test_an_image_that_cannot_be_read_is_told_and_copied(source, tmp_path):
     src = source({"a.xml": voc(element()), "000.jpg": b"%!PS-Adobe-3.0 EPSF-3.0"})
     (problem,) = import_voc(src, tmp_path / "out").problems
     assert problem.kind == "unreadable-image"
-    assert "000.jpg: the image cannot be decoded (it is none of PNG" in str(problem)
+    assert "000.jpg: the image cannot be decoded (its format is not one of PNG" in str(problem)
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "gb18030", "shift_jis", "utf-16", "utf-8-sig"])

@@ -148,5 +148,5 @@ def test_a_plot_of_another_format_is_refused(catalog_of, tmp_path):
     with pytest.raises(FlawshotError, match=r"must end in \.svg, \.png, \.pdf"):
         write_plot(catalog, tmp_path / "plot.exe")
     (tmp_path / "plot.svg").write_text("mine")
-    with pytest.raises(FlawshotError, match="exists with other content"):
+    with pytest.raises(FlawshotError, match="exists with different content"):
         write_plot(catalog, tmp_path / "plot.svg")

@@ -112,7 +112,7 @@ def test_the_embedded_image_tells_the_size(tmp_path):
     catalog = Catalog.open(tmp_path)
     assert catalog.column("image_width") == [WIDTH, WIDTH]
     (problem,) = catalog.problems
-    assert "60 x 50 px, but the embedded image has 120 x 100 px, which count" in str(problem)
+    assert "60 x 50 px, but the embedded image has 120 x 100 px; the image's size is used" in str(problem)
 
 
 def noise(kind, **options):

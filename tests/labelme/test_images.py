@@ -167,13 +167,15 @@ def test_no_other_format_is_opened_whatever_it_is_called(tmp_path, data):
     (tmp_path / "000.png").write_bytes(data)
     for read in (read_image, header_size):
         for source in (tmp_path / "000.png", data):
-            with pytest.raises(ImageError, match=r"^000\.png: the image cannot be decoded \(it is none of PNG, JPEG, "):
+            with pytest.raises(
+                ImageError, match=r"^000\.png: the image cannot be decoded \(its format is not one of PNG, JPEG, "
+            ):
                 read(source, "000.png")
 
 
 def test_what_lies_in_an_images_place_is_told_apart(tmp_path):
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
-    for data, line in ((b"", "it is empty"), (pointer, "it is a pointer of Git LFS")):
+    for data, line in ((b"", "it is empty"), (pointer, "it is a Git LFS pointer")):
         with pytest.raises(ImageError, match=line):
             read_image(data, "a.png")
     for place, line in ((tmp_path / "a.png", "No such file"), (tmp_path, "it is not an ordinary file")):
@@ -226,11 +228,11 @@ def test_damage_of_any_kind_is_one_short_line_or_an_image(kind, recwarn):
             png(9, 9, png_chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(2**27)))), "cannot be decoded", id="text bomb"
         ),
         pytest.param(png(9, 9, png_chunk(b"iCCP", b"")), "cannot be decoded", id="an empty color profile"),
-        pytest.param(png(60_000, 60_000), "60000 x 60000 px is more than the limit", id="a large PNG"),
-        pytest.param(b"P5 30000 30000 255\n", "30000 x 30000 px is more than the limit", id="a large PGM"),
+        pytest.param(png(60_000, 60_000), "60000 x 60000 px, more than the limit", id="a large PNG"),
+        pytest.param(b"P5 30000 30000 255\n", "30000 x 30000 px, more than the limit", id="a large PGM"),
         pytest.param(
             encoded(Image.new("L", (9, 9)), "BMP").replace(struct.pack("<ii", 9, 9), struct.pack("<ii", 99_999, 9_999)),
-            "99999 x 9999 px is more than the limit",
+            "99999 x 9999 px, more than the limit",
             id="a large BMP",
         ),
     ],
@@ -252,7 +254,7 @@ def test_the_limit_is_ours_and_pillows_does_not_count(monkeypatch, recwarn):
         with pixel_limit(14 * 9 - 1), pytest.raises(ImageError) as caught:
             read_image(data, "p/a.png")
         assert str(caught.value) == (
-            "p/a.png: an image of 14 x 9 px is more than the limit of 125 px; raise it with --max-pixels 126"
+            "p/a.png: the image has 14 x 9 px, more than the limit of 125 px; raise the limit with max_pixels=126"
         )
         with pixel_limit(14 * 9):
             assert header_size(data, "x") == (9, 14)

@@ -271,7 +271,7 @@ def test_what_is_no_number_never_reaches_numpy(odd, place):
     points = [[n, n] for n in range(1000)]
     points[place] = [0, odd]
     _, (problem,) = parse(labelme_document([box_shape(points=points)]))
-    assert problem.message == "points must be a list of [x, y], two numbers each"
+    assert problem.message == "points must be a list of [x, y] pairs of numbers"
 
 
 @pytest.mark.parametrize("odd", [10**400, -(10**400), 1e300, float("nan"), float("-inf")])
@@ -288,7 +288,7 @@ BAD_FILES = [
     pytest.param(b"[1, 2]", "is not a Labelme file", id="another JSON"),
     pytest.param(b'{"shapes": []}', "is not a Labelme file", id="no imagePath"),
     pytest.param(b"\xff\xfe\x00", "neither UTF-8 nor GBK", id="binary"),
-    pytest.param(b"[" * 100_000, "is not JSON", id="nested too deep"),
+    pytest.param(b"[" * 100_000, "cannot be read as JSON", id="nested too deep"),
     pytest.param(json.dumps(labelme_document({})).encode(), "shapes must be a list", id="shapes no list"),
     pytest.param(json.dumps(labelme_document([], imagePath=3)).encode(), "imagePath", id="imagePath no text"),
     pytest.param(json.dumps(labelme_document([], imageHeight=-5)).encode(), "imageHeight", id="negative height"),
@@ -318,10 +318,10 @@ BAD_SHAPES = [
     pytest.param(box_shape(points=[]), "points must be", id="no points"),
     pytest.param(box_shape(points=[[0, 0], [1, float("nan")], [2, 2]]), "point 1 is not finite", id="NaN"),
     pytest.param(box_shape(points=[[0, 0], [1, 2], [2, float("inf")]]), "point 2 is not finite", id="infinity"),
-    pytest.param(box_shape(points=[[0, 0], [1, 2], [2, 1e9]]), "further out", id="out of this world"),
-    pytest.param(box_shape(points=[[0, 0], [1, 2], [2]]), "two numbers each", id="ragged"),
-    pytest.param(box_shape(points=[[0, 0], [1, 2], ["a", "b"]]), "two numbers each", id="texts"),
-    pytest.param(box_shape(points=[[0, 0, 0]] * 3), "two numbers each", id="three coordinates"),
+    pytest.param(box_shape(points=[[0, 0], [1, 2], [2, 1e9]]), "outside any possible image", id="out of this world"),
+    pytest.param(box_shape(points=[[0, 0], [1, 2], [2]]), "pairs of numbers", id="ragged"),
+    pytest.param(box_shape(points=[[0, 0], [1, 2], ["a", "b"]]), "pairs of numbers", id="texts"),
+    pytest.param(box_shape(points=[[0, 0, 0]] * 3), "pairs of numbers", id="three coordinates"),
     pytest.param(box_shape(points="evil"), "points must be", id="points no list"),
     pytest.param(box_shape(shape_type="blob"), "shape_type 'blob' is not known", id="unknown type"),
     pytest.param(box_shape(label=7), "label must be text", id="label no text"),
@@ -330,7 +330,7 @@ BAD_SHAPES = [
     pytest.param(box_shape(group_id=2**70), "group_id must be", id="huge group"),
     pytest.param(box_shape(flags={"a": "yes"}), "flags must be", id="flags no booleans"),
     pytest.param(box_shape(description=5), "description must be", id="description no text"),
-    pytest.param(box_shape(shape_type="mask", points=[[0, 0], [1, 1]]), "needs its mask", id="mask absent"),
+    pytest.param(box_shape(shape_type="mask", points=[[0, 0], [1, 1]]), "needs a mask", id="mask absent"),
     pytest.param(box_shape(shape_type="mask", points=[[0, 0], [1, 1]], mask="%%"), "base64", id="mask no base64"),
     pytest.param(
         box_shape(shape_type="mask", points=[[0, 0], [1, 1]], mask=base64.b64encode(b"no png").decode()),
@@ -383,7 +383,7 @@ def test_writing_never_replaces_another_file(tmp_path):
     before = path.read_bytes()
     write_labelme(file, path)  # the same content is no harm
     other, _ = parse(labelme_document([box_shape("dent")]))
-    with pytest.raises(FlawshotError, match="exists with other content"):
+    with pytest.raises(FlawshotError, match="exists with different content"):
         write_labelme(other, path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]

@@ -263,7 +263,7 @@ def test_what_an_interrupted_review_left_is_learned(here):
     folder = ReviewFolder(here / "named")
     folder.fill(listed(here / "named", []), here / "parts", ["chip"], [])
     change(min(folder.place.glob("*wood_016.json")), relabel("chip"))
-    with pytest.raises(FlawshotError, match="another flawshot is at work there"):
+    with pytest.raises(FlawshotError, match="another flawshot process is working there"):
         learn(here)
     folder._lock.close()  # killed
     assert learn(here).after["chip"] == 1

@@ -140,19 +140,19 @@ def rewrite(model, to, change):
     [
         (
             {"weights_hash": "0" * 64},
-            r"model.json: encoder.weights_hash: is '000000000000…', but the flawshot-tiny at hand has '\w{12}…'; give",
+            r"encoder.weights_hash: is '000000000000…', but the available flawshot-tiny has '\w{12}…'; name",
         ),
-        ({"weights_hash": None}, r"made its features elsewhere, with weights that are not known here"),
-        ({"family": "elsewhere"}, r"made its features elsewhere, with weights that are not known here"),
-        ({"family": "what CLIP"}, r"model.json: encoder.family: 'what CLIP' is not known here; install the package"),
+        ({"weights_hash": None}, r"made the features outside flawshot, and its weights are not known"),
+        ({"family": "elsewhere"}, r"made the features outside flawshot, and its weights are not known"),
+        ({"family": "what CLIP"}, r"model.json: encoder.family: 'what CLIP' is unknown; install the package"),
         ({"options": {"region": "alpha", "layer": "trunk"}}, r"encoder.options.interpolation: is None, but the"),
         (
             {"family": "open_clip", "options": {"model": "ViT-B-32"}, "weights": "mine.safetensors"},
-            r"encoder.weights: were the file mine.safetensors; say where it is by pretrained FILE",
+            r"encoder.weights: came from the file mine.safetensors; say where it is with pretrained",
         ),
         (
             {"family": "alpha_clip", "options": {"model": "ViT-B-16"}, "weights": "mine.pth"},
-            r"encoder.weights: were the file mine.pth; say where it is by pretrained FILE",
+            r"encoder.weights: came from the file mine.pth; say where it is with pretrained",
         ),
     ],
 )
@@ -167,7 +167,7 @@ def test_an_encoder_that_is_not_at_hand_is_refused_in_one_line(model, bank, regi
 
 def test_weights_of_a_model_that_brings_its_own_are_not_given(model, regions):
     path, mask = regions[0]
-    with pytest.raises(FlawshotError, match=r"pretrained='x\.pt': flawshot-tiny brings its own weights"):
+    with pytest.raises(FlawshotError, match=r"pretrained='x\.pt': flawshot-tiny has its own weights"):
         flawshot.load_model(model.path, pretrained="x.pt").predict([path], [mask])
 
 

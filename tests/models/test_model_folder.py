@@ -62,7 +62,7 @@ def test_a_damaged_or_missing_file_is_refused(copy, name):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(
-        FlawshotError, match=f"{name}: is damaged: it is not as flawshot wrote it; make the model again"
+        FlawshotError, match=f"{name}: is damaged: its content is not what flawshot wrote; make the model again"
     ):
         flawshot.load_model(copy)
     path.unlink()

@@ -68,7 +68,7 @@ def test_what_is_no_size_is_refused(text):
 
 
 def test_unknown_names_are_refused_with_those_that_are_known():
-    with pytest.raises(FlawshotError, match="views='msx': is not known; there are none, ms, mo"):
+    with pytest.raises(FlawshotError, match="views='msx': is unknown; choose one of none, ms, mo"):
         make_scheme("msx")
     with pytest.raises(FlawshotError, match=r"^border="):
         make_scheme("mso", border="wrap")

@@ -1,4 +1,4 @@
-"""Building a feature bank from images: resumed where it was interrupted, and only what is new is encoded."""
+"""Building a feature bank from images: interrupted work is resumed, and only new instances are encoded."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ STAMPS = "images.json"
 
 @dataclass(frozen=True, slots=True)
 class EncodeReport:
-    """What :func:`encode_catalog` did.
+    """The result of :func:`encode_catalog`.
 
     Attributes:
-        bank: The bank, opened.
+        bank: The opened bank.
         encoded: Instances encoded in this call.
-        kept: Instances whose features were there already.
+        kept: Instances whose existing features were kept.
         left_out: Images that could not be used.
-        remarks: What there is to say of the text features, a line each.
+        remarks: Remarks on the text features, one line each.
     """
 
     bank: FeatureBank
@@ -73,29 +73,29 @@ def encode_catalog(
 ) -> EncodeReport:
     """Encode a catalog into a feature bank.
 
-    Features go into a folder beside ``out`` first; only a whole bank is ever found at ``out``. A call that was
-    interrupted goes on where it was; of a bank that is there, made by the same encoder of the same views, what has
-    changed neither in annotation nor in image is kept. Where the encoder has a text tower in the space of the features,
-    text features of the categories come with them; where it has none now, those of the bank that is there stay.
+    Features are first written to a folder beside ``out``, so ``out`` only ever contains a complete bank. A call that
+    was interrupted resumes where it stopped. If ``out`` is a bank of the same encoder and views, the features of
+    instances whose annotation and image have not changed are kept. If the encoder has a text tower in the space of the
+    features, text features of the categories are encoded too; if it has none now, the existing bank's are kept.
 
     Args:
-        catalog: The data set, its root at hand.
-        encoder: What to encode with.
-        scheme: Which views.
+        catalog: The data set; its root must be available.
+        encoder: The encoder.
+        scheme: The views to encode.
         out: The bank's folder.
-        prompts: What the text tower reads of the categories. Where None those that the bank at ``out`` has already, and
-            without one the built-in prompts, which are also ``Prompts()``.
+        prompts: The prompts for the text tower. If None, those of the existing bank at ``out``, or else the built-in
+            prompts, ``Prompts()``.
         batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
         workers: Likewise.
-        strict: Stop at the first image that cannot be used, instead of leaving its instances out.
-        overwrite: Whether a bank of another encoder or of other views at ``out`` may be replaced, and the prompts and
-            text features of one of the same dropped; also a bank some of whose files are damaged.
-        verify: Whether the files of the bank at ``out`` are compared with the hashes in its manifest first.
-        progress: Called with the crops done and all there are.
+        strict: Stop at the first unusable image instead of leaving out its instances.
+        overwrite: Whether an existing bank may be replaced if it is damaged or has another encoder or other views.
+            The prompts and text features of a bank with the same encoder and views are dropped too.
+        verify: Whether the files of an existing bank are first compared with the hashes in its manifest.
+        progress: Called with the number of crops done and the total.
 
     Raises:
-        FlawshotError: If the place is taken, an image cannot be used and ``strict`` is set, the disk is full, or
-            an encoder without a text tower is given prompts, or a category that the bank's text features lack.
+        FlawshotError: If ``out`` is taken, the disk is full, or an image cannot be used and ``strict`` is set; or if
+            the encoder has no text tower and either prompts are given or the bank's text features lack a category.
     """
     out = Path(out).resolve()
     with hold(out):
@@ -128,7 +128,7 @@ def _encode(
     verify: bool,
     progress: Callable[[int, int], None] | None,
 ) -> EncodeReport:
-    """Encode into a place that no other process writes to meanwhile."""
+    """Encode while no other process writes to the same path."""
     views = ViewRecord.of(scheme)
     stamps = image_stamps(catalog)
     old = _old_bank(out, encoder, scheme, overwrite=overwrite, verify=verify)
@@ -186,20 +186,20 @@ def _encode(
 
 
 def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
-    """Size and modification time of every image's file; of its annotation first, where that embeds an image."""
+    """Size and modification time of each image's file, or of the annotation file if that embeds the image."""
     stamps: dict[str, list[int] | None] = {}
     for image, annotation in zip(catalog.column("image"), catalog.column("annotation"), strict=True):
         if image not in stamps:
             places = [] if catalog.root is None else [catalog.root / image]
             if catalog.root is not None and embeds_image(catalog.root / annotation):
-                places.insert(0, catalog.root / annotation)  # the image beside it counts where that cannot be read
+                places.insert(0, catalog.root / annotation)  # the image file is used if the embedded one is unreadable
             there = [place.stat() for place in places if place.is_file()]
             stamps[image] = [part for status in there for part in (status.st_size, status.st_mtime_ns)] or None
     return stamps
 
 
 def _stopped(reason: str) -> FlawshotError:
-    """What ends the work at the first image that cannot be used."""
+    """The error that stops the work at the first unusable image."""
     return FlawshotError(f"{reason} (without {argument('strict', value=True)} its instances are left out)")
 
 
@@ -220,7 +220,7 @@ def _old_bank(out: Path, encoder: Encoder, scheme: ViewScheme, *, overwrite: boo
 
 
 def _check_same(old: FeatureBank, encoder: Encoder, scheme: ViewScheme) -> None:
-    """Refuse a bank of another encoder, of other views, or of views that nobody knows."""
+    """Refuse a bank with a different encoder, with different views, or with unknown views."""
     place, remedy = (
         old.path / "manifest.json",
         f"name another {argument('out')}, or add {argument('overwrite', value=True)}",
@@ -234,7 +234,7 @@ def _check_same(old: FeatureBank, encoder: Encoder, scheme: ViewScheme) -> None:
 
 
 def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int] | None]) -> dict[int, int]:
-    """Rows of the catalog whose features the old bank has, and where. What it left out is tried again."""
+    """Map catalog rows to the old bank's rows with their features. Instances that it left out are tried again."""
     if old is None or not (old.path / STAMPS).is_file():
         return {}
     try:
@@ -254,7 +254,7 @@ def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int
 def _request(
     catalog: Catalog, encoder: Encoder, views: ViewRecord, stamps: dict[str, list[int] | None], fresh: Sequence[int]
 ) -> str:
-    """A hash of all that the unfinished features depend on."""
+    """A hash of everything that the unfinished features depend on."""
     parts = [
         encoder.record.model_dump(mode="json"),
         views.model_dump(mode="json"),
@@ -272,7 +272,7 @@ def _merged(
     old: FeatureBank | None,
     unfinished: UnfinishedBank,
 ) -> Iterator[NDArray[np.float16]]:
-    """The bank's blocks: each row from the old bank or from the unfinished features."""
+    """The bank's blocks; each row comes from the old bank or from the unfinished features."""
     place = {row: number for number, row in enumerate(stored)}
     rows_each = max(1, SHARD_BYTES // (2 * int(np.prod(unfinished.shape))))
     for start in range(0, len(keep), rows_each):
@@ -282,9 +282,9 @@ def _merged(
         if from_old and old is not None:
             block[from_old] = old.rows([known[rows[number]] for number in from_old])
         fresh = [number for number, row in enumerate(rows) if row not in known]
-        if fresh:  # they stand in a row in the raw file, for both are in catalog order
+        if fresh:  # consecutive in the raw file, because both are in catalog order
             read = unfinished.rows(place[rows[fresh[0]]], len(fresh))
             if len(read) != len(fresh):
-                raise FeatureBankError(f"{unfinished.folder}: holds too few features; remove it and encode again")
+                raise FeatureBankError(f"{unfinished.folder}: contains too few features; remove it and encode again")
             block[fresh] = read
         yield block

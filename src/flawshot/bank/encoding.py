@@ -1,4 +1,4 @@
-"""Encoding: a catalog's views pass an encoder, decoding and cropping running beside it, constant in memory."""
+"""Encoding of a catalog's views, with decoding and cropping in parallel and constant memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Encoded", "encode_rows"]
 
-# Crops that a core encodes at once: fewer pay for the towers' calls, more for memory.
+# Crops that a core encodes at once: fewer cost time in calls, more cost memory.
 CROPS_PER_CORE = 16
 
 
@@ -39,8 +39,8 @@ class Encoded:
 
     Attributes:
         rows: Row numbers.
-        features: float16 ``[rows, views, tokens, dim]``, or None where the image cannot be used.
-        reason: Why it cannot.
+        features: float16 ``[rows, views, tokens, dim]``, or None if the image cannot be used.
+        reason: The reason why it cannot be used.
     """
 
     rows: tuple[int, ...]
@@ -50,7 +50,7 @@ class Encoded:
 
 @dataclass(slots=True)
 class _Batch:
-    """Crops on their way through the encoder, over the borders of instances, and what came out."""
+    """Crops to encode, which may span several instances, and the encoder's results."""
 
     images: torch.Tensor
     masks: torch.Tensor
@@ -74,14 +74,14 @@ def encode_rows(
     """Encode the views of some rows, in order.
 
     Args:
-        catalog: The data set, its root at hand.
+        catalog: The data set; its root must be available.
         rows: Row numbers, ascending.
-        encoder: What to encode with.
-        scheme: Which views.
-        batch_size: Crops a batch, over the borders of instances; picked by the device where 0, and halved where the
-            device's memory does not hold it. On the CPU a batch is shared out among torch's threads.
-        workers: Threads that decode and crop; as many as there are cores for this process where 0, sixteen at most.
-        progress: Called with the crops done and all there are.
+        encoder: The encoder.
+        scheme: The views.
+        batch_size: Crops per batch, which may span several instances; chosen by the device if 0, and halved if the
+            device runs out of memory. On the CPU, a batch is divided among torch's threads.
+        workers: Threads that decode and crop; if 0, one per core of this process, at most sixteen.
+        progress: Called with the number of crops done and the total.
 
     Yields:
         Each row with its features, or rows with the reason why their image cannot be used.
@@ -128,9 +128,9 @@ def encode_rows(
 
 @contextmanager
 def _shared_out(encoder: Encoder, threads: int) -> Iterator[Encode]:
-    """The encoder; with several threads each encodes a part of the batch by itself.
+    """The encoder's function; with several threads, each encodes a part of the batch independently.
 
-    Threads that share the work of one layer wait for each other after each, for long where one is kept from its core.
+    Threads that share the work of one layer wait for each other after it, for long if one of them is preempted.
     """
     if threads == 1:
         yield encoder.encode
@@ -143,11 +143,11 @@ def _shared_out(encoder: Encoder, threads: int) -> Iterator[Encode]:
         try:
             yield encode
         finally:
-            torch.set_num_threads(threads)  # for threads that begin later; those there are keep their own number
+            torch.set_num_threads(threads)  # for threads started later; existing ones keep their own number
 
 
 def _run(encode: Encode, batch: _Batch) -> int:
-    """Encode what is in the batch and empty it; the number of crops."""
+    """Encode and empty the batch; returns the number of crops."""
     count = batch.filled
     step = count
     start = 0
@@ -158,7 +158,7 @@ def _run(encode: Encode, batch: _Batch) -> int:
         except torch.OutOfMemoryError:
             if step == 1:
                 raise FlawshotError(
-                    f"{argument('device')}: has too little memory for one crop; close what else uses it, or take "
+                    f"{argument('device')}: has too little memory for one crop; free some of it, or use "
                     f"{argument('device', 'cpu')}"
                 ) from None
             step = max(1, step // 2)
@@ -170,7 +170,7 @@ def _run(encode: Encode, batch: _Batch) -> int:
 
 
 def _whole_rows(batch: _Batch, waiting: deque[int], views: int) -> Iterator[Encoded]:
-    """Rows all of whose views have come out; the rest stays."""
+    """The rows whose views are all encoded; the others stay in the batch."""
     features = torch.cat(batch.out)
     whole = len(features) // views
     for number in range(whole):

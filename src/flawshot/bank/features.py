@@ -48,12 +48,12 @@ BANK_FILES = frozenset({"manifest.json", "catalog.parquet", "images.json", TEXT_
 
 
 class FeatureBank:
-    """Encoded views of a catalog's instances.
+    """A feature bank: the encoded views of a catalog's instances.
 
     Attributes:
         path: The bank's folder.
-        manifest: What shaped the numbers.
-        catalog: The instances, one for each row of features.
+        manifest: How the features were computed.
+        catalog: The instances, one per row of features.
         text: Text features of the categories, or None.
     """
 
@@ -66,14 +66,14 @@ class FeatureBank:
         *,
         written: Document | None = None,
     ) -> None:
-        """Take the parts of an opened bank; see :meth:`open`.
+        """Combine the parts of an opened bank; see :meth:`open`.
 
         Args:
             path: The bank's folder.
-            manifest: What shaped the numbers.
+            manifest: How the features were computed.
             catalog: The instances.
             text: Text features of the categories.
-            written: The manifest as the file has it, where that is of an earlier version: what its seal is of.
+            written: The manifest as stored, if it has an earlier version; its seal covers this form.
         """
         self.path = path
         self.manifest = manifest
@@ -84,11 +84,11 @@ class FeatureBank:
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True) -> FeatureBank:
-        """Open a bank and check that its parts fit each other.
+        """Open a bank and check that its parts are consistent.
 
         Args:
             path: The bank's folder.
-            verify: Whether all files are read and compared with the hashes in the manifest too; see :meth:`verify`.
+            verify: Whether to read all files and compare them with the hashes in the manifest; see :meth:`verify`.
 
         Raises:
             FeatureBankError: With one line that names the file and the field, if the bank is missing, damaged,
@@ -109,28 +109,28 @@ class FeatureBank:
             raise FeatureBankError(error.marked) from error
         rows = manifest.shape[0]
         if min(manifest.shape) < 1 or manifest.shape[2] != len(manifest.encoder.tokens):
-            raise FeatureBankError(f"{place}: shape: {list(manifest.shape)} is none of a bank; {REMEDY}")
+            raise FeatureBankError(f"{place}: shape: {list(manifest.shape)} is not valid for a bank; {REMEDY}")
         if len(catalog) != rows or catalog.content_hash != manifest.catalog_hash:
-            raise FeatureBankError(f"{place}: catalog_hash: is not that of catalog.parquet beside it; {REMEDY}")
+            raise FeatureBankError(f"{place}: catalog_hash: does not match catalog.parquet beside it; {REMEDY}")
         if sum(shard.rows for shard in manifest.shards) != rows:
-            raise FeatureBankError(f"{place}: shards: do not hold as many rows as the catalog; {REMEDY}")
+            raise FeatureBankError(f"{place}: shards: have more or fewer rows than the catalog; {REMEDY}")
         for shard in manifest.shards:
             _check_shard(path, shard, manifest.shape[1:])
         text = None if manifest.text is None else read_text(path, manifest.text, manifest.shape[3], catalog)
         if manifest.views.views and len(manifest.views.views) != manifest.shape[1]:
-            raise FeatureBankError(f"{place}: views: lists not as many views as the features have; {REMEDY}")
+            raise FeatureBankError(f"{place}: views: lists more or fewer views than the features have; {REMEDY}")
         bank = cls(path, manifest, catalog, text, written=written)
         if verify:
             bank.verify()
         return bank
 
     def verify(self) -> None:
-        """Prove that every file is as it was written; of a bank that flawshot 0.1 wrote nothing is known.
+        """Check that every file is as it was written. Banks from flawshot 0.1 have no hashes and are not checked.
 
         Raises:
             FeatureBankError: With one line that names the file.
         """
-        place, remedy = self.path / "manifest.json", f"move the bank away and {REMEDY}, or take a copy of it"
+        place, remedy = self.path / "manifest.json", f"move the bank away and {REMEDY}, or restore a copy of it"
         try:
             check_seal(self._written, self.manifest.seal, place, remedy)
             if self.manifest.version > 1:
@@ -142,11 +142,11 @@ class FeatureBank:
             raise FeatureBankError(error.marked) from error
 
     def features(self, ids: Sequence[str], *, token: int = 0) -> NDArray[np.float32]:
-        """One token's features of some instances.
+        """Features of some instances, at one token.
 
         Args:
-            ids: Instance ids, in the order wanted.
-            token: Which of the manifest's tokens; 0 is the CLS token or what stands for it.
+            ids: Instance ids, in the requested order.
+            token: Index into the manifest's tokens; 0 is the CLS token or its substitute.
 
         Returns:
             float32 ``[instances, views, dim]``.
@@ -156,23 +156,23 @@ class FeatureBank:
         """
         tokens = self.manifest.shape[2]
         if not 0 <= token < tokens:
-            raise FeatureBankError(f"{self.path}: has {tokens} tokens a view, no token {token}")
+            raise FeatureBankError(f"{self.path}: has {tokens} tokens per view, no token {token}")
         try:
             rows = [self.catalog.row_of[identifier] for identifier in ids]
         except KeyError as error:
-            raise FeatureBankError(f"{self.path}: holds no features of {error.args[0]}") from error
+            raise FeatureBankError(f"{self.path}: contains no features of {error.args[0]}") from error
         return self._read(rows, slice(token, token + 1))[:, :, 0].astype(np.float32)
 
     @property
     def has_text(self) -> bool:
-        """Whether there are text features of the categories."""
+        """Whether the bank has text features of the categories."""
         return self.text is not None
 
     def text_features(self, product: str, categories: Sequence[str]) -> NDArray[np.float32]:
         """Text features of some categories of a product, float32 ``[categories, dim]`` of length one.
 
         Raises:
-            FeatureBankError: If the bank has none, or none of a category.
+            FeatureBankError: If the bank has no text features, or none of a category.
         """
         if self.text is None:
             raise FeatureBankError(f"{self.path}: {why_none(self.manifest.encoder)}")
@@ -211,12 +211,14 @@ def _read_block(path: Path, rows: slice, tokens: slice) -> NDArray[np.float16]:
 
 def _check_shard(path: Path, shard: Shard, shape: tuple[int, ...]) -> None:
     if "/" in shard.file or "\\" in shard.file or shard.file in {"", ".", ".."}:
-        raise FeatureBankError(f"{path / 'manifest.json'}: shards: {shard.file!r} leaves the bank's folder; {REMEDY}")
+        raise FeatureBankError(
+            f"{path / 'manifest.json'}: shards: {shard.file!r} points outside the bank's folder; {REMEDY}"
+        )
     check_tensor(path / shard.file, KEY, "float16", (shard.rows, *shape))
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that features depend on, of those installed."""
+    """Versions of the installed libraries that features depend on."""
     versions = {}
     for name in ("flawshot", "torch", "open_clip_torch", "pillow", "numpy"):
         try:
@@ -236,19 +238,19 @@ def write_bank(
     libraries: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> FeatureBank:
-    """Write a bank of features that are all at hand.
+    """Write a bank of features that are all in memory.
 
     Args:
         path: The bank's folder.
-        catalog: The instances, one for each row.
+        catalog: The instances, one per row.
         features: float16 ``[instances, views, tokens, dim]``, finite, in catalog order.
-        encoder: Who computed them.
-        views: What was cropped.
-        libraries: Versions of what computed the features; those installed where None.
-        overwrite: Whether a bank that is there already may be replaced; anything else there never is.
+        encoder: The encoder that computed the features.
+        views: The views that were encoded.
+        libraries: Versions of the libraries that computed the features; the installed ones if None.
+        overwrite: Whether an existing bank may be replaced; anything else at ``path`` never is.
 
     Returns:
-        The bank, opened.
+        The opened bank.
 
     Raises:
         FeatureBankError: If the features do not fit the catalog, or ``path`` is taken.
@@ -260,7 +262,7 @@ def write_bank(
             f"not {features.dtype} {list(features.shape)}"
         )
     if min(features.shape) < 1:
-        raise FeatureBankError(f"{path}: features of shape {list(features.shape)} are none")
+        raise FeatureBankError(f"{path}: features of shape {list(features.shape)} are empty")
     check_free(path, overwrite=overwrite)
     rows_each = max(1, SHARD_BYTES // max(1, features[:1].nbytes))
     blocks = (features[start : start + rows_each] for start in range(0, len(features), rows_each))
@@ -268,10 +270,10 @@ def write_bank(
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Refuse a place that is taken by anything but, if ``overwrite``, a feature bank.
+    """Refuse a path that is taken; a feature bank is accepted if ``overwrite`` is set.
 
     Raises:
-        FeatureBankError: If it is.
+        FeatureBankError: If the path is taken.
     """
     if path.exists():
         if not overwrite:
@@ -282,21 +284,19 @@ def check_free(path: Path, *, overwrite: bool) -> None:
             try:
                 FeatureBank.open(path, verify=False)
             except FeatureBankError as error:
-                raise FeatureBankError(
-                    f"{error.marked} (what is no whole bank is not replaced: move it away)"
-                ) from error
+                raise FeatureBankError(f"{error.marked} (only an intact bank is replaced: move this away)") from error
         check_only_bank(path)
 
 
 def check_only_bank(path: Path) -> None:
-    """Refuse a bank's folder that holds anything else, for replacing the bank would take that away.
+    """Refuse a bank's folder that contains anything else, because replacing the bank would delete that.
 
     Raises:
-        FeatureBankError: If it does.
+        FeatureBankError: If it contains anything else.
     """
     for entry in sorted(path.iterdir()) if path.is_dir() else []:
         if entry.name not in BANK_FILES and not re.fullmatch(r"features-\d{5,}\.safetensors", entry.name):
-            raise FeatureBankError(f"{path}: holds {entry.name}, which is no part of a bank; move it away")
+            raise FeatureBankError(f"{path}: contains {entry.name}, which is not part of a bank; move it away")
 
 
 def write_blocks(
@@ -311,21 +311,21 @@ def write_blocks(
     text: TextFeatures | None = None,
     libraries: Mapping[str, str] | None = None,
 ) -> FeatureBank:
-    """Write a bank block by block to a temporary folder that then takes the place of what is at ``path``.
+    """Write a bank block by block to a temporary folder, which then replaces what is at ``path``.
 
     Args:
-        path: The bank's folder; whoever calls has made sure that it may be replaced.
-        catalog: The instances, one for each row.
-        blocks: float16 ``[some instances, views, tokens, dim]`` each, in catalog order; one shard each.
-        encoder: Who computed them.
-        views: What was cropped.
+        path: The bank's folder; the caller has made sure that it may be replaced.
+        catalog: The instances, one per row.
+        blocks: float16 arrays ``[some instances, views, tokens, dim]``, in catalog order; one shard each.
+        encoder: The encoder that computed the features.
+        views: The views that were encoded.
         left_out: Images whose instances are not in the catalog.
-        files: Further files of the bank, by name.
+        files: Additional files of the bank, by name.
         text: Text features of the categories.
-        libraries: Versions of what computed the features; those installed where None.
+        libraries: Versions of the libraries that computed the features; the installed ones if None.
 
     Raises:
-        FeatureBankError: If the features are not finite, not as many as the catalog, or cannot be written.
+        FeatureBankError: If the features are not finite, do not match the catalog in number, or cannot be written.
     """
     path = path.resolve()
     check_only_bank(path)
@@ -341,7 +341,7 @@ def write_blocks(
             shards.append(shard)
             rows += len(block)
         if rows != len(catalog):
-            raise FeatureBankError(f"{path}: has features of {rows} instances, but {len(catalog)} instances")
+            raise FeatureBankError(f"{path}: has features of {rows} instances, but the catalog has {len(catalog)}")
         if text is not None:
             save_text(temporary, text)
         catalog.save(temporary / "catalog.parquet")
@@ -367,7 +367,7 @@ def write_blocks(
 
 @contextmanager
 def _new_bank(path: Path) -> Iterator[Path]:
-    """A folder to write a bank in, which takes its place at the end."""
+    """A folder to write a bank in, which is moved into place at the end."""
     folder = path
     try:
         with new_folder(path) as folder:
@@ -375,12 +375,12 @@ def _new_bank(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = one_line(error.strerror or error)
         raise FeatureBankError(f"{path}: cannot be written ({reason}); run the same command again") from error
-    except FlawshotError as error:  # the bank's place says more than that of a folder which is gone
+    except FlawshotError as error:  # the bank's path says more than that of a deleted folder
         raise FeatureBankError(error.marked.replace(str(folder), str(path))) from error
 
 
 def _listed(views: ViewRecord, count: int) -> ViewRecord:
-    """A record that lists its views, where its scheme's name says what they are and how many there are."""
+    """The record with its views listed, if its scheme's name determines them and their number matches."""
     if views.views or views.scheme not in SCHEMES:
         return views
     listed = ViewRecord.of(scheme_of(views, "views", REMEDY))
@@ -390,7 +390,7 @@ def _listed(views: ViewRecord, count: int) -> ViewRecord:
 def _check_block(path: Path, block: NDArray[np.float16], catalog: Catalog, start: int, encoder: EncoderRecord) -> None:
     if block.shape[2] != len(encoder.tokens):
         raise FeatureBankError(
-            f"{path}: the encoder names {len(encoder.tokens)} tokens, features have {block.shape[2]}"
+            f"{path}: the encoder names {len(encoder.tokens)} tokens, but the features have {block.shape[2]}"
         )
     bad = np.flatnonzero(~np.isfinite(block).all(axis=(1, 2, 3)))
     if bad.size and start + int(bad[0]) < len(catalog):

@@ -1,4 +1,4 @@
-"""A feature bank of the features that MVREC's authors released."""
+"""A feature bank made of the features that MVREC's authors released."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_mvrec_features"]
 
-# Which split's rows each released file follows.
+# The split that each released file belongs to.
 PARTS = {"support": "train", "query": "test"}
 ALPHA_CLIP = "AlphaCLIP ViT-L/14"
 RELEASED = "as released; MVREC's support features were computed with an unseeded colour jitter"
@@ -37,26 +37,26 @@ def import_mvrec_features(
     views: str = "mso",
     overwrite: bool = False,
 ) -> FeatureBank:
-    """Make a bank of released features, instance by instance beside the annotations they were computed from.
+    """Make a bank of released features, matched row by row with the annotations they were computed from.
 
     Args:
-        source: A folder with ``<product>_support.pt`` and ``<product>_query.pt`` for one product or more.
+        source: A folder with ``<product>_support.pt`` and ``<product>_query.pt`` for one or more products.
         out: The bank's folder.
-        catalog: The annotations: a product's train rows, in order, are those of its support file, its test rows
-            those of its query file. Products without files are left out.
-        encoder: Who computed the features.
-        views: The view scheme they were computed of, with its own sizes.
-        overwrite: Whether a bank that is there already may be replaced.
+        catalog: The annotations. A product's train rows, in order, correspond to its support file, and its test rows
+            to its query file. Products without files are omitted.
+        encoder: The encoder that computed the features.
+        views: The view scheme that was used, with its own sizes.
+        overwrite: Whether an existing bank may be replaced.
 
     Raises:
-        FeatureBankError: If a file is missing or damaged, its labels are not those of the catalog's rows, or it has
-            not as many views as the scheme. (Rows of one label that changed places cannot be told.)
+        FeatureBankError: If a file is missing or damaged, its labels differ from those of the catalog's rows, or it
+            does not have as many views as the scheme. (Rows of the same label in a different order go unnoticed.)
     """
     source = Path(source)
     products = [product for product in catalog.products if _file(source, product, "support").is_file()]
     if not products:
         raise FeatureBankError(
-            f"{source}: holds no <product>_support.pt of the annotations' products ({', '.join(catalog.products)})"
+            f"{source}: contains no <product>_support.pt for the annotations' products ({', '.join(catalog.products)})"
         )
     tables, blocks = [], []
     for product in products:
@@ -73,7 +73,8 @@ def import_mvrec_features(
     scheme = make_scheme(views)
     if count != len(scheme.views):
         raise FeatureBankError(
-            f"{source}: has {count} views an instance, {views} has {len(scheme.views)}; name its {argument('views')}"
+            f"{source}: has {count} views per instance, but {views} has {len(scheme.views)}; "
+            f"name its {argument('views')}"
         )
     record = EncoderRecord(
         family=ELSEWHERE,

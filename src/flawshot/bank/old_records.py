@@ -1,4 +1,4 @@
-"""What versions 1 and 2 of banks and models said of an encoder, in a sentence, put into fields."""
+"""Conversion of the encoder records in versions 1 and 2 of banks and models, which were a sentence, to fields."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["OldEncoderRecord", "OldManifest", "read_upgraded", "upgraded_encoder
 
 OLD_VERSIONS: Final = (1, 2)
 TINY: Final = "flawshot-tiny"
-# How a record's name began, and the family that it is of.
+# The beginning of a record's name, and its family.
 FAMILIES: Final = {"open_clip": "open_clip", "AlphaCLIP": "alpha_clip"}
-# What parts of the sentence could be.
+# The possible values of parts of the sentence.
 INTERPOLATIONS = {"bicubic"}
 REGIONS = {"crop", "masked", "mask-pool", "alpha"}
 LAYERS = {"projection", "trunk"}
@@ -31,10 +31,10 @@ class OldEncoderRecord(Document):
     """An encoder as versions 1 and 2 recorded it; see :class:`flawshot.EncoderRecord`.
 
     Attributes:
-        name: The encoder; its first word told the family.
+        name: The encoder; its first word is the family.
         weights: As today.
         weights_hash: As today.
-        preprocessing: How a crop became the encoder's input, in a sentence.
+        preprocessing: A sentence that describes how a crop became the encoder's input.
         precision: As today.
         tokens: As today.
     """
@@ -60,24 +60,24 @@ Record = TypeVar("Record", bound=Document)
 def read_upgraded(
     data: bytes, kind: type[Record], old: type[Record], place: str, remedy: str
 ) -> tuple[Record, Document]:
-    """Parse a document that names its encoder, of any version.
+    """Parse a document of any version that names its encoder.
 
     Args:
         data: The JSON.
-        kind: What it is today.
-        old: The same of versions 1 and 2, whose ``encoder`` is an :class:`OldEncoderRecord`.
+        kind: The current document type.
+        old: The document type of versions 1 and 2, whose ``encoder`` is an :class:`OldEncoderRecord`.
         place: As for :func:`flawshot.base.store.files.parse_document`.
         remedy: Likewise.
 
     Returns:
-        It in today's fields, its version being that of the file, and as it was written, which is what its seal is of.
+        The document with today's fields and the file's version, and the document as written, which its seal covers.
 
     Raises:
         FlawshotError: With one line that names the place and the field, if it is damaged or foreign.
     """
     try:
         head = load_json(data)
-    except FlawshotError:  # of which the parser says more
+    except FlawshotError:  # parsed again for a more precise error
         head = None
     if not isinstance(head, dict) or head.get("version") not in OLD_VERSIONS:
         document = parse_document(data, kind, place, remedy)
@@ -88,7 +88,7 @@ def read_upgraded(
 
 
 def upgraded_encoder(old: OldEncoderRecord) -> EncoderRecord:
-    """An old record in today's fields; of a family that is known here only where its whole sentence is understood.
+    """An old record with today's fields; its family is ``elsewhere`` unless its whole sentence is understood.
 
     >>> sentence = "48 px, bicubic, mean (0.5, 0.5, 0.5), std (0.5, 0.5, 0.5), region crop, layer trunk, gelu"
     >>> old = OldEncoderRecord(name="open_clip ViT-B-32", weights="w", weights_hash="0", preprocessing=sentence,
@@ -123,7 +123,7 @@ def _fields(old: OldEncoderRecord) -> tuple[str, dict[str, OptionValue]]:
 
 
 def _options(sentence: str) -> dict[str, OptionValue] | None:
-    """The options that a sentence of flawshot's own says; None of any other sentence."""
+    """The options that a sentence written by flawshot describes; None for any other sentence."""
     try:
         side, rest = sentence.split(" px, ")
         interpolation, rest = rest.split(", mean ")
@@ -132,7 +132,7 @@ def _options(sentence: str) -> dict[str, OptionValue] | None:
         region, rest = rest.split(", layer ")
         layer, activation = rest.split(", ")
         numbers: dict[str, OptionValue] = {"side": int(side), "mean": _channels(mean), "std": _channels(std)}
-    except ValueError:  # of parts that are missing or too many, and of what is no number
+    except ValueError:  # missing or surplus parts, or not a number
         return None
     known = {"interpolation": INTERPOLATIONS, "region": REGIONS, "layer": LAYERS, "activation": ACTIVATIONS}
     named = {"interpolation": interpolation, "region": region, "layer": layer, "activation": activation}
@@ -145,7 +145,7 @@ def _channels(text: str) -> tuple[float, ...]:
     """Three numbers in brackets.
 
     Raises:
-        ValueError: If it is anything else.
+        ValueError: If it has another form.
     """
     if (text[:1], text[-1:]) not in {("(", ")"), ("[", "]")}:
         raise ValueError(text)

@@ -1,4 +1,4 @@
-"""Prompts: what a text tower reads of a category."""
+"""Prompts: the texts by which a text tower encodes a category."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TEMPLATES", "Prompts", "prompts_of", "read_prompts", "words"]
 
-# Prompts that suit a defect on an industrial product; the ensemble of them stands for a category unless told otherwise.
+# Prompts that suit a defect on an industrial product; by default their ensemble represents a category.
 TEMPLATES = (
     "a photo of a {product} with a {category}",
     "a photo of a {category} on a {product}",
@@ -29,21 +29,21 @@ TEMPLATES = (
     "a {category} defect",
 )
 FIELD = re.compile(r"\{(category|product)\}")
-REMEDY = "mend it as docs/formats.md says"
+REMEDY = "fix it as docs/formats.md describes"
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts of all categories.
+    """The prompts of all categories.
 
-    ``{category}`` and ``{product}`` stand for the words of an instance's label and product; there are no other fields.
+    ``{category}`` and ``{product}`` are replaced by the words of an instance's label and product; there are no others.
 
     Attributes:
-        templates: Prompts of every category that has none of its own.
-        categories: A category's own prompts, by label; they take the templates' place.
+        templates: Prompts of every category that has no prompts of its own.
+        categories: A category's own prompts, by label; they replace the templates.
 
     Raises:
-        FlawshotError: With one line that names the prompt, if it is empty, not one line, has other braces, or is a
+        FlawshotError: With one line that names the prompt, if it is empty, has several lines or other braces, or is a
             template without ``{category}``.
     """
 
@@ -58,13 +58,13 @@ class Prompts:
         _check("templates", self.templates)
         for number, template in enumerate(self.templates):
             if "{category}" not in template:
-                raise FlawshotError(f"templates.{number}: has no {{category}}, so it says the same of all of them")
+                raise FlawshotError(f"templates.{number}: has no {{category}}, so it is the same for every category")
         for category, given in self.categories.items():
             _check(f"categories.{printable(category)}", given)
 
 
 class _PromptsFile(Document):
-    """A file of prompts, as JSON."""
+    """A JSON file of prompts."""
 
     format: Literal["flawshot-prompts"]
     version: Literal[1]
@@ -73,11 +73,11 @@ class _PromptsFile(Document):
 
 
 def read_prompts(path: str | Path) -> Prompts:
-    """Read a file of prompts; the built-in templates where it has none.
+    """Read a file of prompts; the built-in templates are used if it has none.
 
     Raises:
         FlawshotError: With one line that names the file and the field, if it is missing, damaged or foreign, or a
-            prompt is none.
+            prompt is invalid.
     """
     path = Path(path)
     document = read_document(path, _PromptsFile, REMEDY)
@@ -95,12 +95,12 @@ def prompts_of(prompts: Prompts, product: str, category: str) -> list[str]:
     """
     said = {"product": words(product), "category": words(category)}
     chosen = prompts.categories.get(category, prompts.templates)
-    # In one pass, so that a label's own braces stay what they are.
+    # In one pass, so that a label's own braces are not replaced.
     return [FIELD.sub(lambda found: said[found[1]], prompt) for prompt in chosen]
 
 
 def words(name: str) -> str:
-    """A label or a product's name as words.
+    """The words of a label or product name.
 
     >>> words("Bent_lead-2")
     'bent lead 2'
@@ -116,7 +116,7 @@ def _tuple(place: str, prompts: Sequence[str]) -> tuple[str, ...]:
 
 def _check(place: str, prompts: tuple[str, ...]) -> None:
     if not prompts:
-        raise FlawshotError(f"{place}: holds no prompt")
+        raise FlawshotError(f"{place}: contains no prompt")
     for number, prompt in enumerate(prompts):
         if not prompt.strip():
             raise FlawshotError(f"{place}.{number}: is empty")

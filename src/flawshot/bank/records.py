@@ -1,4 +1,4 @@
-"""What a feature bank's manifest records: encoder, views, files."""
+"""Records of a feature bank's manifest: encoder, views, files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ViewEntry(Document):
 
     Attributes:
         size: The crop's side, in ``unit``.
-        unit: ``px``, or ``x`` for lengths of the instance's box's longer side.
+        unit: ``px``, or ``x`` for multiples of the longer side of the instance's box.
         column: Offset to the right, in thirds of the side.
         row: Offset downwards, in thirds of the side.
         angle: Counter-clockwise rotation in degrees.
@@ -35,13 +35,13 @@ class ViewEntry(Document):
 
 
 class ViewRecord(Document):
-    """What was cropped.
+    """The views that were cropped.
 
     Attributes:
-        scheme: The view scheme's name, such as ``mso``; it is for people, and identifies nothing.
-        sizes: Its sizes, as ``256px`` or ``1.5x``.
-        border: What lies beyond the image's border: ``zero``, ``reflect``, or ``shift``.
-        views: Every view, in order; empty in what flawshot 0.1 wrote.
+        scheme: The view scheme's name, such as ``mso``; for display only, it does not identify the views.
+        sizes: Its sizes, such as ``256px`` or ``1.5x``.
+        border: How crops beyond the image's border are filled: ``zero``, ``reflect``, or ``shift``.
+        views: Every view, in order; empty in files written by flawshot 0.1.
     """
 
     scheme: str
@@ -51,10 +51,10 @@ class ViewRecord(Document):
 
     @classmethod
     def of(cls, scheme: ViewScheme) -> ViewRecord:
-        """The record of a view scheme, one of ours or not.
+        """The record of a view scheme, built-in or not.
 
         Raises:
-            FlawshotError: If it has no view, or one of its views is invalid.
+            FlawshotError: If it has no views, or one of them is invalid.
         """
         if not scheme.views:
             raise FlawshotError(f"views: the scheme {scheme.name!r} has no view")
@@ -83,15 +83,15 @@ def _entry(view: View) -> ViewEntry:
 
 
 def scheme_of(record: ViewRecord, place: object, remedy: str) -> ViewScheme:
-    """The view scheme that a record is of.
+    """The view scheme that a record describes.
 
     Args:
-        record: The record. One that lists no views, as flawshot 0.1 wrote it, is of a scheme of ours by its name.
-        place: What an error names: the file that the record is in.
-        remedy: What a user does about it.
+        record: The record. One without listed views, as flawshot 0.1 wrote it, names a built-in scheme.
+        place: The file that the record is in, for the error.
+        remedy: What a user can do about an error.
 
     Raises:
-        FlawshotError: If its views are listed nowhere and its name is none of ours.
+        FlawshotError: If it lists no views and its name is not that of a built-in scheme.
     """
     if record.views:
         views = tuple(
@@ -102,15 +102,15 @@ def scheme_of(record: ViewRecord, place: object, remedy: str) -> ViewScheme:
     if record.scheme not in SCHEMES:
         raise FlawshotError(
             f"{place}: views: lists no views, and its scheme {record.scheme[:80]!r} is not one of flawshot's own, so "
-            f"what was cropped is not known; {remedy}"
+            f"its crops are not known; {remedy}"
         )
     return make_scheme(record.scheme, record.sizes, record.border)
 
 
 def difference(ours: ViewScheme, theirs: ViewScheme) -> tuple[str, object, object] | None:
-    """The first field of a :class:`ViewRecord` in which two view schemes differ, and both values; None if in none.
+    """The first field of a :class:`ViewRecord` in which two view schemes differ, and both values; None if they agree.
 
-    The views decide and not the schemes' names, which are told first only because they say most.
+    The views decide, not the schemes' names; these are reported first only because they are the most informative.
     """
     one, other = ViewRecord.of(ours), ViewRecord.of(theirs)
     if (one.border, one.views) == (other.border, other.views):
@@ -127,14 +127,14 @@ def difference(ours: ViewScheme, theirs: ViewScheme) -> tuple[str, object, objec
 
 
 class TextRecord(Document):
-    """What shaped a bank's text features.
+    """How a bank's text features were computed.
 
     Attributes:
         file: Their file in the bank's folder.
-        templates: Prompts of every category that has none of its own.
-        categories: The own prompts of the others, by label.
+        templates: Prompts of every category that has no prompts of its own.
+        categories: The other categories' own prompts, by label.
         rows: (product, category) of each row.
-        weights_hash: SHA-256 of the text tower's weights, or None where they are not at hand.
+        weights_hash: SHA-256 of the text tower's weights, or None if they are not available.
     """
 
     file: Literal["text.safetensors"]
@@ -152,12 +152,12 @@ class Shard(Document):
 
 
 class BankManifest(Document):
-    """All that shaped a bank's numbers; ``manifest.json``.
+    """How a bank's features were computed; ``manifest.json``.
 
     Attributes:
-        version: That of the file; of 1 and 2 see :mod:`flawshot.bank.old_records`.
-        files: SHA-256 of every other file of the bank, by name; empty in what flawshot 0.1 wrote.
-        seal: SHA-256 over the other fields; None likewise.
+        version: The file's format version; for 1 and 2 see :mod:`flawshot.bank.old_records`.
+        files: SHA-256 of every other file of the bank, by name; empty in files written by flawshot 0.1.
+        seal: SHA-256 over the other fields; None in files written by flawshot 0.1.
     """
 
     format: Literal["flawshot-bank"]

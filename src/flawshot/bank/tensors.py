@@ -1,4 +1,4 @@
-"""Tensors in a feature bank's safetensors files: opened with one-line errors, checked before they are read."""
+"""Tensors in a feature bank's safetensors files: opened with one-line errors, and checked before they are read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REMEDY", "check_tensor", "opened_tensors", "save_tensors"]
 
-REMEDY = "make the bank again"
+REMEDY = "rebuild the bank"
 NAMES = {"float16": "F16", "float32": "F32"}
 
 
@@ -31,7 +31,7 @@ def opened_tensors(path: Path) -> Iterator[Any]:
     """Open a safetensors file.
 
     Raises:
-        FeatureBankError: If it, or what is read of it meanwhile, cannot be read.
+        FeatureBankError: If it, or a part read within the block, cannot be read.
     """
     try:
         check_ordinary(path)
@@ -48,19 +48,19 @@ def check_tensor(path: Path, key: str, dtype: Literal["float16", "float32"], sha
     """Check a tensor's type and shape without reading it.
 
     Raises:
-        FeatureBankError: If it is not as told.
+        FeatureBankError: If they differ from the expected ones.
     """
     with opened_tensors(path) as opened:
         piece = opened.get_slice(key)
         found, kind = piece.get_shape(), piece.get_dtype()
     if tuple(found) != shape or kind != NAMES[dtype]:
-        raise FeatureBankError(f"{path}: {key}: is {kind} {found}, not {dtype} {list(shape)} as told; {REMEDY}")
+        raise FeatureBankError(f"{path}: {key}: is {kind} {found}, not {dtype} {list(shape)} as recorded; {REMEDY}")
 
 
 def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Write a safetensors file; SHA-256 of it.
+    """Write a safetensors file; returns its SHA-256.
 
-    The library's own writer hides a full disk in an error of its own, and gives the file to its owner alone.
+    The library's own writer hides a full disk in its own error, and makes the file readable only for its owner.
 
     Raises:
         OSError: If it cannot be written.

@@ -1,4 +1,4 @@
-"""Text features of the categories' names, beside a feature bank's features of images."""
+"""Text features of the categories' names, stored with a feature bank's image features."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ KEY = "text"
 
 @dataclass(frozen=True, eq=False)
 class TextFeatures:
-    """Text features with what shaped them.
+    """Text features and their record.
 
     Attributes:
-        record: What shaped them, and which category each row is of.
+        record: How they were computed, and the category of each row.
         matrix: float32 ``[rows, dim]`` of length one.
     """
 
@@ -40,15 +40,15 @@ class TextFeatures:
     matrix: NDArray[np.float32]
 
     def of(self, product: str, categories: Sequence[str], bank: Path) -> NDArray[np.float32]:
-        """Those of some categories of a product, float32 ``[categories, dim]``.
+        """The text features of some categories of a product, float32 ``[categories, dim]``.
 
         Raises:
-            FeatureBankError: Naming the bank, if it has none of a category.
+            FeatureBankError: With the bank's name, if a category has none.
         """
         place = {row: number for number, row in enumerate(self.record.rows)}
         absent = [category for category in categories if (product, category) not in place]
         if absent:
-            raise FeatureBankError(f"{bank}: holds no text features of {printable(f'{product}/{absent[0]}')}")
+            raise FeatureBankError(f"{bank}: contains no text features of {printable(f'{product}/{absent[0]}')}")
         return self.matrix[[place[product, category] for category in categories]]
 
 
@@ -81,12 +81,12 @@ def read_text(folder: Path, record: TextRecord, dim: int, catalog: Catalog) -> T
 
 
 def why_none(encoder: EncoderRecord) -> str:
-    """Why a bank of this encoder's has no text features, and what helps."""
+    """Why a bank of this encoder has no text features, and the remedy."""
     trunk = encoder.options.get("layer") == "trunk"
     return (
         f"has no text features of the categories ({encoder.name}: "
-        f"{'features of the trunk' if trunk else 'no text tower was at hand'}); "
-        f"encode with a CLIP whose text tower is there, and {argument('layer', 'projection')}"
+        f"{'features of the trunk' if trunk else 'no text tower was available'}); "
+        f"encode with a CLIP that has a text tower, and {argument('layer', 'projection')}"
     )
 
 

@@ -31,55 +31,55 @@ if TYPE_CHECKING:
 
 __all__ = ["encode_categories", "why_no_text"]
 
-# Prompts that pass the text tower at once.
+# Prompts per call of the text tower.
 BATCH = 64
-# Text features of length one that are nearer than this differ by no more than a tower's arithmetic does.
+# Text features of length one that are closer than this differ only by the tower's rounding errors.
 ALIKE = 1e-3
 
 
 def encode_categories(
     encoder: Encoder, prompts: Prompts | None, catalog: Catalog, old: FeatureBank | None, *, overwrite: bool = False
 ) -> tuple[TextFeatures | None, tuple[str, ...]]:
-    """Text features of every category of every product of a catalog, and one-line remarks on them.
+    """Text features of every category of every product in a catalog, and one-line remarks on them.
 
-    Each is the mean over the category's prompts of their features, scaled to length one before and after.
+    Each is the mean of the features of the category's prompts, scaled to length one before and after averaging.
 
     Args:
         encoder: Texts are encoded if it is a :class:`flawshot.encoders.base.TextEncoder` that can do so now.
-        prompts: The prompts; where None those of the old bank, or the built-in ones if it has none.
+        prompts: The prompts; if None, those of the old bank, or the built-in ones if it has none.
         catalog: The instances.
-        old: The bank that is there already. Its text features are given back if nothing that shaped them differs, and
-            if the encoder has no text space now.
-        overwrite: Whether the old bank's prompts, and text features that cannot be made again, may be dropped.
+        old: The existing bank. Its text features are returned if they are still valid, or if the encoder cannot encode
+            texts now.
+        overwrite: Whether the old bank's prompts, and text features that cannot be recomputed, may be dropped.
 
     Returns:
-        None instead of text features where there are none and the encoder has no such space.
+        The text features, or None if there are none and the encoder cannot encode texts; and the remarks.
 
     Raises:
-        FlawshotError: If it has none but prompts are given or the old text features lack a category, or its features
-            are not such.
+        FlawshotError: If the encoder cannot encode texts but prompts are given or the old text features lack a
+            category, or if its text features are invalid.
     """
     rows, before = labeled_pairs(catalog), None if old is None else old.text
     if (reason := why_no_text(encoder)) or not isinstance(encoder, TextEncoder):
         if prompts is not None:
-            raise FlawshotError(f"{argument('prompts')}: are of no use here; {reason}")
+            raise FlawshotError(f"{argument('prompts')}: cannot be used; {reason}")
         if old is None or before is None or overwrite:
             return None, ()
         absent = set(rows).difference(before.record.rows)
         if absent:
             named = printable("/".join(min(absent)), 2 * LONGEST_VALUE)
             raise FeatureBankError(
-                f"{old.path}: its text features lack {named}, and none can be made now ({reason}); "
+                f"{old.path}: its text features lack {named}, and none can be computed now ({reason}); "
                 f"fix that, or add {argument('overwrite', value=True)}, which drops them"
             )
-        kept = f"{old.path}: its text features stay as they are, for none can be made now ({reason})"
+        kept = f"{old.path}: its text features stay as they are, because none can be computed now ({reason})"
         return before, (printable(kept), *_alike(before, rows))
     remarks = []
     if prompts is None and old is not None and before is not None and not overwrite:
         prompts = _prompts_of_bank(old.path, before.record)
         if prompts != Prompts():
             remarks.append(
-                f"{old.path}: kept its own prompts; a prompts file that holds none, or overwriting, brings the "
+                f"{old.path}: kept its own prompts; a prompts file without prompts, or overwriting, brings the "
                 "built-in ones back"
             )
     text = _encoded(encoder, prompts or Prompts(), rows, before)
@@ -87,14 +87,14 @@ def encode_categories(
 
 
 def why_no_text(encoder: Encoder) -> str:
-    """Why an encoder has no texts to compare images with, in one line; empty where it has."""
+    """Why an encoder's images cannot be compared with texts, in one line; empty if they can."""
     return encoder.no_text() if isinstance(encoder, TextEncoder) else f"{encoder.record.name} has no text tower"
 
 
 def _encoded(
     encoder: _ImageAndText, prompts: Prompts, rows: tuple[tuple[str, str], ...], old: TextFeatures | None
 ) -> TextFeatures:
-    """Text features of some (product, category); the old ones themselves if these equal them."""
+    """Text features of some (product, category); the old ones themselves if they are equal."""
     record = TextRecord(
         file=TEXT_FILE,
         templates=prompts.templates,
@@ -123,7 +123,7 @@ def _encoded(
         if not np.isfinite(matrix[number]).all():
             named = printable("/".join(rows[number]))
             raise FlawshotError(f"{encoder.record.name}: text features of {named} are not finite; use other prompts")
-    # Without its hash another text tower shows only in what it makes.
+    # Without a hash, a different text tower shows only in its features.
     return old if old is not None and same and np.array_equal(matrix, old.matrix) else TextFeatures(record, matrix)
 
 
@@ -149,13 +149,15 @@ def _alike(text: TextFeatures, rows: Sequence[tuple[str, str]]) -> list[str]:
             quoted = [f"'{printable(names[number])}'" for number in left[near]]
             if len(quoted) > 1:
                 said = f"{', '.join(quoted[:-1])} and {quoted[-1]}"
-                remarks.append(f"{printable(product)}: {said} read alike; give them prompts of their own")
+                remarks.append(
+                    f"{printable(product)}: {said} look the same to the text tower; give them their own prompts"
+                )
             left = left[~near]
     return remarks
 
 
 def _scaled(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scaled to length one; not finite where there is no length."""
+    """The vectors scaled to length one; not finite if the length is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     return scaled

@@ -1,4 +1,4 @@
-"""A feature bank in the making: features in a raw file that only grows, and how much of it counts."""
+"""An unfinished feature bank: features in a raw file that only grows, and a record of its valid length."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["UnfinishedBank", "discard_unfinished"]
 
 
 class _State(Document):
-    """How far an unfinished bank has come; ``state.json`` beside its raw features.
+    """The state of an unfinished bank; ``state.json`` beside its raw features.
 
     Attributes:
-        request: A hash of all that the features depend on.
-        stored: Of how many instances the raw file holds features that count.
+        request: A hash of everything that the features depend on.
+        stored: The number of instances whose features in the raw file are valid.
         left_out: Images that could not be used so far.
-        raw: SHA-256 of these features.
+        raw: SHA-256 of the valid features.
         seal: SHA-256 over the other fields.
     """
 
@@ -45,7 +45,7 @@ class _State(Document):
 
 
 class UnfinishedBank:
-    """Features on their way: a raw file that only grows, and how much of it counts."""
+    """An unfinished bank: a raw file of features that only grows, and a record of its valid length."""
 
     def __init__(self, out: Path, request: str, shape: tuple[int, int, int]) -> None:
         self.out = out
@@ -106,7 +106,7 @@ class UnfinishedBank:
         )
 
     def _checkpoint(self) -> None:
-        """Make what was written count: to the disk first, then into the state."""
+        """Flush the features to disk, then record them in the state as valid."""
         self._kept.to_disk()
         state = _State(
             format="flawshot-unfinished-bank",
@@ -120,7 +120,7 @@ class UnfinishedBank:
         self.stored = self._count
 
     def close(self) -> None:
-        """Keep what there is, whatever ended the work."""
+        """Keep the features, for whatever reason the work ended."""
         try:
             self._checkpoint()
             self._file.close()
@@ -135,19 +135,19 @@ class UnfinishedBank:
         return data.reshape(-1, *self.shape)
 
     def remove(self) -> None:
-        """Take the folder away, once the bank is in place."""
+        """Remove the folder, once the bank is in place."""
         self._kept.discard()
 
 
 def discard_unfinished(out: Path) -> None:
-    """Take away what a process left that was killed after the bank was in place."""
+    """Remove the leftovers of a process that was killed after the bank was in place."""
     folder = unfinished_place(out)
     if (folder / "features.raw").is_file():
         discard(folder, out)
 
 
 def _hash_start(file: BinaryIO, length: int) -> hashlib._Hash:
-    """SHA-256 of the first bytes of a file, as far as it goes."""
+    """SHA-256 of the first bytes of a file, or of all of it if it is shorter."""
     digest = hashlib.sha256()
     file.seek(0)
     while length > 0 and (data := file.read(min(length, 2**20))):

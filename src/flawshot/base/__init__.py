@@ -1,1 +1,1 @@
-"""What everything stands on: errors, files that are never half written, work on all cores."""
+"""Foundations: errors, atomic writing of files, parallel work."""

@@ -1,4 +1,4 @@
-"""Arguments that a message names: Python users read ``shots=5``, the command line's read ``--shots 5``."""
+"""Arguments in messages: Python users read ``shots=5``, command-line users ``--shots 5``."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
 
 __all__ = ["NOTHING", "argument", "arguments_in", "in_python", "worded"]
 
-# Private-use characters: they stand in no message that is shown, and printable() escapes those of a user's file.
+# Private-use characters: no displayed message contains them, and printable() escapes those from a user's file.
 START, MIDDLE, END = "\ue000", "\ue001", "\ue002"
 MARKED = re.compile(f"{START}([a-z_]+){MIDDLE}([^{START}{MIDDLE}{END}]*){END}")
 
 
 class _Nothing:
-    """No value at all, as None may be one."""
+    """Marks an absent value, because None may be a value."""
 
 
 NOTHING = _Nothing()
 
 
 def argument(name: str, value: object = NOTHING) -> str:
-    """An argument's name, and its value if given, as a mark in a message that :func:`worded` turns into words.
+    """Mark an argument, with its value if given, in a message; :func:`worded` spells it out.
 
     Args:
         name: The parameter's name in Python.
-        value: Its value; paths count as text.
+        value: Its value; paths are treated as text.
 
     >>> in_python(f"{argument('shots', 0)}: must be at least 1")
     'shots=0: must be at least 1'
@@ -44,11 +44,11 @@ def argument(name: str, value: object = NOTHING) -> str:
 
 
 def worded(text: str, words: Callable[[str, str], str]) -> str:
-    """A message with its arguments in the words of whoever reads it.
+    """A message with its arguments spelled for its reader.
 
     Args:
-        text: The message, with marks of :func:`argument` in it.
-        words: Gives the words for an argument's name and its value as Python writes it (empty: no value).
+        text: The message, with marks from :func:`argument`.
+        words: Returns the spelling of an argument, given its name and its value as Python writes it (empty: no value).
     """
     return MARKED.sub(lambda match: words(match[1], match[2]), text)
 
@@ -59,5 +59,5 @@ def in_python(text: str) -> str:
 
 
 def arguments_in(text: str) -> tuple[str, ...]:
-    """The names of the arguments that a message names, in order."""
+    """The names of the arguments in a message, in order."""
     return tuple(match[1] for match in MARKED.finditer(text))

@@ -1,4 +1,4 @@
-"""Tables of text as spreadsheets save them: any of the usual separators and encodings."""
+"""Text tables as saved by spreadsheets, with any of the usual separators and encodings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["DelimitedText", "Row", "decodings", "delimited_texts", "read_rows"]
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
-# What older programs write without saying so: Chinese, Japanese, Western, Korean and Cyrillic Windows, in this order.
+# Encodings that older programs write without declaring them, for Chinese, Japanese, Western, Korean and Cyrillic.
 LOCAL_ENCODINGS = ("gb18030", "cp932", "cp1252", "cp949", "big5", "cp1251")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -29,7 +29,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 LARGEST = 2**28  # bytes
-# Excel writes this as the first line where a list separator is not the reader's.
+# Excel reads this first line as a declaration of the separator.
 SEPARATOR_LINE = re.compile(r'\A\s*"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)', re.IGNORECASE)
 
 
@@ -37,8 +37,8 @@ class DelimitedText(NamedTuple):
     """A table's text.
 
     Attributes:
-        text: Without a line that names the separator.
-        separator: What stands between two columns.
+        text: The text, without a line that declares the separator.
+        separator: The column separator.
         first: Number of the text's first line in the file.
         encoding: How it was decoded.
     """
@@ -53,8 +53,8 @@ class Row(NamedTuple):
     """One row of a table.
 
     Attributes:
-        number: The file's line that it ends on, from 1.
-        values: By column, without blanks around them; empty where the row is too short.
+        number: The last line of the row in the file, from 1.
+        values: Values by column, without surrounding blanks; empty if the row is too short.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Row(NamedTuple):
 
 
 def decodings(data: bytes) -> Iterator[tuple[str, str]]:
-    """A text file's bytes as text, by each encoding that fits, the likeliest first; with the encoding's name.
+    """Decode a text file's bytes by each encoding that fits, the likeliest first; yields text and encoding name.
 
     >>> [encoding for _, encoding in decodings("M\u00fcller".encode("cp1252"))]
     ['gb18030', 'cp1252', 'cp1251']
@@ -74,7 +74,7 @@ def decodings(data: bytes) -> Iterator[tuple[str, str]]:
             except UnicodeDecodeError:
                 continue
             return
-    # Text of ours has hardly a letter whose code in UTF-16 lacks the zero byte.
+    # Without a byte order mark, UTF-16 is recognized by its many zero bytes.
     if len(data) > 3 and not len(data) % 2 and data[:400:2].count(0) + data[1:400:2].count(0) > len(data[:400]) // 4:
         yield data.decode("utf-16-be" if not data[0] else "utf-16-le", errors="replace"), "utf-16"
         return
@@ -88,15 +88,15 @@ def decodings(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def delimited_texts(path: Path, columns: Sequence[str]) -> list[DelimitedText]:
-    """The readings of a table that has some columns, the likeliest first; there are several only if it is not UTF.
+    """The possible readings of a table with given columns, the likeliest first; several only if it is not Unicode.
 
     Args:
         path: The file.
-        columns: Names of columns that it must have, in small letters.
+        columns: Names of required columns, in lower case.
 
     Raises:
-        FlawshotError: In one line, if it cannot be read, is no table of text, or lacks a column; the columns that it
-            has are named.
+        FlawshotError: With one line, if it cannot be read, is not a text table, or lacks a column; the line names the
+            columns that it has.
     """
     try:
         mode, size = path.stat().st_mode, path.stat().st_size
@@ -104,9 +104,9 @@ def delimited_texts(path: Path, columns: Sequence[str]) -> list[DelimitedText]:
     except (OSError, ValueError) as error:
         raise FlawshotError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if not stat.S_ISREG(mode):
-        raise FlawshotError(f"{path}: is not an ordinary file; name a table of text")
+        raise FlawshotError(f"{path}: is not an ordinary file; name a text table")
     if size > LARGEST:
-        raise FlawshotError(f"{path}: is larger than {LARGEST >> 20} MiB; a table of text is expected")
+        raise FlawshotError(f"{path}: is larger than {LARGEST >> 20} MiB, the limit for a text table")
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise FlawshotError(f"{path}: is a spreadsheet; save it as CSV and name that file")
     read = [_told(text, encoding) for text, encoding in decodings(data)]
@@ -120,13 +120,13 @@ def delimited_texts(path: Path, columns: Sequence[str]) -> list[DelimitedText]:
         has = f"has the columns {', '.join(names)[:200]}" if names else "has no columns"
         between = SEPARATORS.get(separator, repr(separator))
         raise FlawshotError(
-            f"{path}: {has} (separated by {between}), but needs {' and '.join(columns)}; name them so in its first row"
+            f"{path}: {has} (separated by {between}), but needs {' and '.join(columns)}; name these in its first row"
         )
     return found
 
 
 def _told(text: str, encoding: str) -> DelimitedText:
-    """A text with the separator that its first line tells, if it does."""
+    """A text with the separator that its first line declares, if any."""
     told = SEPARATOR_LINE.match(text)
     return DelimitedText(text[told.end() :], told[1], 2, encoding) if told else DelimitedText(text, "", 1, encoding)
 
@@ -136,7 +136,7 @@ def _separators(reading: DelimitedText) -> list[str]:
 
 
 def _fitting(reading: DelimitedText, columns: Sequence[str]) -> DelimitedText | None:
-    """A text with the separator by which it has some columns; None where there is none."""
+    """A text with the separator by which it has the given columns; None if there is none."""
     for separator in _separators(reading):
         if set(columns) <= set(_header(reading.text, separator)):
             return reading._replace(separator=separator)
@@ -144,7 +144,7 @@ def _fitting(reading: DelimitedText, columns: Sequence[str]) -> DelimitedText | 
 
 
 def _header(text: str, separator: str) -> list[str]:
-    """The names of the columns, in small letters."""
+    """The names of the columns, in lower case."""
     try:
         for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
             names = [_name(cell) for cell in cells]
@@ -160,7 +160,7 @@ def _name(cell: str) -> str:
 
 
 def read_rows(table: DelimitedText, path: Path) -> Iterator[Row]:
-    """A table's rows under its header; rows without any value are passed over.
+    """A table's rows after its header; empty rows are skipped.
 
     Raises:
         FlawshotError: With the line, if the table is damaged.
@@ -176,10 +176,10 @@ def read_rows(table: DelimitedText, path: Path) -> Iterator[Row]:
                 header = [_name(cell) for cell in cells]
                 continue
             padded = values + [""] * (len(header) - len(values))
-            # Of two columns of one name the first counts.
+            # If two columns have the same name, the first is used.
             named = dict(zip(header[::-1], padded[: len(header)][::-1], strict=True))
             yield Row(reader.line_num + table.first - 1, named)
     except csv.Error as error:
         raise FlawshotError(
-            f"{path}: line {reader.line_num + table.first - 1}: is no row of a table ({error})"
+            f"{path}: line {reader.line_num + table.first - 1}: is not a table row ({error})"
         ) from error

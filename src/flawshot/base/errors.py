@@ -1,4 +1,4 @@
-"""What can be wrong with what a user gives, said in one line each."""
+"""Errors in a user's input, each reported in one line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["AnnotationError", "EpisodeError", "FeatureBankError", "FlawshotError", "Problem", "printable"]
 
 Severity = Literal["error", "warning"]
-# What is put before a line, such as "flawshot: " or "warning: ", comes on top, and the whole stays under 500.
+# A prefix such as "flawshot: " or "warning: " is added, and the total stays under 500.
 LONGEST_LINE = 480
 
 
 def printable(text: str, longest: int = LONGEST_LINE) -> str:
-    r"""Text from a file on one line that a terminal only shows: control characters escaped, very long ones cut.
+    r"""Text from a file as one line that is safe to print: control characters are escaped, long text is shortened.
 
-    The middle goes, so that a file's name before it and the remedy at the end stay. Such text comes back as it is.
+    The middle is cut, so that the file name at the start and the remedy at the end stay. Applying it twice changes
+    nothing.
 
     >>> printable("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
@@ -28,7 +29,7 @@ def printable(text: str, longest: int = LONGEST_LINE) -> str:
     'file: longlonglongl…glonglong: rename it'
     """
     half = longest // 2
-    # A text of megabytes is not escaped only to be cut.
+    # Cut first, so that megabytes of text are not escaped in vain.
     parts = [text] if len(text) <= longest else [text[: half + 1], text[-half:]]
     safe = "…".join(map(_escaped, parts))
     return safe if len(safe) <= longest else f"{safe[: longest - half - 1]}…{safe[-half:]}"
@@ -39,55 +40,55 @@ def _escaped(text: str) -> str:
 
 
 class FlawshotError(ValueError):
-    """A mistake that a user can fix; its text is one short line that names the file, the field and the remedy.
+    """An error that a user can fix; its text is one short line that names the file, the field and the remedy.
 
     Args:
-        message: The line; what a user's files and names bring into it may be of any length and contain any character.
-            Arguments in it are marked by :func:`~flawshot.base.arguments.argument`, so that Python and the command
-            line each read their own spelling.
+        message: The line; text from a user's files in it may have any length and contain any character. Arguments in
+            it are marked by :func:`~flawshot.base.arguments.argument`, so that Python users and command-line users
+            each see their own spelling.
 
     Attributes:
-        fields: The arguments that the message names, by their names in Python, in order.
+        fields: The Python names of the arguments in the message, in order.
 
     >>> from flawshot.base.arguments import argument
-    >>> error = FlawshotError(f"{argument('device', 'cuda9')}: is not there")
+    >>> error = FlawshotError(f"{argument('device', 'cuda9')}: is not available")
     >>> str(error), error.fields
-    ("device='cuda9': is not there", ('device',))
+    ("device='cuda9': is not available", ('device',))
     """
 
     def __init__(self, message: object = "") -> None:
-        #: The message with its marks, for messages that are made of this one.
+        #: The message with its marks, for use in other messages.
         self.marked: str = message.marked if isinstance(message, FlawshotError) else str(message)
         self.fields = arguments_in(self.marked)
         super().__init__(printable(in_python(self.marked)))
 
     def worded(self, words: Callable[[str, str], str]) -> str:
-        """The line with its arguments in other words; see :func:`flawshot.base.arguments.worded`."""
+        """The line with its arguments spelled differently; see :func:`flawshot.base.arguments.worded`."""
         return printable(worded(self.marked, words))
 
     def __reduce__(self) -> tuple[type[FlawshotError], tuple[object]]:
-        """Keep the marks on the way to another process."""
+        """Keep the marks when pickled."""
         return type(self), (self.marked,)
 
 
 class EpisodeError(FlawshotError):
-    """An episode that cannot be drawn, or an episode file that does not hold what it claims."""
+    """An episode that cannot be drawn, or an episode file that does not contain what it claims."""
 
 
 class FeatureBankError(FlawshotError):
-    """A feature bank that is damaged, foreign, or does not fit what is asked of it."""
+    """A feature bank that is damaged, foreign, or unfit for the request."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, or odd, in an annotation file.
+    """One error or oddity in an annotation file.
 
     Attributes:
         file: The file's path, as the user gave it or relative to the data root (POSIX).
-        kind: A short code that findings of one sort share, such as ``missing-image``.
+        kind: A short code for this type of problem, such as ``missing-image``.
         message: What is wrong and what to do about it, in one line; quoted input is escaped, and cut if it is long.
-        severity: ``error`` where something is left out or cannot be encoded, ``warning`` where it is odd but used.
-        shape: Index of the shape in its file, or None where the file as a whole is meant.
+        severity: ``error`` if something is left out or cannot be encoded, ``warning`` if it is odd but used.
+        shape: Index of the shape in its file, or None if the problem concerns the whole file.
 
     >>> str(Problem("a.json", "too-few-points", "a polygon needs at least 3 points, not 2", shape=4))
     'a.json: shape 4: a polygon needs at least 3 points, not 2'
@@ -100,7 +101,7 @@ class Problem:
     shape: int | None = None
 
     def __post_init__(self) -> None:
-        """Keep the message one short line, for what it quotes may be of any length."""
+        """Reduce the message to one short line; what it quotes may have any length."""
         object.__setattr__(self, "_marked", self.message)
         object.__setattr__(self, "message", printable(in_python(self.message)))
 
@@ -115,7 +116,7 @@ class Problem:
         return f"{place}: {self.__dict__['_marked']}"
 
     def worded(self, words: Callable[[str, str], str]) -> str:
-        """The line with its arguments in other words, as :meth:`FlawshotError.worded`."""
+        """The line with its arguments spelled differently, as :meth:`FlawshotError.worded`."""
         return printable(worded(self.marked, words))
 
 
@@ -123,14 +124,14 @@ class AnnotationError(FlawshotError):
     """An annotation file that cannot be used.
 
     Attributes:
-        problem: The same as data: file, shape index, kind.
+        problem: The same information as data: file, shape index, kind.
     """
 
     def __init__(self, problem: Problem) -> None:
-        """Take the problem's one line as the error's text."""
+        """Use the problem's line as the error's text."""
         super().__init__(problem.marked)
         self.problem = problem
 
     def __reduce__(self) -> tuple[type[FlawshotError], tuple[object]]:
-        """Keep the problem on the way to another process."""
+        """Keep the problem when pickled."""
         return type(self), (self.problem,)

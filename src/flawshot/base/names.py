@@ -1,4 +1,4 @@
-"""Labels as names of folders and files: on every system, inside their folder, and no two alike."""
+"""Labels as names of folders and files: valid on every system, inside their folder, and unique."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ import unicodedata
 
 __all__ = ["LONGEST_NAME", "folder_name", "shows"]
 
-LONGEST_NAME = 200  # bytes; file systems take 255, and a suffix or a temporary file's name is still to come
-# Windows refuses these, Unix the slash.
+LONGEST_NAME = 200  # bytes; file systems allow 255, and a suffix or the parts of a temporary name are added
+# Windows does not allow these, and Unix does not allow the slash.
 RESERVED = frozenset('<>:"/\\|?*')
-# Names of devices on Windows, with whatever suffix.
+# Names of devices on Windows, with any suffix.
 DEVICES = re.compile(r"(?i:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)")
 NO_LABEL = "%empty"
 # A cut name ends in this and a hash.
 CUT = "%~"
-# A percent sign that would be read as one of ours.
+# A percent sign that looks like an escape.
 PERCENT = re.compile(r"%(?=[0-9A-Fa-f]{2}|~|empty$)")
 HASH_DIGITS = 16
 
 
 def folder_name(label: str) -> str:
-    r"""A label or a product's name as the name of a folder, or of a file without its suffix.
+    r"""Convert a label or a product's name to the name of a folder, or of a file without suffix.
 
-    Most labels stay as they are. Where one does not suit every system (reserved characters, ``CON``, a dot or a blank
-    at its end), leads elsewhere or is hidden, those characters become ``%`` and their bytes in UTF-8, as in addresses,
-    and so does a ``%`` that would look like that. Long labels are cut and end in a hash. Different labels have
-    different names; where a file system takes upper and lower case, or two Unicode forms, for one, they may still share
-    a folder.
+    Most labels stay unchanged. If a label is invalid on some system (reserved characters, ``CON``, a trailing dot or
+    blank), leads elsewhere or is hidden, those characters become ``%`` and their UTF-8 bytes in hex, as in URLs, and
+    so does a ``%`` that would look like that. Long labels are cut and end in a hash. Different labels have
+    different names, but they may still share a folder in a file system that ignores case or the Unicode form.
 
     >>> folder_name("bent lead"), folder_name("a/b?"), folder_name("../x"), folder_name("CON"), folder_name("")
     ('bent lead', 'a%2Fb%3F', '%2E.%2Fx', '%43ON', '%empty')
@@ -44,15 +43,15 @@ def folder_name(label: str) -> str:
     name = "".join(characters)
     if len(name.encode()) <= LONGEST_NAME:
         return name
-    # Of the label with its escapes, from which it can be told.
+    # The hash is of the escaped label, from which the label can be restored.
     digest = hashlib.sha256(label.encode(errors="surrogatepass")).hexdigest()[:HASH_DIGITS]
     kept = name.encode()[: LONGEST_NAME - len(CUT) - HASH_DIGITS].decode(errors="ignore")
     return f"{_whole(kept)}{CUT}{digest}"
 
 
 def shows(character: str) -> bool:
-    """Whether a character can be seen, or belongs to written words."""
-    # Japanese names have wide blanks, those of screenshots on a Mac narrow ones, and Persian words joiners.
+    """Whether a character is visible, or part of written words."""
+    # Japanese names contain wide blanks, names of screenshots on a Mac narrow ones, and Persian words joiners.
     return character.isprintable() or character in "\u200c\u200d" or unicodedata.category(character) == "Zs"
 
 
@@ -65,5 +64,5 @@ def _escaped(character: str) -> str:
 
 
 def _whole(cut: str) -> str:
-    """A cut name without an escape of which only a part is left."""
+    """A cut name without an incomplete escape at its end."""
     return re.sub(r"%[0-9A-F]?$", "", cut)

@@ -1,4 +1,4 @@
-"""Work on all cores: the same results in the same order, however many there are."""
+"""Work on all cores, with the same results in the same order for any number of cores."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_order(
     function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]], workers: int
 ) -> Generator[Result, None, None]:
-    """What a function makes of each task, in order; no more tasks are under way than twice the workers.
+    """A function's results for some tasks, in order; at most two tasks per worker are in progress.
 
     Args:
-        function: One of a module, not a lambda.
+        function: A module's function, not a lambda.
         tasks: The arguments of each call.
-        workers: Processes; with 1, all is done in this one.
+        workers: Number of processes; with 1, everything is done in this process.
 
     Yields:
-        A result a task. Close the generator where not all are wanted.
+        One result per task. Close the generator if you do not need all of them.
     """
     if workers == 1:
         for task in tasks:
@@ -38,12 +38,12 @@ def in_order(
         return
     import joblib  # noqa: PLC0415 - few need it
 
-    # Fresh interpreters, which a thread of ours cannot have locked, and which need no main guard in a user's script.
+    # New interpreters, which inherit no locks from our threads, and which need no main guard in a user's script.
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
     made = parallel(joblib.delayed(function)(*task) for task in tasks)
     try:
-        for each in made:  # noqa: UP028 - yield from would close it, and let it warn, on its own
+        for each in made:  # noqa: UP028 - yield from would close it outside the block below, with its warning
             yield each
     finally:
-        with warnings.catch_warnings(action="ignore"):  # that tasks are given up where the first error stops all
+        with warnings.catch_warnings(action="ignore"):  # that tasks are abandoned when the first error stops all
             made.close()

@@ -1,4 +1,4 @@
-"""What files of ours record about encoders, and about what they could not take in."""
+"""Records about encoders, and about images that could not be encoded, in flawshot's files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from flawshot.base.store.files import Document
 
 __all__ = ["DESCRIBED", "ELSEWHERE", "EncoderRecord", "LeftOut", "OptionValue", "encoder_difference", "shown"]
 
-# The family of features that no encoder known here can make again.
+# The family of features that no known encoder can recompute.
 ELSEWHERE: Final = "elsewhere"
-# Their one option: what is said of them, in words.
+# Their only option: a description in words.
 DESCRIBED: Final = "described"
-# Of a value in a message: a file's path, the field, two values and the remedy fit on one line.
+# The length of a value in a message, so that path, field, two values and remedy fit on one line.
 LONGEST_VALUE = 40
 HASH_SHOWN = 12
 
@@ -23,20 +23,20 @@ OptionValue = str | bool | int | float | None | tuple[int | float, ...]
 
 
 class EncoderRecord(Document):
-    """Who computed the features.
+    """The encoder that computed the features.
 
-    Features can be compared where family, options, hash and tokens are the same: see :func:`encoder_difference`.
+    Features can be compared if family, options, hash and tokens are the same: see :func:`encoder_difference`.
 
     Attributes:
-        family: Under which name the encoder's class is registered (:data:`flawshot.encoders.ENCODERS`), or
+        family: The name under which the encoder's class is registered (:data:`flawshot.encoders.ENCODERS`), or
             ``elsewhere`` for features that came without their encoder.
-        name: The encoder, for people, such as ``AlphaCLIP ViT-L-14``.
-        weights: Which weights it had: a tag or a file's name.
-        weights_hash: SHA-256 of the weights, or None where they are not at hand.
-        options: All else that shapes the features, one value each, such as ``region``, ``layer`` or ``side``; an option
-            that is absent is the same as one that is None.
+        name: The encoder's display name, such as ``AlphaCLIP ViT-L-14``.
+        weights: Its weights: a tag or a file name.
+        weights_hash: SHA-256 of the weights, or None if they are not available.
+        options: Everything else that determines the features, such as ``region``, ``layer`` or ``side``; an absent
+            option is the same as one that is None.
         precision: ``float32``, ``float16``, ``bfloat16``, or ``unknown``.
-        tokens: What the tokens of a view are, in order; the first is the CLS token or what stands for it.
+        tokens: The tokens of a view, in order; the first is the CLS token or its substitute.
     """
 
     family: str
@@ -51,12 +51,12 @@ class EncoderRecord(Document):
 def encoder_difference(
     ours: EncoderRecord, theirs: EncoderRecord, *, precision: bool = False
 ) -> tuple[str, object, object] | None:
-    """The first field in which the features of two encoders differ, and both values; None if they can be compared.
+    """The first field that makes the features of two encoders incomparable, and both values; None if there is none.
 
     Args:
         ours: One encoder.
         theirs: The other.
-        precision: Whether the arithmetic must be of the same precision too.
+        precision: Whether the arithmetic must have the same precision too.
 
     >>> one = EncoderRecord(family="theirs", name="x", weights="w", weights_hash="0", options={"region": "crop"},
     ...                     precision="float32", tokens=("cls",))
@@ -64,7 +64,7 @@ def encoder_difference(
     ('options.region', 'crop', 'alpha')
     """
     fields = ["family", "options", "weights_hash", "tokens"]
-    if ours.weights_hash is None:  # then names are all there is to tell weights by
+    if ours.weights_hash is None:  # then only names identify the weights
         fields[1:1] = ["name", "weights"]
     if precision:
         fields.append("precision")
@@ -80,10 +80,10 @@ def encoder_difference(
 
 
 def shown(value: object) -> str:
-    """A value of a record in a message: short, a hash by its beginning.
+    """A record's value for a message: shortened, and only the beginning of a hash.
 
     >>> shown("crop"), shown("0" * 64), shown(("cls", *(f"patch-{n}" for n in range(9))))
-    ("'crop'", "'000000000000…'", "('cls', 'patch-0', '…tch-7', 'patch-8')")
+    ("'crop'", "'000000000000…'", "('cls', 'patch-0', …patch-7', 'patch-8')")
     """
     if isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef"):
         return f"'{value[:HASH_SHOWN]}…'"
@@ -91,7 +91,7 @@ def shown(value: object) -> str:
 
 
 class LeftOut(Document):
-    """An image that could not be encoded: why, and the ids of its instances."""
+    """An image that could not be encoded: the reason, and the ids of its instances."""
 
     image: str
     reason: str

@@ -1,4 +1,4 @@
-"""A catalog's rows made of annotation files, on all cores where there are many."""
+"""Building a catalog's rows from annotation files, on all cores if there are many."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["CatalogBuilder", "build_table", "stop_at_error"]
 
 ROWS_AT_ONCE = 2000
-# What one worker reads at a time; its rows come back as one Arrow table.
+# The number of files that a worker reads at a time; their rows come back as one Arrow table.
 FILES_AT_ONCE = 500
 # With fewer files than this, starting the workers would take longer than they save.
 FILES_FOR_WORKERS = 4000
 
 
 class CatalogBuilder:
-    """Rows of a catalog, made file by file, so that no more than one file's images are in memory."""
+    """Builds a catalog's rows file by file, so that only one file's images are in memory."""
 
     def __init__(self, layout: Layout, root: Path | None, problems: list[Problem]) -> None:
-        """Take the layout, the data root where it is at hand, and where problems go."""
+        """Take the layout, the data root if it is available, and the list for problems."""
         self._layout, self._root, self._problems = layout, root, problems
         self._rows: list[dict[str, Any]] = []
         self._tables: list[pa.Table] = []
@@ -63,14 +63,14 @@ class CatalogBuilder:
         image = find_image(path, file, self._root, self._problems)
         size = image_size(file, None if self._root is None else self._root / image)
         if size is None:
-            message = f"imageHeight and imageWidth are missing, and no image tells them{self._why(image, path)}"
+            message = f"imageHeight and imageWidth are missing, and no image gives them{self._why(image, path)}"
             self._problems.append(Problem(path, "image-size", message))
             return
         stated = (file.image_height, file.image_width)
         if None not in stated and stated != size:
             message = (
-                f"imageWidth, imageHeight: {stated[1]} x {stated[0]} px, but the embedded image has "
-                f"{size[1]} x {size[0]} px, which count"
+                f"imageWidth, imageHeight: say {stated[1]} x {stated[0]} px, but the embedded image has "
+                f"{size[1]} x {size[0]} px; the image's size is used"
             )
             self._problems.append(Problem(path, "embedded-image", message, "warning"))
         product, split = place
@@ -106,16 +106,16 @@ def build_table(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pa.Table:
-    """The table of all instances of some annotation files: the same rows and problems however many workers read.
+    """The table of all instances of some annotation files; rows and problems do not depend on the number of workers.
 
     Args:
         root: The data root.
-        paths: The files' paths relative to it (POSIX), in the order that the rows will have.
-        layout: Where product and split stand in the path.
-        problems: What is wrong or odd is added here, in the order of the files.
+        paths: The files' paths relative to it (POSIX), in the order of the rows.
+        layout: The positions of product and split in the path.
+        problems: Errors and oddities are added here, in the order of the files.
         strict: Stop at the first error.
-        workers: How many processes read; None for as many as there are cores, if there are many files.
-        progress: Called with the files done and all there are.
+        workers: Number of processes; if None, one per core if there are many files.
+        progress: Called with the number of files done and the total.
 
     Raises:
         AnnotationError: The first error, if ``strict``.
@@ -138,9 +138,9 @@ def build_table(
 
 
 def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
-    """The table, where several embedded images that are called alike are called as their annotations are.
+    """The table, in which different embedded images with the same name are renamed after their annotations.
 
-    Programs that embed images call all of them the same; an image's name is what keeps support and query apart.
+    Programs that embed images give all of them the same name, but support and query are kept apart by image names.
     """
     images, annotations = (table.column(name).to_pylist() for name in ("image", "annotation"))
     owners: dict[str, list[str]] = {}
@@ -157,7 +157,7 @@ def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
             own = own if own not in owners else f"{annotation}{PurePosixPath(image).suffix}"
             if content != _file_content(root, image):
                 renamed[image, annotation] = names.setdefault(content, own)
-                message = f"embeds another image {image} than other annotations do; it counts as {names[content]}"
+                message = f"embeds a different {image} than other annotations do; it is used as {names[content]}"
                 problems.append(Problem(annotation, "embedded-image", message, "warning"))
     if not renamed:
         return table
@@ -166,13 +166,13 @@ def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
 
 
 def _content(root: Path, image: str, annotation: str) -> bytes:
-    """A hash of the image that an annotation is of."""
+    """A hash of an annotation's image."""
     embedded = embedded_image(root / annotation)
     return _file_content(root, image) if embedded is None else hashlib.sha256(embedded).digest()
 
 
 def _file_content(root: Path, image: str) -> bytes:
-    """A hash of an image's file; of nothing where it cannot be read."""
+    """A hash of an image file, or of nothing if it cannot be read."""
     try:
         with (root / image).open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").digest()

@@ -1,4 +1,4 @@
-"""The catalog: one row a defect instance, held as an Arrow table, saved as Parquet."""
+"""The catalog: one row per defect instance, as an Arrow table, saved as Parquet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalog"]
 
-# What tells a feature bank's folder from one of annotations.
+# The file that distinguishes a feature bank's folder from one of annotations.
 BANK_FILES = ("catalog.parquet", "manifest.json")
 
 
@@ -35,12 +35,12 @@ class Catalog:
 
     Attributes:
         table: The rows, an Arrow table; its columns are those of ``docs/formats.md``.
-        root: The folder that image and annotation paths are relative to, or None where it is not at hand.
-        problems: What was found wrong or odd while the annotations were read.
+        root: The folder that image and annotation paths are relative to, or None if it is not available.
+        problems: Errors and oddities found while reading the annotations.
     """
 
     def __init__(self, table: pa.Table, root: Path | None = None, problems: Sequence[Problem] = ()) -> None:
-        """Take a table of the catalog's schema."""
+        """Wrap a table that has the catalog's schema."""
         self.table = table
         self.root = root
         self.problems = tuple(problems)
@@ -58,15 +58,15 @@ class Catalog:
         """Read a folder of Labelme files, a ``.parquet`` catalog, or the catalog in a feature bank's folder.
 
         Args:
-            data: The folder or the Parquet file. Of a feature bank these are the instances that it has features of,
+            data: The folder or the Parquet file. A feature bank's catalog contains the instances with features,
                 without those whose images could not be encoded.
-            layout: As for :meth:`from_folder`; a Parquet catalog has its products and splits already.
+            layout: As for :meth:`from_folder`; a Parquet catalog already has its products and splits.
             strict: As for :meth:`from_folder`.
             geometry: As for :meth:`load`.
             progress: As for :meth:`from_folder`.
 
         Raises:
-            FlawshotError: If there is no such folder or file, or it holds no instance.
+            FlawshotError: If there is no such folder or file, or it contains no instance.
         """
         data = Path(data)
         try:
@@ -80,14 +80,14 @@ class Catalog:
         elif data.suffix == ".parquet":
             if layout is not None:
                 raise FlawshotError(
-                    f"{data}: {argument('layout')} is for folders; a Parquet catalog has its products already"
+                    f"{data}: {argument('layout')} applies to folders only; a Parquet catalog already has its products"
                 )
             catalog = cls.load(data, geometry=geometry)
         else:
             raise FlawshotError(f"{data}: is neither a folder of Labelme files nor a .parquet catalog")
         if not len(catalog):
             first = f"; the first problem: {catalog.problems[0].marked}" if catalog.problems else ""
-            raise FlawshotError(f"{data}: holds no usable defect instance{first}")
+            raise FlawshotError(f"{data}: contains no usable defect instance{first}")
         return catalog
 
     @classmethod
@@ -100,21 +100,21 @@ class Catalog:
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Catalog:
-        """Read all Labelme files under a folder; many of them on all cores.
+        """Read all Labelme files under a folder, on all cores if there are many.
 
-        Files are taken in the order of their paths. What cannot be used is collected in :attr:`problems`, file by
-        file and shape by shape, and the rest is read.
+        Files are read in the order of their paths. Unusable files and shapes are collected in :attr:`problems`, and
+        the rest is used.
 
         Args:
-            root: The data root; folders whose name begins with a dot are passed over.
-            layout: A pattern such as ``{product}/{split}/**``; recognized where None.
+            root: The data root; folders whose name begins with a dot are skipped.
+            layout: A pattern such as ``{product}/{split}/**``; detected if None.
             strict: Stop at the first error instead.
-            workers: How many processes read; None for as many as there are cores, if there are many files.
-            progress: Called with the files read and all there are.
+            workers: Number of processes; if None, one per core if there are many files.
+            progress: Called with the number of files read and the total.
 
         Raises:
             AnnotationError: The first error, if ``strict``.
-            FlawshotError: If ``layout`` is no pattern.
+            FlawshotError: If ``layout`` is not a valid pattern.
         """
         root = Path(root).resolve()
         if not root.is_dir():
@@ -131,11 +131,11 @@ class Catalog:
     def from_annotations(
         cls, annotations: Iterable[tuple[str, LabelmeFile]], *, root_name: str = "data", layout: str | None = None
     ) -> Catalog:
-        """Make a catalog of annotations that are not, or not yet, files; images are not looked for.
+        """Make a catalog of annotations that are not stored as files; images are not looked for.
 
         Args:
-            annotations: Path relative to the data root (POSIX) and content of each.
-            root_name: The data root's name, which is the product's where the layout has none.
+            annotations: Path relative to the data root (POSIX) and content of each annotation.
+            root_name: The data root's name, which is the product's name if the layout has no product.
             layout: As for :meth:`from_folder`.
         """
         ordered = sorted(annotations, key=lambda entry: entry[0])
@@ -151,9 +151,9 @@ class Catalog:
 
         Args:
             path: The file.
-            root: The data root; the file's own folder where None.
-            geometry: Whether the shapes are read: without them it takes a fraction of time and memory, and serves to
-                count and to ask, but its rows are no instances.
+            root: The data root; the file's own folder if None.
+            geometry: Whether to read the shapes. Without them, loading takes a fraction of time and memory, and the
+                catalog can be counted and queried, but its rows cannot become instances.
 
         Raises:
             FlawshotError: If the file is damaged or not a catalog.
@@ -166,7 +166,7 @@ class Catalog:
         """Write the catalog as Parquet.
 
         Raises:
-            FlawshotError: If ``path`` exists with other content and ``overwrite`` is false.
+            FlawshotError: If ``path`` exists with different content and ``overwrite`` is false.
         """
         write_with(Path(path), lambda temporary: write_table(self.table, temporary), overwrite=overwrite)
 
@@ -204,7 +204,7 @@ class Catalog:
         """The instances of some products, in catalog order.
 
         Raises:
-            FlawshotError: If one of them is not there.
+            FlawshotError: If one of them is not in the catalog.
         """
         for product in products:
             if product not in self.products:
@@ -215,7 +215,7 @@ class Catalog:
         return Catalog(self.table.filter(rows), self.root, self.problems)
 
     def fingerprint(self, product: str) -> str:
-        """SHA-256 over a product's sorted (id, category) pairs: what episodes depend on, and nothing else."""
+        """SHA-256 over a product's sorted (id, category) pairs: exactly what episodes depend on."""
         own = self.select([product])
         pairs = sorted(zip(own.column("id"), own.column("category"), strict=True))
         return hash_of(*pairs)

@@ -1,4 +1,4 @@
-"""Instances: the annotated defects of one image, shapes of one group and label joined into one."""
+"""Instances: the annotated defects of one image; shapes with the same group and label form one instance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Instance", "instances_of"]
 
-# What one file may hold: no image has so many flaws, nor is it covered by them so often (px of their boxes, in all).
+# Limits per file, beyond any real image: the number of shapes, and the total area of their boxes in px.
 MOST_SHAPES = 100_000
 MOST_PIXELS = 2**32
 
@@ -31,7 +31,7 @@ class Instance:
         id: ``<annotation file relative to the data root>#<index of its first shape>``.
         product: The object or texture inspected.
         split: ``train``, ``test``, ``val``, or None.
-        category: The defect type, its label; empty where the annotator named none.
+        category: The defect type, which is its label; empty if the annotator gave none.
         image: The image's path relative to the data root (POSIX).
         image_width: In px.
         image_height: In px.
@@ -68,10 +68,10 @@ class Instance:
         return types.pop() if len(types) == 1 else "mixed"
 
     def region(self) -> Region:
-        """Its pixels, drawn anew.
+        """The instance's pixels, rasterized at each call.
 
         Raises:
-            FlawshotError: If a mask of a catalog from elsewhere cannot be decoded.
+            FlawshotError: If a mask in a foreign catalog cannot be decoded.
         """
         try:
             return join_regions(rasterize(shape, self.image_height, self.image_width) for shape in self.shapes)
@@ -94,7 +94,7 @@ def instances_of(
     Args:
         file: The annotation.
         annotation: Its path relative to the data root (POSIX).
-        problems: What is wrong or odd is added here; an instance that covers no pixel is left out.
+        problems: Errors and oddities are added here; an instance that covers no pixel is left out.
         image: The image's path relative to the data root (POSIX).
         size: The image's (height, width) in px.
         product: The product it belongs to.
@@ -104,7 +104,7 @@ def instances_of(
     made = []
     if len(file.shapes) > MOST_SHAPES or sum(box_area(shape, height, width) for shape in file.shapes) > MOST_PIXELS:
         message = (
-            f"its {len(file.shapes)} shapes are more than can be drawn: at most {MOST_SHAPES}, of {MOST_PIXELS} px"
+            f"its {len(file.shapes)} shapes are too many or too large: at most {MOST_SHAPES}, with {MOST_PIXELS} px"
         )
         problems.append(Problem(annotation, "too-many-shapes", message))
         return []
@@ -119,7 +119,7 @@ def instances_of(
             problems.append(Problem(annotation, "no-label", "has no label", "warning", first.index))
         for shape in shapes:
             if shape.shape_type != "circle" and ((shape.points < 0) | (shape.points > (width, height))).any():
-                message = f"has points outside the image of {width} x {height} px; its mask is cut there"
+                message = f"has points outside the image of {width} x {height} px; its mask is clipped there"
                 problems.append(Problem(annotation, "points-outside", message, "warning", shape.index))
         made.append(
             Instance(
@@ -144,7 +144,7 @@ def instances_of(
 
 
 def _joined(shapes: Iterable[Shape], annotation: str, problems: list[Problem]) -> list[list[Shape]]:
-    """Shapes by instance, in the order of their first shapes."""
+    """Shapes grouped by instance, in the order of their first shapes."""
     groups: dict[int, list[Shape]] = {}
     for shape in shapes:
         if shape.group_id is not None:
@@ -156,7 +156,9 @@ def _joined(shapes: Iterable[Shape], annotation: str, problems: list[Problem]) -
         labels = [shape.label] if shape.group_id is None else labels_of[shape.group_id]
         if len(labels) > 1:
             if shape is group[0]:
-                message = f"group {shape.group_id} has several labels ({', '.join(labels)[:200]}) and is not joined"
+                message = (
+                    f"group {shape.group_id} has several labels ({', '.join(labels)[:200]}); its shapes are not joined"
+                )
                 problems.append(Problem(annotation, "mixed-group", message, "warning", shape.index))
             joined.append([shape])
         elif shape is group[0]:

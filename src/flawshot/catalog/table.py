@@ -1,4 +1,4 @@
-"""The catalog's table: its columns, how an instance becomes a row and back, and the Parquet file that holds it."""
+"""The catalog's table: its columns, conversion between instances and rows, and its Parquet file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SCHEMA = pa.schema(
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a catalog's table as Parquet, with checksums of its pages and a hash of each column's values.
 
-    The checksums do not cover Parquet's own description of the pages, which also decides what is read.
+    The hashes are needed because the checksums do not cover Parquet's metadata, which also determines what is read.
 
     Raises:
         OSError: If it cannot be written.
@@ -73,7 +73,7 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def hash_column(column: pa.ChunkedArray) -> str:
-    """SHA-256 over a column's values, in order; the same however they are cut into chunks."""
+    """SHA-256 over a column's values, in order, independent of its chunks."""
     digest = hashlib.sha256()
     array = column.combine_chunks()
     for part in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
@@ -82,7 +82,7 @@ def hash_column(column: pa.ChunkedArray) -> str:
 
 
 def _hash_array(array: pa.Array, digest: hashlib._Hash) -> None:
-    """Lengths, which values are null, and the values, of whatever type a catalog has."""
+    """Hash lengths, null positions and values, for all types in a catalog."""
     kind = array.type
     digest.update(f"{kind.id} {len(array)} {array.null_count} ".encode())
     if array.null_count:
@@ -110,7 +110,7 @@ def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
 
     Args:
         path: The file.
-        geometry: Whether the column ``geometry``, by far the largest, is read; without it rows are no instances.
+        geometry: Whether to read the column ``geometry``, by far the largest; without it, rows cannot become instances.
 
     Raises:
         FlawshotError: If the file is damaged or not a catalog.
@@ -126,11 +126,13 @@ def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
         table = table.replace_schema_metadata(SCHEMA.metadata)
     except FlawshotError:
         raise
-    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: of names that are not UTF-8
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names that are not UTF-8
         raise FlawshotError(f"{path}: cannot be read as a catalog ({one_line(error)})") from error
     damaged = next((name for name in names if hashes and hash_column(table.column(name)) != hashes.get(name)), None)
     if damaged is not None:
-        raise FlawshotError(f"{path}: {damaged}: is damaged: not as flawshot wrote it; make the catalog again")
+        raise FlawshotError(
+            f"{path}: {damaged}: is damaged: its values are not what flawshot wrote; rebuild the catalog"
+        )
     _check_values(path, table)
     _check_boxes(path, table)
     if geometry:
@@ -139,7 +141,7 @@ def read_table(path: Path, *, geometry: bool = True) -> pa.Table:
 
 
 def _check_header(path: Path, schema: pa.Schema) -> dict[str, str]:
-    """The hashes of the columns, by name; empty in what flawshot 0.1 wrote."""
+    """The hashes of the columns, by name; empty in files written by flawshot 0.1."""
     try:
         header = load_json((schema.metadata or {}).get(b"flawshot", b"null"))
     except FlawshotError:
@@ -149,42 +151,42 @@ def _check_header(path: Path, schema: pa.Schema) -> dict[str, str]:
             f"{path}: format: is not a flawshot catalog; build it from the annotations with Catalog.open, and save that"
         )
     if header.get("version") != FORMAT["version"]:
-        raise FlawshotError(f"{path}: version: {header.get('version')} is not known here; update flawshot")
+        raise FlawshotError(f"{path}: version: {header.get('version')} is not supported; update flawshot")
     if not schema.equals(SCHEMA):
         wrong = next((name for name in SCHEMA.names if name not in schema.names), "columns")
-        raise FlawshotError(f"{path}: {wrong}: is not as a catalog has it; make the catalog again")
+        raise FlawshotError(f"{path}: {wrong}: does not match the catalog's schema; rebuild the catalog")
     hashes = header.get("hashes", {})
     if set(header) - {*FORMAT, "hashes"} or not isinstance(hashes, dict):
-        raise FlawshotError(f"{path}: hashes: the header is damaged; make the catalog again")
+        raise FlawshotError(f"{path}: hashes: the header is damaged; rebuild the catalog")
     return hashes
 
 
 def _check_values(path: Path, table: pa.Table) -> None:
-    """Refuse what a catalog of ours cannot hold, for it may come from anywhere."""
+    """Refuse values that flawshot never writes, because the file may come from anywhere."""
     splits = set(pc.unique(table.column("split")).to_pylist()) - {None, *SPLIT_FOLDERS.values()}
     if splits:
-        raise FlawshotError(f"{path}: split: {splits.pop()!r} is none of train, test, val")
+        raise FlawshotError(f"{path}: split: {splits.pop()!r} is not one of train, test, val")
     if pc.count_distinct(table.column("id")).as_py() < table.num_rows:
-        raise FlawshotError(f"{path}: id: an instance stands there twice; make the catalog again")
+        raise FlawshotError(f"{path}: id: contains an instance twice; rebuild the catalog")
     for text in pc.unique(table.column("flags")).to_pylist():
         try:
             flags = load_json(text.encode())
         except FlawshotError:
             flags = None
         if not isinstance(flags, dict):
-            raise FlawshotError(f"{path}: flags: {text[:40]!r} is no JSON object; make the catalog again")
+            raise FlawshotError(f"{path}: flags: {text[:40]!r} is not a JSON object; rebuild the catalog")
     for name in ("image", "annotation"):
         column = table.column(name)
         if pc.any(pc.match_substring_regex(column, r"^$|\x00")).as_py():
-            raise FlawshotError(f"{path}: {name}: is empty somewhere, or no path; make the catalog again")
+            raise FlawshotError(f"{path}: {name}: contains an empty or invalid path; rebuild the catalog")
         hostile = column.filter(pc.match_substring_regex(column, LEAVES))
         if len(hostile):
             text = hostile[0].as_py()
-            raise FlawshotError(f"{path}: {name}: {text[:80]!r} leaves the data folder; make the catalog again")
+            raise FlawshotError(f"{path}: {name}: {text[:80]!r} points outside the data folder; rebuild the catalog")
 
 
 def _check_boxes(path: Path, table: pa.Table) -> None:
-    """Refuse boxes that are not inside their image, and areas that are not inside their box."""
+    """Refuse boxes that are not inside their image, and areas larger than their box."""
     names = ("x0", "y0", "x1", "y1", "image_width", "image_height", "area")
     x0, y0, x1, y1, width, height, area = (table.column(name).to_numpy().astype(np.int64) for name in names)
     inside = (x0 >= 0) & (y0 >= 0) & (x0 < x1) & (y0 < y1) & (x1 <= width) & (y1 <= height)
@@ -193,19 +195,19 @@ def _check_boxes(path: Path, table: pa.Table) -> None:
     if wrong.size:
         identifier = table.column("id")[int(wrong[0])].as_py()
         raise FlawshotError(
-            f"{path}: area, x0 to y1: of {identifier[:80]!r} lie in no image and box; make the catalog again"
+            f"{path}: area, x0 to y1: those of {identifier[:80]!r} do not fit the image; rebuild the catalog"
         )
 
 
 def _check_geometry(path: Path, column: pa.ListArray) -> None:
-    """Refuse shapes that Labelme does not know, or that lack what theirs has; masks are not decoded."""
+    """Refuse shapes that Labelme does not know or that are incomplete; masks are not decoded."""
     parts = pc.list_flatten(column)
     index, types, points, masks = (pc.struct_field(parts, name) for name in GEOMETRY.value_type.names)
     pairs = pc.list_flatten(points)
     numbers = pc.list_flatten(pairs)
     nothing = parts.null_count + index.null_count + types.null_count + points.null_count + pairs.null_count
     sound = not (nothing or numbers.null_count) and pc.all(pc.greater(pc.list_value_length(column), 0)).as_py()
-    # Compared this way round, for NaN is not below anything.
+    # Written this way because comparisons with NaN are false.
     sound = sound and bool((np.abs(numbers.to_numpy(zero_copy_only=False)) <= MAX_COORDINATE).all())
     for shape_type in pc.unique(types).to_pylist() if sound else ():
         own = pc.equal(types, shape_type)
@@ -214,7 +216,7 @@ def _check_geometry(path: Path, column: pa.ListArray) -> None:
         sound = sound and lengths.min() >= least and (most is None or lengths.max() <= most)
         sound = sound and (shape_type != "mask" or not masks.filter(own).null_count)
     if not sound:
-        raise FlawshotError(f"{path}: geometry: holds a shape that is none; make the catalog again")
+        raise FlawshotError(f"{path}: geometry: contains an invalid shape; rebuild the catalog")
 
 
 def row_of(instance: Instance) -> dict[str, Any]:
@@ -252,7 +254,7 @@ def row_of(instance: Instance) -> dict[str, Any]:
 
 
 def instance_of(row: dict[str, Any]) -> Instance:
-    """The instance that a row is of."""
+    """The instance of a row."""
     shapes = tuple(
         Shape(
             index=part["index"],

@@ -1,4 +1,4 @@
-"""Encoders: crops and masks in, features out; one family a file, each found by its name."""
+"""Encoders: crops and masks in, features out; one family per file, found by name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ENCODERS", "encoder_families", "encoder_of", "make_encoder", "rebuild_encoder"]
 
-# Installed packages name families of their own in this group of entry points.
+# Installed packages register their own families in this group of entry points.
 ENTRY_POINTS = "flawshot.encoders"
 
 # Of a model's name in a message.
 LONGEST_NAME = 40
 
-# Family -> module and class; a module is loaded when its family is asked for, for all need torch. The first that
-# accepts a model makes it.
+# Family -> module and class. Modules are loaded on demand, because all of them need torch. The first family that
+# accepts a model builds it.
 ENCODERS = {
     "flawshot-tiny": ("flawshot_tiny", "TinyEncoder"),
     "alpha_clip": ("alpha_clip", "AlphaClipEncoder"),
@@ -37,10 +37,10 @@ def encoder_families() -> list[str]:
 
 
 def encoder_of(options: EncoderOptions) -> type[BaseEncoder]:
-    """The family that a model belongs to.
+    """The encoder class that accepts a model.
 
     Args:
-        options: The model's name, and what else is said; of families that share a name a region decides.
+        options: The model's name and other options; if families share a model's name, the region decides.
 
     Raises:
         FlawshotError: If no family accepts it; families that cannot be loaded are named.
@@ -57,10 +57,10 @@ def encoder_of(options: EncoderOptions) -> type[BaseEncoder]:
             return kind
         known += kind.models()
     near = difflib.get_close_matches(options.model, dict.fromkeys(known), 3, 0.4)
-    hint = f", such as {', '.join(near)}" if near else ""
+    hint = f"; similar: {', '.join(near)}" if near else ""
     raise FlawshotError(
-        f"{argument('model', printable(options.model, LONGEST_NAME))}: is none of {', '.join(encoder_families())}"
-        f"{hint}{''.join(f'; {text}' for text in broken)}"
+        f"{argument('model', printable(options.model, LONGEST_NAME))}: is not a model of "
+        f"{', '.join(encoder_families())}{hint}{''.join(f'; {text}' for text in broken)}"
     )
 
 
@@ -75,21 +75,21 @@ def make_encoder(
     device: str = "auto",
     precision: str = "auto",
 ) -> BaseEncoder:
-    """Make an encoder by its model's name.
+    """Make an encoder from its model's name.
 
     Args:
         model: ``flawshot-tiny``, a model that open_clip knows (with ``region="alpha"``: AlphaCLIP), or one that a
             family of an installed package accepts (entry point ``flawshot.encoders``).
-        pretrained: Which weights: a tag, or a local file.
-        region: How the mask enters, such as ``crop`` or ``alpha``; the family's default where None.
-        layer: Which layer gives the features, such as ``trunk``; likewise.
-        patch_tokens: How many patch tokens follow the first token.
-        activation: Of the weights in a local file that does not say it.
+        pretrained: The weights: a tag, or a local file.
+        region: How the mask is used, such as ``crop`` or ``alpha``; the family's default if None.
+        layer: The layer that gives the features, such as ``trunk``; the family's default if None.
+        patch_tokens: The number of patch tokens that follow the first token.
+        activation: The activation, if the weights are a local file that does not state it.
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
 
     Raises:
-        FlawshotError: With one line, if there is no such model, or it does not take what is said.
+        FlawshotError: With one line, if there is no such model, or it does not support an option.
     """
     options = EncoderOptions(model, pretrained, region, layer, patch_tokens, activation, device, precision)
     kind = encoder_of(options)
@@ -104,18 +104,17 @@ def rebuild_encoder(
     device: str = "auto",
     precision: str = "auto",
 ) -> BaseEncoder:
-    """Make the encoder that a record is of, and prove that its features can be compared with the record's.
+    """Rebuild the encoder that a record describes, and check that its features are comparable with the record's.
 
     Args:
-        record: Who computed features.
-        place: What errors name: the file that holds the record.
-        pretrained: The weights' file where they came from one; the record says its name only.
+        record: The encoder that computed the features.
+        place: The file that contains the record, for errors.
+        pretrained: The weights file, if the weights came from one; the record has only its name.
         device: ``auto``, ``cpu``, ``cuda``, ….
-        precision: Of the arithmetic; it may differ from the record's, for another device has another one.
+        precision: Of the arithmetic; it may differ from the record's, since devices differ.
 
     Raises:
-        FlawshotError: If the record is of no encoder that is known here, the weights are not at hand, or they are
-            others.
+        FlawshotError: If the record's encoder is unknown, or its weights are not available or differ.
     """
     # With numpy and pydantic, which a command that only prints its help does not need.
     from flawshot.base.records import ELSEWHERE, encoder_difference, shown  # noqa: PLC0415
@@ -124,12 +123,12 @@ def rebuild_encoder(
     name = printable(record.name, LONGEST_NAME)
     if record.family == ELSEWHERE or record.weights_hash is None:
         raise FlawshotError(
-            f"{place}: encoder: {name!r} made its features elsewhere, with weights that are not known here; "
+            f"{place}: encoder: {name!r} made the features outside flawshot, and its weights are not known; "
             "encode images with flawshot and fit again"
         )
     if record.family not in encoder_families():
         raise FlawshotError(
-            f"{place}: encoder.family: {shown(record.family)} is not known here; install the package that brings it, "
+            f"{place}: encoder.family: {shown(record.family)} is unknown; install the package that provides it, "
             "or update flawshot"
         )
     try:
@@ -140,14 +139,14 @@ def rebuild_encoder(
         raise FlawshotError(f"{place}: {error.marked}") from error
     except (KeyError, TypeError, ValueError) as error:  # of a family that takes its options at their word
         raise FlawshotError(
-            f"{place}: encoder.options: are not those of an encoder of the family {record.family!r} "
+            f"{place}: encoder.options: do not fit the encoder family {record.family!r} "
             f"({type(error).__name__}: {one_line(error)[:100]})"
         ) from error
     if (differs := encoder_difference(made.record, record)) is not None:
         field, ours, theirs = differs
         raise FlawshotError(
-            f"{place}: encoder.{field}: is {shown(theirs)}, but the {name} at hand has {shown(ours)}; give the weights "
-            "that it was made with, or fit again"
+            f"{place}: encoder.{field}: is {shown(theirs)}, but the available {name} has {shown(ours)}; name the "
+            "weights that were used, or fit again"
         )
     return made
 
@@ -163,7 +162,7 @@ def _class(family: str) -> type[BaseEncoder]:
         module, name = plugin_address(ENTRY_POINTS, family)
     kind: Any = load_object(module, name, f"encoder {family!r}")
     if not (isinstance(kind, type) and issubclass(kind, BaseEncoder)):
-        raise FlawshotError(f"encoder {family!r}: {module}:{name} is no subclass of flawshot.BaseEncoder")
+        raise FlawshotError(f"encoder {family!r}: {module}:{name} is not a subclass of flawshot.BaseEncoder")
     if getattr(kind, "family", None) != family:
         raise FlawshotError(f"encoder {family!r}: {module}:{name}.family: must be {family!r}, as it is registered")
     return kind

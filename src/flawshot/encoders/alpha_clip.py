@@ -1,4 +1,4 @@
-"""AlphaCLIP: CLIP with the mask as a fourth channel, on open_clip's own vision transformer."""
+"""AlphaCLIP: CLIP with the mask as a fourth channel, based on open_clip's vision transformer."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AlphaClipEncoder(OpenClipEncoder):
         pretrained: A local AlphaCLIP checkpoint of the image tower (such as ``clip_l14_grit20m_fultune_2xe.pth``), or
             of a whole CLIP with ``visual.`` before the image tower's names.
         layer: ``projection`` or ``trunk``.
-        patch_tokens: How many patch tokens follow the CLS token: those nearest to it by cosine, nearest first.
+        patch_tokens: The number of patch tokens after the CLS token: those nearest to it by cosine, nearest first.
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
 
@@ -86,15 +86,15 @@ class AlphaClipEncoder(OpenClipEncoder):
         name = model.removesuffix("-quickgelu")
         if open_clip.get_model_config(name) is None:
             raise FlawshotError(
-                f"{argument('model', model)}: is none of open_clip's; AlphaCLIP has ViT-L-14 and ViT-B-16"
+                f"{argument('model', model)}: is not an open_clip model; AlphaCLIP has ViT-L-14 and ViT-B-16"
             )
         path = Path(pretrained)
         state = read_weights(path)
         built = empty_model(name, quickgelu=True)
         if not isinstance(built.visual, VisionTransformer):
             raise FlawshotError(
-                f"{argument('model', model)}: is no vision transformer, which {argument('region', 'alpha')} needs; "
-                "take one such as ViT-L-14"
+                f"{argument('model', model)}: is not a vision transformer, which {argument('region', 'alpha')} needs; "
+                "use one such as ViT-L-14"
             )
         built.visual.conv1 = AlphaPatchEmbedding(built.visual.conv1)
         self._has_text, remarks = _load(built, state, path)
@@ -103,12 +103,12 @@ class AlphaClipEncoder(OpenClipEncoder):
 
     @classmethod
     def accepts(cls, options: EncoderOptions) -> bool:
-        """Whether open_clip knows the model, and the mask is to be a channel."""
+        """Whether open_clip knows the model, and the region is ``alpha``."""
         return options.region == "alpha" and super().accepts(options)
 
     @classmethod
     def from_options(cls, options: EncoderOptions) -> Self:
-        """Make one, as :meth:`flawshot.BaseEncoder.from_options` says."""
+        """Make an encoder; see :meth:`flawshot.BaseEncoder.from_options`."""
         return cls(
             options.model,
             pretrained_of(options),
@@ -122,7 +122,7 @@ class AlphaClipEncoder(OpenClipEncoder):
     def from_record(
         cls, record: EncoderRecord, *, pretrained: str | None = None, device: str = "auto", precision: str = "auto"
     ) -> Self:
-        """Make one again, as :meth:`flawshot.BaseEncoder.from_record` says."""
+        """Rebuild an encoder; see :meth:`flawshot.BaseEncoder.from_record`."""
         return cls(
             str(record.options.get("model")),
             weights_file(record, pretrained),
@@ -137,14 +137,14 @@ class AlphaClipEncoder(OpenClipEncoder):
         return torch.cat([normalized(images, self._mean, self._std), alpha], dim=1)
 
     def no_text(self) -> str:
-        """Why there are no texts; empty where the checkpoint brought a text tower."""
+        """Why text cannot be encoded; empty if the checkpoint contains a text tower."""
         if not self._has_text:
-            return f"{self.record.weights}: holds an image tower only, no text tower"
+            return f"{self.record.weights}: contains only an image tower, no text tower"
         return super().no_text()
 
 
 def _load(built: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> tuple[bool, list[str]]:
-    """Load a checkpoint by AlphaCLIP's names; whether it has a text tower, and what is missing or surplus."""
+    """Load a checkpoint with AlphaCLIP's names; returns whether it has a text tower, and what is missing or surplus."""
     whole = any(name.startswith("visual.") for name in state)
     own = built.state_dict()
     given = {_rename(name if whole else f"visual.{name}"): tensor for name, tensor in state.items()}
@@ -154,8 +154,8 @@ def _load(built: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) ->
     misshapen = sorted(set(given) & set(own) - set(fits))
     if misshapen:
         raise FlawshotError(
-            f"{argument('pretrained', path)}: does not fit the {argument('model')}: {_plain(misshapen[0])} has another "
-            "shape"
+            f"{argument('pretrained', path)}: does not fit the {argument('model')}: {_plain(misshapen[0])} has a "
+            "different shape"
         )
     alpha = "visual.conv1.alpha.weight"
     missing = sorted(name for name in set(own) - set(given) - {alpha} if name.startswith("visual."))
@@ -174,7 +174,7 @@ def _load(built: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) ->
 
 
 def _rename(name: str) -> str:
-    """AlphaCLIP's name of a tensor to ours; AlphaCLIP keeps attention's input projection as a linear layer."""
+    """Map AlphaCLIP's name of a tensor to ours; its input projection of the attention is a linear layer."""
     name = re.sub(r"\.attn\.in_proj\.(weight|bias)$", r".attn.in_proj_\1", name)
     name = re.sub(r"\.conv1_alpha\.weight$", ".conv1.alpha.weight", name)
     return re.sub(r"\.conv1\.weight$", ".conv1.image.weight", name)

@@ -1,4 +1,4 @@
-"""What every encoder is: square crops and their masks in, tokens of features out."""
+"""The interface of encoders: square crops and their masks in, tokens of features out."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ __all__ = [
 
 @runtime_checkable
 class Encoder(Protocol):
-    """An image tower: what features come from.
+    """An image tower, which computes features.
 
     Attributes:
-        record: Who computes, with which weights, from what input: what a feature bank's manifest says.
+        record: The encoder's model, weights and input, as recorded in a feature bank's manifest.
         side: The input's side in px.
         dim: Length of a feature vector.
-        device: Where it computes.
+        device: The device that it runs on.
     """
 
     record: EncoderRecord
@@ -47,7 +47,7 @@ class Encoder(Protocol):
     device: torch.device
 
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """Encode crops; on the CPU several threads may call it at once.
+        """Encode crops; on the CPU, several threads may call this at the same time.
 
         Args:
             images: uint8 ``[crops, side, side, 3]``, on any device.
@@ -61,14 +61,14 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """What an encoder has besides if its features can be compared with those of texts, now or with other options."""
+    """Additional methods of an encoder with a text tower, even if its current options rule out comparing texts."""
 
     def no_text(self) -> str:
-        """Why :meth:`encode_text` has no features comparable with those of images, in one line; empty where it has."""
+        """Why :meth:`encode_text` gives no features comparable with those of images, in one line; else empty."""
         ...
 
     def text_weights_hash(self) -> str | None:
-        """SHA-256 of the text tower's weights, or None where it is not known."""
+        """SHA-256 of the text tower's weights, or None if it is not known."""
         ...
 
     def encode_text(self, prompts: Sequence[str]) -> torch.Tensor:
@@ -78,21 +78,21 @@ class TextEncoder(Protocol):
             float32 ``[prompts, dim]``, not scaled to length one.
 
         Raises:
-            FlawshotError: With what :meth:`no_text` says.
+            FlawshotError: With the text of :meth:`no_text`, if that is not empty.
         """
         ...
 
 
 class BaseEncoder(ABC):
-    """An encoder that a name makes and a record rebuilds; registered in :data:`flawshot.encoders.ENCODERS`.
+    """Base class of encoders that can be made by name and rebuilt from a record; see :data:`flawshot.ENCODERS`.
 
     Attributes:
-        family: The name under which it is registered, which its records hold too.
-        takes: Which of :class:`EncoderOptions` it takes besides ``model``, ``device`` and ``precision``: the possible
-            values, or an empty tuple for any. The first region and layer are its defaults.
+        family: The name under which it is registered, also stored in its records.
+        takes: The :class:`EncoderOptions` that it supports besides ``model``, ``device`` and ``precision``, with their
+            possible values, or an empty tuple for any value. The first region and layer are its defaults.
         views: The view scheme that suits it, and its sizes (None: the scheme's own).
         record: As for :class:`Encoder`; likewise ``side``, ``dim`` and ``device``.
-        remarks: What a user should be told, one line each.
+        remarks: Remarks for the user, one line each.
     """
 
     family: ClassVar[str]
@@ -106,21 +106,21 @@ class BaseEncoder(ABC):
 
     @classmethod
     def models(cls) -> Sequence[str]:
-        """The models that it knows by name, for a hint where none is known."""
+        """The names of its models, for suggestions when a name is unknown."""
         return ()
 
     @classmethod
     def accepts(cls, options: EncoderOptions) -> bool:
-        """Whether the model named is one of this family's."""
+        """Whether the model belongs to this family."""
         return options.model in cls.models()
 
     @classmethod
     @abstractmethod
     def from_options(cls, options: EncoderOptions) -> Self:
-        """Make one.
+        """Make an encoder.
 
         Args:
-            options: Fitted to :attr:`takes`.
+            options: The options, with the family's defaults filled in; see :attr:`takes`.
 
         Raises:
             FlawshotError: With one line that names the option.
@@ -131,25 +131,25 @@ class BaseEncoder(ABC):
     def from_record(
         cls, record: EncoderRecord, *, pretrained: str | None = None, device: str = "auto", precision: str = "auto"
     ) -> Self:
-        """Make one that gives features comparable with those of a record; the caller proves that they are.
+        """Make an encoder whose features are comparable with those of a record; the caller checks that they are.
 
         Args:
-            record: Of this family.
-            pretrained: The weights' file where they came from one; the record says its name only.
+            record: A record of this family.
+            pretrained: The weights file, if the weights came from one; the record has only its name.
             device: ``auto``, ``cpu``, ``cuda``, ….
-            precision: Of the arithmetic; it may differ from the record's, for another device has another one.
+            precision: Of the arithmetic; it may differ from the record's, since devices differ.
 
         Raises:
-            FlawshotError: With one line; one that begins with ``encoder.`` is taken for the record's field.
+            FlawshotError: With one line; if it begins with ``encoder.``, it is about that field of the record.
         """
 
     @abstractmethod
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """Encode crops, as :meth:`Encoder.encode` says."""
+        """Encode crops; see :meth:`Encoder.encode`."""
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The device named, or the best there is for ``auto``.
+    """The requested device; for ``auto``, the best one available.
 
     Raises:
         FlawshotError: If the machine has no such device.
@@ -160,14 +160,14 @@ def pick_device(wanted: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.ones(1, device=device).item()  # a device that holds no numbers, such as meta, is none to compute on
+        torch.ones(1, device=device).item()  # fails on devices that cannot compute, such as meta
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise FlawshotError(f"{argument('device', wanted)}: is not there; use auto, cpu, or cuda") from error
+        raise FlawshotError(f"{argument('device', wanted)}: is not available; use auto, cpu, or cuda") from error
     return device
 
 
 def pick_precision(wanted: str, device: torch.device) -> Precision:
-    """The precision named, or float16 on a GPU and float32 elsewhere for ``auto``.
+    """The requested precision; for ``auto``, float16 on a GPU and float32 elsewhere.
 
     Raises:
         FlawshotError: If there is no such precision.
@@ -182,7 +182,7 @@ def pick_precision(wanted: str, device: torch.device) -> Precision:
 
 
 def hash_weights(state: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of a model's tensors; the same whatever file they came from."""
+    """SHA-256 over names, types, shapes and bytes of a model's tensors, independent of the file they came from."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -197,14 +197,14 @@ def normalized(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> t
 
 
 def mask_shares(masks: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """How much of each patch the mask covers, scaled to add up to one.
+    """The share of each patch in the mask; the shares add up to one.
 
     Args:
         masks: uint8 ``[crops, side, side]``.
         grid: Patches (down, across).
 
     Returns:
-        float32 ``[crops, patches]``; where the mask covers nothing, all patches count alike.
+        float32 ``[crops, patches]``; if the mask covers nothing, all patches have equal shares.
     """
     covered = functional.adaptive_avg_pool2d(masks[:, None].float(), grid).flatten(1)
     total = covered.sum(dim=1, keepdim=True)

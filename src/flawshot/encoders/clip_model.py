@@ -1,4 +1,4 @@
-"""open_clip's models: built empty, and filled with weights by tag or from a local file."""
+"""open_clip's models, with weights by tag or from a local file."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["build_model", "empty_model", "load_into"]
 
 
 def build_model(model: str, pretrained: str, activation: str | None) -> tuple[Any, list[str]]:
-    """An open_clip model with its weights, on the CPU, and remarks on them.
+    """An open_clip model with its weights, on the CPU, and remarks about them.
 
     Raises:
-        FlawshotError: As :class:`flawshot.OpenClipEncoder` says.
+        FlawshotError: As for :class:`flawshot.OpenClipEncoder`.
     """
     config = open_clip.get_model_config(model)
     if config is None:
         near = difflib.get_close_matches(model, open_clip.list_models(), 3, 0.4)
-        hint = f", such as {', '.join(near)}" if near else ""
-        raise FlawshotError(f"{argument('model', model)}: is none of open_clip's{hint}")
+        hint = f"; similar: {', '.join(near)}" if near else ""
+        raise FlawshotError(f"{argument('model', model)}: is not an open_clip model{hint}")
     own = "quickgelu" if config.get("quick_gelu") else "gelu"
     tag = open_clip.get_pretrained_cfg(model, pretrained)
     if tag:
@@ -48,7 +48,7 @@ def build_model(model: str, pretrained: str, activation: str | None) -> tuple[An
         )
     remarks = []
     if activation is None:
-        remarks.append(f"{path.name}: a file does not say its activation; took {own} of {model}; name another if wrong")
+        remarks.append(f"{path.name}: does not state its activation; used {own} as for {model}; name another if wrong")
     built = empty_model(model, quickgelu=(activation or own) == "quickgelu")
     state = convert_state_dict(built, read_weights(path))
     load_into(built, state, path)
@@ -64,7 +64,7 @@ def empty_model(model: str, *, quickgelu: bool) -> Any:
         )
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.ERROR)  # open_clip warns that there are no weights; they come next
+    root.setLevel(logging.ERROR)  # open_clip warns that there are no weights; these are loaded next
     try:
         return open_clip.create_model(
             model, pretrained=None, force_quick_gelu=quickgelu, pretrained_image=False, pretrained_text=False
@@ -74,10 +74,10 @@ def empty_model(model: str, *, quickgelu: bool) -> Any:
 
 
 def load_into(built: Any, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Load a state dictionary that must fit.
+    """Load a state dictionary that must fit exactly.
 
     Raises:
-        FlawshotError: With what is missing, surplus, or of another shape.
+        FlawshotError: With the tensors that are missing, surplus, or of another shape.
     """
     own = built.state_dict()
     missing, surplus = sorted(set(own) - set(state)), sorted(set(state) - set(own))
@@ -102,6 +102,6 @@ def _from_tag(model: str, pretrained: str, own: str, expected: str) -> Any:
         return open_clip.create_model(model, pretrained=pretrained, require_pretrained=True)
     except Exception as error:  # the hub's client raises many kinds
         raise FlawshotError(
-            f"{argument('pretrained', pretrained)}: cannot be downloaded ({one_line(error)[:200]}); offline, give a "
+            f"{argument('pretrained', pretrained)}: cannot be downloaded ({one_line(error)[:200]}); offline, use a "
             "local file"
         ) from error

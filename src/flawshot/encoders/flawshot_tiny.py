@@ -42,26 +42,26 @@ __all__ = [
 ]
 
 TINY = "flawshot-tiny"
-# The views that it was trained on the like of, and that its figures are of: a scheme and its sizes.
+# The views that it was trained and measured with: a scheme and its sizes.
 TINY_VIEWS = ("centre3", ("1.5x", "2x", "3x"))
 REMARK = (
-    f"{TINY}: a small encoder trained on drawn surfaces, for a first answer; for serious work take a real CLIP, such "
+    f"{TINY}: a small encoder trained on drawn surfaces, for a first answer; for serious work use a real CLIP, such "
     "as the model ViT-L-14-quickgelu with the weights openai"
 )
 FOLDER = Path(str(files("flawshot.encoders").joinpath("tiny")))
-# What every place weighs at least where a map is averaged over the mask.
+# The least weight of each position when a map is averaged over the mask.
 FLOOR = 1e-4
 TinyRegion = Literal["crop", "alpha"]
 
 
 class TinyRecord(Document):
-    """What is said of the packaged weights; ``flawshot-tiny.record.json``.
+    """The record of the packaged weights; ``flawshot-tiny.record.json``.
 
     Attributes:
         sha256: Of the weights file.
         commit: The commit whose code trained them.
         command: The command that trained them.
-        recipe: The training's parameters, its seed among them.
+        recipe: The training's parameters, including the seed.
     """
 
     format: Literal["flawshot-tiny"]
@@ -75,8 +75,8 @@ class TinyRecord(Document):
 class TinyEncoder(OpenClipEncoder):
     """flawshot-tiny: a RegNetX-002 at 96 px, 2.4 million parameters, trained on drawn surfaces with drawn flaws.
 
-    Its weights come with the package; nothing is downloaded. ``docs/embedded-encoder.md`` says what it can and cannot
-    do. It is no general CLIP: names of categories mean nothing to it beyond the flaws that it was drawn.
+    Its weights come with the package; nothing is downloaded. ``docs/embedded-encoder.md`` describes what it can and
+    cannot do. It is not a general CLIP: it knows no category names beyond the drawn flaws that it was trained on.
 
     Args:
         region: ``alpha`` (the mask is a fourth channel) or ``crop`` (the mask is absent).
@@ -86,8 +86,8 @@ class TinyEncoder(OpenClipEncoder):
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
 
     Raises:
-        FlawshotError: If there is no such region or layer, or the packaged weights are missing or not those that the
-            record beside them names.
+        FlawshotError: If there is no such region or layer, or the packaged weights are missing or do not match the
+            record beside them.
     """
 
     family: ClassVar[str] = TINY
@@ -122,23 +122,23 @@ class TinyEncoder(OpenClipEncoder):
         )
         self._set_up(built, TINY, str(path), layer, region, 0, device, precision, [])
         _fuse(built.visual)
-        # Of the network nothing more is to be said: there is one.
+        # There is only one network, so no further options identify it.
         options = {name: value for name, value in self.record.options.items() if name not in {"model", "activation"}}
         self.record = self.record.model_copy(update={"name": TINY, "options": options, "tokens": ("mean",)})
 
     @classmethod
     def models(cls) -> Sequence[str]:
-        """Its one name."""
+        """The only model's name."""
         return (TINY,)
 
     @classmethod
     def accepts(cls, options: EncoderOptions) -> bool:
-        """Whether it is named."""
+        """Whether the model is ``flawshot-tiny``."""
         return options.model == TINY
 
     @classmethod
     def from_options(cls, options: EncoderOptions) -> Self:
-        """Make one, as :meth:`flawshot.BaseEncoder.from_options` says."""
+        """Make an encoder; see :meth:`flawshot.BaseEncoder.from_options`."""
         made = cls(
             region=cast("TinyRegion", options.region),
             layer=cast("Layer", options.layer),
@@ -152,9 +152,9 @@ class TinyEncoder(OpenClipEncoder):
     def from_record(
         cls, record: EncoderRecord, *, pretrained: str | None = None, device: str = "auto", precision: str = "auto"
     ) -> Self:
-        """Make one again, as :meth:`flawshot.BaseEncoder.from_record` says."""
+        """Rebuild an encoder; see :meth:`flawshot.BaseEncoder.from_record`."""
         if pretrained is not None:
-            raise FlawshotError(f"{argument('pretrained', pretrained)}: {TINY} brings its own weights; omit it")
+            raise FlawshotError(f"{argument('pretrained', pretrained)}: {TINY} has its own weights; omit it")
         return cls(
             region=cast("TinyRegion", record.options.get("region")),
             layer=cast("Layer", record.options.get("layer")),
@@ -168,7 +168,7 @@ class TinyEncoder(OpenClipEncoder):
 
 
 class MaskedStem(torch.nn.Module):
-    """A first convolution of the image plus a second one of the mask; where the mask is 0, the first alone."""
+    """The sum of a convolution of the image and one of the mask; if the mask is 0, only the former counts."""
 
     def __init__(self, image: nn.Conv2d) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class MaskedStem(torch.nn.Module):
         return embedded
 
     def joined(self) -> nn.Conv2d:
-        """One convolution over all four channels that gives the same."""
+        """An equivalent single convolution over all four channels."""
         joined = copy.deepcopy(self.image)
         joined.in_channels = 4
         joined.weight = torch.nn.Parameter(torch.cat([self.image.weight, self.mask.weight], 1), requires_grad=False)
@@ -197,7 +197,7 @@ class MaskedStem(torch.nn.Module):
 
 
 def _fuse(visual: nn.Module) -> None:
-    """Make one convolution of each with its normalization, and of the stem's two: the same function with less work."""
+    """Fuse each convolution with its normalization, and the stem's two: the same function with less work."""
     modules: list[Any] = list(visual.modules())
     for module in modules:
         if isinstance(getattr(module, "bn", None), torch.nn.BatchNorm2d):
@@ -209,12 +209,12 @@ def _fuse(visual: nn.Module) -> None:
 class RegionTrunk(torch.nn.Module):
     """A RegNet that sees the mask twice: as a fourth channel, and where it averages its third stage.
 
-    The third stage's map is averaged over the mask, the last one's over the whole view. What lies around a flaw, which
-    training cannot know in all its forms, then stays out of a part of the features by construction and not by what was
-    learned. Where the mask is 0 everywhere, both are averaged over the view.
+    The third stage's map is averaged over the mask, the last stage's over the whole view. The surroundings of a flaw,
+    whose variety training cannot cover, are thus kept out of a part of the features by construction, not by learning.
+    If the mask is 0 everywhere, both are averaged over the view.
 
     Attributes:
-        num_features: How many there are: of the last stage, then of the third.
+        num_features: Number of features: those of the last stage, then those of the third.
     """
 
     def __init__(self, net: Any) -> None:
@@ -225,7 +225,7 @@ class RegionTrunk(torch.nn.Module):
         self.num_features = sum(self.widths)
 
     def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """What each of the four stages says of ``[crops, 4, side, side]``."""
+        """The maps of the four stages for ``[crops, 4, side, side]``."""
         out = []
         x = self.net.stem(x)
         for stage in (self.net.s1, self.net.s2, self.net.s3, self.net.s4):
@@ -260,11 +260,11 @@ def empty_tiny_model() -> Any:
 
 
 def tiny_input(pixels: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """What the model sees.
+    """The model's input.
 
     Args:
         pixels: 0 to 255, float32 ``[crops, 3, side, side]``.
-        masks: 0 to 255, float32 ``[crops, 1, side, side]``; all 0 where they are absent.
+        masks: 0 to 255, float32 ``[crops, 1, side, side]``; all 0 if the mask is absent.
 
     Returns:
         float32 ``[crops, 4, side, side]``, in channels_last order.

@@ -1,4 +1,4 @@
-"""Any CLIP that open_clip can build, with weights by tag or from a local file."""
+"""Encoders of all CLIP models that open_clip can build, with weights by tag or from a local file."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenClipEncoder", "pretrained_of", "weights_file"]
 
-# What is left of the background's brightness where the region masked dims it.
+# The background's remaining brightness for the region ``masked``.
 DIMMED = 0.3
 
 
 class OpenClipEncoder(BaseEncoder):
-    """A CLIP of open_clip's; its features can be compared with those of texts at the layer ``projection``.
+    """A CLIP model of open_clip; at the layer ``projection``, its features can be compared with those of texts.
 
     Args:
         model: A name that open_clip knows, such as ``ViT-B-32``.
         pretrained: One of its tags, which is downloaded once, or a local file (``.safetensors``, or saved tensors).
         layer: ``projection`` (CLIP's shared space) or ``trunk`` (before it).
-        region: How the mask enters: ``crop`` (not at all), ``masked`` (the background is dimmed to 0.3), or
-            ``mask-pool`` (patch tokens averaged inside the mask in place of the CLS token; where the mask misses a
-            crop, all of them).
-        patch_tokens: How many patch tokens follow the first: those nearest to it by cosine, nearest first.
-        activation: ``gelu`` or ``quickgelu``, for local files; the model's own where None, and that is remarked on.
+        region: How the mask is used: ``crop`` (not at all), ``masked`` (the background is dimmed to 0.3), or
+            ``mask-pool`` (patch tokens averaged inside the mask replace the CLS token; if the mask misses a crop, all
+            of them are averaged).
+        patch_tokens: The number of patch tokens after the first: those nearest to it by cosine, nearest first.
+        activation: ``gelu`` or ``quickgelu``, for local files; if None, the model's own is used, with a remark.
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``; of the towers' arithmetic, not of the weights.
 
     Raises:
         FlawshotError: With one line, if there is no such model, tag or file, the weights do not fit, or the model
-            has no such layer or tokens.
+            does not have the layer or the tokens.
 
     Attributes:
-        record: What a feature bank's manifest says of it.
+        record: The encoder, as recorded in a feature bank's manifest.
         side: The input's side in px.
         dim: Length of a feature vector.
-        device: Where it computes.
-        remarks: What a user should be told, one line each.
+        device: The device that it runs on.
+        remarks: Remarks for the user, one line each.
     """
 
     family: ClassVar[str] = "open_clip"
@@ -97,7 +97,7 @@ class OpenClipEncoder(BaseEncoder):
 
     @classmethod
     def from_options(cls, options: EncoderOptions) -> Self:
-        """Make one, as :meth:`BaseEncoder.from_options` says."""
+        """Make an encoder; see :meth:`BaseEncoder.from_options`."""
         return cls(
             options.model,
             pretrained_of(options),
@@ -113,12 +113,12 @@ class OpenClipEncoder(BaseEncoder):
     def from_record(
         cls, record: EncoderRecord, *, pretrained: str | None = None, device: str = "auto", precision: str = "auto"
     ) -> Self:
-        """Make one again, as :meth:`BaseEncoder.from_record` says."""
+        """Rebuild an encoder; see :meth:`BaseEncoder.from_record`."""
         model = str(record.options.get("model"))
         if model not in cls.models():
-            raise FlawshotError(f"encoder.options.model: {shown(model)} is none of open_clip's; update open_clip")
+            raise FlawshotError(f"encoder.options.model: {shown(model)} is not an open_clip model; update open_clip")
         by_tag = bool(open_clip.get_pretrained_cfg(model, pretrained or record.weights))
-        # A tower without either, as a ResNet's, is recorded as gelu; its model's own is then right, as it is elsewhere.
+        # A tower without either activation, such as a ResNet, is recorded as gelu; the model's own is then right.
         quick = not by_tag and record.options.get("activation") == "quickgelu"
         return cls(
             model,
@@ -188,7 +188,7 @@ class OpenClipEncoder(BaseEncoder):
 
     @torch.inference_mode()
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """Encode crops, as :meth:`flawshot.encoders.base.Encoder.encode` says."""
+        """Encode crops; see :meth:`flawshot.encoders.base.Encoder.encode`."""
         images, masks = images.to(self.device, non_blocking=True), masks.to(self.device, non_blocking=True)
         with torch.autocast(
             self.device.type, dtype=getattr(torch, self._precision), enabled=self._precision != "float32"
@@ -209,13 +209,13 @@ class OpenClipEncoder(BaseEncoder):
         return normalized(images, self._mean, self._std)
 
     def no_text(self) -> str:
-        """Why there are no texts, as :meth:`flawshot.encoders.base.TextEncoder.no_text` says."""
+        """Why text cannot be encoded; see :meth:`flawshot.encoders.base.TextEncoder.no_text`."""
         if self._layer != "projection":
-            return f"features of the layer {self._layer} cannot be compared with text, those of projection can"
+            return f"features of the layer {self._layer} cannot be compared with text; those of projection can"
         return self._tokenizer[1]
 
     def text_weights_hash(self) -> str | None:
-        """SHA-256 of all weights that are not the image tower's."""
+        """SHA-256 of all weights outside the image tower."""
         return self._text_weights_hash
 
     @cached_property
@@ -229,7 +229,7 @@ class OpenClipEncoder(BaseEncoder):
 
     @torch.inference_mode()
     def encode_text(self, prompts: Sequence[str]) -> torch.Tensor:
-        """Encode texts, as :meth:`flawshot.encoders.base.TextEncoder.encode_text` says."""
+        """Encode texts; see :meth:`flawshot.encoders.base.TextEncoder.encode_text`."""
         if reason := self.no_text():
             raise FlawshotError(reason)
         features: torch.Tensor = self._model.encode_text(self._tokenizer[0](list(prompts)).to(self.device))
@@ -237,7 +237,7 @@ class OpenClipEncoder(BaseEncoder):
 
 
 def pretrained_of(options: EncoderOptions) -> str:
-    """The tag or file that a user must name.
+    """The tag or file of the weights, which the user must name.
 
     Raises:
         FlawshotError: If none is named.
@@ -250,27 +250,27 @@ def pretrained_of(options: EncoderOptions) -> str:
 
 
 def weights_file(record: EncoderRecord, pretrained: str | None) -> str:
-    """The file of the weights that a record is of.
+    """The weights file that a record requires.
 
     Raises:
         FlawshotError: If it is not given.
     """
     if pretrained is None:
         raise FlawshotError(
-            f"encoder.weights: were the file {printable(record.weights, 80)}; say where it is by "
-            f"{argument('pretrained')} FILE"
+            f"encoder.weights: came from the file {printable(record.weights, 80)}; say where it is with "
+            f"{argument('pretrained')}"
         )
     return pretrained
 
 
 def _tokenizer(model: str, *, download: bool) -> tuple[Any, str]:
-    """A model's tokenizer, and why there is none. CLIP's own comes with open_clip, others lie on Hugging Face's hub."""
+    """A model's tokenizer, or why there is none. CLIP's own comes with open_clip; others are on Hugging Face's hub."""
     name = (open_clip.get_model_config(model) or {}).get("text_cfg", {}).get("hf_tokenizer_name")
     options = {"local_files_only": True} if name and not download else {}
     try:
         return open_clip.get_tokenizer(model, **options), ""
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        return None, f"the tokenizer {name} of {model} is not at hand ({one_line(error)[:100]})"
+        return None, f"the tokenizer {name} of {model} is not available ({one_line(error)[:100]})"
 
 
 def _side(visual: Any, model: str) -> int:
@@ -289,8 +289,8 @@ def _grid(visual: Any) -> tuple[int, int]:
 def _tower(visual: Any, layer: Layer, *, tokens: bool, model: str) -> Any:
     """A function from normalized input to (pooled, patch tokens or None), both at the layer."""
     if isinstance(visual, VisionTransformer):
-        # Without its projection the tower gives what stands before it; what is wanted after it is projected here,
-        # patch tokens too, which open_clip leaves unprojected.
+        # Without its projection the tower returns the features before it. For the layer ``projection``, all tokens are
+        # projected here, including the patch tokens, which open_clip does not project.
         projection, visual.proj, visual.output_tokens = visual.proj, None, True
 
         def transformer(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -313,12 +313,12 @@ def _tower(visual: Any, layer: Layer, *, tokens: bool, model: str) -> Any:
         stages = torch.nn.Sequential(visual.layer1, visual.layer2, visual.layer3, visual.layer4)
         return lambda x: (stages(visual.stem(x)).mean(dim=(2, 3)), None)
     raise FlawshotError(
-        f"{argument('layer', 'trunk')}: {model} has none that is known; use {argument('layer', 'projection')}"
+        f"{argument('layer', 'trunk')}: is not known for {model}; use {argument('layer', 'projection')}"
     )
 
 
 def _nearest(pooled: torch.Tensor, tokens: torch.Tensor, count: int) -> torch.Tensor:
-    """The ``count`` patch tokens of the greatest cosine to the first token, greatest first."""
+    """The ``count`` patch tokens with the greatest cosine to the first token, greatest first."""
     cosines = torch.nn.functional.cosine_similarity(tokens, pooled[:, None], dim=-1)
     order = cosines.topk(count, dim=1).indices
     return tokens.gather(1, order[..., None].expand(-1, -1, tokens.shape[-1]))

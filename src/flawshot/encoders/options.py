@@ -37,15 +37,15 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 @dataclass(frozen=True, slots=True)
 class EncoderOptions:
-    """What a user says of an encoder, whatever its family; None where nothing was said.
+    """A user's options for an encoder of any family; None where not specified.
 
     Attributes:
-        model: Which model, by a name that one family takes.
-        pretrained: A tag of its weights, or their file.
-        region: How the mask enters.
-        layer: Which layer gives the features.
-        patch_tokens: How many patch tokens follow the first token.
-        activation: Of the weights in a file that does not say it.
+        model: The model's name, which one family accepts.
+        pretrained: The weights: a tag or a file.
+        region: How the mask is used.
+        layer: The layer that gives the features.
+        patch_tokens: The number of patch tokens that follow the first token.
+        activation: The activation, if the weights are a file that does not state it.
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
     """
@@ -60,10 +60,10 @@ class EncoderOptions:
     precision: str = "auto"
 
     def fitted(self, takes: Mapping[str, tuple[str, ...]]) -> EncoderOptions:
-        """The same with a family's defaults where nothing was said; see :attr:`BaseEncoder.takes`.
+        """The options with a family's defaults filled in; see :attr:`BaseEncoder.takes`.
 
         Raises:
-            FlawshotError: With one line, if the family does not take one of them, or not its value.
+            FlawshotError: With one line, if the family does not support an option or its value.
         """
         defaults: dict[str, Any] = {}
         for field in fields(self):
@@ -76,7 +76,7 @@ class EncoderOptions:
                     defaults[name] = values[0]
             elif values is None:
                 raise FlawshotError(
-                    f"{argument(name, value)}: is nothing that {self.model} takes; omit it, or name another "
+                    f"{argument(name, value)}: is not supported by {self.model}; omit it, or choose another "
                     f"{argument('model')}"
                 )
             elif values and value not in values:

@@ -1,4 +1,4 @@
-"""Weights files, read as tensors and nothing else."""
+"""Weights files, read as tensors only."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dictionary onto the CPU.
 
     Args:
-        path: ``.safetensors``, or a file saved by ``torch.save`` that holds tensors only, bare or under
+        path: ``.safetensors``, or a file saved by ``torch.save`` that contains only tensors, directly or under
             ``state_dict`` or ``model``; a leading ``module.`` of the names is dropped.
 
     Raises:
-        FlawshotError: With one line, if it holds anything else; a TorchScript archive, such as OpenAI's original
-            files, is refused, for loading it runs its code.
+        FlawshotError: With one line, if it contains anything else. A TorchScript archive, such as OpenAI's original
+            files, is refused, because loading it runs its code.
     """
     try:
         if not path.is_file():
@@ -44,7 +44,9 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors":
         try:
             return load_file(path, device="cpu")
-        except Exception as error:  # of what the library does not expect, such as types that torch lacks, anything
+        except (
+            Exception
+        ) as error:  # the library raises anything on what it does not expect, such as types that torch lacks
             reason = one_line(error)[:200]
             raise FlawshotError(
                 f"{argument('pretrained', path)}: is not a whole safetensors file ({reason})"
@@ -52,11 +54,11 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
     names = _archived(path)
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise FlawshotError(
-            f"{argument('pretrained', path)}: is a TorchScript archive, which holds code; give its weights as "
-            ".safetensors, or the open_clip tag 'openai' of a -quickgelu model"
+            f"{argument('pretrained', path)}: is a TorchScript archive, which contains code; save its weights as "
+            ".safetensors, or use the open_clip tag 'openai' of a -quickgelu model"
         )
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what is odd in a file that is no weights file of torch's
+        with warnings.catch_warnings(action="ignore"):  # torch warns about odd files
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file makes torch.load raise anything at all
         raise FlawshotError(
@@ -66,15 +68,15 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
-        raise FlawshotError(f"{argument('pretrained', path)}: must hold a state dictionary, tensors by name")
+        raise FlawshotError(f"{argument('pretrained', path)}: must contain a state dictionary, tensors by name")
     return {str(name).removeprefix("module."): tensor for name, tensor in loaded.items()}
 
 
 def _archived(path: Path) -> list[str]:
-    """The names in a zip archive, none where the file is not one; the archive's directory alone is read.
+    """The names in a zip archive, or none if the file is not one; only the archive's directory is read.
 
     Raises:
-        FlawshotError: If the archive is damaged, or promises more than the file can hold.
+        FlawshotError: If the archive is damaged, or declares more than the file can contain.
     """
     try:
         if not zipfile.is_zipfile(path):
@@ -86,24 +88,24 @@ def _archived(path: Path) -> list[str]:
             f"{argument('pretrained', path)}: is a damaged zip archive ({one_line(error)[:200]}); download the weights "
             "again"
         ) from error
-    # torch.save stores its tensors as they are.
+    # torch.save does not compress its tensors.
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise FlawshotError(
-            f"{argument('pretrained', path)}: is compressed, or promises more than it holds, which no weights saved by "
-            "torch do; give them as .safetensors"
+            f"{argument('pretrained', path)}: is compressed, or declares more than it contains, unlike weights saved "
+            "by torch; save them as .safetensors"
         )
     return [entry.filename for entry in entries]
 
 
 def _usable(path: Path, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Refuse tensors that hold no plain numbers, or more of them than the file does."""
+    """Refuse tensors that do not contain plain numbers, or that declare more numbers than the file contains."""
     size = path.stat().st_size
     for name, tensor in state.items():
         named = f"{argument('pretrained', path)}: {printable(name)[:100]}"
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
             raise FlawshotError(f"{named}: must be a plain tensor, not sparse, quantized or empty")
         if tensor.numel() * tensor.element_size() > size:
-            raise FlawshotError(f"{named}: promises more numbers than the file holds")
+            raise FlawshotError(f"{named}: declares more numbers than the file contains")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
-            raise FlawshotError(f"{named}: holds numbers that are not finite")
+            raise FlawshotError(f"{named}: contains numbers that are not finite")
     return state

@@ -1,8 +1,8 @@
-"""Other people's annotation formats, one file each: what becomes Labelme files, and what a catalog becomes.
+"""Third-party annotation formats, one file each: importers to Labelme files, and exporters of catalogs.
 
 A format is one module with a function, and one line in :data:`IMPORTERS` or :data:`EXPORTERS`; the commands
-``flawshot import NAME`` and ``flawshot export NAME`` are made of the function's own signature. Modules are loaded when
-they are used.
+``flawshot import NAME`` and ``flawshot export NAME`` are generated from the function's signature. Modules are loaded
+on demand.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ __all__ = [
 
 
 class Option(NamedTuple):
-    """How the command line shows a parameter; a format's module has a dict ``OPTIONS`` of them, by parameter.
+    """How the command line presents a parameter; a format's module has a dict ``OPTIONS`` of these, by parameter.
 
-    A parameter without one is an option of its own name without help. One that may be given by several options has
-    a tuple of them; the last takes any value.
+    A parameter without an entry becomes an option of the same name without help. A parameter that can be set by several
+    options has a tuple of them; the last accepts any value.
 
     Attributes:
-        help: What it is, in a sentence.
-        metavar: What stands for its value; its type where None.
-        least: The least value of a number.
-        name: The option's name, where it is not the parameter's.
+        help: The help text, one sentence.
+        metavar: The placeholder for its value; its type if None.
+        least: The minimum of a number.
+        name: The option's name, if it differs from the parameter's.
     """
 
     help: str
@@ -49,15 +49,15 @@ class Option(NamedTuple):
 
 
 class Importer(NamedTuple):
-    """Where a format's importer is.
+    """A format's importer.
 
     It is a function ``(source, out, *, …, overwrite=False, progress=None)`` that returns an
     :class:`~flawshot.formats.importing.Imported`. Its keyword parameters of the types ``str``, ``int``, ``float``,
-    ``bool`` and ``Path``, or None, become options, shown as the module's ``OPTIONS`` say.
+    ``bool`` and ``Path``, or None, become options, presented as defined by the module's ``OPTIONS``.
 
     Attributes:
         place: Its module and name, ``module:function``.
-        help: What it does, in a line; the first line of its docstring where empty.
+        help: What it does, in one line; the first line of its docstring if empty.
         counted: What ``progress`` counts.
     """
 
@@ -67,14 +67,14 @@ class Importer(NamedTuple):
 
 
 class Exporter(NamedTuple):
-    """Where a format's exporter is.
+    """A format's exporter.
 
-    It is a function ``(catalog, out, *, …, overwrite=False)`` that returns how many things it wrote.
+    It is a function ``(catalog, out, *, …, overwrite=False)`` that returns the number of items written.
 
     Attributes:
         place: Its module and name, ``module:function``.
-        help: What it does, in a line; the first line of its docstring where empty.
-        counted: What it returns the number of.
+        help: What it does, in one line; the first line of its docstring if empty.
+        counted: The items whose number it returns.
     """
 
     place: str
@@ -120,24 +120,24 @@ EXPORTERS = {
         "records",
     ),
 }
-# What importers have in common; a module's own OPTIONS come first.
+# Options that importers share; a module's own OPTIONS take precedence.
 SHARED_OPTIONS = {
     "out": Option("Folder for the Labelme files.", "OUT"),
     "images": Option("Folder to look for the images in; by default beside the annotations.", "DIR"),
     "workers": Option("Number of processes; one per core by default.", "N", 1),
 }
-# Installed packages name importers and exporters of their own in these groups of entry points.
+# Installed packages register their own importers and exporters in these groups of entry points.
 IMPORTER_POINTS = "flawshot.importers"
 EXPORTER_POINTS = "flawshot.exporters"
 
 
 def importers() -> dict[str, Importer]:
-    """Every importer by its name: flawshot's own, then those of installed packages, sorted."""
+    """All importers by name: flawshot's own, then those of installed packages, sorted."""
     return IMPORTERS | {name: Importer(place) for name, place in _installed(IMPORTER_POINTS, IMPORTERS)}
 
 
 def exporters() -> dict[str, Exporter]:
-    """Every exporter by its name: flawshot's own, then those of installed packages, sorted."""
+    """All exporters by name: flawshot's own, then those of installed packages, sorted."""
     return EXPORTERS | {name: Exporter(place) for name, place in _installed(EXPORTER_POINTS, EXPORTERS)}
 
 
@@ -159,7 +159,7 @@ def load_function(name: str, entry: Importer | Exporter) -> Callable[..., Any]:
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, Option | tuple[Option, ...]]:
-    """How the command line shows a function's parameters, by their names: as its module says."""
+    """How the command line presents a function's parameters, by name, as defined by its module."""
     return {**SHARED_OPTIONS, **getattr(inspect.getmodule(function), "OPTIONS", {})}
 
 

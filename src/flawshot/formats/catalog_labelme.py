@@ -1,4 +1,4 @@
-"""A catalog's instances as Labelme files again."""
+"""Conversion of a catalog's instances back to Labelme files."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ __all__ = ["labelme_file", "labelme_files"]
 def labelme_files(catalog: Catalog) -> Iterator[tuple[str, LabelmeFile]]:
     """The Labelme file of each annotation file in a catalog, in catalog order.
 
-    A catalog does not hold the file's version, the image's path as the file has it, flags and embedded image, keys that
-    Labelme does not know, and of an instance of several shapes flags and description of the later ones. Where the data
-    root is at hand, these are taken from the annotation file there; otherwise they are left away. Shapes that could not
-    be used are left away in any case.
+    A catalog does not store a file's version, its spelling of the image's path, its flags, its embedded image, its keys
+    that Labelme does not know, or, if an instance has several shapes, the flags and descriptions of the later ones.
+    These are taken from the annotation file if the data root is available, and are omitted otherwise. Unusable shapes
+    are always omitted.
 
     Args:
-        catalog: All instances of each annotation file; those that were not selected are left out of its shapes.
+        catalog: The catalog; shapes of instances that it does not contain are omitted.
 
     Yields:
-        The annotation file's path relative to the data root (POSIX), and what it holds.
+        The annotation file's path relative to the data root (POSIX), and its content.
     """
     for annotation, instances in groupby(catalog, key=lambda instance: instance.annotation):
         yield annotation, labelme_file(list(instances), catalog.root)
 
 
 def labelme_file(instances: list[Instance], root: Path | None) -> LabelmeFile:
-    """The Labelme file of the instances of one annotation file, as :func:`labelme_files` gives it.
+    """The Labelme file for the instances of one annotation file, as from :func:`labelme_files`.
 
     Args:
-        instances: All of them.
-        root: The data root, where it is at hand.
+        instances: All instances of the file.
+        root: The data root, if it is available.
     """
     original = _original(root, instances[0].annotation)
     made = _made(instances)
@@ -80,7 +80,7 @@ def _original(root: Path | None, annotation: str) -> LabelmeFile | None:
 
 
 def _completed(made: LabelmeFile, original: LabelmeFile) -> LabelmeFile:
-    """What was made of the catalog, with what only the file knows."""
+    """The file made from the catalog, completed with information that only the original file has."""
     there = {shape.index: shape for shape in original.shapes}
     return replace(original, shapes=tuple(_completed_shape(shape, there.get(shape.index)) for shape in made.shapes))
 

@@ -1,4 +1,4 @@
-"""COCO's instance annotations become Labelme files: polygons, run lengths, boxes."""
+"""Import of COCO's instance annotations: polygons, run lengths and boxes become Labelme files."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 __all__ = ["import_coco"]
 
 OPTIONS = {"source": Option("A COCO .json file, or a folder of them.")}
-# Folders and words of a file's name that say neither product nor split.
+# Folders, and words in a file name, that indicate neither product nor split.
 PLAIN_FOLDERS = frozenset({"annotations", "images", "labels"})
 PLAIN_WORDS = frozenset(
     {"", "annotation", "annotations", "coco", "instances", "instance", "labels", "result", "results"}
 )
-SET_FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}  # said of each annotation, and kept where it is true
+SET_FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}  # per annotation, and kept if true
 TOLD_FLAGS = ("truncated", "difficult", "occluded")
 FIELDS = ("images", "annotations", "categories")
-# What names an image, the likeliest first.
+# Fields that may name an image, the likeliest first.
 NAME_KEYS = ("file_name", "path", "coco_url")
 
 
 class _Place(NamedTuple):
-    """Where the annotations of one COCO file go, and where its images are expected."""
+    """The destination of one COCO file's annotations, and where its images are expected."""
 
     product: str
     split: str | None
@@ -54,22 +54,22 @@ def import_coco(
 ) -> Imported:
     """Write COCO annotations as Labelme files: ``<product>/[<split>/]<the image's path>.json``.
 
-    Split and product are the folders that a COCO file lies in, else words of its name (``bolt_train.json``,
-    ``instances_val2017.json``), else there is no split, and the product is called as the source folder. The polygons of
-    one annotation share a ``group_id``; run lengths become a ``mask`` shape that is theirs to the pixel; a box without
-    segmentation, or without a polygon that can be used, becomes a rectangle. An image is looked for by its path, then
-    by its base name, below the folders that the user named. ``iscrowd`` becomes the flag ``crowd``; other
-    true-or-false attributes become flags too. Images without annotations get a file without shapes.
+    Split and product come from the folders of a COCO file, or else from words in its name (``bolt_train.json``,
+    ``instances_val2017.json``); otherwise there is no split, and the product has the source folder's name. The polygons
+    of one annotation share a ``group_id``. Run lengths become a pixel-exact ``mask`` shape. A box without a
+    segmentation, or without a usable polygon, becomes a rectangle. Images are searched for by path, then by base name,
+    below the folders that the user named. ``iscrowd`` becomes the flag ``crowd``; other Boolean attributes become flags
+    too. Images without annotations get a file without shapes.
 
     Args:
         source: A COCO file, or a folder with any number of them.
-        out: Where the files go.
-        images: Where the images are looked for; beside the COCO file and in its neighbors where None.
-        overwrite: Whether files there with other content may be replaced.
-        progress: Called with the images done, and their number in the COCO files that were read so far.
+        out: The output folder.
+        images: The folder to search for images; if None, beside the COCO file and in the neighboring folders.
+        overwrite: Whether existing files with different content may be replaced.
+        progress: Called with the number of images done, and the total in the COCO files read so far.
 
     Raises:
-        FlawshotError: If there is no COCO file, or a file at ``out`` has other content already.
+        FlawshotError: If there is no COCO file, or a file at ``out`` exists with different content.
     """
     root, names, folder = begin_import(source, ".json", out, images=images, overwrite=overwrite)
     roots = ([] if images is None else [images]) + ([root] if source.is_dir() else [])
@@ -107,7 +107,7 @@ def _document(path: Path, name: str, finder: ImageFinder, place: _Place, problem
 
 
 def _entries(value: Any, field: str) -> list[Any]:
-    """A list of a COCO file; LIVECell's are objects whose keys are the ids."""
+    """A list in a COCO file; in LIVECell these are objects whose keys are the ids."""
     if isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values()):
         return [{"id": key} | entry for key, entry in value.items()]
     if not isinstance(value, list):
@@ -116,7 +116,7 @@ def _entries(value: Any, field: str) -> list[Any]:
 
 
 def _no_id_twice(document: dict[str, Any]) -> None:
-    """Raise where a category's id does not say which it is; the annotations of either would be of the wrong one."""
+    """Refuse an id shared by two categories, because the annotations of one would get the other's label."""
     names: dict[int | str, Any] = {}
     for entry in document["categories"]:
         number = record_id(entry.get("id")) if isinstance(entry, dict) else None
@@ -126,7 +126,7 @@ def _no_id_twice(document: dict[str, Any]) -> None:
             if other != name:
                 raise FlawshotError(
                     f"categories: id {entry['id']!r} is both {str(other)[:60]!r} and {str(name)[:60]!r}; "
-                    "give each an id of its own"
+                    "give each its own id"
                 )
 
 
@@ -185,7 +185,7 @@ def _categories(document: dict[str, Any], name: str, problems: list[Problem]) ->
         if number is not None and isinstance(entry.get("name"), str):
             names[number] = entry["name"]
         else:
-            problems.append(Problem(name, "category", f"a category needs id and name, unlike {str(entry)[:60]}"))
+            problems.append(Problem(name, "category", f"a category needs an id and a name, unlike {str(entry)[:60]}"))
     return names
 
 
@@ -197,14 +197,14 @@ def _by_image(
     for entry in document["images"]:
         number = record_id(entry.get("id")) if isinstance(entry, dict) else None
         if number is None or number in images:
-            problems.append(Problem(name, "image", f"an image needs an id of its own, unlike {str(entry)[:60]}"))
+            problems.append(Problem(name, "image", f"an image needs its own id, unlike {str(entry)[:60]}"))
             continue
         images[number] = entry
     annotations: dict[int | str, list[dict[str, Any]]] = {}
     for entry in document["annotations"]:
         number = images.id_of(entry.get("image_id")) if isinstance(entry, dict) else None
         if number is None:
-            message = f"an annotation's image_id must be an image's id, unlike that of {str(entry)[:60]}"
+            message = f"an annotation's image_id must be the id of an image, unlike that of {str(entry)[:60]}"
             problems.append(Problem(name, "image-id", message))
             continue
         annotations.setdefault(number, []).append(entry)
@@ -212,7 +212,7 @@ def _by_image(
 
 
 def _file_name(image: dict[str, Any]) -> str:
-    """What an image is called; empty where nothing says so."""
+    """An image's file name; empty if no field has it."""
     return next((value for key in NAME_KEYS if isinstance(value := image.get(key), str) and value), "")
 
 
@@ -227,7 +227,7 @@ def _usable(paths: dict[str, PurePosixPath | FlawshotError], image: dict[str, An
 def _size(image: dict[str, Any], name: str, original: Path | None) -> tuple[int | None, int | None]:
     height, width = image.get("height"), image.get("width")
     if height and width:
-        return height, width  # whatever they are, Labelme's reader says whether they are sizes
+        return height, width  # of any type; Labelme's reader checks whether they are sizes
     return image_size(LabelmeFile(name, ()), original) or (None, None)
 
 
@@ -238,7 +238,7 @@ def _all_shapes(
     name: str,
     problems: list[Problem],
 ) -> Iterator[dict[str, Any]]:
-    """The shapes of one image, those of one annotation in one group."""
+    """The shapes of one image; those of one annotation share a group."""
     for number, annotation in enumerate(annotations):
         owner = f"{name}: annotation {annotation.get('id')}"
         try:

@@ -1,4 +1,4 @@
-"""Records of COCO files, as the many programs that write them do: ids of any type, and segmentations as shapes."""
+"""Records of COCO files as various programs write them: ids of any type, and segmentations as shapes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from flawshot.formats.run_lengths import decode_region
 __all__ = ["Identified", "annotation_shapes", "record_id"]
 
 Record = TypeVar("Record")
-# No image is so large, in px.
+# Larger than any image, in px.
 LARGEST_NUMBER = 10**9
 
 
 def record_id(value: object) -> int | str | None:
-    """An id as it is compared: whole numbers are the same however they are written; None where it is none.
+    """An id for comparison: integers are the same however they are written; None if it is not an id.
 
     >>> record_id(1.0), record_id("1"), record_id(True)
     (1, '1', None)
@@ -34,7 +34,7 @@ class Identified(dict[int | str, Record]):
     """Records by their id."""
 
     def id_of(self, value: object) -> int | str | None:
-        """The id that another record refers to: the same, else the number for its text, or the text for a number.
+        """The id that another record refers to: the same, or else the number for its text, or the text for a number.
 
         >>> records = Identified({1: "a", "2": "b", 2: "c"})
         >>> records.id_of("1"), records.id_of("2"), records.id_of(2.0), records.id_of(3)
@@ -54,7 +54,7 @@ class Identified(dict[int | str, Record]):
 def annotation_shapes(
     annotation: dict[str, Any], size: tuple[int | None, int | None]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """One annotation's geometry as Labelme's shapes, and what of it was skipped.
+    """One annotation's geometry as Labelme shapes, and its skipped parts.
 
     Args:
         annotation: With ``segmentation`` (polygons; one polygon without its outer list, as VIA writes it; points as
@@ -62,10 +62,10 @@ def annotation_shapes(
         size: The image's (height, width) in px, as far as it is known.
 
     Returns:
-        Shapes without labels, at least one; and a line for each polygon that was skipped.
+        Shapes without labels, at least one; and one line per skipped polygon.
 
     Raises:
-        FlawshotError: If nothing of it can be used.
+        FlawshotError: If no part of it can be used.
     """
     segmentation, box = annotation.get("segmentation"), annotation.get("bbox")
     if isinstance(segmentation, dict) and segmentation:
@@ -86,8 +86,8 @@ def annotation_shapes(
     try:
         shapes = [_rectangle(box)]
     except FlawshotError:
-        raise FlawshotError(f"nothing of its segmentation can be used, nor its bbox: {skipped[0]}") from None
-    return shapes, [f"nothing of its segmentation can be used, so its bbox is: {skipped[0]}"]
+        raise FlawshotError(f"neither its segmentation nor its bbox can be used: {skipped[0]}") from None
+    return shapes, [f"no part of its segmentation can be used, so its bbox is used: {skipped[0]}"]
 
 
 def _parts(segmentation: list[Any]) -> list[Any]:
@@ -107,14 +107,14 @@ def _polygon(polygon: Any) -> dict[str, Any]:
     if isinstance(polygon, list) and polygon and all(map(_is_point, polygon)):
         polygon = [number for point in polygon for number in point]
     if not isinstance(polygon, list) or len(polygon) % 2 or len(polygon) < 6 or not all(map(_is_number, polygon)):
-        raise FlawshotError("a polygon must be [x, y, x, y, …] of at least 3 points")
+        raise FlawshotError("a polygon must be [x, y, x, y, …] with at least 3 points")
     return {"shape_type": "polygon", "points": [list(point) for point in zip(*[iter(polygon)] * 2, strict=True)]}
 
 
 def _rectangle(box: Any) -> dict[str, Any]:
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)) or min(box[2:]) <= 0:
         raise FlawshotError(
-            f"neither segmentation nor a bbox [x, y, width, height] that covers something: {str(box)[:60]}"
+            f"has neither a segmentation nor a bbox [x, y, width, height] that covers an area: {str(box)[:60]}"
         )
     x, y, width, height = box
     return {"shape_type": "rectangle", "points": box_corners(x, y, x + width, y + height)}
@@ -127,7 +127,7 @@ def _is_number(value: object) -> bool:
 def _mask(segmentation: dict[str, Any], size: tuple[int | None, int | None]) -> dict[str, Any]:
     covered, height, width = decode_region(segmentation)
     if None not in size and size != (height, width):
-        raise FlawshotError(f"its mask is {width} x {height} px, its image {size[1]} x {size[0]} px")
+        raise FlawshotError(f"its mask is {width} x {height} px, but its image is {size[1]} x {size[0]} px")
     if not covered.pixels.size:
         raise FlawshotError("its mask covers no pixel")
     shape = component_shape(0, "", covered, exact=True)

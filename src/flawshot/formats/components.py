@@ -1,4 +1,4 @@
-"""Connected components of a mask, and the Labelme shapes that are them."""
+"""Connected components of a mask, and their Labelme shapes."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ __all__ = [
 ]
 
 EVERY_NEIGHBOR = np.ones((3, 3), dtype=bool)
-# An outline runs this far inside the pixels' edges, so that it neither touches nor crosses itself, however thin the
-# component; from a corner where two pixels touch, it stays BRIDGE along their edges. Coordinates then begin at the
-# pixels' own numbers and end under a half above: cut or rounded to whole pixels, as drawing does, they are the border
-# pixels, and their middle is that of the mask's extreme pixels.
+# An outline runs this far inside the pixels' edges, so that it never touches or crosses itself, however thin the
+# component; at a corner where two pixels touch, it keeps a distance of BRIDGE along their edges. Coordinates then start
+# at the pixels' own indices and end less than a half above: truncated or rounded to whole pixels, as in drawing, they
+# are the border pixels, and their middle is that of the mask's extreme pixels.
 INSET = 5 / 16
 BRIDGE = 13 / 32
 LARGE_MASK = 2**22  # px
 MOST_BOX_PIXELS = 2**31  # of the boxes of all components of one mask
-# (x, y) of east, south, west, north: the next one is the turn to the right.
+# (x, y) of east, south, west, north: the next one is a right turn.
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
@@ -55,12 +55,12 @@ def components(mask: NDArray[np.bool_]) -> list[Region]:
 
 
 def large_components(mask: NDArray[np.bool_], min_area: int, most: int | None) -> tuple[list[Region], int]:
-    """A mask's 8-connected components of enough pixels, in the order of their first ones.
+    """A mask's 8-connected components that are large enough, in the order of their first pixels.
 
     Args:
         mask: bool ``[height, width]``.
-        min_area: Components of fewer px are left out.
-        most: How many there may be; any number where None.
+        min_area: Components with fewer px are left out.
+        most: The maximum number of components; unlimited if None.
 
     Returns:
         The components, and how many were left out.
@@ -84,7 +84,7 @@ def large_components(mask: NDArray[np.bool_], min_area: int, most: int | None) -
 
 
 def check_number(count: int, most: int | None) -> None:
-    """Refuse a mask of too many instances.
+    """Refuse a mask with too many instances.
 
     Raises:
         FlawshotError: If there are more than ``most``.
@@ -97,13 +97,13 @@ def check_number(count: int, most: int | None) -> None:
 
 
 def value_components(values: NDArray[Any], *, most: int | None = None) -> list[list[Region]]:
-    """The 8-connected components of each value but 0, a list a value, both in order.
+    """The 8-connected components of each nonzero value, one list per value, both in order.
 
-    The time is that of sorting the pixels, however many values there are.
+    The time is that of sorting the pixels, regardless of the number of values.
 
     Args:
         values: Numbers ``[height, width]``.
-        most: How many components there may be.
+        most: The maximum number of components.
 
     Raises:
         FlawshotError: If there are more.
@@ -114,7 +114,7 @@ def value_components(values: NDArray[Any], *, most: int | None = None) -> list[l
     """
     distinct, ranks = np.unique(values, return_inverse=True)
     ranks = ranks.reshape(values.shape)
-    # Pixels of one value side by side are one run, and runs that touch one of their value in the next row are joined.
+    # Adjacent pixels of one value in a row form a run; it is joined with touching runs of its value in the next row.
     begins = np.ones(values.shape, dtype=bool)
     begins[:, 1:] = ranks[:, 1:] != ranks[:, :-1]
     runs = (np.cumsum(begins) - 1).reshape(values.shape)
@@ -146,25 +146,25 @@ def value_components(values: NDArray[Any], *, most: int | None = None) -> list[l
 
 
 def check_extent(places: Iterable[tuple[slice, slice] | None]) -> None:
-    """Refuse components that are small in number and pixels, but not in what their boxes take.
+    """Refuse components whose boxes take too much memory, even if the components are few and small.
 
     Args:
         places: The components' boxes.
 
     Raises:
-        FlawshotError: If there is too much of them.
+        FlawshotError: If their boxes cover too many px.
     """
     pixels = sum(
         (place[0].stop - place[0].start) * (place[1].stop - place[1].start) for place in places if place is not None
     )
     if pixels > MOST_BOX_PIXELS:
         raise FlawshotError(
-            f"has components whose boxes cover {pixels} px in all, more than {MOST_BOX_PIXELS}; it is noise"
+            f"has components whose boxes cover {pixels} px in total, more than {MOST_BOX_PIXELS}; it is noise"
         )
 
 
 def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
-    """Components that are nearer to each other than a distance, in one list each, in the order of their first ones.
+    """Group components that are closer than a distance, in the order of their first components.
 
     Args:
         parts: The components of one mask.
@@ -202,7 +202,7 @@ def merge_near(parts: Sequence[Region], distance: float) -> list[list[Region]]:
 
 
 def _nearest(boxes: NDArray[np.int_], number: int, distance: float) -> list[int]:
-    """The later components whose boxes are nearer to one's than a distance, the nearest first."""
+    """The later components whose boxes are closer than a distance to that of one component, the nearest first."""
     gaps = np.maximum(boxes[number + 1 :, :2] - boxes[number, 2:], boxes[number, :2] - boxes[number + 1 :, 2:]) + 1
     away = np.hypot(*gaps.clip(0).T)
     nearest: NDArray[np.intp] = np.argsort(away, kind="stable") + number + 1
@@ -216,7 +216,7 @@ def _are_near(one: cKDTree, other: cKDTree, distance: float) -> bool:
 
 
 def _border(part: Region) -> NDArray[np.float64]:
-    """The centers of the pixels at a component's rim, float64 ``[n, 2]``."""
+    """The centers of a component's border pixels, float64 ``[n, 2]``."""
     padded = np.pad(part.pixels, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     rows, columns = np.nonzero(part.pixels & ~inner)
@@ -224,23 +224,23 @@ def _border(part: Region) -> NDArray[np.float64]:
 
 
 def component_shape(index: int, label: str, part: Region, *, group_id: int | None = None, exact: bool = False) -> Shape:
-    """The shape that is a component: a polygon that draws its pixels, or where there is none, a ``mask``.
+    """A component as a shape: a polygon that draws exactly its pixels, or a ``mask`` if no polygon does.
 
     Args:
-        index: The shape's place in its file.
+        index: The shape's index in its file.
         label: The category.
         part: The component.
-        group_id: What the shapes of one instance share.
-        exact: Whether it is to be a ``mask`` in any case.
+        group_id: The group that the shapes of one instance share.
+        exact: Whether to return a ``mask`` in any case.
     """
     if not exact and not _has_holes(part.pixels):
         points = outline(part.pixels)
-        # Checked where the component alone is the image, for a large one would have to be drawn for each component.
+        # Checked in an image of the component's size; a large image would have to be drawn for each component.
         drawn = rasterize(Shape(0, label, "polygon", points), *part.pixels.shape)
         if drawn.box == (0, 0, *part.pixels.shape[::-1]) and np.array_equal(drawn.pixels, part.pixels):
             return Shape(index, label, "polygon", np.add(points, (part.x0, part.y0)), group_id=group_id)
     buffer = io.BytesIO()
-    # Large ones bit by bit, which takes an eighth of the time.
+    # Large ones as packed bits, which takes an eighth of the time.
     large = part.pixels.size > LARGE_MASK
     Image.fromarray(part.pixels if large else part.pixels.astype(np.uint8) * 255).save(buffer, format="PNG")
     x0, y0, x1, y1 = part.box
@@ -249,7 +249,7 @@ def component_shape(index: int, label: str, part: Region, *, group_id: int | Non
 
 
 def _has_holes(pixels: NDArray[np.bool_]) -> bool:
-    # Around the pixels all that is empty hangs together by sides, unless some of it is enclosed.
+    # The empty pixels around a component are 4-connected unless some of them are enclosed.
     return bool(ndimage.label(~np.pad(pixels, 1))[1] > 1)
 
 
@@ -265,8 +265,8 @@ def outline(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
     [[1.375, 0.0], [1.375, 0.375], [0.0, 0.375], [0.0, 0.0]]
     """
     inside, width = np.pad(pixels, 1).tobytes(), pixels.shape[1] + 2
-    # Pixels left and right ahead of a corner of pixels, as places in ``inside`` relative to the pixel that it is the
-    # upper left corner of, for each direction.
+    # For each direction, the pixels ahead of a corner on its left and right, as positions in ``inside`` relative to the
+    # pixel whose upper left corner it is.
     ahead = ((-width, 0), (0, -1), (-1, -width - 1), (-width - 1, -width))
     forward = (1, width, -1, -width)
     start = place = inside.index(1)

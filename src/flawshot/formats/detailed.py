@@ -1,4 +1,4 @@
-"""A catalog becomes detailed annotations, in MPDD's schema: a record an image and category, boxes, and words."""
+"""Export of a catalog as detailed annotations in MPDD's schema: one record per image and category, with boxes."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ COLUMNS = ("product", "category", "image", "image_width", "image_height", "x0", 
 
 
 def write_detailed(catalog: Catalog, path: Path, *, overwrite: bool = False) -> int:
-    """Write a catalog as detailed annotations.
+    """Write a catalog as detailed annotations, in MPDD's schema.
 
     Args:
-        catalog: What to write.
+        catalog: The catalog.
         path: The .json file.
-        overwrite: Whether an existing file with other content may be replaced.
+        overwrite: Whether an existing file with different content may be replaced.
 
     Returns:
-        How many records were written.
+        The number of records written.
 
     Raises:
-        FlawshotError: If ``path`` exists with other content and ``overwrite`` is false.
+        FlawshotError: If ``path`` exists with different content and ``overwrite`` is false.
     """
     document = detailed_document(catalog)
     write_json(path, document, overwrite=overwrite, indent=4)
@@ -47,9 +47,9 @@ def write_detailed(catalog: Catalog, path: Path, *, overwrite: bool = False) -> 
 def detailed_document(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
     """A catalog in MPDD's schema: records by class.
 
-    A record's ``image`` is the image's name where it lies in ``<class>/``, ``<class>/<anomaly>/`` or
-    ``<class>/test/<anomaly>/`` and no other of its class and anomaly is called so, else its path below the class.
-    Boxes end before their ``max``. ``size_anomalies`` sums the instances' px.
+    A record's ``image`` is the image's name if the image is in ``<class>/``, ``<class>/<anomaly>/`` or
+    ``<class>/test/<anomaly>/`` and its name is unique for the class and anomaly; otherwise its path below the class.
+    Boxes end before their ``max``. ``size_anomalies`` is the sum of the instances' px.
     """
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for batch in catalog.table.select(COLUMNS).to_batches():
@@ -74,7 +74,7 @@ def detailed_document(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
 
 
 def _image_names(keys: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
-    """What to call each image: its name where class and anomaly say where it lies, else its path in its product."""
+    """The name of each image: its file name if class and anomaly determine its folder, else its path in its product."""
     paths = {key: key[2].removeprefix(f"{key[0]}/") for key in keys}
     names = {}
     for key, path in paths.items():
@@ -86,7 +86,7 @@ def _image_names(keys: list[tuple[str, str, str]]) -> dict[tuple[str, str, str],
 
 
 def _description(product: str, category: str, rows: list[dict[str, Any]]) -> str:
-    """What, where, how large and how many, in words."""
+    """A description of the anomalies' type, places, size and number."""
     width, height = rows[0]["image_width"], rows[0]["image_height"]
     places = Counter(ninth((row["x0"], row["y0"], row["x1"], row["y1"]), width, height) for row in rows)
     ordered = [name for line in NINTHS for name in line if name in places]
@@ -100,7 +100,7 @@ def _description(product: str, category: str, rows: list[dict[str, Any]]) -> str
 
 
 def ninth(box: tuple[int, int, int, int], width: int, height: int) -> str:
-    """In which ninth of the image the middle of a half-open box (x0, y0, x1, y1) lies.
+    """The ninth of the image that contains the middle of a half-open box (x0, y0, x1, y1).
 
     >>> ninth((0, 0, 10, 10), 90, 90), ninth((40, 40, 50, 50), 90, 90), ninth((80, 0, 90, 90), 90, 90)
     ('upper left', 'centre', 'centre right')

@@ -1,4 +1,4 @@
-"""Detailed annotations as MPDD comes with: the records of a file, and what can be saved of a damaged one."""
+"""Detailed annotations in MPDD's format: the records of a file, and salvage of a damaged one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DetailedBox", "DetailedFile", "DetailedRecord", "find_detailed", "read_detailed", "salvage_detailed"]
 
-# What no image reaches is refused, as it is in a Labelme file.
+# Coordinates beyond any image are refused, as in a Labelme file.
 Pixel = Annotated[int, Field(ge=0, le=200_000)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -29,7 +29,7 @@ def _writable(text: object) -> object:
     try:
         str(text).encode()
     except UnicodeEncodeError as error:
-        raise ValueError("holds half a surrogate pair, which is no character") from error
+        raise ValueError("contains half a surrogate pair, which is not a character") from error
     return text
 
 
@@ -38,7 +38,7 @@ Text = Annotated[str, BeforeValidator(_writable)]
 RECORD_START = re.compile(
     r'\{\s*"(?:class|anomaly|image|num_anomalies|size_anomalies|coordinates|description)"\s*:', re.ASCII
 )
-# What lies between whole records where nothing was lost: a comma, or the end of one class and the start of others.
+# The text between intact records if nothing was lost: a comma, or the end of one class and the start of another.
 KEY = r'"(?:[^"\\]|\\.)*"\s*:\s*\[\s*'
 NEXT_CLASSES = rf"(?:\]\s*,\s*{KEY})"
 BEFORE = re.compile(rf"\s*\{{\s*{KEY}{NEXT_CLASSES}*")
@@ -47,15 +47,15 @@ AFTER = re.compile(rf"\s*{NEXT_CLASSES}*\]\s*\}}\s*")
 
 
 class _Part(BaseModel):
-    # Every field must be there and no other: half a record, run into what follows, would pass for a whole one.
+    # Exactly these fields are allowed; otherwise half a record merged with the next could pass for an intact one.
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class DetailedBox(_Part):
     """A box in px; rows are y, columns are x, and it ends before its ``max``, as scikit-image's regions do.
 
-    That it is half-open shows in the published file: boxes one px long have ``max = min + 1``, and in images of
-    1024 px they end at 1024.
+    The published file shows that it is half-open: boxes one px long have ``max = min + 1``, and in images of 1024 px
+    they end at 1024.
     """
 
     min_row: Pixel
@@ -68,21 +68,21 @@ class DetailedBox(_Part):
         for axis in ("row", "col"):
             low, high = getattr(self, f"min_{axis}"), getattr(self, f"max_{axis}")
             if high <= low:
-                raise ValueError(f"max_{axis} {high} must be over min_{axis} {low}")
+                raise ValueError(f"max_{axis} {high} must be greater than min_{axis} {low}")
         return self
 
 
 class DetailedRecord(_Part):
-    """What a file says of one image and anomaly type.
+    """One record: one image and anomaly type.
 
     Attributes:
         product: The file's ``class``.
         anomaly: The type.
         image: The image's name.
-        num_anomalies: How many there are, as the file says.
-        size_anomalies: How many px they cover, as the file says.
+        num_anomalies: The number of anomalies that the file states.
+        size_anomalies: The number of px they cover that the file states.
         coordinates: Their boxes.
-        description: In words.
+        description: A description in words.
     """
 
     product: Text = Field(alias="class", min_length=1)
@@ -98,8 +98,8 @@ class DetailedFile(NamedTuple):
     """The records of a file.
 
     Attributes:
-        records: In file order, each with the line that it begins at where it was salvaged, else None.
-        lost: First and last line of each place where records were lost.
+        records: The records in file order, each with its first line if it was salvaged, else with None.
+        lost: The first and last line of each place where records were lost.
     """
 
     records: list[DetailedRecord]
@@ -110,10 +110,10 @@ WHOLE_FILE = TypeAdapter(dict[Text, list[DetailedRecord]])
 
 
 def find_detailed(source: Path) -> Path:
-    """The file of detailed annotations, given it or the folder that holds it.
+    """The file of detailed annotations: the given file, or the one in the given folder.
 
     Raises:
-        FlawshotError: If there is none, or several that could be meant.
+        FlawshotError: If there is none, or several candidates.
     """
     if not source.is_dir():
         return source
@@ -122,21 +122,21 @@ def find_detailed(source: Path) -> Path:
     if len(named) == 1:
         return named[0]
     reason = (
-        f"holds several .json files ({', '.join(path.name for path in named[:3])}, …)"
+        f"contains several .json files ({', '.join(path.name for path in named[:3])}, …)"
         if named
-        else "holds none, links out of it aside"
+        else "contains none (links to outside are ignored)"
     )
     raise FlawshotError(f"{source}: {reason}; name the .json file of detailed annotations")
 
 
 def read_detailed(path: Path) -> list[DetailedRecord]:
-    """Read a file that is whole.
+    """Read an undamaged file.
 
     Raises:
-        FlawshotError: With line and column where it is damaged, with the field where it holds something else.
+        FlawshotError: With line and column if it is damaged, or with the field that has an unexpected value.
     """
     data = _bytes(path)
-    remedy = f"add {argument('salvage', value=True)} to keep the records that are whole"
+    remedy = f"add {argument('salvage', value=True)} to keep the intact records"
     try:
         check_depth(data)
     except FlawshotError as error:
@@ -146,31 +146,29 @@ def read_detailed(path: Path) -> list[DetailedRecord]:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", errors="replace")
         place = f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
-        raise FlawshotError(
-            f"{path}: {place}: is damaged there (not UTF-8); save it again as UTF-8, or {remedy}"
-        ) from error
+        raise FlawshotError(f"{path}: {place}: is damaged (not UTF-8); save it again as UTF-8, or {remedy}") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise FlawshotError(f"{path}: {place}: is damaged there ({error.msg}); {remedy}") from error
+        raise FlawshotError(f"{path}: {place}: is damaged ({error.msg}); {remedy}") from error
     except (RecursionError, ValueError) as error:
-        raise FlawshotError(f"{path}: is not JSON that can be read ({one_line(error)}); {remedy}") from error
+        raise FlawshotError(f"{path}: cannot be read as JSON ({one_line(error)}); {remedy}") from error
     try:
         classes = WHOLE_FILE.validate_python(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        message = f"{path}: {field}: {one_line(first['msg'])}; mend it, or {remedy}"
+        message = f"{path}: {field}: {one_line(first['msg'])}; fix it, or {remedy}"
         raise FlawshotError(message) from error
     return [record for records in classes.values() for record in records]
 
 
 def salvage_detailed(path: Path) -> DetailedFile:
-    """Read every record that is whole, and say where others were lost.
+    """Read every intact record, and report where others were lost.
 
     Raises:
-        FlawshotError: If the file cannot be read, or no record in it is whole.
+        FlawshotError: If the file cannot be read, or contains no intact record.
     """
-    # What is not UTF-8 becomes lone surrogates, which no whole record holds.
+    # Bytes that are not UTF-8 become lone surrogates, which no intact record contains.
     text = _bytes(path).decode("utf-8-sig", errors="surrogateescape")
     records, lost = [], []
     end, benign = 0, BEFORE
@@ -180,7 +178,7 @@ def salvage_detailed(path: Path) -> DetailedFile:
         records.append(record)
         end, benign = after, BETWEEN
     if not records:
-        raise FlawshotError(f"{path}: holds no whole record of detailed annotations; get the file again")
+        raise FlawshotError(f"{path}: contains no intact record of detailed annotations; download the file again")
     if not AFTER.fullmatch(text, end):
         lost.append((end, len(text)))
     return DetailedFile(records, _lines(text, lost))
@@ -190,28 +188,28 @@ def _bytes(path: Path) -> bytes:
     data = file_bytes(path, ANNOTATION_BYTES)
     encoding = json.detect_encoding(data)
     try:
-        # A local encoding is not guessed: a file whose bytes are damaged would pass for one.
+        # No local encoding is guessed, because a file with damaged bytes would pass for one.
         return data if encoding.startswith("utf-8") else data.decode(encoding).encode()
     except UnicodeError:
         return data
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object that has no key twice: two halves of records, run into one, have."""
+    """An object without duplicate keys; two merged halves of records have some."""
     made: dict[str, Any] = {}
     for key, value in pairs:
         if key in made:
-            raise ValueError(f"the key {key!r} stands in one object twice")
+            raise ValueError(f"an object has the key {key!r} twice")
         made[key] = value
     return made
 
 
 def _whole_records(text: str) -> Iterator[tuple[int, int, DetailedRecord]]:
-    """Start, end and content of every whole record."""
+    """Start, end and content of every intact record."""
     decoder = json.JSONDecoder(object_pairs_hook=_object)
     found = RECORD_START.search(text)
     while found:
-        # No whole record contains the start of another, so each piece of the text is parsed once.
+        # No intact record contains the start of another, so each piece of the text is parsed once.
         after = RECORD_START.search(text, found.end())
         try:
             raw, end = decoder.raw_decode(text[found.start() : after.start() if after else len(text)])
@@ -224,7 +222,7 @@ def _whole_records(text: str) -> Iterator[tuple[int, int, DetailedRecord]]:
 
 
 def _lines(text: str, places: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """First and last line of what stands at some places, in order, commas and blanks at their ends aside."""
+    """First and last line of the text at some places, in order, without commas and blanks at their ends."""
     lines = []
     line, counted = 1, 0
     for place, behind in places:

@@ -1,8 +1,8 @@
-"""Images that annotations name, found in the folders that a user named, and never outside them.
+"""Search for the images that annotations name, only in the folders that a user named.
 
-Annotations travel: their images' paths are another machine's, an upload's, or those of a project's folder, and the file
-that lies there has another suffix or was renamed. So an image is looked for where the annotation says, then by its
-base name, then by the annotation's own name, and a guess that is not the only one is none.
+Annotations are copied between machines: their image paths are those of another machine, an upload or a project
+folder, and the files may have other suffixes or names. So an image is searched for at the path in the annotation, then
+by its base name, then by the annotation's own name; an ambiguous match is not used.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageFinder", "inside_paths"]
 
-# What is called as an image there, with another suffix, is its mask.
+# A file there with an image's name and another suffix is its mask.
 MASK_FOLDERS = frozenset(
     {"mask", "masks", "ground_truth", "groundtruth", "gt", "segmentationclass", "segmentationobject", "labels"}
 )
-# Label Studio puts this before the names of files that are uploaded.
+# Label Studio adds this prefix to the names of uploaded files.
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
-# Label Studio's addresses of files on its own disk, and addresses in general.
+# Label Studio's URLs of files on its own disk, and URLs in general.
 LOCAL_FILE = re.compile(r"^.*[?&]d=")
 ADDRESS = re.compile(r"^[A-Za-z][\w+.-]+://([^?#]*).*$", re.DOTALL)
 
 
 def inside_paths(texts: Iterable[str], field: str) -> dict[str, PurePosixPath | FlawshotError]:
-    r"""Paths from someone else's annotations as paths inside a folder.
+    r"""Paths from third-party annotations as paths inside a folder.
 
-    Paths that lead out of it, absolute ones and those of another machine, lose the folders that all of them share.
+    From paths that lead out of it, absolute ones and those of another machine, the folders they share are removed.
 
     Args:
         texts: The paths, with slashes or backslashes.
-        field: What to call them in errors.
+        field: Their name for errors.
 
     Returns:
-        By text: the path, or why no file can be called that.
+        By text: the path, or an error if it is not a valid file path.
 
     >>> list(inside_paths(["D:\\line\\a\\0.png", "D:\\line\\b\\0.png", "c/0.png"], "file_name").values())
     [PurePosixPath('a/0.png'), PurePosixPath('b/0.png'), PurePosixPath('c/0.png')]
@@ -64,7 +64,7 @@ def inside_paths(texts: Iterable[str], field: str) -> dict[str, PurePosixPath | 
 
 
 def _in_common(lists: Sequence[Sequence[str]]) -> int:
-    """How many of their first entries several lists share."""
+    """The number of leading entries that all lists share."""
     levels = zip(*lists, strict=False)
     return sum(1 for _ in itertools.takewhile(lambda level: len(set(level)) == 1, levels))
 
@@ -77,7 +77,7 @@ def _path(text: str, field: str) -> PurePosixPath | FlawshotError:
 
 
 def _parts(text: str) -> list[str]:
-    """The names that a path is made of, without drive, root and what leads up."""
+    """A path's components, without drive, root and ``..``."""
     plain = text
     if LOCAL_FILE.match(text):
         plain = unquote(LOCAL_FILE.sub("", text))
@@ -96,10 +96,10 @@ class ImageFinder:
     """Finds images below the folders that a user named.
 
     Args:
-        roots: Folders that are searched with all that is below them, in this order.
-        problems: Files behind links out of the folders, images found under another name than the annotation's, and
-            images of which several may be meant are added here.
-        beyond: A folder that is not looked into.
+        roots: Folders to search, including subfolders, in this order.
+        problems: Links to outside the folders, images found under a different name than in the annotation, and
+            ambiguous images are added here.
+        beyond: A folder that is not searched.
     """
 
     def __init__(self, roots: Sequence[Path], problems: list[Problem], *, beyond: Path | None) -> None:
@@ -108,16 +108,16 @@ class ImageFinder:
         self._listed: dict[Path, dict[str, list[str]]] = {}
 
     def find(self, named: str, homes: Iterable[Path], where: str, *, own: str = "") -> Path | None:
-        """The image that an annotation is of.
+        """Find the image of an annotation.
 
         Args:
-            named: What the annotation calls it, a path or a name; may be empty.
-            homes: Folders in which it is expected, in this order; outside ``roots`` only they are looked into.
-            where: What to call the annotation in problems.
-            own: The annotation file's name without suffix, where an image is expected to be called like it.
+            named: The image's path or name in the annotation; may be empty.
+            homes: Folders in which it is expected, in this order; outside ``roots``, only these are searched.
+            where: The annotation's name for problems.
+            own: The annotation file's name without suffix, if the image may have the same name.
 
         Returns:
-            None where there is none, or there are several of which none is likelier.
+            The image's path, or None if there is none or the choice is ambiguous.
         """
         places = list(dict.fromkeys(homes))
         path = _inside(named)
@@ -125,18 +125,20 @@ class ImageFinder:
         exact = [] if path is None else [str(path), *names]
         found = self._first(places, exact)
         if own and (found is None or found.stem != own):
-            # Where all files of a set name one image, the image called as the file is meant.
+            # If all files of a set name the same image, the one with the annotation file's name is meant.
             found = self._by_stem([own], places) or found
         stems = [*([own] if own else []), *(PurePosixPath(name).stem for name in names), *names]
         found = found or self._by_stem(stems, places) or self._below(path, names, stems, where)
         meant = set() if path is None else {name_key(path.name), name_key(unquote(path.name))}
         if found is not None and path is not None and name_key(found.name) not in meant:
-            message = f"the image {path.name} is taken to be {found.name}; rename it if it is another one"
+            message = (
+                f"the image {path.name} is missing, and {found.name} is used; rename it if it is a different image"
+            )
             self._problems.append(Problem(where, "renamed-image", message, "warning"))
         return found
 
     def names(self, homes: Iterable[Path]) -> set[str]:
-        """The names of all images at hand, with and without suffix, as they are compared.
+        """The names of all available images, with and without suffix, normalized for comparison.
 
         Args:
             homes: Folders in which images are expected, besides those below the roots.
@@ -155,7 +157,7 @@ class ImageFinder:
         return found
 
     def _by_stem(self, stems: Sequence[str], homes: Sequence[Path]) -> Path | None:
-        """An image called so but for its suffix, in one of some folders."""
+        """An image in one of the folders with one of these names, with any suffix."""
         for home in homes:
             for key in dict.fromkeys(map(name_key, stems)):
                 if found := self._first([home], self._pictures(home).get(key, [])):
@@ -168,18 +170,18 @@ class ImageFinder:
         return self._listed[home]
 
     def _below(self, path: PurePosixPath | None, names: list[str], stems: list[str], where: str) -> Path | None:
-        """An image called so anywhere below the roots, if it is the only one whose folders agree best."""
+        """An image of that name anywhere below the roots, if a single one has the best matching folders."""
         for index in self._indices:
             called = [index.names.get(name_key(name), []) for name in names]
             called += [index.stems.get(name_key(stem), []) for stem in stems]
             likely = next(filter(None, called), [])
-            # Two files may differ in what names are compared without.
+            # Two files may differ only in what the comparison of names ignores.
             as_named = [each for each in likely if path is not None and PurePosixPath(each).name == path.name]
             best = _agreeing(as_named or likely, path)
             if len(best) > 1:
                 more = f" and {len(best) - 2} more" if len(best) > 2 else ""
                 message = (
-                    f"its image may be {best[0]}, {best[1]}{more}; say which folder is meant with {argument('images')}"
+                    f"its image may be {best[0]}, {best[1]}{more}; name the right folder with {argument('images')}"
                 )
                 self._problems.append(Problem(where, "ambiguous-image", message))
                 return None
@@ -193,7 +195,7 @@ class ImageFinder:
 
 
 class _Index:
-    """The images below a folder by name, and by name without suffix."""
+    """The images below a folder, by name and by name without suffix."""
 
     def __init__(self, root: Path, beyond: Path | None) -> None:
         self.root = root
@@ -207,13 +209,13 @@ class _Index:
 
 
 def _inside(text: str) -> PurePosixPath | None:
-    """A path that an annotation gives, as one inside a folder; its base name alone where it leads out of it."""
+    """An annotation's path as one inside a folder; only its base name if it leads out of the folder."""
     made = inside_paths([text], "")[text]
     return None if isinstance(made, FlawshotError) else made
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """A name, and what it was before it was uploaded or put into an address."""
+    """A name, and its forms before it was uploaded or made part of a URL."""
     yield name
     plain = unquote(name)
     if plain != name and "/" not in plain and "\\" not in plain:
@@ -228,7 +230,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _pictures(folder: Path) -> dict[str, list[str]]:
-    """Names of the images in a folder, by their name without suffix."""
+    """The names of the images in a folder, by name without suffix."""
     found: dict[str, list[str]] = {}
     try:
         names = sorted(entry.name for entry in os.scandir(folder))
@@ -241,7 +243,7 @@ def _pictures(folder: Path) -> dict[str, list[str]]:
 
 
 def _agreeing(found: Sequence[str], wanted: PurePosixPath | None) -> list[str]:
-    """Those of some paths whose last folders agree best with a wanted path's."""
+    """The paths whose last folders match those of the wanted path best."""
     folders = [] if wanted is None else [name_key(part) for part in wanted.parts[-2::-1]]
 
     def agreement(path: str) -> int:

@@ -1,4 +1,4 @@
-"""What all imports share: the folder of Labelme files that they write, each with its image, and what they return."""
+"""Shared parts of all imports: the folder of Labelme files and images that they write, and their result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import found.
+    """The result of an import.
 
     Attributes:
         products: The products' names, sorted.
@@ -45,12 +45,12 @@ class Imported:
         files: Labelme files written.
         images: Images copied beside them.
         instances: Instances in the files.
-        problems: What was left out, or is odd.
-        missing: Images that were not found, a warning each; they are not among the problems.
-        useless: Annotation files of which not one annotation could be used, though there are some.
-        counts: What else the format counts, by what it is, such as ``good`` images without a defect.
-        layout: The layout by which the source was read, where the format has several.
-        summary: All this in a line or two.
+        problems: Omissions and oddities.
+        missing: Images that were not found, one warning each; they are not among the problems.
+        useless: Annotation files that contain annotations, but no usable one.
+        counts: The format's additional counts by name, such as ``good`` images without a defect.
+        layout: The layout of the source, if the format has several.
+        summary: A summary in one or two lines.
     """
 
     products: tuple[str, ...]
@@ -67,19 +67,19 @@ class Imported:
 
 
 def count_instances(file: LabelmeFile) -> int:
-    """How many instances a file has: shapes of one group and label are one."""
+    """The number of a file's instances; shapes with the same group and label form one."""
     single = sum(shape.group_id is None for shape in file.shapes)
     return single + len({(shape.group_id, shape.label) for shape in file.shapes if shape.group_id is not None})
 
 
 class Target(NamedTuple):
-    """Where an annotation goes; see :meth:`LabelmeFolder.claim`.
+    """The destination of an annotation; see :meth:`LabelmeFolder.claim`.
 
     Attributes:
         path: The Labelme file.
         product: The product's name.
-        where: What to call the annotation in problems.
-        overwrite: Whether files there with other content may be replaced.
+        where: The annotation's name for problems.
+        overwrite: Whether existing files with different content may be replaced.
     """
 
     path: Path
@@ -89,13 +89,13 @@ class Target(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What became of one annotation; see :func:`write_annotation`.
+    """The result for one annotation; see :func:`write_annotation`.
 
     Attributes:
         labels: The labels of its shapes.
-        instances: How many instances it has.
-        images: Images copied beside it, one or none.
-        problems: What is odd.
+        instances: The number of its instances.
+        images: The number of images copied beside it, one or none.
+        problems: Oddities.
         missing: Images that were not found.
     """
 
@@ -107,28 +107,28 @@ class Written(NamedTuple):
 
 
 class LabelmeFolder:
-    """A folder of Labelme files in the making: one file each, never two in one place, its image copied beside it.
+    """An output folder of Labelme files: one per annotation, with unique paths, each with its image beside it.
 
-    :meth:`add` does all for one annotation. Whoever works with several processes claims a place here, lets another
-    process call :func:`write_annotation`, and records here what became of it.
+    :meth:`add` does everything for one annotation. With several processes, call :meth:`claim` here, then
+    :func:`write_annotation` in another process, and then :meth:`record` here with its result.
 
     Attributes:
-        problems: What was left out, or is odd; imports add their own.
+        problems: Omissions and oddities; imports add their own.
         missing: Images that were not found.
-        useless: Annotation files of which nothing could be used; imports add them.
-        products: The products' names; imports may add those without a file.
+        useless: Annotation files without usable annotations; imports add them.
+        products: The products' names; imports may add products without files.
         categories: The categories' names, likewise.
-        files: Files written.
-        images: Images copied.
-        instances: Instances in the files.
+        files: Number of files written.
+        images: Number of images copied.
+        instances: Number of instances in the files.
     """
 
     def __init__(self, out: Path, *, overwrite: bool) -> None:
-        """Begin with nothing written.
+        """Start with an empty result.
 
         Args:
             out: The data root.
-            overwrite: Whether files there with other content may be replaced.
+            overwrite: Whether existing files with different content may be replaced.
         """
         self.problems: list[Problem] = []
         self.missing: list[Problem] = []
@@ -138,40 +138,40 @@ class LabelmeFolder:
         self.files = self.images = self.instances = 0
         self._out, self._overwrite = out, overwrite
         self._taken: dict[str, str] = {}
-        self._files: dict[str, str] = {}  # images too, and whose they are
+        self._files: dict[str, str] = {}  # including images; the values are their annotations
         self._folders: dict[str, str] = {}
 
     def add(self, folders: Sequence[str | None], stem: str, file: LabelmeFile, image: Path | None, where: str) -> None:
-        """Write ``<folders>/<stem>.json``, its labels in one Unicode form without blanks around, its image beside it.
+        """Write ``<folders>/<stem>.json`` with labels in NFC without surrounding blanks, and its image beside it.
 
         Args:
-            folders: Product, split and what lies below; None and empty ones are left out. A product's folder is called
-                as :func:`~flawshot.base.names.folder_name` says; so should that of a category be.
+            folders: Product, split and further folders; None and empty ones are omitted. A product's folder is named by
+                :func:`~flawshot.base.names.folder_name`, as should be that of a category.
             stem: The file's name without ``.json``.
-            file: What to write.
-            image: Where the image lies, or None.
-            where: What to call the annotation in problems.
+            file: The content.
+            image: The image's path, or None.
+            where: The annotation's name for problems.
 
         Raises:
-            FlawshotError: If a file there has other content already.
+            FlawshotError: If a file there exists with different content.
         """
         target = self.claim(folders, stem, file.image_path if _is_copied(image) else None, where)
         if target is not None:
             self.record(target, write_annotation(target, file, image))
 
     def claim(self, folders: Sequence[str | None], stem: str, image_name: str | None, where: str) -> Target | None:
-        """A place for a file and its image, or None where another has it, which is then among the problems.
+        """Reserve the path of a file and its image; None, with a problem, if it is taken.
 
         Args:
             folders: As for :meth:`add`.
             stem: Likewise.
-            image_name: What the image is called beside the file; None where none is copied.
-            where: What to call the annotation in problems.
+            image_name: The image's name beside the file; None if none is copied.
+            where: The annotation's name for problems.
         """
         product, *below = filter(None, folders)
         path = PurePosixPath(folder_name(product), *below, f"{stem}.json")
         if (key := _one_place(path)) in self._taken:
-            message = f"would be one file {path} with {self._taken[key]}; it is left out, rename one of them"
+            message = f"would be the same file {path} as {self._taken[key]}; it is left out, rename one of them"
             self.problems.append(Problem(where, "same-name", message))
             return None
         files = [path] if image_name is None else [path, path.with_name(image_name)]
@@ -179,7 +179,7 @@ class LabelmeFolder:
         for places, others in ((files, self._folders), (above, self._files)):
             for place in places:
                 if (other := others.get(_one_place(place))) is not None:
-                    message = f"{place} would be a file and a folder, with {other}; it is left out, rename one of them"
+                    message = f"{place} would be a file and, for {other}, a folder; it is left out, rename one of them"
                     self.problems.append(Problem(where, "same-name", message))
                     return None
         self._taken[key] = where
@@ -188,7 +188,7 @@ class LabelmeFolder:
         return Target(self._out / path, product, where, self._overwrite)
 
     def record(self, target: Target, written: Written) -> None:
-        """Count what was written to a place."""
+        """Add the result for a reserved path."""
         self.products.add(target.product)
         self.categories |= written.labels
         self.problems += written.problems
@@ -198,19 +198,19 @@ class LabelmeFolder:
         self.instances += written.instances
 
     def done(self, source: Path, *, lacks: str = "annotation", **more: Any) -> Imported:
-        """What was written.
+        """The result of the import.
 
         Args:
-            source: What was imported, for the error.
-            lacks: What it does not hold where nothing was written.
-            more: Further fields of :class:`Imported`, such as ``counts`` and ``summary``.
+            source: The imported file or folder, for the error.
+            lacks: What the source lacks if nothing was written.
+            more: Additional fields of :class:`Imported`, such as ``counts`` and ``summary``.
 
         Raises:
-            FlawshotError: If it is nothing at all.
+            FlawshotError: If nothing was written.
         """
         if not self.files:
             first = f"; the first problem: {self.problems[0].marked}" if self.problems else ""
-            raise FlawshotError(f"{source}: holds no {lacks} that can be used{first}")
+            raise FlawshotError(f"{source}: contains no usable {lacks}{first}")
         return Imported(
             products=tuple(sorted(self.products)),
             categories=tuple(sorted(self.categories)),
@@ -224,7 +224,7 @@ class LabelmeFolder:
         )
 
     def summary(self) -> str:
-        """What was written, in a line."""
+        """A one-line summary of what was written."""
         products = ", ".join(printable(product) for product in sorted(self.products))
         return (
             f"{self._out}: {self.files} Labelme files with {self.instances} instances, {self.images} images; "
@@ -233,26 +233,28 @@ class LabelmeFolder:
 
 
 def write_annotation(target: Target, file: LabelmeFile, image: Path | None, *, measured: bool = False) -> Written:
-    """Write an annotation to its place, its labels in one Unicode form without blanks around, its image beside it.
+    """Write an annotation to its path with labels in NFC without surrounding blanks, and its image beside it.
 
     Args:
-        target: The place.
-        file: What to write.
-        image: Where the image lies, or None.
-        measured: Whether the file's image size is that of the image itself, which is then not looked at again.
+        target: The destination.
+        file: The content.
+        image: The image's path, or None.
+        measured: Whether the file's image size was read from the image, which is then not checked again.
 
     Raises:
-        FlawshotError: If a file there has other content already.
+        FlawshotError: If a file there exists with different content.
     """
     shapes = tuple(replace(shape, label=plain_text(shape.label) or shape.label) for shape in file.shapes)
     file = replace(file, shapes=shapes)
     write_labelme(file, target.path, overwrite=target.overwrite)
     labels, instances = frozenset(shape.label for shape in shapes), count_instances(file)
     if image is None:
-        message = f"the image {file.image_path} is not found; say where it is with {argument('images')}"
+        message = f"the image {file.image_path} was not found; say where it is with {argument('images')}"
         return Written(labels, instances, 0, missing=(Problem(target.where, "missing-image", message, "warning"),))
     if not _is_copied(image):
-        problem = Problem(target.where, "file-name", f"the image {image.name} is called as annotations are")
+        problem = Problem(
+            target.where, "file-name", f"the image {image.name} has the suffix of annotation files and is not copied"
+        )
         return Written(labels, instances, 0, (problem,))
     problems = () if measured else tuple(_other_size(target.where, file, image))
     beside = target.path.with_name(file.image_path)
@@ -265,28 +267,30 @@ def _is_copied(image: Path | None) -> bool:
 
 
 def _one_place(path: PurePosixPath) -> str:
-    """A path as file systems compare them, some of which take two names for one."""
+    """A path normalized for comparison, because some file systems treat different names as the same."""
     return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 def _other_size(where: str, file: LabelmeFile, image: Path) -> list[Problem]:
-    """A size that the annotation states and the image does not have, or an image that is turned without that."""
+    """Warn if the image's size differs from the annotation's, or if the image is rotated without changing its size."""
     stated = (file.image_height, file.image_width)
     try:
         height, width, lies = header(image, image.name)
     except ImageError as error:
-        return [Problem(where, "unreadable-image", f"{error.marked}; it is copied as it is", "warning")]
+        return [Problem(where, "unreadable-image", f"{error.marked}; it is copied unchanged", "warning")]
     if None in stated:
         return []
     if stated == (height, width):
-        if lies not in {2, 3, 4}:  # 1 is upright, and the others would show in the size
+        if lies not in {2, 3, 4}:  # 1 is upright, and the others change the size
             return []
-        message = f"{image.name}: an EXIF orientation turns or mirrors it; look whether the shapes lie on their defects"
+        message = (
+            f"{image.name}: its EXIF orientation rotates or mirrors it; check that the shapes lie on their defects"
+        )
         return [Problem(where, "orientation", message, "warning")]
     if stated == (width, height):
-        why = "an EXIF orientation turns it, and the annotation may be of the image before that"
+        why = "its EXIF orientation rotates it, and the annotation may be of the unrotated image"
     else:
-        why = "the annotation may be of another image, or of another size of it"
+        why = "the annotation may be of another image, or of the image at another size"
     message = f"{image.name}: has {width} x {height} px, not {file.image_width} x {file.image_height} as stated; {why}"
     return [Problem(where, "image-size", message, "warning")]
 
@@ -294,18 +298,18 @@ def _other_size(where: str, file: LabelmeFile, image: Path) -> list[Problem]:
 def begin_import(
     source: Path, suffix: str, out: Path, *, images: Path | None, overwrite: bool
 ) -> tuple[Path, list[str], LabelmeFolder]:
-    """What an import of files of one kind begins with.
+    """Find the annotation files of an import, and prepare its output folder.
 
     Args:
-        source: A folder, searched without leaving it by a link, or one file.
-        suffix: What the files' names end in.
-        out: Where the Labelme files go; it is not looked into.
-        images: Where the user says the images are.
-        overwrite: Whether files at ``out`` with other content may be replaced.
+        source: A folder, searched without following links out of it, or one file.
+        suffix: The suffix of the annotation files.
+        out: The output folder, which is not searched.
+        images: The folder with the images, if the user named one.
+        overwrite: Whether existing files at ``out`` with different content may be replaced.
 
     Returns:
-        The folder that the user named, or that holds the file they named; the files' names relative to it; and the
-        folder to write.
+        The folder that the user named, or the one that contains the named file; the files' names relative to it; and
+        the output folder.
 
     Raises:
         FlawshotError: If ``images`` is not a folder.
@@ -318,10 +322,10 @@ def begin_import(
 
 
 def check_images(images: Path | None) -> None:
-    """Refuse what ``images`` names if it is not a folder.
+    """Check that ``images`` is a folder, if given.
 
     Raises:
-        FlawshotError: If so.
+        FlawshotError: If it is not.
     """
     if images is not None and not images.is_dir():
         raise FlawshotError(f"{argument('images', images)}: is not a folder")

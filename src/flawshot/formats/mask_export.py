@@ -1,4 +1,4 @@
-"""A catalog's instances become pixel masks, named as MVTec AD names them."""
+"""Export of a catalog's instances as pixel masks, named as in MVTec AD."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ Mask = tuple[str, str, str]  # product, category, annotation file
 
 
 def export_masks(catalog: Catalog, out: Path, *, overwrite: bool = False) -> int:
-    """Write ``<product>/ground_truth/<category>/<name>_mask.png``, 255 where a defect is and 0 elsewhere.
+    """Write ``<product>/ground_truth/<category>/<name>_mask.png``, 255 inside defects and 0 elsewhere.
 
-    An image with defects of several categories gets a mask for each. Where two of a product's masks would have one
-    name, as those of ``train/000.json`` and ``test/000.json``, all of the product's lie below the folders of their
-    annotations: ``<product>/ground_truth/<split>/…/<category>/<name>_mask.png``.
+    An image with defects of several categories gets one mask per category. If two masks of a product would have the
+    same path, such as those of ``train/000.json`` and ``test/000.json``, all masks of the product are put below the
+    folders of their annotations: ``<product>/ground_truth/<split>/…/<category>/<name>_mask.png``.
 
     Args:
         catalog: The instances.
-        out: Where the masks go.
-        overwrite: Whether files there with other content may be replaced.
+        out: The output folder.
+        overwrite: Whether existing files with different content may be replaced.
 
     Returns:
-        How many masks were written.
+        The number of masks written.
 
     Raises:
-        FlawshotError: If two masks would still have one name, before any is written; or if a file at ``out`` has other
-            content already.
+        FlawshotError: If two masks would still have the same path, before any is written; or if a file at ``out``
+            exists with different content.
     """
     places = _places(catalog)
     for annotation, group in groupby(catalog, key=lambda instance: instance.annotation):
@@ -61,7 +61,7 @@ def export_masks(catalog: Catalog, out: Path, *, overwrite: bool = False) -> int
 
 
 def _places(catalog: Catalog) -> dict[Mask, PurePosixPath]:
-    """Where each mask goes, no two to one place."""
+    """The path of each mask; all are different."""
     columns = (catalog.column(name) for name in ("product", "category", "annotation"))
     masks = list(dict.fromkeys(zip(*columns, strict=True)))
     taken: dict[str, Mask] = {}
@@ -71,13 +71,13 @@ def _places(catalog: Catalog) -> dict[Mask, PurePosixPath]:
     for mask, place in places.items():
         other = taken.setdefault(_key(place), mask)
         if other != mask:
-            both = " and of ".join(f"{annotation} ({category!r})" for _, category, annotation in (other, mask))
-            raise FlawshotError(f"{place}: is the mask of {both}; rename one of them")
+            both = " and ".join(f"{annotation} ({category!r})" for _, category, annotation in (other, mask))
+            raise FlawshotError(f"{place}: would be the mask of both {both}; rename one of them")
     return places
 
 
 def _key(place: PurePosixPath) -> str:
-    return str(place).casefold()  # some file systems take two names for one
+    return str(place).casefold()  # some file systems treat different names as the same
 
 
 def _place(mask: Mask, *, below: bool = False) -> PurePosixPath:
@@ -86,7 +86,7 @@ def _place(mask: Mask, *, below: bool = False) -> PurePosixPath:
     folders = list(path.parts[:-1])
     if folders[:1] == [product]:
         folders = folders[1:]
-    if folders[-1:] == [folder_name(category)]:  # as imports write it
+    if folders[-1:] == [folder_name(category)]:  # as written by imports
         folders.pop()
     root = PurePosixPath(folder_name(product), "ground_truth", *(folders if below else []))
     return root / folder_name(category) / f"{path.stem}_mask.png"

@@ -1,4 +1,4 @@
-"""Where images and their masks lie: the field's data sets, or a pattern."""
+"""Layouts of folders with images and masks: those of well-known data sets, or a pattern."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "recognize_masks", "target_folders"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-# Categories whose images have no defect, and so no mask.
+# Categories whose images have no defect, and therefore no mask.
 GOOD = frozenset({"good", "ok", "normal"})
-# The category where the pattern has none.
+# The category if the pattern has none.
 NO_CATEGORY = "anomaly"
 DEFAULT_THRESHOLD = 127
 
@@ -46,7 +46,7 @@ REMEDY = (
 
 
 class MaskedImage(NamedTuple):
-    """An image and what belongs to it.
+    """An image with its masks.
 
     Attributes:
         product: The product's name.
@@ -54,7 +54,7 @@ class MaskedImage(NamedTuple):
         category: The category.
         image: The image's path relative to the source folder (POSIX).
         masks: Its masks' paths relative to the source folder (POSIX).
-        folders: What ``**`` stood for, without the first folders that all images of the category have there.
+        folders: The folders that ``**`` matched, without the leading ones shared by all images of the category.
     """
 
     product: str
@@ -66,13 +66,13 @@ class MaskedImage(NamedTuple):
 
 
 class MaskTree(NamedTuple):
-    """What lies in a folder, by a layout.
+    """The images and masks in a folder according to a layout.
 
     Attributes:
         layout: The layout.
         images: Images with their masks, in the order of their paths.
         good: Images without a defect, by product; they have no masks.
-        problems: Images, masks and links that were left out.
+        problems: Images, masks and links that were omitted.
     """
 
     layout: MaskLayout
@@ -83,17 +83,17 @@ class MaskTree(NamedTuple):
 
 @dataclass(frozen=True)
 class MaskLayout:
-    """A pattern of images, and one of their masks.
+    """A pattern for images, and one for their masks.
 
     Attributes:
-        name: What the layout is called.
-        images: Folders joined by ``/``: ``{product}``, ``{split}`` (a folder of one of the usual names), ``{category}``
-            and ``{name}`` stand for a name each, ``*`` for anything within one name, ``**`` for any number of folders.
-            A pattern without a suffix means images of every kind.
-        masks: The same for masks: an image's mask is the one with the image's values for all that both patterns name.
-            Where it ends in ``/*``, an image has several, and each is one annotation, an instance of its own.
-            Where it equals ``images``, ``.png`` are the masks of images of other kinds.
-        threshold: A mask's values over it are defect, unless a user says otherwise.
+        name: The layout's name.
+        images: Folders joined by ``/``: ``{product}``, ``{split}`` (a folder with one of the usual names),
+            ``{category}`` and ``{name}`` match one name each, ``*`` anything within one name, ``**`` any number of
+            folders. A pattern without a suffix matches images of all formats.
+        masks: The same for masks. An image's mask is the one whose values agree for all fields in both patterns. If the
+            pattern ends in ``/*``, an image has several masks, and each is one annotation and instance. If it equals
+            ``images``, the ``.png`` files are the masks of images in other formats.
+        threshold: Mask values above it are defects by default.
 
     >>> MaskLayout("", "{category}/{name}", "masks/{category}/{name}_m").fields("masks/dent/a_m.png", masks=True)
     {'category': 'dent', 'name': 'a'}
@@ -109,7 +109,7 @@ class MaskLayout:
         """A layout from ``IMAGES | MASKS``.
 
         Raises:
-            FlawshotError: If the pattern is not one.
+            FlawshotError: If the pattern is invalid.
         """
         images, bar, masks = (part.strip() for part in pattern.partition("|"))
         threshold = 0 if masks.endswith("/*") else DEFAULT_THRESHOLD
@@ -130,13 +130,13 @@ class MaskLayout:
                 raise FlawshotError(f"{argument('layout', pattern)}: must be {REMEDY}")
         if "{name}" not in images.rpartition("/")[2]:
             raise FlawshotError(
-                f"{argument('layout', pattern)}: {{name}} must stand in the image's own name, not in a folder's"
+                f"{argument('layout', pattern)}: {{name}} must be part of the file name, not of a folder's name"
             )
         return layout
 
     @property
     def pattern(self) -> str:
-        """Both patterns, as :meth:`parse` takes them."""
+        """Both patterns, as :meth:`parse` reads them."""
         return f"{self.images} | {self.masks}"
 
     @property
@@ -149,21 +149,21 @@ class MaskLayout:
         return _expression(self.images), _expression(self.masks)
 
     def fields(self, path: str, *, masks: bool = False) -> dict[str, str] | None:
-        """What a path says by the pattern of the images, or of the masks; None where it does not fit."""
+        """The fields of a path according to the image or mask pattern; None if it does not match."""
         if self.images == self.masks and path.lower().endswith(".png") is not masks:
             return None
         match = self._expressions[masks].fullmatch(path)
         return None if match is None else match.groupdict()
 
     def inside_product(self) -> MaskLayout | None:
-        """The same layout for the folder of one product, None where the folder of the product does not come first."""
+        """The layout for the folder of one product; None if the product's folder does not come first."""
         if not all(half.startswith("{product}/") for half in (self.images, self.masks)):
             return None
         images, masks = (half.removeprefix("{product}/") for half in (self.images, self.masks))
         return MaskLayout(self.name, images, masks, self.threshold)
 
 
-# In LOCO each gray value is a kind of defect, and in VisA small ones are.
+# In LOCO each gray value is a type of defect; in VisA small values are.
 LAYOUTS = (
     MaskLayout("visa", "{product}/Data/Images/{category}/{name}", "{product}/Data/Masks/{category}/{name}", 0),
     MaskLayout("mvtec-ad", "{product}/{split}/{category}/{name}", "{product}/ground_truth/{category}/{name}_mask"),
@@ -192,18 +192,17 @@ def target_folders(each: MaskedImage) -> list[str | None]:
 def recognize_masks(source: Path, layout: str | None = None, *, beyond: Path | None = None) -> MaskTree:
     """Find images and their masks.
 
-    Folders that are links are not followed, nor are files that are links out of ``source``; names that begin with a dot
-    are passed over.
+    Linked folders, and linked files outside ``source``, are not followed; names that begin with a dot are skipped.
 
     Args:
-        source: The folder of several products, or of one.
-        layout: One of the names in :data:`LAYOUTS`, or ``IMAGES | MASKS``; recognized where None, as the one by which
-            the most images have masks.
-        beyond: A folder that is not looked into.
+        source: The folder of one or several products.
+        layout: One of the names in :data:`LAYOUTS`, or ``IMAGES | MASKS``; if None, the layout by which the most images
+            have masks.
+        beyond: A folder that is not searched.
 
     Raises:
-        FlawshotError: If ``source`` is not a folder, no layout fits it, ``layout`` is neither name nor pattern, or a
-            product has a split's name.
+        FlawshotError: If ``source`` is not a folder, no layout fits it, ``layout`` is neither a name nor a pattern, or
+            a product has a split's name.
     """
     if not source.is_dir():
         raise FlawshotError(f"{source}: is not a folder")
@@ -215,14 +214,14 @@ def recognize_masks(source: Path, layout: str | None = None, *, beyond: Path | N
         known = (
             f"{best.layout.pattern!r}" if layout else f"none of the layouts {', '.join(each.name for each in LAYOUTS)}"
         )
-        found = f"{len(pictures)} pictures were looked at, and no image has a mask by {known}"
+        found = f"{len(pictures)} images were examined, and none has a mask according to {known}"
         first = next(iter((*problems, *(best.problems if layout else ()))), None)
         also = f"; the first problem: {first.marked}" if first else ""
-        raise FlawshotError(f"{source}: {found}; say which it is with {argument('layout')}{also}")
+        raise FlawshotError(f"{source}: {found}; specify it with {argument('layout')}{also}")
     for each in best.images:
         if is_split(each.product):
             raise FlawshotError(
-                f"{source}: {each.image}: the product would be {each.product!r}, a split's name; give the folder "
+                f"{source}: {each.image}: the product would be {each.product!r}, a split's name; name the folder "
                 "above it, or rename it"
             )
     return best._replace(problems=(*problems, *best.problems))
@@ -252,7 +251,7 @@ def _tree(layout: MaskLayout, root_name: str, pictures: Sequence[str]) -> MaskTr
     masks: dict[tuple[str, ...], list[str]] = {}
     problems: list[Problem] = []
     for path in pictures:
-        # The masks' pattern first: where both fit, as with dent_mask.png beside dent.png, it says more.
+        # The masks' pattern first: if both match, as for dent_mask.png beside dent.png, it is more specific.
         fields = layout.fields(path, masks=True)
         if fields is not None:
             masks.setdefault(_key(fields, shared), []).append(path)
@@ -266,7 +265,7 @@ def _tree(layout: MaskLayout, root_name: str, pictures: Sequence[str]) -> MaskTr
 
 
 def _key(fields: dict[str, str], shared: Sequence[str]) -> tuple[str, ...]:
-    """What an image and its masks have in common, in one Unicode form."""
+    """The fields that an image and its masks share, in NFC."""
     return tuple(unicodedata.normalize("NFC", fields[field]) for field in shared)
 
 
@@ -293,7 +292,7 @@ def _paired(
         if category.lower() in GOOD and not found:
             good[product] = good.get(product, 0) + 1
         elif key in taken:
-            problems.append(Problem(path, "mask", f"has the mask of {taken[key]}; give it its own"))
+            problems.append(Problem(path, "mask", f"shares its mask with {taken[key]}; give it its own"))
         elif not found:
             problems.append(Problem(path, "mask", f"has no mask {_expected(layout, fields, path)}"))
         elif len(found) > 1 and not layout.each_mask_one:
@@ -303,14 +302,14 @@ def _paired(
             pairs.append(each)
     for key, found in masks.items():
         if key not in claimed:
-            problems += [Problem(path, "mask", "is a mask without its image") for path in found]
+            problems += [Problem(path, "mask", "is a mask without an image") for path in found]
     return MaskTree(layout, tuple(pairs), good, tuple(problems))
 
 
 def _folders_below(
     images: Iterable[tuple[str, dict[str, str], tuple[str, ...]]],
 ) -> dict[str, tuple[str, ...]]:
-    """What ``**`` stood for in each image's path, without the first folders that all of its category share."""
+    """The folders matched by ``**`` in each image's path, without the leading ones shared by its category."""
     of_category: dict[tuple[str | None, ...], dict[str, list[str]]] = {}
     for path, fields, _ in images:
         category = tuple(fields.get(field) for field in ("product", "split", "category"))
@@ -324,7 +323,7 @@ def _folders_below(
 
 
 def _expected(layout: MaskLayout, fields: dict[str, str], path: str) -> str:
-    """What an image's mask would be called."""
+    """The expected name of an image's mask."""
     if layout.images == layout.masks:
         return f"{PurePosixPath(path).stem}.png beside it"
     name = layout.masks

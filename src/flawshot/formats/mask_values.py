@@ -1,4 +1,4 @@
-"""A mask file's values: its brightest channel, black where it is transparent, or one number per color."""
+"""A mask file's values: its brightest channel, 0 where it is transparent, or one number per color."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["mask_values"]
 def mask_values(path: Path, *, numbers: bool) -> tuple[NDArray[Any], int]:
     """A mask's values, upright, ``[height, width]``, and its EXIF orientation.
 
-    They are its brightest channel, or all channels as one number if ``numbers``.
+    The values are its brightest channel, or all channels combined into one number if ``numbers`` is set.
     """
     try:
         with open_image(path, path.name) as opened:
             opened.load()
             lies = orientation(opened)
-            upright = opened if lies == 1 else ImageOps.exif_transpose(opened)  # as its image is read
+            upright = opened if lies == 1 else ImageOps.exif_transpose(opened)  # like its image
             if upright.mode.startswith(("I", "F")):
                 return np.asarray(upright), lies
             if numbers and upright.mode == "P":
@@ -47,9 +47,9 @@ def mask_values(path: Path, *, numbers: bool) -> tuple[NDArray[Any], int]:
 
 
 def _opaque(mask: Image.Image) -> NDArray[np.uint8]:
-    """A mask's colors, uint8 ``[height, width, 3]``, black where it is transparent; its opacity if all of it is black.
+    """A mask's colors, uint8 ``[height, width, 3]``, black where it is transparent; its opacity if it is all black.
 
-    Layers of drawing programs are transparent where nothing was drawn, whatever color lies there.
+    Layers of drawing programs are transparent where nothing was drawn, regardless of the color there.
     """
     if not mask.has_transparency_data:
         return np.asarray(mask.convert("RGB"))

@@ -1,4 +1,4 @@
-"""Trees of images and pixel masks become Labelme files, one instance a connected component."""
+"""Import of images with pixel masks: one instance per connected component."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ OPTIONS = {
         Option("mvtec-ad, mvtec-loco, visa or beside; detected by default.", "LAYOUT", name="--as"),
         Option(
             "Where images and masks lie, such as '{product}/{split}/{category}/{name} | "
-            "{product}/ground_truth/{category}/{name}_mask'; * and ** stand for anything; MASKS that end in /* are "
-            "several an image, an instance each.",
+            "{product}/ground_truth/{category}/{name}_mask'; * and ** match anything; where MASKS ends in /*, an image "
+            "has several masks, one per instance.",
             "'IMAGES | MASKS'",
             name="--pattern",
         ),
@@ -57,14 +57,14 @@ OPTIONS = {
 IMAGES_A_WORKER = 16
 # More instances than this on one image are noise, not flaws.
 MAX_INSTANCES = 10_000
-# An instance may be of several components, though hardly of as many on average.
+# An instance may have several components, but hardly this many on average.
 MOST_COMPONENTS = 4
-# The kind of problem that a mask without a defect is.
+# The kind of problem for a mask without a defect.
 EMPTY = "empty-mask"
 
 
 class _Options(NamedTuple):
-    """How masks are read; ``threshold`` is None where no user gave one, and ``usual`` the layout's own."""
+    """How masks are read; ``threshold`` is None unless the user gave one, and ``usual`` is the layout's own."""
 
     source: Path
     threshold: int | None
@@ -86,7 +86,7 @@ class _Frame(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """What became of one image: how many instances were too small, what is odd, and what was written if it was used."""
+    """The result for one image: the number of instances that were too small, problems, and what was written, if any."""
 
     small: int = 0
     problems: tuple[Problem, ...] = ()
@@ -110,36 +110,37 @@ def import_masks(
     say: Callable[[Problem], object] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Imported:
-    """Write a tree of images and masks as Labelme files, one instance a connected component.
+    """Write a tree of images and masks as Labelme files, one instance per connected component.
 
-    Components are 8-connected. One without holes becomes a polygon that draws its pixels, one with holes a ``mask``
-    shape. Images are copied beside their files. A mask in color, or with a palette, counts by its brightest channel.
-    Where the layout has several masks an image, each file is one instance. The counts have ``good`` images without a
-    defect, which have no file, ``small`` instances that were left out, and ``empty`` masks without a defect pixel.
+    Components are 8-connected. A component without holes becomes a polygon that draws exactly its pixels, one with
+    holes a ``mask`` shape. Images are copied beside their files. Of a mask in color, or with a palette, the brightest
+    channel is used. If the layout has several masks per image, each file is one instance. The counts are ``good``
+    images without a defect, which get no file, ``small`` instances that were omitted, and ``empty`` masks without a
+    defect pixel.
 
     Args:
-        source: The folder of several products, or of one.
-        out: Where ``<product>/[<split>/]<category>/<name>.json`` goes.
-        layout: A layout's name (``mvtec-ad``, ``mvtec-loco``, ``visa``, ``beside``), or ``IMAGES | MASKS``, as
-            :class:`~flawshot.formats.mask_layouts.MaskLayout` takes them; recognized where None.
-        threshold: Values over it are defect; where None, 127 (0 for VisA and LOCO), and a mask of 0 and 1 alone counts
-            its ones.
-        instance_values: Whether each value but 0 (of a palette: each index; in color: each color) is one instance,
-            whole, however many components it has.
-        min_area: Instances of fewer px are left out, and counted.
-        merge_distance: Components whose nearest pixels' centers are nearer than this, in px, are one instance: shapes
-            that share a ``group_id``.
+        source: The folder of one or several products.
+        out: The output folder; files are ``<product>/[<split>/]<category>/<name>.json``.
+        layout: A layout's name (``mvtec-ad``, ``mvtec-loco``, ``visa``, ``beside``), or ``IMAGES | MASKS``, as in
+            :class:`~flawshot.formats.mask_layouts.MaskLayout`; detected if None.
+        threshold: Mask values above it are defects. If None, 127 (0 for VisA and LOCO); in a mask that contains only 0
+            and 1, the ones are defects.
+        instance_values: Whether each nonzero value (palette index, or color) is one instance, regardless of its number
+            of components.
+        min_area: Instances with fewer px are omitted, and counted.
+        merge_distance: Components whose nearest pixels' centers are closer than this, in px, form one instance: their
+            shapes share a ``group_id``.
         exact: Whether all components become ``mask`` shapes.
-        max_instances: Images with more instances, of those that are large enough, are left out.
+        max_instances: Images with more instances that are large enough are omitted.
         strict: Whether the first problem stops the import.
-        workers: How many processes; more than one only in a script that guards its ``__main__``.
-        overwrite: Whether files there with other content may be replaced.
+        workers: Number of processes; use more than one only in a script that guards its ``__main__``.
+        overwrite: Whether existing files with different content may be replaced.
         say: Called with a remark that names the layout, before the work begins.
-        progress: Called with the images done and their number.
+        progress: Called with the number of images done and the total.
 
     Raises:
-        FlawshotError: If no image has a mask, a file at ``out`` has other content already, or, if ``strict``, there is
-            any problem.
+        FlawshotError: If no image has a mask, a file at ``out`` exists with different content, or there is a problem
+            and ``strict`` is set.
     """
     if not merge_distance >= 0:
         raise FlawshotError(f"{argument('merge_distance', merge_distance)}: must be a number of px, 0 or more")
@@ -208,13 +209,13 @@ def _stop(problems: Sequence[Problem], *, strict: bool) -> None:
 def _all(
     places: Sequence[tuple[MaskedImage, Target]], options: _Options, workers: int
 ) -> Iterator[tuple[MaskedImage, Target, _Done]]:
-    """Every image, its place and what became of it, in order, however many are worked on at a time."""
+    """Every image with its destination and result, in order, regardless of the number of workers."""
     count = min(workers, len(places) // IMAGES_A_WORKER)
     if count < 2:
         for each, target in places:
             yield each, target, _import(each, target, options)
         return
-    # Spawned, for a fork copies the locks that a progress bar's or torch's threads hold.
+    # Spawned, because a fork copies locks held by the threads of a progress bar or torch.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     work = under_pixel_limit(_import)
@@ -228,7 +229,7 @@ def _all(
             yield _result(*waiting.popleft())
     except BrokenProcessPool as error:
         raise FlawshotError(
-            f"{options.source}: a process ended too early, perhaps for want of memory; give fewer {argument('workers')}"
+            f"{options.source}: a process ended too early, perhaps out of memory; use fewer {argument('workers')}"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -249,21 +250,21 @@ def read_masks(
     beyond: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[str, LabelmeFile]]:
-    """A tree of images and masks as annotations, as :func:`import_masks` finds them; nothing is written.
+    """Read a tree of images and masks as annotations like :func:`import_masks`, without writing anything.
 
     Args:
         source: As for :func:`import_masks`.
-        problems: Images or masks that are left out, and what is odd, are added here.
+        problems: Omitted images or masks, and oddities, are added here.
         layout: As for :func:`import_masks`.
         threshold: Likewise.
         min_area: Likewise.
         max_instances: Likewise.
-        beyond: A folder that is not looked into.
-        progress: Called with the images done and their number.
+        beyond: A folder that is not searched.
+        progress: Called with the number of images done and the total.
 
     Yields:
-        The path that an image's Labelme file would have beside it, relative to ``source`` (POSIX), and the annotation;
-        its label is the category that the layout names.
+        The path that an image's Labelme file would have beside the image, relative to ``source`` (POSIX), and the
+        annotation; its label is the category according to the layout.
 
     Raises:
         FlawshotError: If no layout fits.
@@ -278,7 +279,9 @@ def read_masks(
     for number, each in enumerate(tree.images, start=1):
         path = f"{each.image.rpartition('.')[0]}.json"
         if path in taken:
-            problems.append(Problem(each.image, "mask", f"has the name of {taken[path]} but for its suffix; rename it"))
+            problems.append(
+                Problem(each.image, "mask", f"has the same name as {taken[path]} except for its suffix; rename it")
+            )
         else:
             taken[path] = each.image
             file, done = _annotate(each, options, each.image.rpartition("/")[2])
@@ -290,14 +293,14 @@ def read_masks(
 
 
 def _import(each: MaskedImage, target: Target, options: _Options) -> _Done:
-    """Write one image's file, and copy it."""
+    """Write one image's Labelme file, and copy the image."""
     image = options.source / each.image
     file, done = _annotate(each, options, f"{target.path.stem}{image.suffix}")
     return done if file is None else done._replace(written=write_annotation(target, file, image, measured=True))
 
 
 def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[LabelmeFile | None, _Done]:
-    """One image's annotation; None where it cannot be used."""
+    """One image's annotation; None if it cannot be used."""
     problems: list[Problem] = []
     image = options.source / each.image
     try:
@@ -325,18 +328,20 @@ def _annotate(each: MaskedImage, options: _Options, image_path: str) -> tuple[La
 def _instances(
     path: Path, image: str, frame: _Frame, options: _Options, problems: list[Problem]
 ) -> tuple[list[list[Region]], int]:
-    """The components of each instance of one mask, and how many were too small; ``frame`` is its image's."""
+    """The components of each instance in a mask, and the number of instances that were too small."""
     values, mask_lies = mask_values(path, numbers=options.instance_values)
     turned = f"EXIF orientation {mask_lies}, its image {frame.lies}"
     if values.shape != (frame.height, frame.width):
         height, width = values.shape
         why = f"; the mask has {turned}: save both upright" if frame.lies != mask_lies else ""
-        raise FlawshotError(f"{path.name}: is {width} x {height} px, its image {frame.width} x {frame.height} px{why}")
+        raise FlawshotError(
+            f"{path.name}: is {width} x {height} px, but its image is {frame.width} x {frame.height} px{why}"
+        )
     if frame.lies != mask_lies:
-        message = f"{path.name}: has {turned}; both are read upright, look whether the mask lies on its defect"
+        message = f"{path.name}: has {turned}; both are read upright; check that the mask lies on its defect"
         problems.append(Problem(image, "orientation", message, "warning"))
     if options.instance_values:
-        # Components of one value are one instance: there may be more of them.
+        # Components with the same value form one instance, so more of them are allowed.
         most = MOST_COMPONENTS * options.max_instances
         instances = value_components(np.where(values > (options.threshold or 0), values, 0), most=most)
         if not instances:
@@ -344,13 +349,15 @@ def _instances(
         return instances, 0
     limit, greatest = options.usual if options.threshold is None else options.threshold, values.max()
     if options.threshold is None and limit == DEFAULT_THRESHOLD and greatest == 1:
-        problems.append(Problem(image, "zero-one-mask", f"{path.name}: holds 0 and 1 only; 1 is defect", "warning"))
+        problems.append(
+            Problem(image, "zero-one-mask", f"{path.name}: contains only 0 and 1; 1 means defect", "warning")
+        )
         limit = 0
     elif 0 < greatest <= limit:
-        message = f"{path.name}: no value is over {limit}, the greatest is {greatest}; give {argument('threshold')}"
+        message = f"{path.name}: no value is above {limit}; the greatest is {greatest}; set {argument('threshold')}"
         problems.append(Problem(image, "nothing-over-threshold", message, "warning"))
     alone = not options.each_mask_one and options.merge_distance <= 1
-    # What cannot become part of a larger instance need not be looked at where it is too small.
+    # Small components that cannot become part of a larger instance are dropped at once.
     most = options.max_instances if alone else MOST_COMPONENTS * options.max_instances
     found, small = large_components(values > limit, options.min_area if alone else 1, most)
     if not found and not greatest > 0:
@@ -361,5 +368,5 @@ def _instances(
 
 
 def _empty(path: Path, image: str) -> Problem:
-    message = f"{path.name}: no pixel is defect; its image comes in without an instance, look whether a defect is there"
+    message = f"{path.name}: no pixel is a defect; its image has no instance then; check whether it shows a defect"
     return Problem(image, EMPTY, message, "warning")

@@ -1,6 +1,6 @@
-"""MPDD's detailed annotations become Labelme files, a rectangle a box.
+"""Import of MPDD's detailed annotations: one rectangle per box.
 
-MPDD is the Metal Parts Defect Detection data set (Jezek and others, ICUMT 2021); the annotations came later, made from
+MPDD is the Metal Parts Defect Detection data set (Jezek and others, ICUMT 2021); the annotations were made later from
 its masks: ``{class: [{class, anomaly, image, num_anomalies, size_anomalies, coordinates, description}, …], …}``.
 """
 
@@ -48,31 +48,31 @@ def import_mpdd(
 ) -> Imported:
     """Write detailed annotations as Labelme files: ``<product>/[<split>/]<category>/<name>.json``.
 
-    Each box becomes a rectangle that covers the box's pixels exactly, with the record's description. What it says of
-    number and size is kept in the file as ``num_anomalies`` and ``size_anomalies``, right or wrong:
-    :func:`contradictions` tells. An image is looked for at ``<images>/<product>/<split>/<category>/<name>``, which
-    gives the split, at ``<images>/<product>/<category>/<name>`` and at ``<images>/<product>/<name>``, then by its name
-    anywhere below; it is copied beside its file and gives its size, which is null otherwise. Where records were lost is
-    among the problems, and the counts have ``records``, their ``boxes``, and ``lost`` places.
+    Each box becomes a rectangle that covers exactly the box's pixels, with the record's description. The record's
+    number and size are kept in the file as ``num_anomalies`` and ``size_anomalies``, right or wrong; see
+    :func:`contradictions`. Images are searched for at ``<images>/<product>/<split>/<category>/<name>``, which
+    determines the split, at ``<images>/<product>/<category>/<name>`` and at ``<images>/<product>/<name>``, then by name
+    anywhere below. An image is copied beside its file, and gives the image size, which is null otherwise. Places with
+    lost records are among the problems, and the counts are ``records``, their ``boxes``, and ``lost`` places.
 
     Args:
-        source: The file, or the folder that holds it.
-        out: Where the files go.
-        salvage: Keep the intact records of a damaged file.
-        images: Where the images are looked for; the source's folder where None.
-        overwrite: Whether files there with other content may be replaced.
-        progress: Called with the records done and their number.
+        source: The file, or the folder that contains it.
+        out: The output folder.
+        salvage: Whether to keep the intact records of a damaged file.
+        images: The folder to search for images; the source's folder if None.
+        overwrite: Whether existing files with different content may be replaced.
+        progress: Called with the number of records done and the total.
 
     Raises:
-        FlawshotError: With line and column, if the file is damaged and ``salvage`` is false; if it is no such file; if
-            ``images`` is no folder; or if a file at ``out`` has other content already.
+        FlawshotError: With line and column, if the file is damaged and ``salvage`` is false; if it has another format;
+            if ``images`` is not a folder; or if a file at ``out`` exists with different content.
     """
     path = find_detailed(source)
     check_images(images)
     read = salvage_detailed(path) if salvage else DetailedFile(read_detailed(path), [])
     folder = LabelmeFolder(out, overwrite=overwrite)
     folder.problems += [
-        Problem(f"{source}: lines {first} to {last}", "lost", "no record that begins here is whole; it is lost")
+        Problem(f"{source}: lines {first} to {last}", "lost", "the records that begin here are damaged and lost")
         for first, last in read.lost
     ]
     home = path.parent if images is None else images
@@ -101,7 +101,7 @@ def import_mpdd(
         folder.problems += contradictions(where, file)
         folder.add([product, split, below, *inner], image.stem, file, original, where)
     boxes, lost = sum(len(record.coordinates) for record in read.records), len(read.lost)
-    whole = "whole records" if salvage else "records"
+    whole = "intact records" if salvage else "records"
     places = f", {lost} damaged place{'' if lost == 1 else 's'}" if salvage else ""
     return folder.done(
         path,
@@ -111,7 +111,7 @@ def import_mpdd(
 
 
 def _folders(label: str) -> list[str]:
-    """What the folder of a category's images may be called."""
+    """Possible names of the folder with a category's images."""
     plain = plain_text(label)
     return [name for name in dict.fromkeys((label, plain, folder_name(plain))) if is_file_name(name)]
 
@@ -119,7 +119,7 @@ def _folders(label: str) -> list[str]:
 def _find(
     images: Path, product: str, categories: Sequence[str], image: PurePosixPath, problems: list[Problem]
 ) -> tuple[Path | None, str | None]:
-    """The image's file, and the split whose folder it lies in."""
+    """The image's file, and the split whose folder contains it."""
     for place, split in _places(images, product, categories, image):
         if first_file([place], [images], problems) is not None:
             return place, split
@@ -129,7 +129,7 @@ def _find(
 def _places(
     images: Path, product: str, categories: Sequence[str], image: PurePosixPath
 ) -> Iterator[tuple[Path, str | None]]:
-    """Where an image may lie, and the split that this means."""
+    """Possible paths of an image, and the split that each implies."""
     for root in (images / product, images):
         if len(image.parts) > 1:
             yield root / image, None
@@ -165,26 +165,26 @@ def _corners(box: DetailedBox) -> list[list[float]]:
 
 
 def contradictions(path: str, file: LabelmeFile) -> list[Problem]:
-    """Where the counts that an imported file came with do not fit its shapes.
+    """Check an imported file's stated counts against its shapes.
 
     Args:
-        path: What to call the file.
-        file: Any Labelme file; those without ``num_anomalies`` and ``size_anomalies`` contradict nothing.
+        path: The file's name for problems.
+        file: Any Labelme file; those without ``num_anomalies`` and ``size_anomalies`` have no contradictions.
 
     Returns:
-        At most two warnings of the kind ``counts``: the number is not that of the instances; the size is more than the
-        rectangles hold.
+        At most two warnings of the kind ``counts``: if the number is not that of the instances, and if the size is more
+        than the rectangles cover.
     """
     problems = []
     number, size = file.other.get("num_anomalies"), file.other.get("size_anomalies")
     instances = count_instances(file)
     if _whole_number(number) and number != instances:
         message = f"num_anomalies says {number}, but there {'is' if instances == 1 else 'are'} {instances}"
-        problems.append(Problem(path, "counts", f"{message}; look at the image, and mend one of the two", "warning"))
+        problems.append(Problem(path, "counts", f"{message}; check the image, and fix one of the two", "warning"))
     if _whole_number(size) and file.shapes and all(shape.shape_type == "rectangle" for shape in file.shapes):
         room = int(sum(np.prod(np.abs(np.diff(np.floor(shape.points), axis=0)) + 1) for shape in file.shapes))
         if isinstance(size, int) and size > room:
-            message = f"size_anomalies says {size} px, but the boxes hold {room} px; mend one of the two"
+            message = f"size_anomalies says {size} px, but the boxes cover only {room} px; fix one of the two"
             problems.append(Problem(path, "counts", message, "warning"))
     return problems
 

@@ -19,7 +19,7 @@ __all__ = ["read_mvrec_features"]
 
 
 def read_mvrec_features(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-    """Read one released file, onto the CPU, as data only.
+    """Read one released file to the CPU, without running any code in it.
 
     Args:
         path: A list of ``{"y": int64 scalar, "mvrec": float16 [views, tokens, dim]}``, saved by torch.
@@ -28,20 +28,22 @@ def read_mvrec_features(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float
         Category numbers int64 ``[instances]``, and features float16 ``[instances, views, tokens, dim]``.
 
     Raises:
-        FeatureBankError: With the file and the entry, if it holds anything else.
+        FeatureBankError: With the file and the entry, if it contains anything else.
     """
     import torch  # noqa: PLC0415 - takes seconds, and only this format needs it
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on foreign pickles before it refuses them
+            warnings.simplefilter("ignore")  # torch warns about foreign pickles before it refuses them
             entries: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file makes torch.load raise anything at all
-        # What torch advises here, loading without its guard, is just what must not be done.
+        # torch's advice in this case, to load without its guard, must not be followed.
         reason = type(error).__name__
-        raise FeatureBankError(f"{path}: cannot be read as saved tensors ({reason}); is it MVREC's?") from error
+        raise FeatureBankError(
+            f"{path}: cannot be read as saved tensors ({reason}); is it one of MVREC's files?"
+        ) from error
     if not isinstance(entries, list) or not entries:
-        raise FeatureBankError(f"{path}: must hold a list of instances, as MVREC's released features do")
+        raise FeatureBankError(f"{path}: must contain a list of instances, as MVREC's released features do")
     labels: list[int] = []
     features: list[torch.Tensor] = []
     for number, entry in enumerate(entries):
@@ -52,7 +54,7 @@ def read_mvrec_features(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float
             raise FeatureBankError(f"{path}: instance {number}: mvrec must be float16 [views, tokens, dim]")
         if features and views.shape != features[0].shape:
             raise FeatureBankError(
-                f"{path}: instance {number}: mvrec is {list(views.shape)}, not {list(features[0].shape)} as the first"
+                f"{path}: instance {number}: mvrec is {list(views.shape)}, but the first is {list(features[0].shape)}"
             )
         labels.append(int(label))
         features.append(views.detach())
@@ -60,7 +62,7 @@ def read_mvrec_features(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float
 
 
 def _is_plain(value: Any) -> TypeGuard[torch.Tensor]:
-    """Whether a value is a dense tensor on the CPU that holds as many numbers as it claims."""
+    """Whether a value is a dense tensor on the CPU that contains as many numbers as it declares."""
     import torch  # noqa: PLC0415 - as above
 
     return (

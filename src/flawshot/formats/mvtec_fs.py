@@ -1,4 +1,4 @@
-"""MVTec-FS as it is published: ``CONFIG/<product>_config1/{train,valid}.csv``, one row an instance.
+"""Import of MVTec-FS as published: ``CONFIG/<product>_config1/{train,valid}.csv``, one row per instance.
 
 MVTec-FS is the data set of MVREC (AAAI 2025, arXiv 2412.16897), annotated on the images of MVTec AD.
 """
@@ -38,7 +38,7 @@ TABLES = {"train.csv": "training", "valid.csv": "testing"}
 
 
 def find_config(source: Path) -> Path:
-    """The ``CONFIG`` folder of MVTec-FS, given it or the folder that holds it.
+    """The ``CONFIG`` folder of MVTec-FS: the given folder, or the one in it.
 
     Raises:
         FlawshotError: If neither is one.
@@ -57,8 +57,8 @@ def read_mvtec_fs(
     """Read every image's annotation.
 
     Args:
-        source: The folder that holds ``CONFIG``, or ``CONFIG`` itself.
-        names: Names of the images at hand, which tell in what encoding a table is that is not UTF-8.
+        source: The folder that contains ``CONFIG``, or ``CONFIG`` itself.
+        names: Names of the available images, used to detect the encoding of a table that is not UTF-8.
         problems: A warning is added here for each table whose encoding is a guess.
 
     Yields:
@@ -66,7 +66,7 @@ def read_mvtec_fs(
         and their two tables in order. A shape's label is its row's, never its folder's.
 
     Raises:
-        FlawshotError: With file and row, if a table is not as it is published, or a link out of the source.
+        FlawshotError: With file and row, if a table differs from the published format, or is a link out of the source.
     """
     for folder in sorted(find_config(source).glob(f"*{CONFIG_SUFFIX}")):
         product = folder.name.removesuffix(CONFIG_SUFFIX)
@@ -84,7 +84,7 @@ def read_mvtec_fs(
                 annotation = _annotation(place.name, rows)
                 path = place.with_suffix(".json")
                 if path in taken:
-                    raise FlawshotError(f"{rows[0]['where']}: {image} and {taken[path]} would be one file {path}")
+                    raise FlawshotError(f"{rows[0]['where']}: {image} and {taken[path]} would be the same file {path}")
                 taken[path] = image
                 yield f"{product}/{path}", annotation
 
@@ -98,13 +98,13 @@ def _rows(path: Path, names: Collection[str], problems: list[Problem]) -> Iterat
     try:
         table = csv.read_csv(pa.BufferReader(text.text.encode()), parse_options=apart, convert_options=texts)
     except (OSError, pa.ArrowInvalid, KeyError) as error:
-        raise FlawshotError(f"{path}: cannot be read as MVTec-FS's table ({one_line(error)})") from error
+        raise FlawshotError(f"{path}: cannot be read as an MVTec-FS table ({one_line(error)})") from error
     for number, row in enumerate(table.to_pylist(), start=2):
         yield row | {"where": f"{path}: row {number}"}
 
 
 def _place(image: str, split: str, where: str) -> PurePosixPath:
-    """Where an image lies in its product's folder, if a file can have that name on any system."""
+    """An image's path in its product's folder, checked to be valid on any system."""
     try:
         path = file_path(image, "img_rel_path")
     except FlawshotError:
@@ -162,19 +162,19 @@ def import_mvtec_fs(
 ) -> Imported:
     """Write MVTec-FS as a folder of Labelme files.
 
-    Where ``source`` holds the images (``image/<product>/…`` or ``<product>/…``, else by their names), they are copied
-    beside their files; links out of it are not followed. The tables are read twice: nothing is written where
-    a row is bad.
+    If ``source`` contains the images (at ``image/<product>/…`` or ``<product>/…``, or else found by name), they are
+    copied beside their files; links out of it are not followed. The tables are read twice, so that nothing is written
+    if a row is invalid.
 
     Args:
-        source: The folder that holds ``CONFIG``.
-        out: Where ``<product>/{training,testing}/<folder>/<name>.json`` goes.
-        images: Where the images are looked for first.
-        overwrite: Whether files there with other content may be replaced.
-        progress: Called with the annotation files written and their number.
+        source: The folder that contains ``CONFIG``.
+        out: The output folder; files are ``<product>/{training,testing}/<folder>/<name>.json``.
+        images: The folder to search for images first.
+        overwrite: Whether existing files with different content may be replaced.
+        progress: Called with the number of annotation files written and the total.
 
     Raises:
-        FlawshotError: If the source is not MVTec-FS, or a file there has other content already.
+        FlawshotError: If the source is not MVTec-FS, or a file at ``out`` exists with different content.
     """
     check_images(images)
     folder = LabelmeFolder(out, overwrite=overwrite)

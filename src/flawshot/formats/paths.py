@@ -1,4 +1,4 @@
-"""Paths that other people's annotations name, the folders of products and splits, and boxes of whole pixels."""
+"""Paths in third-party annotations, the folders of products and splits, and boxes of whole pixels."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 __all__ = ["box_corners", "file_path", "first_file", "is_file_name", "product_folder", "split_and_rest"]
 
-# A rectangle's second corner lies this far inside the end of its box. Drawing cuts coordinates to whole pixels, so the
-# rectangle covers the box's pixels and no more; and a box of one pixel has an extent that can be seen and grasped.
+# A rectangle's second corner is this far inside the end of its box. Drawing truncates coordinates to whole pixels, so
+# the rectangle covers exactly the box's pixels, and a box of one pixel is still visible and can be dragged.
 INSET = 0.25
 
 
 def file_path(text: str, field: str) -> PurePosixPath:
-    r"""A file's path from someone else's annotations, which may lead anywhere: relative, and inside its folder.
+    r"""A path from third-party annotations, checked to be relative and inside its folder.
 
     Args:
-        text: The path, with slashes or backslashes; blanks and what cannot be seen around it are not part of it.
-        field: What to call it in the error.
+        text: The path, with slashes or backslashes; surrounding blanks and invisible characters are removed.
+        field: Its name for the error.
 
     Raises:
-        FlawshotError: If it leaves its folder, or no file can be called that.
+        FlawshotError: If it leads out of its folder, or is not a valid file path.
 
     >>> file_path("a\\b.png", "image")
     PurePosixPath('a/b.png')
@@ -39,29 +39,29 @@ def file_path(text: str, field: str) -> PurePosixPath:
     given = PureWindowsPath(without_blanks(text))
     parts = [part.strip(UNSEEN) for part in given.as_posix().split("/") if part != "."]
     if given.drive or given.root or ".." in parts:
-        raise FlawshotError(f"{field}: {text!r} leaves the folder; it must be a path inside it")
+        raise FlawshotError(f"{field}: {text!r} points outside the folder; name a path inside it")
     if not all(map(is_file_name, parts)) or not parts:
-        raise FlawshotError(f"{field}: {text!r} is no name that a file can have; rename it")
+        raise FlawshotError(f"{field}: {text!r} is not a valid file name; rename it")
     return PurePosixPath(*parts)
 
 
 def product_folder(text: str, field: str = "product") -> str:
-    """A product's name, which is that of its folder.
+    """A product's name, which is also its folder's name.
 
     Raises:
-        FlawshotError: If no folder can be called that, or it would be read as a split's.
+        FlawshotError: If it is not a valid folder name, or would be read as a split.
     """
     path = file_path(text, field)
     if len(path.parts) > 1:
         raise FlawshotError(f"{field}: {text!r} must be the name of one folder, without slashes; rename it")
     if is_split(path.name):
-        raise FlawshotError(f"{field}: {text!r} is a split's name; give the folder above it, or rename it")
+        raise FlawshotError(f"{field}: {text!r} is a split's name; name the folder above it, or rename it")
     return unicodedata.normalize("NFC", path.name)
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a file that is read can have a name."""
-    # Folders and files whose name begins with a dot are passed over when a data folder is read.
+    """Whether a name is valid for a file that flawshot reads."""
+    # Folders and files whose name begins with a dot are skipped when a data folder is read.
     if not name or name.startswith(".") or "/" in name or not all(map(shows, name)):
         return False
     return len(name.encode(errors="replace")) <= LONGEST_NAME
@@ -77,7 +77,7 @@ def box_corners(x0: float, y0: float, x1: float, y1: float) -> list[list[float]]
 
 
 def split_and_rest(folders: Iterable[str]) -> tuple[str | None, list[str]]:
-    """The first folder that is a split's, None where there is none, and the others.
+    """The first folder that is a split, or None, and the other folders.
 
     >>> split_and_rest(["bolt", "Test", "a"])
     ('Test', ['bolt', 'a'])
@@ -92,12 +92,12 @@ def split_and_rest(folders: Iterable[str]) -> tuple[str | None, list[str]]:
 
 
 def first_file(candidates: Iterable[Path], roots: Sequence[Path], problems: list[Problem]) -> Path | None:
-    """The first that is a file and, its links followed, lies in one of the folders that the user named.
+    """The first candidate that is a file and, after following links, is in one of the folders that the user named.
 
     Args:
-        candidates: Where it may lie.
+        candidates: Possible paths.
         roots: The folders.
-        problems: Files behind links out of the folders are added here.
+        problems: Links to files outside the folders are added here.
     """
     for candidate in candidates:
         try:
@@ -106,6 +106,6 @@ def first_file(candidates: Iterable[Path], roots: Sequence[Path], problems: list
             if any(lies_within(candidate, root) for root in roots):
                 return candidate
             problems.append(Problem(str(candidate), *LINK_OUT))
-        except OSError:  # a name that the file system cannot have
+        except OSError:  # a name that is invalid in this file system
             continue
     return None

@@ -1,7 +1,7 @@
-"""COCO's run lengths: a mask as runs of 0 and 1 down its columns, as a list or packed into text.
+"""COCO's run lengths: a mask as runs of 0 and 1 along its columns, as a list or packed into text.
 
-Read here and not by pycocotools, which on damaged runs shows memory that is not the mask's, or crashes (version 2.0.11;
-see docs/adr/0011); the tests hold the two side by side.
+They are not read by pycocotools, because on damaged runs it exposes unrelated memory, or crashes (version 2.0.11; see
+docs/adr/0011); the tests compare the two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_region", "decode_runs"]
 
-# Five bits a character from "0" up; those from "P" up are followed by more of the same number.
+# Five bits per character, starting at "0"; characters from "P" on are followed by more of the same number.
 LARGEST = 2**40  # no mask has as many pixels
 PACKED = re.compile(r"(?:[P-o]{0,6}[0-O])*")
 
@@ -29,7 +29,7 @@ def decode_runs(segmentation: dict[str, Any]) -> NDArray[np.bool_]:
     """The mask of a COCO segmentation ``{"size": [height, width], "counts": …}``, bool ``[height, width]``.
 
     Raises:
-        FlawshotError: If it is anything else, or the runs do not fill the mask exactly.
+        FlawshotError: If it has another form, or the runs do not fill the mask exactly.
 
     >>> decode_runs({"size": [2, 3], "counts": [1, 2, 3]}).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
@@ -42,7 +42,7 @@ def decode_runs(segmentation: dict[str, Any]) -> NDArray[np.bool_]:
 
 
 def decode_region(segmentation: dict[str, Any]) -> tuple[Region, int, int]:
-    """What a COCO segmentation of run lengths covers; no more than its columns is ever in memory.
+    """The region of a COCO segmentation of run lengths; only its columns are ever in memory.
 
     Returns:
         The region, and the mask's height and width in px.
@@ -90,7 +90,7 @@ def _is_count(value: object) -> bool:
 
 def _unpack(text: str) -> list[int]:
     if not PACKED.fullmatch(text):
-        raise FlawshotError("counts is no packed list of run lengths")
+        raise FlawshotError("counts is not a packed list of run lengths")
     counts: list[int] = []
     value = shift = 0
     for character in text:

@@ -1,4 +1,4 @@
-"""Text of other programs' annotations: in encodings that nobody states, and names in one form."""
+"""Text of third-party annotations: detection of encodings, and names in one normalized form."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["UNSEEN", "NamedText", "decoded", "guess_told", "likeliest", "name_key", "plain_text", "without_blanks"]
 
-# What no one sees or types: zero-width spaces and the byte order mark.
+# Invisible characters: zero-width spaces and the byte order mark.
 UNSEEN = "\u200b\u2060\ufeff"
-# What stands around a name in JSON, XML, tables and lists.
+# Characters around a name in JSON, XML, tables and lists.
 AROUND_NAMES = re.compile(r"[\"<>/\\,;\t\r\n]+")
-# How the encodings are called where programs offer them.
+# The encodings' names as programs display them.
 TITLES = {
     "gb18030": "GB18030 (Chinese)",
     "cp932": "Shift-JIS (Japanese)",
@@ -28,26 +28,26 @@ TITLES = {
     "cp1251": "Windows-1251 (Cyrillic)",
 }
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-# Words that are written with letters that the encoding adds: an accented letter or two beside plain ones, or Cyrillic
-# words in the usual case.
+# Words with letters that the encoding adds: one or two accented letters among plain ones, or Cyrillic words in the
+# usual case.
 WESTERN = re.compile(r"(?<=[A-Za-z])[À-ÖØ-öø-ÿŒœŠšŽž]{1,2}(?![À-ÿ])|(?<![À-ÿ])[À-ÖØ-öø-ÿŒœŠšŽž]{1,2}(?=[A-Za-z])")
 CYRILLIC = re.compile(r"(?<![А-яЁё])(?:[А-Яа-яЁё][а-яё]+|[А-ЯЁ]{2,})(?![А-яЁё])")
-# Characters by the rows of their national standard: those of the first level are the ones that are used every day.
+# Rows of characters in the national standards; those of the first level are in everyday use.
 EVERYDAY = {
     "gb18030": ("gb2312", 0xB0, 0xD7),
     "cp932": ("euc_jp", 0xB0, 0xCF),
     "cp949": ("euc_kr", 0xB0, 0xC8),
     "big5": ("big5", 0xA4, 0xC6),
 }
-SAMPLE = 5000  # characters that are looked at
+SAMPLE = 5000  # characters to examine
 
 
 class NamedText(NamedTuple):
-    """A text, and the encoding that it was read by.
+    """A text, and the encoding by which it was decoded.
 
     Attributes:
-        text: Without a byte order mark.
-        encoding: Its name.
+        text: The text, without a byte order mark.
+        encoding: The encoding's name.
     """
 
     text: str
@@ -55,7 +55,7 @@ class NamedText(NamedTuple):
 
 
 def plain_text(text: str) -> str:
-    """A label or name as people see it: composed letters (NFC), nothing around it that cannot be seen.
+    """A label or name as displayed: with composed letters (NFC), without surrounding invisible characters.
 
     >>> plain_text(" Bu\u0308rste\u00a0") == "B\u00fcrste"
     True
@@ -64,14 +64,14 @@ def plain_text(text: str) -> str:
 
 
 def without_blanks(text: str) -> str:
-    """A text without blanks of any kind, and what cannot be seen, around it."""
+    """A text without surrounding blanks of any kind or invisible characters."""
     while (cut := text.strip().strip(UNSEEN)) != text:
         text = cut
     return text
 
 
 def name_key(name: str) -> str:
-    """A file's name as it is compared: macOS and Windows spell one name in several ways, and blanks look alike.
+    """A file name normalized for comparison, because macOS and Windows have several forms of a name.
 
     >>> name_key("Cafe\u0301\u00a01.PNG ") == name_key("caf\u00e9 1.png")
     True
@@ -80,44 +80,44 @@ def name_key(name: str) -> str:
 
 
 def decoded(data: bytes, names: Callable[[], Collection[str]], place: str, problems: list[Problem]) -> str:
-    """A file's text; what is neither UTF-8 nor UTF-16 is read by the likeliest local encoding, and that is told.
+    """A file's text; if it is neither UTF-8 nor UTF-16, the likeliest local encoding is used, with a warning.
 
     Args:
         data: The file's bytes.
-        names: Gives the names of images that it may be of, as :func:`name_key` makes them; called if they are needed.
-        place: What to call the file in problems.
+        names: Returns the names of possible images, as from :func:`name_key`; called only if necessary.
+        place: The file's name for problems.
         problems: A warning is added here where the encoding is a guess.
 
     Raises:
-        FlawshotError: If no encoding fits; the text names no file.
+        FlawshotError: If no encoding fits; the message names no file.
     """
     readings = [NamedText(*reading) for reading in decodings(data)]
     if not readings:
-        raise FlawshotError("is not text in an encoding that is known here; save it again as UTF-8")
+        raise FlawshotError("is not text in a known encoding; save it again as UTF-8")
     best = readings[0] if len(readings) == 1 else readings[likeliest(readings, names())]
     problems.extend(guess_told(best.encoding, place))
     return best.text
 
 
 def guess_told(encoding: str, place: str) -> list[Problem]:
-    """The warning that an encoding was guessed; none for those of Unicode."""
+    """The warning that an encoding was guessed; none for Unicode encodings."""
     if encoding not in TITLES:
         return []
     message = (
-        f"is not UTF-8 and was read as {TITLES[encoding]}; look whether its labels are right, or save it again as UTF-8"
+        f"is not UTF-8 and was read as {TITLES[encoding]}; check that its labels are right, or save it again as UTF-8"
     )
     return [Problem(place, "encoding", message, "warning")]
 
 
 def likeliest(readings: Sequence[NamedText], names: Collection[str]) -> int:
-    """Which of several readings of a text is right.
+    """The index of the likeliest of several readings of a text.
 
-    It is the one that names the most images that are there; among equals the one whose characters are the most usual,
-    and the first of those.
+    It is the one that contains the names of the most existing images; among equals the one with the most common
+    characters, and the first of those.
 
     Args:
         readings: The text by each encoding that fits; at least one.
-        names: Names of images that are there, as :func:`name_key` gives them.
+        names: Names of existing images, as from :func:`name_key`.
 
     >>> cut = "\u30ad\u30ba".encode("cp932")
     >>> likeliest([NamedText(cut.decode(name), name) for name in ("gb18030", "cp932")], ())
@@ -129,12 +129,12 @@ def likeliest(readings: Sequence[NamedText], names: Collection[str]) -> int:
 
 
 def _named(text: str, names: Collection[str]) -> int:
-    """How many of some names a text has."""
+    """The number of names that a text contains."""
     return len({name_key(part) for part in AROUND_NAMES.split(text)} & set(names)) if names else 0
 
 
 def _usual(reading: NamedText) -> float:
-    """How usual the characters of a reading are beyond ASCII, from 0 to 1."""
+    """How common the non-ASCII characters of a reading are, from 0 to 1."""
     beyond = NOT_ASCII.findall(reading.text)
     if not beyond:
         return 0.0
@@ -149,7 +149,7 @@ def _usual(reading: NamedText) -> float:
 
 
 def _everyday(characters: Iterable[str], standard: str, first: int, last: int) -> Iterator[float]:
-    """1 for kana and characters of the standard's first level, less for its others, 0 for what it does not have."""
+    """1 for kana and characters of the standard's first level, less for its other characters, 0 for all others."""
     for character in characters:
         try:
             lead = character.encode(standard)[0]
@@ -158,7 +158,7 @@ def _everyday(characters: Iterable[str], standard: str, first: int, last: int) -
             continue
         if standard == "euc_jp" and "\u3041" <= character <= "\u30fe":
             yield 1.0
-        elif standard == "euc_jp" and lead in {0x8E, 0x8F}:  # half-width kana: any two bytes pass for them
+        elif standard == "euc_jp" and lead in {0x8E, 0x8F}:  # half-width kana: any two bytes could be these
             yield 0.0
         else:
             yield (0.9 if standard == "euc_jp" else 1.0) if first <= lead <= last else 0.3

@@ -1,4 +1,4 @@
-"""The files under a folder, without leaving it by a link."""
+"""The files under a folder, without following links out of it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from flawshot.base.errors import Problem
 
 __all__ = ["LINK_OUT", "files_under", "lies_within"]
 
-# Kind and message of the problem that a file is.
-LINK_OUT = ("link", "is a link out of the folder, and not read; copy it here")
+# Kind and message of the problem for such a link.
+LINK_OUT = ("link", "is a link to outside the folder and is not read; copy it here")
 
 
 def lies_within(path: Path, folder: Path) -> bool:
-    """Whether a path, its links followed, lies in a folder."""
+    """Whether a path, after following links, is in a folder."""
     return path.resolve().is_relative_to(folder.resolve())
 
 
 def files_under(root: Path, suffixes: tuple[str, ...], problems: list[Problem], *, beyond: Path | None) -> list[str]:
-    """Files of some kinds, as sorted paths relative to a folder (POSIX); names that begin with a dot are passed over.
+    """Files with some suffixes, as sorted paths relative to a folder (POSIX); dotfiles are skipped.
 
     Args:
         root: The folder.
-        suffixes: What the files' names end in, in small letters.
-        problems: What is left out is added here: folders that are links, files that are links out of the folder, names
-            that are no text, and what cannot be read.
-        beyond: A folder that is not looked into.
+        suffixes: The suffixes, in lower case.
+        problems: Omissions are added here: linked folders, files linked from outside the folder, names that are not
+            valid text, and unreadable files.
+        beyond: A folder that is not searched.
     """
     root, out = root.resolve(), None if beyond is None else beyond.resolve()
     found: list[str] = []
@@ -39,7 +39,7 @@ def files_under(root: Path, suffixes: tuple[str, ...], problems: list[Problem], 
         folder = Path(place)
         shown = [name for name in folders if not name.startswith(".") and folder / name != out]
         problems.extend(
-            Problem((folder / name).relative_to(root).as_posix(), "link", "is a link, and not followed; copy it here")
+            Problem((folder / name).relative_to(root).as_posix(), "link", "is a link and is not followed; copy it here")
             for name in shown
             if (folder / name).is_symlink()
         )
@@ -59,12 +59,12 @@ def files_under(root: Path, suffixes: tuple[str, ...], problems: list[Problem], 
 
 
 def _wrong(path: Path, name: str, root: Path) -> Problem | None:
-    """Why a file is not read."""
+    """The reason why a file is not read, or None."""
     try:
         name.encode()
     except UnicodeEncodeError:
         shown = name.encode(errors="backslashreplace").decode()
-        return Problem(shown, "file-name", "the file's name is not text; rename it")
+        return Problem(shown, "file-name", "the file name is not valid text; rename it")
     if path.is_symlink() and not lies_within(path, root):
         return Problem(name, *LINK_OUT)
     if not path.is_file():

@@ -26,14 +26,14 @@ FOLDER = "Data/"
 
 
 def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
-    """The tree, its categories as the products' tables name them.
+    """The tree with the categories from the products' tables.
 
-    An image that no table names keeps its folder's name, in small letters. Where a table names several types, the
-    category is all of them, with commas between, and this is said.
+    An image that is not in any table keeps its folder's name, in lower case. If a table names several types, the
+    category is all of them, separated by commas, and a problem reports it.
 
     Args:
-        source: The folder that the tree was found in.
-        tree: What lies there.
+        source: The folder of the tree.
+        tree: Its images and masks.
 
     Raises:
         FlawshotError: If a table cannot be read, or lacks a column.
@@ -43,7 +43,7 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
     images: list[MaskedImage] = []
     tables: dict[str, dict[str, str]] = {}
     for each in tree.images:
-        # Only what begins with Data/ tells: the table's paths begin with the product, wherever its folder lies.
+        # Only the part from Data/ on is compared; the table's paths begin with the product, wherever its folder is.
         folder, inner = _parted(each.image)
         if folder not in tables:
             path = source / folder / TABLE
@@ -62,7 +62,7 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
         images.append(each._replace(category=category))
     said = {unicodedata.normalize("NFC", problem.file) for problem in tree.problems}
     problems += [
-        Problem(f"{folder}{TABLE}", "mask", f"image: {inner!r} is not there")
+        Problem(f"{folder}{TABLE}", "mask", f"image: {inner!r} is missing")
         for folder, rows in tables.items()
         for inner in rows
         if unicodedata.normalize("NFC", f"{folder}{inner}") not in said
@@ -71,7 +71,7 @@ def with_visa_labels(source: Path, tree: MaskTree) -> MaskTree:
 
 
 def _labels(path: Path, name: str, source: Path, names: Collection[str], problems: list[Problem]) -> dict[str, str]:
-    """Image (from ``Data/`` on, in one Unicode form) -> label, of the images that have a mask by a product's table."""
+    """Image (from ``Data/`` on, in NFC) -> label, for the images with a mask according to a product's table."""
     if not path.is_file():
         return {}
     if not lies_within(path, source):
@@ -86,7 +86,7 @@ def _labels(path: Path, name: str, source: Path, names: Collection[str], problem
 
 
 def _parted(image: str) -> tuple[str, str]:
-    """A path parted at its folder ``Data``: what stands before it, and after it.
+    """A path split at its folder ``Data``: the parts before and after it.
 
     >>> _parted("BigData/Data/Images/Anomaly/0.JPG"), _parted("Data/Images/0.JPG")
     (('BigData/', 'Images/Anomaly/0.JPG'), ('', 'Images/0.JPG'))

@@ -1,4 +1,4 @@
-"""Pascal VOC's XML becomes Labelme files, a rectangle a box."""
+"""Import of Pascal VOC's XML: one rectangle per box."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLAIN_FOLDERS = frozenset({"annotations", "labels", "jpegimages", "images"})
 FLAGS = ("truncated", "difficult", "occluded")
 IMAGE_END = re.compile(rf"(?i:{'|'.join(map(re.escape, IMAGE_SUFFIXES))})$")
 LIST_SPLITS = ("train", "val", "test")
-# Encodings that the XML parser does not know, by the names that files state.
+# Encodings that the XML parser does not know, by their names in XML declarations.
 DECLARED = re.compile(rb"\A\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 ENCODINGS = {
     **dict.fromkeys(("gb2312", "gbk", "gb18030", "cp936"), "gb18030"),
@@ -61,22 +61,22 @@ def import_voc(
 ) -> Imported:
     """Write Pascal VOC annotations as Labelme files: ``<product>/[<split>/]…/<name>.json``.
 
-    Split and product are the folders that a file lies in (``Annotations`` aside); where no folder is a split's,
-    ``ImageSets/Main/{train,val,test}.txt`` say it, and where no folder is left, the product is called as the source.
-    VOC counts pixels from 1, and its boxes include their last pixel: 1 to 3 are the pixels 0, 1 and 2. ``truncated``,
-    ``difficult`` and ``occluded`` become flags. An image is looked for beside its file, in ``JPEGImages`` and
-    ``images`` beside ``Annotations``, and below the folders that the user named: called as the annotation file, else as
-    that says, else the same with another suffix. It is copied beside the Labelme file.
+    Split and product come from a file's folders (except ``Annotations``). If no folder is a split,
+    ``ImageSets/Main/{train,val,test}.txt`` determine it; if no folder is left, the product has the source's name. VOC
+    counts pixels from 1, and its boxes include their last pixel: 1 to 3 are the pixels 0, 1 and 2. ``truncated``,
+    ``difficult`` and ``occluded`` become flags. Images are searched for beside the annotation file, in ``JPEGImages``
+    and ``images`` beside ``Annotations``, and below the folders that the user named: by the annotation file's name,
+    then by the name in the file, then by the same names with other suffixes. They are copied beside the Labelme files.
 
     Args:
         source: A folder with .xml files, or one .xml file.
-        out: Where the files go.
-        images: Where the images are looked for first.
-        overwrite: Whether files there with other content may be replaced.
-        progress: Called with the .xml files looked at and their number.
+        out: The output folder.
+        images: The folder to search for images first.
+        overwrite: Whether existing files with different content may be replaced.
+        progress: Called with the number of .xml files processed and the total.
 
     Raises:
-        FlawshotError: If there is no usable VOC file, or a file at ``out`` has other content already.
+        FlawshotError: If there is no usable VOC file, or a file at ``out`` exists with different content.
     """
     root, names, folder = begin_import(source, ".xml", out, images=images, overwrite=overwrite)
     roots = ([] if images is None else [images]) + ([root] if source.is_dir() else [])
@@ -113,7 +113,7 @@ def import_voc(
 
 
 def _homes(path: Path, images: Path | None) -> list[Path]:
-    """Where the image of an annotation file is expected."""
+    """The folders in which the image of an annotation file is expected."""
     homes = [path.parent] if images is None else [images, path.parent]
     if path.parent.name.lower() in PLAIN_FOLDERS:
         homes += [path.parent.parent / name for name in ("JPEGImages", "images", "")]
@@ -121,7 +121,7 @@ def _homes(path: Path, images: Path | None) -> list[Path]:
 
 
 def _image_name(named: str, stem: str) -> str:
-    """What an image that is not at hand is called."""
+    """The name of an image that is not available."""
     path = inside_paths([named or f"{stem}.jpg"], "filename").popitem()[1]
     if isinstance(path, FlawshotError):
         raise path
@@ -129,7 +129,7 @@ def _image_name(named: str, stem: str) -> str:
 
 
 def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]:
-    """The split of each name in VOC's lists, as :func:`_list_key` gives it."""
+    """The split of each name in VOC's lists; names are normalized by :func:`_list_key`."""
     whole: dict[str, str] = {}
     parts: dict[str, str] = {}
     for split in LIST_SPLITS:
@@ -144,10 +144,10 @@ def _listed(folder: Path, root: Path, problems: list[Problem]) -> dict[str, str]
             text = decoded(file_bytes(path), lambda: _stems(folder.parent.parent), str(path), problems)
         except FlawshotError as error:
             message = error.marked.removeprefix(f"{path}: ")
-            problems.append(Problem(str(path), "list", f"{message}; nothing is known of its split"))
+            problems.append(Problem(str(path), "list", f"{message}; its images get no split from it"))
             continue
         for line in text.splitlines():
-            # Lists of one class have 1, 0 or -1 behind each name, and those of other programs paths of images.
+            # Lists of one class have 1, 0 or -1 after each name, and those of other programs contain image paths.
             whole[_list_key(line)] = split
             parts |= dict.fromkeys(map(_list_key, line.split()), split)
             name = PurePosixPath(re.sub(r"\s+-?[01]\s*$", "", line).replace("\\", "/")).name
@@ -160,7 +160,7 @@ def _list_key(name: str) -> str:
 
 
 def _stems(folder: Path) -> set[str]:
-    """The names of annotation files in a folder and those just below it, without suffix, as they are compared."""
+    """The names of annotation files in a folder and its direct subfolders, without suffix, normalized."""
     return {name_key(path.stem) for pattern in ("*.xml", "*/*.xml") for path in folder.glob(pattern)}
 
 
@@ -170,12 +170,12 @@ def _tree(path: Path, name: str, names: Callable[[], Collection[str]], problems:
     except FlawshotError as error:
         raise FlawshotError(error.marked.removeprefix(f"{path}: ")) from error
     if tree.tag != "annotation":
-        raise FlawshotError(f"is not Pascal VOC: its root is {tree.tag!r}, not annotation")
+        raise FlawshotError(f"is not Pascal VOC: its root element is {tree.tag!r}, not annotation")
     return tree
 
 
 def _parsed(data: bytes, name: str, names: Callable[[], Collection[str]], problems: list[Problem]) -> Element:
-    """A document's root; it may be in an encoding that the parser does not know, and have HTML's entities."""
+    """A document's root; the encoding may be unknown to the parser, and HTML entities are allowed."""
     declared = DECLARED.match(data)
     stated = "" if declared is None else declared[1].decode()
     known = stated.lower() in ENCODINGS
@@ -183,7 +183,7 @@ def _parsed(data: bytes, name: str, names: Callable[[], Collection[str]], proble
         return _xml(data)
     except DefusedXmlException as error:
         raise FlawshotError(f"is not plain XML ({one_line(error)})") from error
-    except (SyntaxError, ValueError, LookupError) as error:  # damaged, or in an encoding that the parser does not know
+    except (SyntaxError, ValueError, LookupError) as error:  # damaged, or in an encoding unknown to the parser
         if isinstance(error, LookupError) and not known:
             raise FlawshotError(f"is in the unknown encoding {stated}; save it again as UTF-8") from error
         damage = FlawshotError(f"is not plain XML ({one_line(error)})")
@@ -200,7 +200,7 @@ def _parsed(data: bytes, name: str, names: Callable[[], Collection[str]], proble
     except (DefusedXmlException, SyntaxError, ValueError) as error:
         raise damage from error
     if plain != text:
-        message = "has an & that is no part of XML; it was read as it stands, or as HTML means it"
+        message = "contains an & that is not valid XML; it was read literally or as an HTML entity"
         told.append(Problem(name, "entity", message, "warning"))
     problems += told
     return tree
@@ -212,7 +212,7 @@ def _xml(data: bytes) -> Element:
 
 
 def _as_declared(data: bytes, encoding: str) -> str | None:
-    """A document's text by the encoding that it states, if it is one of those that only we know."""
+    """A document's text in its stated encoding, if that is one of :data:`ENCODINGS`."""
     try:
         return data.decode(ENCODINGS[encoding])
     except (KeyError, UnicodeDecodeError):
@@ -220,7 +220,7 @@ def _as_declared(data: bytes, encoding: str) -> str | None:
 
 
 def _character(entity: re.Match[str]) -> str:
-    """What HTML's entity stands for; an & that begins none is a character."""
+    """The character of an HTML entity; an & that does not begin one is literal."""
     known = html5.get(entity[1]) if entity[1] else None
     return f"&amp;{entity[0][1:]}" if known is None or set("<&") & set(known) else known
 
@@ -254,9 +254,7 @@ def _shape(element: Element, where: str, problems: list[Problem]) -> dict[str, A
         problems.append(Problem(where, "bndbox", message))
         return None
     if min(x0, y0) < 1:
-        message = (
-            "bndbox begins before 1, where VOC's pixels begin; it is cut there, look whether the file counts from 0"
-        )
+        message = "bndbox begins before 1, VOC's first pixel; it is clipped there; check whether the file counts from 0"
         problems.append(Problem(where, "bndbox", message, "warning"))
     points = box_corners(max(x0 - 1, 0), max(y0 - 1, 0), max(x1, 1), max(y1, 1))
     flags = {flag: _text(element, flag) == "1" for flag in FLAGS if _text(element, flag) in {"0", "1"}}

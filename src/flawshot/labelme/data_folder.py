@@ -1,4 +1,4 @@
-"""What lies in a data folder: annotation files, and the images they are of."""
+"""The contents of a data folder: annotation files and their images."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LEAVES", "annotation_files", "find_image", "image_source"]
 
-# A path that leaves the data folder, here or on another machine: absolute, on a drive, by .. or by Windows' separators.
+# A path that leads out of the data folder, here or on another system: absolute, with a drive, with .. or backslashes.
 LEAVES = r"^/|^.:|\\|(^|/)\.\.(/|$)"
 
 
 def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
-    """Annotation files under the root, sorted; folders that are links are followed once each."""
+    """Annotation files under the root, sorted; each linked folder is followed once."""
     found: list[str] = []
     seen: set[str] = set()
 
@@ -51,10 +51,10 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
                 path.encode()
             except UnicodeEncodeError:
                 shown = path.encode(errors="backslashreplace").decode()
-                problems.append(Problem(shown, "file-name", "the file's name is not text; rename it"))
+                problems.append(Problem(shown, "file-name", "the file name is not valid text; rename it"))
                 continue
             if re.search(LEAVES, path):
-                message = "a backslash, or a letter and a colon, is a path on other machines; rename it"
+                message = "a backslash, or a letter followed by a colon, makes it a path on other systems; rename it"
                 problems.append(Problem(path, "file-name", message))
             elif (Path(folder) / name).is_file():
                 found.append(path)
@@ -66,8 +66,8 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
 def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[Problem]) -> str:
     """The image's path relative to the root.
 
-    An embedded image that can be read is the annotation's image, whatever lies beside it; its path then only says what
-    to call it. A problem is added where there is neither that nor a file.
+    A readable embedded image is the annotation's image, even if there is a file; its path is then only its name. A
+    problem is added if there is neither an embedded image nor a file.
     """
     beside, _, own = path.rpartition("/")
     embedded = embedded_size(file)
@@ -90,7 +90,7 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
                     message = f"imageData: {why_not_embedded(file)}; {candidate} is used instead"
                     problems.append(Problem(path, "embedded-image", message, "warning"))
                 return candidate
-        except OSError:  # a name that the file system cannot have
+        except OSError:  # a name that is invalid in this file system
             continue
     if file.image_base64 is None:
         where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
@@ -102,9 +102,9 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
 
 
 def _other_forms(candidates: Sequence[str], beside: str) -> list[str]:
-    """Paths with what they have beyond the annotation's folder in the other Unicode forms.
+    """The paths in the other Unicode forms, except for the annotation's own folder.
 
-    macOS parts letters and accents in names, other systems do not, and files travel between them.
+    macOS separates letters and accents in names, other systems do not, and files are copied between them.
     """
     made = []
     for candidate in candidates:
@@ -116,12 +116,12 @@ def _other_forms(candidates: Sequence[str], beside: str) -> list[str]:
 
 
 def image_source(root: Path | None, image: str, annotation: str) -> Path | bytes:
-    """Where an image's pixels are: what its annotation embeds, which is what Labelme shows, else its file.
+    """The source of an image's pixels: the image embedded in its annotation, as in Labelme, or else its file.
 
     Args:
         root: The data root.
         image: The image's path relative to it (POSIX).
-        annotation: Its annotation file's path, likewise.
+        annotation: The path of its annotation file, relative to the root (POSIX).
 
     Raises:
         ImageError: If there is neither.

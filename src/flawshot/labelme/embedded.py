@@ -1,4 +1,4 @@
-"""Images that Labelme files embed: what Labelme shows of such a file, whatever lies beside it."""
+"""Images embedded in Labelme files; Labelme shows them even if there is an image file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["embedded_image", "embedded_size", "embedded_suffix", "embeds_image", "image_size", "why_not_embedded"]
 
-# An image's header is nearly always in so many characters of its base64.
+# An image's header is nearly always within this many characters of its base64.
 HEADER_CHARACTERS = 2**16
 EMBEDS = re.compile(rb'"imageData"\s*:\s*"')
 
@@ -26,11 +26,11 @@ def image_size(file: LabelmeFile, image: Path | None) -> tuple[int, int] | None:
 
     Args:
         file: The annotation.
-        image: Where the image lies, if it does.
+        image: The image's path, if there is a file.
 
     Returns:
-        That of the embedded image, which is what Labelme shows; else as the file says, else by the image's header; None
-        where nothing tells.
+        The size of the embedded image, which Labelme shows; or else the size that the annotation states, or that in the
+        image's header; None if none of these is available.
     """
     if embedded := embedded_size(file):
         return embedded
@@ -43,7 +43,7 @@ def image_size(file: LabelmeFile, image: Path | None) -> tuple[int, int] | None:
 
 
 def embedded_size(file: LabelmeFile) -> tuple[int, int] | None:
-    """The embedded image's (height, width) in px after its EXIF orientation, None where there is none to read."""
+    """The embedded image's (height, width) in px after its EXIF orientation; None without a readable image."""
     if file.image_base64 is None:
         return None
     for text in (file.image_base64[:HEADER_CHARACTERS], file.image_base64):
@@ -58,7 +58,7 @@ def embedded_size(file: LabelmeFile) -> tuple[int, int] | None:
 
 
 def why_not_embedded(file: LabelmeFile) -> str:
-    """Why an embedded image has no size; empty where it has one, or none is embedded."""
+    """Why the embedded image has no size; empty if it has one, or if none is embedded."""
     try:
         data = file.image_data
         if data is not None:
@@ -69,7 +69,7 @@ def why_not_embedded(file: LabelmeFile) -> str:
 
 
 def embedded_suffix(file: LabelmeFile) -> str:
-    """What the name of the embedded image's file would end in."""
+    """The suffix for a file with the embedded image."""
     try:
         with open_image(from_base64(file.image_base64 or ""), "imageData") as opened:
             return {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "PPM": ".ppm"}.get(
@@ -80,21 +80,21 @@ def embedded_suffix(file: LabelmeFile) -> str:
 
 
 def embeds_image(annotation: Path) -> bool:
-    """Whether an annotation file holds an image, readable or not."""
+    """Whether an annotation file embeds an image, readable or not."""
     try:
         return EMBEDS.search(annotation_bytes(annotation, annotation.name)) is not None
-    except (OSError, ValueError):  # ValueError: a name that no file can have, and what is not Labelme's
+    except (OSError, ValueError):  # ValueError: an invalid file name, or not a Labelme file
         return False
 
 
 def embedded_image(annotation: Path) -> bytes | None:
-    """The image that an annotation file embeds, where it can be read: what Labelme shows of it.
+    """The image embedded in an annotation file, which is what Labelme shows.
 
     Args:
         annotation: The JSON file.
 
     Returns:
-        The image file's bytes; None where none is embedded, or it cannot be used.
+        The image file's bytes; None if none is embedded or it cannot be used.
     """
     try:
         data = annotation_bytes(annotation, annotation.name)
@@ -102,5 +102,5 @@ def embedded_image(annotation: Path) -> bytes | None:
             return None
         file = parse_labelme(data, annotation.name)[0]
         return None if embedded_size(file) is None else file.image_data
-    except (OSError, ValueError):  # a name that no file can have, or what is not Labelme's
+    except (OSError, ValueError):  # an invalid file name, or not a Labelme file
         return None

@@ -1,4 +1,4 @@
-"""Images: opened by a closed list of decoders and within a limit, decoded once, upright, as 8-bit RGB."""
+"""Images: opened with a fixed list of decoders and a size limit, and converted to upright 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ __all__ = [
 Result = TypeVar("Result")
 
 MAX_PIXELS = 2**28
-# How files of the formats begin; nothing else is ever decoded, whatever it is called.
+# The first bytes of the supported formats; nothing else is ever decoded, whatever its name.
 _SIGNATURES: tuple[tuple[re.Pattern[bytes], Callable[..., Image.Image]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
     (re.compile(rb"\xff\xd8\xff"), JpegImagePlugin.jpeg_factory),
@@ -67,29 +67,29 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 FORMATS = "PNG, JPEG, TIFF, BMP, WebP, PGM/PPM, GIF"
 LONGEST_SIGNATURE = 16
-# Python shows objects that way; where an image's bytes lie in memory is nobody's business.
+# Python's representation of objects; memory addresses do not belong in messages.
 OBJECT = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>")
-SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that lay an image on its side
+SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
 
-# Where a PNG's or a WebP's header may say how the image lies, besides EXIF itself.
+# Fields of a PNG's or WebP's header that may state the orientation, besides EXIF itself.
 TURNED_BY = frozenset({"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"})
 
 _limit: ContextVar[int] = ContextVar("flawshot_pixel_limit", default=MAX_PIXELS)
 
 
 class ImageError(FlawshotError):
-    """An image that is missing, in a format that is not read, too large, or damaged."""
+    """An image that is missing, too large, damaged, or in an unsupported format."""
 
 
 @contextmanager
 def pixel_limit(pixels: int) -> Iterator[None]:
-    """How many pixels an image may have, within the block and in this thread; 2**28 elsewhere.
+    """Limit the number of pixels per image within the block and in this thread; 2**28 elsewhere.
 
     Args:
         pixels: Width times height, at least 1.
 
     Raises:
-        FlawshotError: If it is no such number.
+        FlawshotError: If it is less than 1.
 
     >>> with pixel_limit(100):
     ...     check_pixels(10, 10, "a.png")
@@ -104,7 +104,7 @@ def pixel_limit(pixels: int) -> Iterator[None]:
 
 
 def under_pixel_limit(function: Callable[..., Result]) -> Callable[..., Result]:
-    """A function of a module, to be run in another thread or process under this thread's :func:`pixel_limit`."""
+    """The function, for another thread or process, with this thread's :func:`pixel_limit`; it must not be a lambda."""
     return partial(_limited, _limit.get(), function)
 
 
@@ -114,22 +114,22 @@ def _limited(pixels: int, function: Callable[..., Result], *given: Any, **named:
 
 
 def check_pixels(width: int, height: int, name: str) -> None:
-    """Refuse an image of more pixels than :func:`pixel_limit` allows.
+    """Refuse an image with more pixels than :func:`pixel_limit` allows.
 
     Raises:
-        ImageError: If it has.
+        ImageError: If it has more.
     """
     if width * height > _limit.get():
         raise ImageError(
-            f"{name}: an image of {width} x {height} px is more than the limit of {_limit.get()} px; "
-            f"raise it with {argument('max_pixels', width * height)}"
+            f"{name}: the image has {width} x {height} px, more than the limit of {_limit.get()} px; "
+            f"raise the limit with {argument('max_pixels', width * height)}"
         )
 
 
 class _Quiet:
-    """Pillow without its own pixel limit and its warnings, as long as any thread opens an image.
+    """Disables Pillow's own pixel limit and its warnings while any thread opens an image.
 
-    Both are settings of the whole process: the first thread to come in changes them, the last to leave restores them.
+    Both are settings of the whole process: the first thread to enter changes them, the last to leave restores them.
     """
 
     def __init__(self) -> None:
@@ -158,18 +158,18 @@ _quiet = _Quiet()
 
 @contextmanager
 def open_image(source: Path | bytes, name: str) -> Iterator[Image.Image]:
-    """Open an image: its header is read, its pixels when they are asked for.
+    """Open an image: the header is read now, the pixels on demand.
 
-    PNG, JPEG, TIFF, BMP, WebP, PGM/PPM and GIF, told by their first bytes; no other decoder of Pillow's is ever tried,
-    for some of them start programs. Pillow's own limit on pixels does not apply, and its warnings are not shown.
+    PNG, JPEG, TIFF, BMP, WebP, PGM/PPM and GIF are recognized by their first bytes. No other decoder of Pillow is ever
+    tried, because some of them start programs. Pillow's own pixel limit does not apply, and its warnings are hidden.
 
     Args:
         source: The image's file, or its bytes.
-        name: What to call it in errors.
+        name: The name for errors.
 
     Raises:
-        ImageError: With the name, if it is in another format, has more pixels than :func:`pixel_limit` allows, or
-            whatever else a decoder raises, here or within the block.
+        ImageError: With the name, if it is in another format, has more pixels than :func:`pixel_limit` allows, or a
+            decoder raises any exception, here or within the block.
     """
     try:
         _check_ordinary(source)
@@ -202,8 +202,8 @@ def _decoder(start: bytes) -> Callable[..., Image.Image]:
     if not start:
         raise ValueError("it is empty")
     if start.startswith(b"version https://"[:LONGEST_SIGNATURE]):
-        raise ValueError("it is a pointer of Git LFS, not the image; run git lfs pull")
-    raise ValueError(f"it is none of {FORMATS}")
+        raise ValueError("it is a Git LFS pointer, not the image; run git lfs pull")
+    raise ValueError(f"its format is not one of {FORMATS}")
 
 
 def _without_addresses(error: Exception) -> str:
@@ -213,16 +213,16 @@ def _without_addresses(error: Exception) -> str:
 def read_image(source: Path | bytes, name: str) -> Image.Image:
     """Decode an image.
 
-    The EXIF orientation is applied, for Labelme's points live in the upright image. Palettes become their colors, and
-    an alpha channel is dropped. Values of more than 8 bits, and floats, are stretched from their least to their
-    greatest in the image, as labelme shows them. Of several frames the first is taken.
+    The EXIF orientation is applied, because Labelme's points refer to the upright image. Palettes become their colors,
+    and an alpha channel is dropped. Values of more than 8 bits, and floats, are stretched from the image's least to its
+    greatest value, as labelme shows them. If there are several frames, the first is used.
 
     Args:
         source: The image's file, or its bytes.
-        name: What to call it in errors.
+        name: The name for errors.
 
     Returns:
-        Mode ``RGB``.
+        The image, in mode ``RGB``.
 
     Raises:
         ImageError: With the image's name, if it cannot be decoded.
@@ -232,7 +232,7 @@ def read_image(source: Path | bytes, name: str) -> Image.Image:
 
 
 def header_size(source: Path | bytes, name: str) -> tuple[int, int]:
-    """An image's (height, width) in px after its EXIF orientation, by its header.
+    """An image's (height, width) in px after its EXIF orientation, from its header.
 
     Raises:
         ImageError: As :func:`open_image` does.
@@ -242,7 +242,7 @@ def header_size(source: Path | bytes, name: str) -> tuple[int, int]:
 
 
 def header(source: Path | bytes, name: str) -> tuple[int, int, int]:
-    """An image's height and width in px after its EXIF orientation, and that orientation, by its header.
+    """An image's height and width in px after its EXIF orientation, and that orientation, from its header.
 
     Raises:
         ImageError: As :func:`open_image` does.
@@ -251,23 +251,23 @@ def header(source: Path | bytes, name: str) -> tuple[int, int, int]:
         width, height = opened.size
         if isinstance(opened, TiffImagePlugin.TiffImageFile):  # whose size is upright in some versions of Pillow
             width, height = opened.tag_v2[ExifTags.Base.ImageWidth], opened.tag_v2[ExifTags.Base.ImageLength]
-        # Pillow decodes a whole PNG to look for EXIF behind its pixels, where hardly any has it.
+        # Pillow decodes a whole PNG to look for EXIF after its pixels, where it hardly ever is.
         seen = opened.format != "PNG" or bool(TURNED_BY.intersection(opened.info))
         lies = orientation(opened) if seen else 1
         return (width, height, lies) if lies in SIDEWAYS else (height, width, lies)
 
 
 def orientation(image: Image.Image) -> int:
-    """How an image lies by its EXIF, 1 to 8; 1, upright, where nothing readable says so."""
+    """An image's EXIF orientation, 1 to 8; 1, upright, if there is none that is readable."""
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - damaged EXIF raises anything at all, and the pixels may be whole
+    except Exception:  # noqa: BLE001 - damaged EXIF raises anything at all, and the pixels may be intact
         return 1
     return found if found in range(1, 9) else 1
 
 
 def cropped(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
-    """A window of an image, black beyond it, however large: Pillow's own ``crop`` refuses more than 178 million px.
+    """A window of an image, of any size, black outside it; Pillow's own ``crop`` refuses more than 178 million px.
 
     >>> list(cropped(Image.new("L", (2, 2), 9), (1, 1, 3, 2)).tobytes())
     [9, 0]
@@ -279,7 +279,7 @@ def cropped(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """An image as :func:`read_image` gives it: upright, 8 bits, mode ``RGB``; itself where it is that already."""
+    """An image as :func:`read_image` returns it: upright, 8 bits, mode ``RGB``; itself if it already is."""
     image.load()
     upright = image
     if orientation(image) != 1:

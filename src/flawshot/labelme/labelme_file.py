@@ -1,4 +1,4 @@
-"""Labelme JSON, of labelme 3 to 6, read without labelme: no Qt, no image decoded."""
+"""Labelme JSON, of labelme 3 to 6, read without labelme: without Qt and without decoding images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
     "write_labelme",
 ]
 
-# How many points a shape of each type has: (at least, at most).
+# The number of points of each shape type: (at least, at most).
 POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
     "polygon": (3, None),
     "rectangle": (2, 2),
@@ -44,15 +44,15 @@ POINT_COUNTS: dict[ShapeType, tuple[int, int | None]] = {
     "points": (1, None),
     "mask": (2, 2),
 }
-# Shapes of four corners that X-AnyLabeling draws and Labelme does not know; they are read as polygons.
+# Shapes with four corners that X-AnyLabeling draws and Labelme does not know; they are read as polygons.
 FOUR_CORNERS = frozenset({"quadrilateral", "rotation"})
-# How far, in px, the corners of a rectangle may lie from its box.
+# The largest distance, in px, of a rectangle's corners from its box.
 SLANT = 0.01
-# What all masks of a file may have: each is decoded.
+# The limit for all masks of a file together, since each is decoded.
 MOST_MASK_PIXELS = 2**32
-# Drawing an outline takes time by the rows of px that its lines cross, each anew.
+# The time to draw an outline grows with the number of pixel rows that each of its lines crosses.
 MOST_ROWS = 2**23
-# Drawing takes time and memory by a shape's extent, so what no image reaches is refused when it is read.
+# Drawing takes time and memory by a shape's extent, so coordinates beyond any image are refused when read.
 MAX_COORDINATE = 200_000.0
 WRITTEN_VERSION = "6.0.0"
 SHAPE_KEYS = frozenset({"label", "points", "group_id", "shape_type", "flags", "description", "mask"})
@@ -61,15 +61,15 @@ FILE_KEYS = frozenset({"version", "imageData", "imagePath", "shapes", "flags", "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelmeFile:
-    """What one Labelme JSON file says of one image.
+    """The content of one Labelme JSON file: the annotation of one image.
 
     Attributes:
-        image_path: The image's path relative to the JSON's folder, with forward slashes; may be empty where the image
-            is embedded.
+        image_path: The image's path relative to the JSON's folder, with forward slashes; may be empty if the image is
+            embedded.
         shapes: The shapes in file order.
-        image_height: In px, or None where the file does not say.
-        image_width: In px, or None where the file does not say.
-        image_base64: The embedded image as the file holds it, or None.
+        image_height: In px, or None if the file does not state it.
+        image_width: In px, or None if the file does not state it.
+        image_base64: The embedded image as stored in the file, or None.
         flags: Labelme's flags of the image.
         version: The labelme version that wrote the file, or None.
         other: Keys that Labelme does not know, kept for writing.
@@ -86,10 +86,10 @@ class LabelmeFile:
 
     @property
     def image_data(self) -> bytes | None:
-        """The embedded image file's bytes, or None where none is embedded.
+        """The embedded image file's bytes, or None if none is embedded.
 
         Raises:
-            FlawshotError: If what is embedded is not base64.
+            FlawshotError: If the embedded data is not base64.
         """
         if self.image_base64 is None:
             return None
@@ -100,7 +100,7 @@ class LabelmeFile:
 
 
 class _ShapeError(Exception):
-    """One shape cannot be used: kind and message of the problem to be."""
+    """One shape cannot be used; has the kind and message of the resulting problem."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -110,7 +110,7 @@ class _ShapeError(Exception):
 def read_labelme(path: str | Path) -> LabelmeFile:
     """Read one Labelme file.
 
-    What is odd but usable (an encoding other than UTF-8) is said by :func:`warnings.warn`.
+    Usable oddities, such as an encoding other than UTF-8, are reported by :func:`warnings.warn`.
 
     Args:
         path: The JSON file.
@@ -131,11 +131,11 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
     """Parse a Labelme file's bytes.
 
     Args:
-        data: UTF-8 JSON, with or without a byte order mark; GBK where it is not UTF-8.
-        name: What to call the file in problems.
+        data: UTF-8 JSON, with or without a byte order mark; read as GBK if it is not UTF-8.
+        name: The file's name for problems.
 
     Returns:
-        The file with its usable shapes, and what is wrong or odd, shape by shape.
+        The file with its usable shapes, and the problems, shape by shape.
 
     Raises:
         AnnotationError: If the file as a whole is not usable.
@@ -146,7 +146,7 @@ def parse_labelme(data: bytes, name: str) -> tuple[LabelmeFile, list[Problem]]:
 
 
 def parse_labelme_document(document: dict[str, Any], name: str) -> tuple[LabelmeFile, list[Problem]]:
-    """Parse what a Labelme file would hold, as JSON's objects in Python; all else is as for :func:`parse_labelme`."""
+    """Parse a Labelme file's JSON object, already loaded; otherwise like :func:`parse_labelme`."""
     check_object(document, name)
     return _parsed(document, name)
 
@@ -186,7 +186,7 @@ def _parsed(document: dict[str, Any], name: str) -> tuple[LabelmeFile, list[Prob
 
 
 def _usable(shapes: list[Any], name: str, problems: list[Problem]) -> list[Shape]:
-    """The shapes that can be used; the others are problems."""
+    """The usable shapes; the others become problems."""
     usable: list[Shape] = []
     mask_pixels = 0
     for index, raw in enumerate(shapes):
@@ -195,9 +195,7 @@ def _usable(shapes: list[Any], name: str, problems: list[Problem]) -> list[Shape
             if shape.shape_type == "mask":
                 mask_pixels += _mask_pixels(shape)
                 if mask_pixels > MOST_MASK_PIXELS:
-                    message = (
-                        f"its masks have more than {MOST_MASK_PIXELS} px in all, which no image has; cut them to boxes"
-                    )
+                    message = f"its masks have more than {MOST_MASK_PIXELS} px in total; crop each mask to its box"
                     raise file_error(name, "too-many-shapes", message)
                 _check_mask(shape)
             usable.append(shape)
@@ -231,7 +229,7 @@ def _shape(index: int, raw: Any) -> Shape:
         raise _ShapeError("group-id", f"group_id must be a whole number or null, not {str(group_id)[:60]!r}")
     flags, description = raw.get("flags"), raw.get("description")
     if flags is not None and not (isinstance(flags, dict) and all(isinstance(value, bool) for value in flags.values())):
-        raise _ShapeError("flags", "flags must be an object of true and false")
+        raise _ShapeError("flags", "flags must be an object whose values are true or false")
     if description is not None and not isinstance(description, str):
         raise _ShapeError("description", "description must be text")
     points = _points(raw.get("points"))
@@ -251,22 +249,22 @@ def _shape(index: int, raw: Any) -> Shape:
 
 def _points(raw: Any) -> NDArray[np.float64]:
     if not isinstance(raw, list) or not raw:
-        raise _ShapeError("points", "points must be a list of [x, y]")
+        raise _ShapeError("points", "points must be a list of [x, y] pairs")
     if (points := _plain_points(raw)) is not None:
         return points
     if not all(map(_is_pair, raw)):
-        raise _ShapeError("points", "points must be a list of [x, y], two numbers each")
+        raise _ShapeError("points", "points must be a list of [x, y] pairs of numbers")
     far = next(place for place, (x, y) in enumerate(raw) if not _is_near(x) or not _is_near(y))
     shown = f"[{str(raw[far][0])[:20]}, {str(raw[far][1])[:20]}]"
     finite = all(isinstance(value, int) or math.isfinite(value) for value in raw[far])
-    why = "lies further out than any image" if finite else "is not finite"
+    why = "lies outside any possible image" if finite else "is not finite"
     raise _ShapeError("points", f"point {far} {why}: {shown}")
 
 
 def _plain_points(raw: list[Any]) -> NDArray[np.float64] | None:
-    """Points that are as nearly all are; None where one of them is wrong.
+    """The points, by a fast path for the usual form; None if one of them is wrong.
 
-    Types come first: numpy would make one long text's length of memory for each of them.
+    Types are checked first: with one long string among them, numpy would allocate its length for every item.
     """
     if set(map(type, raw)) != {list} or set(map(len, raw)) != {2}:
         return None
@@ -274,7 +272,7 @@ def _plain_points(raw: list[Any]) -> NDArray[np.float64] | None:
         return None
     try:
         points = np.array(raw, dtype=np.float64)
-    except OverflowError:  # of a whole number that no float can be
+    except OverflowError:  # an integer too large for a float
         return None
     # Compared this way round, for NaN is not below anything.
     return points if bool((np.abs(points) <= MAX_COORDINATE).all()) else None
@@ -300,7 +298,7 @@ def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType
         low, high = points.min(axis=0), points.max(axis=0)
         upper = points > (low + high) / 2
         near = np.abs(points - np.where(upper, high, low)) <= SLANT
-        # Round a box, each step goes along one side.
+        # Around a box, each step follows one side.
         steps = (upper != np.roll(upper, 1, axis=0)).sum(axis=1)
         if near.all() and ((steps == 1).all() or (high - low).min() <= SLANT):
             return "rectangle", np.array([low, high])
@@ -312,13 +310,13 @@ def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType
         raise _ShapeError("point-count", f"a {shape_type} has {wanted}, not {len(points)}")
     rows = float(np.abs(np.diff(points[:, 1], append=points[:1, 1])).sum())
     if shape_type in {"polygon", "linestrip"} and rows > MOST_ROWS:
-        message = f"its outline crosses {rows:.0f} rows of px, more than any that was drawn by hand; simplify it"
+        message = f"its outline crosses {rows:.0f} pixel rows, more than any drawn by hand; simplify it"
         raise _ShapeError("shape-length", message)
     return known, points
 
 
 def from_base64(text: str, *, whole: bool = True) -> bytes:
-    """Bytes from base64, or from the whole groups at its beginning.
+    """Bytes from base64, or from the complete groups at its beginning.
 
     Raises:
         ValueError: If it is not base64.
@@ -337,7 +335,7 @@ def _mask_png(raw: Any) -> bytes | None:
 
 
 def _mask_pixels(shape: Shape) -> int:
-    """The size of a mask by its header; 0 where it has none to read."""
+    """The number of a mask's pixels, from its header; 0 if it is unreadable."""
     try:
         return 0 if shape.mask_png is None else math.prod(header_size(shape.mask_png, "mask"))
     except ImageError:
@@ -346,7 +344,7 @@ def _mask_pixels(shape: Shape) -> int:
 
 def _check_mask(shape: Shape) -> None:
     if shape.mask_png is None:
-        raise _ShapeError("mask", "a mask shape needs its mask, a base64-encoded PNG")
+        raise _ShapeError("mask", "a mask shape needs a mask, a base64-encoded PNG")
     try:
         decode_mask(shape)
     except ValueError as error:
@@ -354,15 +352,15 @@ def _check_mask(shape: Shape) -> None:
 
 
 def write_labelme(file: LabelmeFile, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write a file that Labelme opens.
+    """Write a file that Labelme can open.
 
     Args:
-        file: What to write.
-        path: Where to; written to a temporary file beside it, then renamed.
-        overwrite: Whether an existing file with other content may be replaced.
+        file: The content.
+        path: The file to write; a temporary file is written beside it and then renamed.
+        overwrite: Whether an existing file with different content may be replaced.
 
     Raises:
-        FlawshotError: If ``path`` exists with other content and ``overwrite`` is false.
+        FlawshotError: If ``path`` exists with different content and ``overwrite`` is false.
     """
     write_json(Path(path), labelme_document(file), overwrite=overwrite)
 

@@ -1,4 +1,4 @@
-"""A Labelme file's JSON: its bytes read within a limit, decoded, and found to be an object with shapes."""
+"""A Labelme file's JSON: read within a size limit, decoded, and checked to be an object with shapes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["annotation_bytes", "check_object", "file_error", "labelme_object"]
 
-HALF_A_PAIR = "holds half a surrogate pair, which is no character"
+HALF_A_PAIR = "contains half a surrogate pair, which is not a character"
 
 
 def annotation_bytes(path: Path, name: str) -> bytes:
@@ -21,7 +21,7 @@ def annotation_bytes(path: Path, name: str) -> bytes:
 
     Args:
         path: The file.
-        name: What to call it in the problem.
+        name: Its name for problems.
 
     Raises:
         AnnotationError: If it cannot be read, is not an ordinary file, or is larger than any with an embedded image.
@@ -41,20 +41,20 @@ def labelme_object(data: bytes, name: str, problems: list[Problem]) -> dict[str,
         problems: What is odd is added here.
 
     Raises:
-        AnnotationError: If it is none.
+        AnnotationError: If it is not one.
     """
     return _labelme(_load_json(_decode(data, name, problems), name), name)
 
 
 def check_object(document: dict[str, Any], name: str) -> None:
-    """Refuse an object that no Labelme file can hold, as :func:`labelme_object` refuses the file.
+    """Refuse an object that no Labelme file can contain, as :func:`labelme_object` refuses the file.
 
     Args:
         document: The object, as JSON has it.
-        name: What to call it in the problem.
+        name: Its name for problems.
 
     Raises:
-        AnnotationError: If it is none, is nested too deep, or holds half a surrogate pair.
+        AnnotationError: If it is not a Labelme object, is nested too deeply, or contains half a surrogate pair.
     """
     _labelme(document, name)
     level: list[Any] = [document]
@@ -66,11 +66,11 @@ def check_object(document: dict[str, Any], name: str) -> None:
         inner = [
             value.values() if isinstance(value, dict) else value for value in level if isinstance(value, dict | list)
         ]
-        # Most of a document are lists of numbers.
+        # Most of a document consists of lists of numbers.
         level = [each for part in inner for each in part if isinstance(each, dict | list | str)]
         if not inner:
             return
-    raise file_error(name, "not-json", f"is not JSON that can be read (nested deeper than {DEEPEST} levels)")
+    raise file_error(name, "not-json", f"cannot be read as JSON (nested deeper than {DEEPEST} levels)")
 
 
 def _is_text(value: str) -> bool:
@@ -85,13 +85,13 @@ def _is_text(value: str) -> bool:
 
 def _labelme(document: Any, name: str) -> dict[str, Any]:
     if not isinstance(document, dict) or "shapes" not in document or not ({"imagePath", "imageData"} & set(document)):
-        raise file_error(name, "not-labelme", "is not a Labelme file: an object with shapes and imagePath is expected")
+        raise file_error(name, "not-labelme", "is not a Labelme file: expected an object with shapes and imagePath")
     made: dict[str, Any] = document
     return made
 
 
 def file_error(name: str, kind: str, message: str) -> AnnotationError:
-    """The error that an annotation file as a whole is."""
+    """The error for a whole annotation file."""
     return AnnotationError(Problem(name, kind, message))
 
 
@@ -112,7 +112,7 @@ def _load_json(text: str, name: str) -> Any:
     try:
         check_depth(text.encode(errors="surrogatepass"))
         document = json.loads(text)
-        # An escaped half of a surrogate pair is JSON, but no text that can be written.
+        # An escaped half of a surrogate pair is valid JSON, but not text that can be written.
         if "\\" in text and "\\ud" in text.lower():
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -124,7 +124,7 @@ def _load_json(text: str, name: str) -> Any:
     except FlawshotError as error:
         raise file_error(name, "not-json", error.marked) from error
     except RecursionError as error:
-        raise file_error(name, "not-json", "is not JSON that can be read (nested too deep)") from error
-    except ValueError as error:  # of Python's limit on the digits of a whole number
-        raise file_error(name, "not-json", "is not JSON that can be read (a number has too many digits)") from error
+        raise file_error(name, "not-json", "cannot be read as JSON (nested too deeply)") from error
+    except ValueError as error:  # Python limits the digits of integers
+        raise file_error(name, "not-json", "cannot be read as JSON (a number has too many digits)") from error
     return document

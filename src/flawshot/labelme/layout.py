@@ -1,4 +1,4 @@
-"""Product and split of an annotation file, from where it lies under the data root."""
+"""Product and split of an annotation file, from its place under the data root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SPLIT_FOLDERS", "Layout", "is_split", "not_a_split", "recognize_layout"]
 
-# Folder name (lower case) -> split as it is shown.
+# Folder name (lower case) -> the split's displayed name.
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
@@ -28,12 +28,12 @@ DEFAULT_PATTERN = "{product}/{split}/**"
 
 
 def is_split(folder: str) -> bool:
-    """Whether a folder of this name is read as a split's."""
+    """Whether a folder of this name is read as a split."""
     return folder.lower() in SPLIT_FOLDERS
 
 
 def not_a_split(folder: str) -> str:
-    """A category's folder, renamed where it would be read as a split's; the label stands in the files.
+    """A category's folder name, changed if it would be read as a split; the label is stored in the files.
 
     >>> not_a_split("scratch"), not_a_split("Test")
     ('scratch', 'Test_')
@@ -46,10 +46,10 @@ class Layout:
     """A pattern of folders under a data root.
 
     Attributes:
-        pattern: Folder names joined by ``/``: ``{product}`` and ``{split}`` stand for one folder each, ``*`` for any
-            one folder, and ``**``, at the end only, for any number. Where the folder that ``{split}`` stands for has
-            none of the names in :data:`SPLIT_FOLDERS`, it is no split, but an ordinary folder.
-        root_name: The product's name where the pattern has no ``{product}``.
+        pattern: Folder names joined by ``/``: ``{product}`` and ``{split}`` match one folder each, ``*`` any one
+            folder, and ``**``, only at the end, any number. A folder in the place of ``{split}`` whose name is not one
+            of :data:`SPLIT_FOLDERS` is an ordinary folder, not a split.
+        root_name: The product's name if the pattern has no ``{product}``.
 
     >>> Layout("{product}/{split}/**", "data").place("bolt/testing/dent/000.json")
     ('bolt', 'test')
@@ -66,7 +66,7 @@ class Layout:
         """Check the pattern.
 
         Raises:
-            FlawshotError: If the pattern is not one.
+            FlawshotError: If the pattern is invalid.
         """
         parts = self.pattern.split("/")
         bad = [
@@ -80,8 +80,8 @@ class Layout:
             or any(parts.count(name) > 1 for name in ("{product}", "{split}"))
         ):
             raise FlawshotError(
-                f"{argument('layout', self.pattern)}: must be folders joined by /, of {{product}}, {{split}}, *, a "
-                "name, and ** at the end, such as {product}/{split}/**"
+                f"{argument('layout', self.pattern)}: must be folders joined by /, each {{product}}, {{split}}, * or "
+                "a name, with ** only at the end, such as {product}/{split}/**"
             )
 
     def place(self, path: str) -> tuple[str, str | None] | None:
@@ -91,8 +91,8 @@ class Layout:
             path: The file's path relative to the root (POSIX).
 
         Returns:
-            None where the path does not fit the pattern. A file too shallow for ``{product}`` belongs to the root's
-            own product.
+            None if the path does not match the pattern. A file too shallow for ``{product}`` belongs to the product
+            named after the root.
         """
         folders = path.split("/")[:-1]
         product, split = self.root_name, None
@@ -114,15 +114,15 @@ class Layout:
 
 
 def recognize_layout(paths: Iterable[str], root_name: str) -> Layout:
-    """The layout of a data root that nobody named one for.
+    """Detect the layout of a data root.
 
     Args:
         paths: The annotation files' paths relative to the root (POSIX).
         root_name: The root folder's name.
 
     Returns:
-        ``{split}/**`` where the root's own folders are splits, or a train and a test folder are among them (one
-        product: the root), ``**`` where it has no folders (one product without split), else ``{product}/{split}/**``.
+        ``{split}/**`` if the root's own folders are splits or include a train and a test folder (one product: the
+        root); ``**`` if it has no folders (one product without splits); otherwise ``{product}/{split}/**``.
     """
     folders = {path.split("/", 1)[0] for path in paths if "/" in path}
     if not folders:

@@ -23,12 +23,12 @@ ShapeType = Literal[
 ]
 SHAPE_TYPES: frozenset[str] = frozenset(get_args(ShapeType))
 
-# labelme.utils.shape_to_mask's own defaults, in px: whoever looks at a mask in labelme sees this one.
+# The defaults of labelme.utils.shape_to_mask, in px, so that masks look as in labelme.
 LINE_WIDTH = 10
 POINT_RADIUS = 5
-# A region of more px than this is a part of its canvas, and keeps it in memory.
+# A region of more px than this is a view of its canvas, and keeps that in memory.
 CROPPED = 2**24
-# Regions are joined when they have so many px together.
+# Regions are joined once they have this many px together.
 JOINED_AT_ONCE = 2**26
 
 
@@ -37,12 +37,12 @@ class Shape:
     """One shape as Labelme draws it.
 
     Attributes:
-        index: Its place in the file's list of shapes, from 0.
-        label: What the annotator called it: the category.
+        index: Its index in the file's list of shapes, from 0.
+        label: The annotator's label: the category.
         shape_type: One of :data:`SHAPE_TYPES`.
         points: float64 ``[n, 2]``, x and y in px of the (EXIF-transposed) image. A rectangle has two opposite
-            corners, a circle its center and a point of its rim, a mask its two inclusive corner pixels.
-        group_id: Shapes of one image that share it and the label are one instance.
+            corners, a circle its center and a point on its rim, a mask its two inclusive corner pixels.
+        group_id: Shapes of one image with the same group and label form one instance.
         flags: Labelme's flags of the shape.
         description: Free text.
         mask_png: A mask shape's pixels as Labelme stores them, a one-channel PNG.
@@ -62,7 +62,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """The pixels of an instance: a mask cut to its box.
+    """The pixels of an instance: a mask cropped to its box.
 
     Attributes:
         x0: Column of the box's left edge, px of the image.
@@ -99,19 +99,19 @@ EMPTY = Region(0, 0, np.zeros((0, 0), dtype=bool))
 def rasterize(shape: Shape, height: int, width: int) -> Region:
     """The pixels that a shape covers in an image of ``height`` x ``width`` px.
 
-    Pixel for pixel what ``labelme.utils.shape_to_mask`` draws, for every type which that function knows; ``points``
-    are drawn as it draws ``point``, each, and a ``mask`` is pasted at its first corner. What lies outside the image
-    is cut off.
+    The result equals that of ``labelme.utils.shape_to_mask`` pixel for pixel, for every type that it supports. Each of
+    the ``points`` is drawn like a ``point``, and a ``mask`` is pasted at its first corner. Parts outside the image are
+    clipped.
 
     Args:
-        shape: The shape; its points are as many as its type needs.
+        shape: The shape; it must have as many points as its type needs.
         height: The image's height in px.
         width: The image's width in px.
     """
     if shape.shape_type == "mask":
         return _paste(shape, height, width)
     low, high = _extent(shape)
-    # Pillow rounds in image coordinates, so the origin must stay where it is; the canvas may end early, though.
+    # Pillow rounds in image coordinates, so the origin must stay in place; but the canvas may end early.
     canvas_width, canvas_height = (
         max(0, min(size, math.floor(end) + 2)) for size, end in zip((width, height), high, strict=True)
     )
@@ -123,7 +123,7 @@ def rasterize(shape: Shape, height: int, width: int) -> Region:
     if covered is None:
         return EMPTY
     x0, y0, x1, y1 = covered
-    # Zeros and ones already, so no px is copied a second time. Pillow's own crop refuses large boxes.
+    # The values are 0 and 1 already, so no px is copied again. Pillow's own crop refuses large boxes.
     small = (x1 - x0) * (y1 - y0) <= CROPPED
     pixels = np.asarray(canvas.crop(covered)) if small else np.asarray(canvas)[y0:y1, x0:x1]
     return Region(x0, y0, pixels.view(bool))
@@ -150,7 +150,7 @@ def _draw(draw: ImageDraw.ImageDraw, shape: Shape) -> None:
 
 
 def _extent(shape: Shape) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Corners (x, y) of a box that what is drawn cannot leave."""
+    """Corners (x, y) of a box that contains everything drawn."""
     low, high = shape.points.min(axis=0), shape.points.max(axis=0)
     if shape.shape_type == "circle":
         margin = float(np.hypot(*(shape.points[0] - shape.points[1])))
@@ -174,7 +174,7 @@ def decode_mask(shape: Shape) -> NDArray[np.bool_]:
         ValueError: If there is no mask, it cannot be decoded, or it is not a one-channel image.
     """
     if shape.mask_png is None:
-        raise ValueError("a mask shape without its mask")
+        raise ValueError("the mask shape has no mask")
     with open_image(shape.mask_png, "mask") as image:
         pixels = np.asarray(image)
     if pixels.ndim != 2:
@@ -193,7 +193,7 @@ def _paste(shape: Shape, height: int, width: int) -> Region:
 
 
 def trim(pixels: NDArray[np.bool_], x0: int, y0: int) -> Region:
-    """The region that pixels are, bool ``[rows, columns]``, the first of which lies at column x0 and row y0."""
+    """The region of some pixels, bool ``[rows, columns]``, the first of which is at column x0 and row y0."""
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     if not rows.size:
         return EMPTY
@@ -202,9 +202,9 @@ def trim(pixels: NDArray[np.bool_], x0: int, y0: int) -> Region:
 
 
 def join_regions(regions: Iterable[Region]) -> Region:
-    """The union of several regions of one image; empty ones do not count."""
+    """The union of several regions of one image; empty ones are ignored."""
     union, waiting, pixels = EMPTY, list[Region](), 0
-    for part in regions:  # some at a time, for a group may have any number of large parts
+    for part in regions:  # some at a time, because a group may have any number of large parts
         if part.pixels.size:
             waiting.append(part)
             pixels += part.pixels.size
@@ -228,7 +228,7 @@ def _union(regions: Iterable[Region]) -> Region:
 
 
 def box_area(shape: Shape, height: int, width: int) -> int:
-    """How many pixels of an image the box of a shape has, about.
+    """The approximate number of an image's pixels in a shape's box.
 
     Args:
         shape: The shape.

@@ -1,4 +1,4 @@
-"""Pictures of crops: contact sheets of what an encoder will see, or plain crops and masks as files."""
+"""Pictures of crops: contact sheets of an encoder's input, or plain crops and masks as files."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ ACROSS = 9
 
 
 def file_name(instance: Instance) -> str:
-    """A file name made of an instance's id, the same for no two ids, that cannot leave its folder."""
-    # Every character that is not plain is written as its code, and so is the escape itself.
+    """A file name made from an instance's id; it is unique and cannot lead out of its folder."""
+    # Every special character is written as its code, and so is the escape character itself.
     plain = re.sub(r"[^A-Za-z0-9.-]|^\.", lambda match: "_" if match[0] == "/" else f"_{ord(match[0]):x}_", instance.id)
     return folder_name(plain)
 
@@ -49,21 +49,21 @@ def write_sheets(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[int, list[str]]:
-    """Write ``<product>/<category>/<id>.png``, a contact sheet an instance.
+    """Write ``<product>/<category>/<id>.png``, one contact sheet per instance.
 
     Args:
-        catalog: The data set, its root at hand.
-        scheme: Which views.
-        out: Where the sheets go.
+        catalog: The data set; its root must be available.
+        scheme: The views.
+        out: The output folder.
         side: A view's side on the sheet, px.
-        overwrite: Whether files there with other content may be replaced.
-        progress: Called with the instances done and all there are.
+        overwrite: Whether existing files with different content may be replaced.
+        progress: Called with the number of instances done and the total.
 
     Returns:
-        How many sheets were written, and why some were not.
+        The number of sheets written, and the reasons why others were not.
 
     Raises:
-        FlawshotError: If a file there has other content already.
+        FlawshotError: If a file there exists with different content.
     """
     written, unusable = 0, []
     for chunk in crop_rows(catalog, range(len(catalog)), scheme, side, workers=2):
@@ -79,7 +79,7 @@ def write_sheets(
 
 
 def contact_sheet(crops: Crops) -> Image.Image:
-    """All views of an instance, nine a row, the mask's outline drawn over them."""
+    """All views of an instance, nine per row, with the mask's outline drawn over them."""
     count, side = len(crops.images), crops.images.shape[1]
     across = min(ACROSS, count)
     down = -(-count // across)
@@ -106,16 +106,16 @@ def write_plain(
     """Write ``<product>/<category>/<id>.png`` and ``<id>_mask.png``, each the instance's box, and ``crops.csv``.
 
     Args:
-        catalog: The data set, its root at hand.
-        out: Where the files go.
-        overwrite: Whether files there with other content may be replaced.
-        progress: Called with the instances done and all there are.
+        catalog: The data set; its root must be available.
+        out: The output folder.
+        overwrite: Whether existing files with different content may be replaced.
+        progress: Called with the number of instances done and the total.
 
     Returns:
-        How many instances were written, and why some were not.
+        The number of instances written, and the reasons why others were not.
 
     Raises:
-        FlawshotError: If a file there has other content already.
+        FlawshotError: If a file there exists with different content.
     """
     table = io.StringIO(newline="")
     writer = csv.writer(table, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Views of a catalog's rows, cut from their images ahead of whoever takes them."""
+"""Views of a catalog's rows, cropped from their images ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "crop_rows", "decode_rows"]
 
-# A worker cuts crops of this much memory at once, at most.
+# The maximum memory for the crops that a worker makes at a time.
 CHUNK_BYTES = 32 * 2**20
-# Each worker's crops are cut ahead of the encoder by so many chunks, or by more where they are small.
+# Each worker is this many chunks ahead of the encoder, or more if they are small.
 CHUNKS_AHEAD = 2
 BYTES_AHEAD = 16 * 2**20
 
@@ -42,16 +42,16 @@ class Chunk:
 
 
 def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: int, workers: int) -> Iterator[Chunk]:
-    """Cut the views of some rows, in order, ahead of whoever takes them.
+    """Crop the views of some rows, in order, ahead of the consumer.
 
-    The workers are threads: Pillow decodes and resizes without Python's lock, and what they make needs no copying.
+    The workers are threads: Pillow decodes and resizes without Python's lock, and their results need no copying.
 
     Args:
-        catalog: The data set, its root at hand.
-        rows: Row numbers, ascending; rows of one image in a row are decoded once.
-        scheme: Which views.
-        side: The encoder's input, px.
-        workers: Threads.
+        catalog: The data set; its root must be available.
+        rows: Row numbers, ascending; the image of consecutive rows is decoded once.
+        scheme: The views.
+        side: The side of the encoder's input, px.
+        workers: Number of threads.
     """
     per_instance = len(scheme.views) * side * side * 4
     most = max(1, CHUNK_BYTES // per_instance)
@@ -64,7 +64,7 @@ def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: i
         try:
             for group in groups:
                 reader = _Reader(catalog, group)
-                # An image with very many instances is cropped in parts that share its one decoding.
+                # An image with very many instances is cropped in parts, but decoded once.
                 for start in range(0, len(group), most):
                     part = group[start : start + most]
                     waiting.append(pool.submit(cut, reader, part, scheme, side))
@@ -81,7 +81,7 @@ def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: i
 
 
 def decode_rows(catalog: Catalog, rows: Sequence[int]) -> Iterator[tuple[Instance, Image.Image | None, str]]:
-    """Instances with their whole image, upright, mode ``RGB``; or None and the reason why it cannot be used."""
+    """Instances with their entire image, upright, mode ``RGB``; or None and the reason why it cannot be used."""
     images = catalog.column("image")
     for _, group in groupby(rows, key=lambda row: images[row]):
         own = list(group)
@@ -95,7 +95,7 @@ def decode_rows(catalog: Catalog, rows: Sequence[int]) -> Iterator[tuple[Instanc
 
 
 def _fitting(image: Image.Image, instance: Instance) -> Image.Image:
-    """The image, if it has the size that the annotation states."""
+    """Check that the image has the size that the annotation states."""
     if image.size != (instance.image_width, instance.image_height):
         raise ImageError(
             f"{instance.image}: is {image.width} x {image.height} px, but {instance.annotation} says "
@@ -105,7 +105,7 @@ def _fitting(image: Image.Image, instance: Instance) -> Image.Image:
 
 
 class _Reader:
-    """One image, decoded when it is first asked for."""
+    """One image, decoded when it is first needed."""
 
     def __init__(self, catalog: Catalog, rows: Sequence[int]) -> None:
         self._instances = {row: catalog[row] for row in rows}
@@ -117,7 +117,7 @@ class _Reader:
         return self._instances[row]
 
     def image(self) -> Image.Image:
-        with self._lock:  # another part of the same image may be at it
+        with self._lock:  # another part of the same image may be decoding it
             if self._image is None:
                 first = next(iter(self._instances.values()))
                 try:

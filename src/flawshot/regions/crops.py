@@ -1,4 +1,4 @@
-"""Crops: the pixels of an instance's views, and of its mask in each."""
+"""Crops: the pixels of an instance's views, and its mask in each view."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["Crops", "crop_views"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crops:
-    """A region's context.
+    """A region's context: its views, and its mask in each.
 
     Attributes:
         images: uint8 ``[views, side, side, 3]``.
-        masks: uint8 ``[views, side, side]``: 255 where the instance is, 0 elsewhere, between at its border.
+        masks: uint8 ``[views, side, side]``: 255 inside the instance, 0 outside, values between at its border.
     """
 
     images: NDArray[np.uint8]
@@ -40,11 +40,11 @@ def crop_views(
 
     Args:
         image: The upright image, mode ``RGB``, as :func:`flawshot.labelme.images.read_image` gives it.
-        region: Its mask, in the image's px.
-        scheme: Which views.
-        side: The encoder's input, px.
-        extent: Between which points the views are centered, (left, top, right, bottom) in px, inclusive: of an
-            annotated outline :func:`flawshot.regions.views.extent_of`; the extreme pixels of the mask where None.
+        region: The region's mask, in the image's px.
+        scheme: The views.
+        side: The side of the encoder's input, in px.
+        extent: The views are centered on the middle of these points, (left, top, right, bottom) in px, inclusive. For
+            an annotated outline, :func:`flawshot.regions.views.extent_of`; if None, the mask's extreme pixels.
     """
     around = pixel_extent(region.box) if extent is None else extent
     images = np.empty((len(scheme.views), side, side, 3), dtype=np.uint8)
@@ -52,7 +52,7 @@ def crop_views(
     cut: dict[tuple[int, int, int], tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
     for number, view in enumerate(scheme.views):
         place = crop_box(region.box, around, view)
-        if place not in cut:  # views that differ by angle or flip only share their crop
+        if place not in cut:  # views that differ only by angle or flip share their crop
             cut[place] = _cut(image, region, place, scheme.border, side)
         pixels, mask = cut[place]
         images[number] = _turn(pixels, view.angle, view.flip)
@@ -91,9 +91,9 @@ def _resized(crop: Image.Image, side: int) -> NDArray[np.uint8]:
 
 
 def _resized_mask(region: Region, left: int, top: int, size: int, side: int) -> NDArray[np.uint8]:
-    """What :func:`_resized` makes of the mask, without the work on rows and columns that are 0 anyway.
+    """The same result as :func:`_resized` of the mask, without processing rows and columns that are 0.
 
-    Pillow resizes the rows first, each by itself, and then the columns.
+    This works because Pillow resizes each row independently, and then the columns.
     """
     out = Image.new("L", (side, side))
     _, y0, _, y1 = region.box
@@ -115,12 +115,12 @@ def _resized_mask(region: Region, left: int, top: int, size: int, side: int) -> 
 
 
 def _inside(start: int, size: int, length: int) -> int:
-    """The start nearest to ``start`` at which the crop is inside; centered where it is larger than the image."""
+    """The start nearest to ``start`` at which the crop is inside; centered if the crop is larger than the image."""
     return min(max(start, 0), length - size) if size <= length else (length - size) // 2
 
 
 def _mirrored(start: int, size: int, length: int) -> NDArray[np.intp]:
-    """Indices of ``size`` px from ``start``, mirrored at the first and last px as often as it takes."""
+    """Indices of ``size`` px from ``start``, mirrored at the first and last px as often as necessary."""
     period = max(1, 2 * (length - 1))
     places = np.arange(start, start + size) % period
     return np.where(places < length, places, period - places)

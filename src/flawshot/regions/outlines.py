@@ -1,4 +1,4 @@
-"""Outlines: ten numbers of a mask's form that tell nothing of the picture under it."""
+"""Outlines: ten numbers that describe a mask's shape, independent of the image under it."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ OUTLINE_NUMBERS = (
     "hu_spread",
     "hu_skew",
 )
-# Means and deviations over 2,880 drawn flaws; benchmarks/outline_statistics.py prints them. No photograph is in them.
+# Means and deviations over 2,880 drawn flaws, no photographs; benchmarks/outline_statistics.py prints them.
 MEANS = np.array((-5.164, 0.375, 0.541, 0.762, 0.593, 0.440, 0.244, 0.003, -1.161, -7.781), dtype=np.float32)
 DEVIATIONS = np.array((1.588, 0.396, 0.229, 0.234, 0.329, 0.254, 0.595, 0.019, 0.835, 4.013), dtype=np.float32)
-# What a moment of order three is at least taken for, before its logarithm: a form without skew has none.
+# The least third-order moment before taking the logarithm: a shape without skew has 0.
 LEAST_SKEW = 1e-6
 
 
 def measure_outline(region: Region, image_height: int, image_width: int) -> NDArray[np.float32]:
-    """Measure a mask's form.
+    """Measure a mask's shape.
 
-    The numbers do not change when image and mask are scaled together, moved, mirrored, or turned by 90 degrees; but for
-    the grain of px, which matters below some hundred px of area:
+    The numbers do not change when image and mask are scaled together, moved, mirrored, or rotated by 90 degrees, except
+    for the effect of whole px, which matters below a few hundred px of area:
 
     - ``log_share``: natural logarithm of the mask's share of the image's area; at most 0.
-    - ``aspect``: natural logarithm of its box's longer over its shorter side; from 0.
+    - ``aspect``: natural logarithm of its box's longer side over its shorter side; at least 0.
     - ``extent``: share of its box that it covers; 0 to 1.
     - ``solidity``: share of its convex hull that it covers; 0 to 1.
-    - ``circularity``: 4 pi area / perimeter^2, the perimeter being pi / 4 times the px edges along the border; 1 for a
-      disc, 4 / pi for an upright square (whose border that rule takes for shorter), near 0 for a line.
+    - ``circularity``: 4 pi area / perimeter^2, where the perimeter is pi / 4 times the number of px edges along the
+      border; 1 for a disc, 4 / pi for an upright square (whose border this underestimates), near 0 for a line.
     - ``elongation``: 1 - shorter / longer axis of the ellipse of equal second moments; 0 to 1.
-    - ``log_parts``: natural logarithm of the number of its 8-connected parts; from 0.
-    - ``holes``: share of its area with holes filled that is hole; 0 to 1.
+    - ``log_parts``: natural logarithm of the number of its 8-connected parts; at least 0.
+    - ``holes``: share of holes in its area with holes filled; 0 to 1.
     - ``hu_spread``: natural logarithm of Hu's first invariant; -1.84 for a disc, greater the more spread.
     - ``hu_skew``: natural logarithm of Hu's third invariant, at least that of 1e-6; greater the less symmetric.
 
     Args:
         region: The mask.
-        image_height: Of its image, px.
-        image_width: Of its image, px.
+        image_height: The image's height, in px.
+        image_width: The image's width, in px.
 
     Returns:
         float32 ``[10]`` in the order of :data:`OUTLINE_NUMBERS`; all NaN for a mask without px.
@@ -96,7 +96,7 @@ def measure_outline(region: Region, image_height: int, image_width: int) -> NDAr
 
 
 def _moments(mask: NDArray[np.bool_], area: int) -> tuple[float, float, float]:
-    """Hu's first and third invariant, and elongation; each px counts as a square, not as a point."""
+    """Hu's first and third invariants, and elongation; each px is a square, not a point."""
     rows, columns = np.nonzero(mask)
     y, x = rows - rows.mean(), columns - columns.mean()
     two = {(p, q): float((x**p * y**q).sum()) for p, q in ((2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3))}
@@ -110,19 +110,19 @@ def _moments(mask: NDArray[np.bool_], area: int) -> tuple[float, float, float]:
 
 
 def _hull_area(mask: NDArray[np.bool_]) -> float:
-    """Area of the convex hull of the px, as squares."""
+    """Area of the convex hull of the px, taken as squares."""
     rows = np.flatnonzero(mask.any(axis=1))
     left = mask[rows].argmax(axis=1)
     right = mask.shape[1] - mask[rows][:, ::-1].argmax(axis=1)
     corners = np.concatenate([np.stack([side, row], axis=1) for side in (left, right) for row in (rows, rows + 1)])
     try:
         return float(ConvexHull(corners).volume)
-    except QhullError:  # not to be had of squares, but no reason to stop
+    except QhullError:  # does not happen with squares, but is no reason to stop
         return float(mask.size)
 
 
 def standard_outlines(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Outlines in deviations from those of drawn flaws, float32 ``[instances, 10]``; 0 where there is no mask."""
+    """Outlines standardized by those of drawn flaws, float32 ``[instances, 10]``; 0 where there is no mask."""
     standard = (numbers - MEANS) / DEVIATIONS
     bounded: NDArray[np.float32] = np.clip(np.nan_to_num(standard, nan=0.0), -4, 4).astype(np.float32)
     return bounded

@@ -1,4 +1,4 @@
-"""Views: at which size, offset, angle and flip an instance is cropped."""
+"""Views: the size, offset, angle and flip of an instance's crops."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ FLIPS: tuple[Flip, ...] = get_args(Flip)
 ANGLES = (0, 90, 180, 270)
 PIXEL_SIZES = ("256px", "384px", "512px")
 RELATIVE_SIZES = ("1x", "1.5x", "2x")
-# A relative size never falls below this, in px: smaller crops show an encoder nothing.
+# The least side of a crop of relative size, in px: an encoder sees nothing in smaller crops.
 FLOOR = 32
-# Crops of more px are what Pillow takes for an attack.
+# Pillow takes larger crops for an attack.
 LARGEST = 9_000
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A crop's side: in px, or in lengths of the instance's box's longer side.
+    """A crop's side: in px, or as a multiple of the longer side of the instance's box.
 
     Attributes:
         value: The number.
-        relative: Whether it multiplies the box's longer side.
+        relative: Whether the number is a multiple of the box's longer side.
 
     >>> Size.parse("384"), str(Size.parse("1.5x"))
     (Size(value=384.0, relative=False), '1.5x')
@@ -69,7 +69,8 @@ class Size:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(px|x|)", text.strip(), re.ASCII)
         if match is None or not 0 < float(match[1]) <= LARGEST or (match[2] != "x" and float(match[1]) % 1):
             raise FlawshotError(
-                f"{argument('sizes', text)}: must be whole px, such as 256, or times the box, such as 1.5x"
+                f"{argument('sizes', text)}: must be a whole number of px, such as 256, or a multiple of the box, "
+                "such as 1.5x"
             )
         return cls(float(match[1]), match[2] == "x")
 
@@ -81,7 +82,7 @@ class Size:
         return min(LARGEST, max(FLOOR, round(self.value * max(x1 - x0, y1 - y0))))
 
     def __str__(self) -> str:
-        """As it is parsed."""
+        """The text that :meth:`parse` reads."""
         return f"{self.value:.15g}{'x' if self.relative else 'px'}"
 
 
@@ -106,12 +107,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class ViewScheme:
-    """A list of views; one of ours as :func:`make_scheme` makes it, or any other.
+    """A list of views: a built-in one, see :func:`make_scheme`, or any other.
 
     Attributes:
-        name: One of :data:`SCHEMES`, or a name of your own; it is for people, for the views alone say what it is.
-        sizes: The sizes it was made of.
-        border: What lies beyond the image's border: ``zero``, ``reflect``, or ``shift`` (the crop is moved inside).
+        name: One of :data:`SCHEMES`, or a name of your own; for display only, as the views alone define the scheme.
+        sizes: The sizes it was made from.
+        border: How crops beyond the image's border are filled: ``zero``, ``reflect``, or ``shift`` (the crop is moved
+            inside).
         views: The views in order.
     """
 
@@ -121,10 +123,10 @@ class ViewScheme:
     views: tuple[View, ...]
 
 
-# Installed packages name view schemes of their own in this group of entry points.
+# Installed packages register their own view schemes in this group of entry points.
 ENTRY_POINTS = "flawshot.views"
 
-# What each scheme varies beside the size, and whether it takes all sizes or the first one only.
+# What each scheme varies besides the size, and whether it uses all sizes or only the first.
 SCHEMES: dict[str, tuple[str, bool]] = {
     "none": ("", False),
     "ms": ("", True),
@@ -149,17 +151,17 @@ def scheme_names() -> list[str]:
 def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border | None = None) -> ViewScheme:
     """Make a view scheme.
 
-    ``mso`` and the other names of MVREC: ``s`` varies size, ``o`` offset, ``r`` angle, ``f`` flip; what is not varied
-    is centered, upright, of the first size. ``mso_bbox`` is ``mso`` with sizes relative to the box. ``centre3`` is
-    ``mso`` without offsets, ``cross15`` without the four corner offsets. Views come by size, then row, then column,
-    then angle or flip; each starts from the crop itself, never from the view before.
+    In ``mso`` and the other names from MVREC, ``s`` varies size, ``o`` offset, ``r`` angle, and ``f`` flip; otherwise
+    views are centered, upright and of the first size. ``mso_bbox`` is ``mso`` with sizes relative to the box.
+    ``centre3`` is ``mso`` without offsets, ``cross15`` without the four corner offsets. Views are ordered by size, then
+    row, then column, then angle or flip; each is made from the crop itself, never from the previous view.
 
     Args:
-        name: One of :data:`SCHEMES`, or of an entry point ``flawshot.views`` of an installed package, which leads to a
-            :class:`ViewScheme`. flawshot's own names come first.
-        sizes: Such as ``256px`` or ``1.5x``; 256, 384 and 512 px (1, 1.5 and 2 times the box for ``mso_bbox``) where
-            None. A package's scheme has its own.
-        border: What lies beyond the image's border: ``zero``, or a package's scheme's own, where None.
+        name: One of :data:`SCHEMES`, or the name of an installed package's entry point ``flawshot.views``, which is a
+            :class:`ViewScheme`. flawshot's own names take precedence.
+        sizes: Sizes such as ``256px`` or ``1.5x``; if None, 256, 384 and 512 px (1, 1.5 and 2 times the box for
+            ``mso_bbox``). A package's scheme has its own sizes.
+        border: How crops beyond the image's border are filled; if None, ``zero``, or a package's scheme's own.
 
     Raises:
         FlawshotError: If there is no such scheme, size or border.
@@ -171,7 +173,7 @@ def make_scheme(name: str, sizes: Sequence[str] | None = None, border: Border | 
     (27, 15)
     """
     if name not in (known := scheme_names()):
-        raise FlawshotError(f"{argument('views', name)}: is not known; there are {', '.join(known)}")
+        raise FlawshotError(f"{argument('views', name)}: is unknown; choose one of {', '.join(known)}")
     if border is not None and border not in BORDERS:
         raise FlawshotError(f"{argument('border', border)}: must be one of {', '.join(BORDERS)}")
     if name not in SCHEMES:
@@ -212,7 +214,7 @@ Extent: TypeAlias = tuple[float, float, float, float]
 def extent_of(instance: Instance) -> Extent:
     """The extreme points of an instance's outline: (left, top, right, bottom), inclusive, in px.
 
-    They are its polygons' points, as MVREC has it, or the mask's extreme pixels for shapes whose points are not their
+    They are its polygons' points, as in MVREC, or the mask's extreme pixels if the points of its shapes are not their
     outline.
     """
     if not all(shape.shape_type in {"polygon", "rectangle", "oriented_rectangle"} for shape in instance.shapes):
@@ -229,12 +231,12 @@ def pixel_extent(box: tuple[int, int, int, int]) -> Extent:
 
 
 def crop_box(box: tuple[int, int, int, int], extent: Extent, view: View) -> tuple[int, int, int]:
-    """Where a view is cropped: (left, top, side) in px of the image, which it may leave.
+    """The place of a view's crop: (left, top, side) in px of the image; it may extend beyond the image.
 
     Args:
-        box: The region's (x0, y0, x1, y1), half-open, px: the view's size may be relative to it.
-        extent: Its extreme points; the view's center is in their middle.
-        view: Which view.
+        box: The region's (x0, y0, x1, y1), half-open, px; the view's size may be relative to it.
+        extent: The region's extreme points; the view is centered on their middle.
+        view: The view.
     """
     left, top, right, bottom = extent
     side = view.size.pixels(box)

@@ -43,7 +43,7 @@ def test_text_features_are_the_mean_over_the_prompts_of_clips_own(data, encoder,
         np.testing.assert_allclose(row, written_out(model, said), atol=1e-5)
     order = ["stain", "crack", "stain"]
     np.testing.assert_array_equal(bank.text_features("bracket", order), got[[3, 0, 3]])
-    with pytest.raises(FeatureBankError, match=r"bank: holds no text features of bracket/hole"):
+    with pytest.raises(FeatureBankError, match=r"bank: contains no text features of bracket/hole"):
         bank.text_features("bracket", ["dent", "hole"])
     record = json.loads((tmp_path / "bank/manifest.json").read_text())["text"]
     assert record["templates"] == list(TEMPLATES)
@@ -67,7 +67,7 @@ def test_a_bank_from_before_there_was_text_gains_it_and_keeps_its_features(data,
     (out / "text.safetensors").unlink()
     old = FeatureBank.open(out)
     assert not old.has_text
-    with pytest.raises(FeatureBankError, match=r"no text tower was at hand"):
+    with pytest.raises(FeatureBankError, match=r"no text tower was available"):
         old.text_features("bracket", CATEGORIES)
     counted["crops"] = 0
     report = encode_catalog(Catalog.open(data), encoder, SCHEME, out)
@@ -114,16 +114,16 @@ def untold(model, path):
         (
             of_the_trunk,
             r"open_clip tiny-vit: features of the trunk",
-            "features of the layer trunk cannot be compared with text, those of projection can",
+            "features of the layer trunk cannot be compared with text; those of projection can",
         ),
         (
             image_tower_only,
-            r"AlphaCLIP tiny-vit: no text tower was at hand",
-            "tiny.pt: holds an image tower only, no text tower",
+            r"AlphaCLIP tiny-vit: no text tower was available",
+            "tiny.pt: contains only an image tower, no text tower",
         ),
         (
             untold,
-            r"open_clip tiny-vit: no text tower was at hand",
+            r"open_clip tiny-vit: no text tower was available",
             "open_clip tiny-vit has no text tower",
         ),
     ],
@@ -134,14 +134,14 @@ def test_without_a_text_tower_in_the_features_space_a_bank_has_none_and_says_why
     silent = make(model, weights)
     with pytest.raises(FlawshotError) as caught:
         encode_catalog(Catalog.open(data), silent, SCHEME, tmp_path / "bank", prompts=OWN)
-    assert str(caught.value) == f"prompts: are of no use here; {reason}"
+    assert str(caught.value) == f"prompts: cannot be used; {reason}"
     assert not (tmp_path / "bank").exists()
     bank = encode_catalog(Catalog.open(data), silent, SCHEME, tmp_path / "bank").bank
     assert not bank.has_text
     assert not (tmp_path / "bank/text.safetensors").exists()
     with pytest.raises(FeatureBankError, match=rf"bank: has no text features of the categories \({why}\)") as caught:
         bank.text_features("bracket", CATEGORIES)
-    assert str(caught.value).endswith("; encode with a CLIP whose text tower is there, and layer='projection'")
+    assert str(caught.value).endswith("; encode with a CLIP that has a text tower, and layer='projection'")
     assert "\n" not in str(caught.value)
     assert encode_catalog(Catalog.open(data), silent, SCHEME, tmp_path / "bank").encoded == 0
 
@@ -239,4 +239,4 @@ def test_damaged_text_features_are_one_line_that_names_file_and_field(data, enco
     with pytest.raises(FeatureBankError, match=message) as caught:
         FeatureBank.open(bank.path)
     assert "\n" not in str(caught.value)
-    assert str(caught.value).endswith("; make the bank again")
+    assert str(caught.value).endswith("; rebuild the bank")

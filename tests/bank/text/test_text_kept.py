@@ -21,7 +21,7 @@ OWN = Prompts(("a {category}", "a {product} with a {category}"), {"dent": ("a ho
 
 
 def without_a_tokenizer(encoder, monkeypatch):
-    monkeypatch.setattr(encoder, "no_text", lambda: "tiny-vit: its tokenizer is not at hand")
+    monkeypatch.setattr(encoder, "no_text", lambda: "tiny-vit: its tokenizer is not available")
 
 
 def with_another_label(data, label):
@@ -75,7 +75,7 @@ def test_texts_that_cannot_be_made_now_stay(data, encoder, tmp_path, monkeypatch
         report = encode_catalog(catalog, encoder, SCHEME, out)
         assert report.bank.text.record == text.record
         np.testing.assert_array_equal(report.bank.text.matrix, text.matrix)
-        why = "for none can be made now (tiny-vit: its tokenizer is not at hand)"
+        why = "because none can be computed now (tiny-vit: its tokenizer is not available)"
         assert report.remarks == (f"{out}: its text features stay as they are, {why}",)
     assert report.encoded > 0
 
@@ -88,7 +88,7 @@ def test_a_category_that_kept_texts_lack_stops_unless_they_may_go(data, encoder,
     with pytest.raises(FeatureBankError) as caught:
         encode_catalog(catalog, encoder, SCHEME, out)
     assert str(caught.value) == (
-        f"{out}: its text features lack bracket/hole, and none can be made now (tiny-vit: its tokenizer is not at "
+        f"{out}: its text features lack bracket/hole, and none can be computed now (tiny-vit: its tokenizer is not at "
         "hand); fix that, or add overwrite=True, which drops them"
     )
     assert counted["crops"] == crops
@@ -107,7 +107,7 @@ def test_a_bank_keeps_its_own_prompts_until_told_otherwise(data, encoder, counte
     assert encode() == (Prompts(), ())
     assert encode() == (Prompts(), ())
     assert encode(prompts=OWN) == (OWN, ())
-    said = f"{out}: kept its own prompts; a prompts file that holds none, or overwriting, brings the built-in ones back"
+    said = f"{out}: kept its own prompts; a prompts file without prompts, or overwriting, brings the built-in ones back"
     assert encode() == (OWN, (said,))
     before = counted["prompts"]
     assert encode("hole")[0] == OWN
@@ -120,7 +120,7 @@ def test_a_bank_keeps_its_own_prompts_until_told_otherwise(data, encoder, counte
 def test_prompts_of_a_bank_that_are_none_are_one_line(data, encoder, tmp_path):
     bank = encode_catalog(Catalog.open(data), encoder, SCHEME, tmp_path / "bank").bank
     rewrite_sealed(bank.path / "manifest.json", lambda d: d["text"].update(templates=["a {thing}"]))
-    with pytest.raises(FeatureBankError, match=r"bank/manifest\.json: text\.templates\.0: .*; make the bank again$"):
+    with pytest.raises(FeatureBankError, match=r"bank/manifest\.json: text\.templates\.0: .*; rebuild the bank$"):
         encode_catalog(Catalog.open(data), encoder, SCHEME, bank.path)
 
 
@@ -132,8 +132,8 @@ def test_categories_that_read_alike_are_named(data, encoder, tmp_path):
     for prompts in (own, None, own):
         report = encode_catalog(catalog, encoder, SCHEME, out, prompts=prompts)
         assert [remark for remark in report.remarks if "alike" in remark] == [
-            "bracket: 'Cut Lead' and 'cut-lead' read alike; give them prompts of their own",
-            f"bracket: '{long}a' and '{long}b' read alike; give them prompts of their own",
+            "bracket: 'Cut Lead' and 'cut-lead' look the same to the text tower; give them their own prompts",
+            f"bracket: '{long}a' and '{long}b' look the same to the text tower; give them their own prompts",
         ]
     report = encode_catalog(catalog, encoder, SCHEME, out, prompts=Prompts(("a {category}",)))
     assert report.remarks[0].startswith("bracket: 'Cut Lead', 'cut-lead' and 'cut_lead' read alike; ")

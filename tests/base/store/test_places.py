@@ -197,7 +197,9 @@ def test_a_second_process_is_told_and_harms_nothing(tmp_path, monkeypatch):
         with another_process(code, place):
             before = names(tmp_path)
             with (
-                pytest.raises(FlawshotError, match=r"/bank: another flawshot is at work there; wait for it$"),
+                pytest.raises(
+                    FlawshotError, match=r"/bank: another flawshot process is working there; wait for it to finish$"
+                ),
                 work(place),
             ):
                 pass

@@ -119,7 +119,7 @@ def test_views_must_be_as_many_as_the_features(catalog_of, bank_of, tmp_path):
     document = json.loads(place.read_text())
     document["views"] = ViewRecord.of(make_scheme("mso")).model_dump(mode="json")
     place.write_text(json.dumps(document))
-    with pytest.raises(flawshot.FeatureBankError, match="views: lists not as many"):
+    with pytest.raises(flawshot.FeatureBankError, match="views: lists more or fewer"):
         flawshot.FeatureBank.open(bank.path, verify=False)
 
 

@@ -1,1 +1,1 @@
-"""Files and folders of ours: whole or not there, sealed, locked, read with care."""
+"""flawshot's own files and folders: written atomically, sealed, locked, and checked when read."""

@@ -1,4 +1,4 @@
-"""Files that are never half written and never written over: temporary file, then rename."""
+"""Atomic writing of files without overwriting: a temporary file is written and then renamed."""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ def one_line(error: object) -> str:
 
 
 def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool = False) -> None:
-    """Let ``write`` make a temporary file beside ``path``, then rename it to ``path``.
+    """Let ``write`` create a temporary file beside ``path``, then rename it to ``path``.
 
-    A file that already holds the same bytes stays as it is.
+    A file that already has the same bytes is kept.
 
     Args:
-        path: The file to make; its folder is made too.
+        path: The file to create; its folder is created too.
         write: Called once with the temporary file's path.
-        overwrite: Whether a file with other content may be replaced.
+        overwrite: Whether a file with different content may be replaced.
 
     Raises:
-        FlawshotError: If ``path`` exists with other content and ``overwrite`` is false, or cannot be written.
+        FlawshotError: If ``path`` exists with different content and ``overwrite`` is false, or cannot be written.
     """
     if not path.name:
-        raise FlawshotError(f"{str(path)!r}: is no file's name")
+        raise FlawshotError(f"{str(path)!r}: is not a file name")
     if path.is_dir():
         raise FlawshotError(f"{path}: is a folder; name a file")
     try:
@@ -87,7 +87,7 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
                 if path.is_file() and filecmp.cmp(path, temporary, shallow=False):
                     return
                 raise FlawshotError(
-                    f"{path}: exists with other content; name another place, move it away, or add "
+                    f"{path}: exists with different content; name another path, move the file away, or add "
                     f"{argument('overwrite', True)}"
                 )
             temporary.replace(path)
@@ -96,7 +96,7 @@ def write_with(path: Path, write: Callable[[Path], object], *, overwrite: bool =
 
 
 def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
-    """Write ``data`` to ``path`` as :func:`write_with` does."""
+    """Write ``data`` to ``path`` like :func:`write_with`."""
     write_with(path, lambda temporary: temporary.write_bytes(data), overwrite=overwrite)
 
 
@@ -109,9 +109,9 @@ def json_bytes(value: Any, path: Path, *, indent: int | None = 1) -> bytes:
     """A value as UTF-8 JSON with a final newline.
 
     Raises:
-        FlawshotError: Naming the file it is for, if it holds what JSON has no form for, such as NaN.
+        FlawshotError: With the file's name, if the value contains something that JSON cannot represent, such as NaN.
     """
     try:
         return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent) + "\n").encode()
-    except ValueError as error:  # of NaN, and of half a surrogate pair
+    except ValueError as error:  # NaN, or half a surrogate pair
         raise FlawshotError(f"{path}: cannot be written as JSON ({one_line(error)})") from error

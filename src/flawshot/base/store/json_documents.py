@@ -1,4 +1,4 @@
-"""Files and JSON that anyone may have written: read within limits on size and depth, and checked field by field."""
+"""Reading of untrusted files and JSON: within limits on size and depth, and checked field by field."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ __all__ = [
     "read_document",
 ]
 
-# Annotations may embed their images; what flawshot writes itself is far smaller.
+# Annotations may embed their images; flawshot's own files are far smaller.
 ANNOTATION_BYTES: Final = 2**30
 DOCUMENT_BYTES: Final = 2**28
 LINE_BYTES: Final = 2**26
-# No format nests a tenth as deep.
+# No format is nested even a tenth as deep.
 DEEPEST: Final = 100
 
-# What a byte does to the depth; quotes are kept, all else is dropped.
+# The change of depth by each byte; quotes are kept, everything else is dropped.
 STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 DROPPED = bytes(set(range(256)) - set(b'[{]}"'))
 STEPS_AT_ONCE = 2**20
@@ -67,15 +67,15 @@ def _fail_fast(schema: Any) -> None:
 
 
 class Document(BaseModel):
-    """Base of every JSON format of ours: fields are checked when it is read, and it cannot be changed after."""
+    """Base class of all flawshot's JSON formats: fields are checked when read, and are immutable afterwards."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """The schema as pydantic makes it, but that the first wrong item of a list or an object ends the check.
+        """Pydantic's schema, except that the first wrong item of a list or an object ends the check.
 
-        Only one error is ever shown, and a million of them take a gigabyte.
+        Only one error is ever shown, and a million errors take a gigabyte.
         """
         schema = handler(source)
         _fail_fast(schema)
@@ -90,17 +90,17 @@ def file_bytes(path: Path, most: int = DOCUMENT_BYTES) -> bytes:
 
     Args:
         path: The file.
-        most: How many bytes it may have.
+        most: The maximum size in bytes.
 
     Raises:
-        FlawshotError: With one line that names the file, if it is missing, not an ordinary file (a folder, a pipe or a
-            device has no end), too large, or cannot be read.
+        FlawshotError: With one line that names the file, if it is missing, not an ordinary file (pipes and devices may
+            be endless), too large, or cannot be read.
     """
     try:
         size = _ordinary_size(path)
         if size <= most:
             with path.open("rb") as opened:
-                # Python sets aside as much as is asked for, so no more than that; the file may have grown since.
+                # Python allocates the requested size, so the limit is kept; the file may have grown meanwhile.
                 data = opened.read(size + 1)
                 if len(data) > size:
                     data += opened.read(most + 1 - len(data))
@@ -108,7 +108,7 @@ def file_bytes(path: Path, most: int = DOCUMENT_BYTES) -> bytes:
                 return data
     except FlawshotError:
         raise
-    except (OSError, ValueError) as error:  # ValueError: of a name with a NUL
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         raise FlawshotError(f"{path}: cannot be read ({_reason(error)})") from error
     raise FlawshotError(f"{path}: is larger than {_size(most)}, the limit for such a file")
 
@@ -118,7 +118,7 @@ def file_lines(path: Path, most: int = LINE_BYTES) -> Iterator[bytes]:
 
     Args:
         path: The file.
-        most: How many bytes a line may have.
+        most: The maximum length of a line in bytes.
 
     Raises:
         FlawshotError: As for :func:`file_bytes`, while the lines are read.
@@ -137,7 +137,7 @@ def file_lines(path: Path, most: int = LINE_BYTES) -> Iterator[bytes]:
 
 
 def check_ordinary(path: Path) -> None:
-    """Refuse what other libraries would read for ever, or not at all.
+    """Refuse paths that other libraries would read forever, or not at all.
 
     Raises:
         FlawshotError: With one line that names the file, if it is missing or not an ordinary file.
@@ -168,16 +168,16 @@ def _size(count: int) -> str:
 
 
 def check_depth(data: bytes) -> None:
-    """Refuse JSON that is nested deeper than any format of ours or others, before a parser sees it.
+    """Refuse JSON that is nested deeper than any known format, before it is parsed.
 
-    Takes time in proportion to the length, whatever the content. Up to the place where a parser would stop, what is
-    a string here is a string to it.
+    The time is proportional to the length, regardless of the content. Up to the place where a parser would stop, this
+    function and the parser agree about which parts are strings.
 
     Args:
-        data: The JSON, in UTF-8 or another encoding that holds ASCII as it is.
+        data: The JSON, in UTF-8 or another encoding that extends ASCII.
 
     Raises:
-        FlawshotError: If it is; the text names no file.
+        FlawshotError: If it is nested too deeply; the message names no file.
     """
     if data.count(b"[") + data.count(b"{") <= DEEPEST:
         return
@@ -192,17 +192,17 @@ def check_depth(data: bytes) -> None:
         if steps.size:
             depths = depth + steps.cumsum(dtype=np.int64)
             if depths.max() > DEEPEST:
-                raise FlawshotError(f"is not JSON that can be read (nested deeper than {DEEPEST} levels)")
+                raise FlawshotError(f"cannot be read as JSON (nested deeper than {DEEPEST} levels)")
             depth = int(depths[-1])
 
 
 def load_json(data: bytes) -> Any:
-    """A JSON value, of UTF-8 with or without a byte order mark, UTF-16 or UTF-32.
+    """Parse JSON in UTF-8 with or without a byte order mark, UTF-16 or UTF-32.
 
-    Whoever reads it checks what it is made of: numbers may be infinite, text may hold half a surrogate pair.
+    The caller must check the content: numbers may be infinite, and text may contain half a surrogate pair.
 
     Raises:
-        FlawshotError: If it is none, or nested too deep; the text names no file.
+        FlawshotError: If it is not JSON, or is nested too deeply; the message names no file.
 
     >>> load_json(b'{"a": [1]}')
     {'a': [1]}
@@ -216,13 +216,13 @@ def load_json(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise FlawshotError(f"is not UTF-8 text (byte {error.start})") from error
     except RecursionError as error:
-        raise FlawshotError("is not JSON that can be read (nested too deep)") from error
-    except ValueError as error:  # of Python's limit on the digits of a whole number
-        raise FlawshotError("is not JSON that can be read (a number has too many digits)") from error
+        raise FlawshotError("cannot be read as JSON (nested too deeply)") from error
+    except ValueError as error:  # Python limits the digits of integers
+        raise FlawshotError("cannot be read as JSON (a number has too many digits)") from error
 
 
 def _utf8(data: bytes) -> bytes:
-    """The same text without its byte order mark; bytes that are not text stay as they are."""
+    """The text in UTF-8, without its byte order mark; bytes that are not text are unchanged."""
     encoding = json.detect_encoding(data)
     if encoding == "utf-8":
         return data
@@ -233,12 +233,12 @@ def _utf8(data: bytes) -> bytes:
 
 
 def read_document(path: Path, kind: type[AnyDocument], remedy: str) -> AnyDocument:
-    """Read and check one of our own JSON files.
+    """Read and check one of flawshot's own JSON files.
 
     Args:
         path: The file.
-        kind: What it must hold.
-        remedy: What a user does about a damaged or foreign file, such as ``make it again with flawshot sample``.
+        kind: The expected document type.
+        remedy: What a user can do about a damaged or foreign file, such as ``make it again with flawshot sample``.
 
     Raises:
         FlawshotError: With one line that names the file and the field, if it is missing, damaged or foreign.
@@ -247,12 +247,12 @@ def read_document(path: Path, kind: type[AnyDocument], remedy: str) -> AnyDocume
 
 
 def parse_document(data: bytes, kind: type[AnyDocument], place: str, remedy: str) -> AnyDocument:
-    """Check one JSON object of ours.
+    """Parse and check one of flawshot's own JSON objects.
 
     Args:
         data: The JSON.
-        kind: What it must hold.
-        place: What errors name: the file, and a line in it.
+        kind: The expected document type.
+        place: The place for errors: the file, and possibly a line in it.
         remedy: As for :func:`read_document`.
 
     Raises:
@@ -275,7 +275,7 @@ def parse_document(data: bytes, kind: type[AnyDocument], place: str, remedy: str
 
 
 def _unknown_key(value: Any, annotation: Any) -> str | None:
-    """The first key that a document has no field for; pydantic would make an error of each."""
+    """The first key without a field in the document type; pydantic would create an error for each."""
     if isinstance(annotation, type) and issubclass(annotation, Document):
         for key, each in value.items() if isinstance(value, dict) else ():
             if key not in annotation.model_fields:

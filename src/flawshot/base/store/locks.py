@@ -1,4 +1,4 @@
-"""Locks on files and folders, which the system lets go of when a process ends, however it ends."""
+"""Locks on files and folders, which the system releases when a process ends in any way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["busy", "close", "is_at", "lock", "locked", "open_to_lock"]
 
 
 def lock(file: BinaryIO, folder: Path) -> None:
-    """Keep a second call away from the same unfinished work; the system lets go when the process ends.
+    """Lock unfinished work against other processes; the system releases the lock when the process ends.
 
     Raises:
         FlawshotError: If another process has the lock.
@@ -24,7 +24,7 @@ def lock(file: BinaryIO, folder: Path) -> None:
 
 
 def locked(file: int) -> bool | None:
-    """Lock an open file or folder: False if another process has the lock, None where there are no such locks."""
+    """Lock an open file or folder; False if another process has the lock, None if locks are not supported."""
     try:
         import fcntl  # noqa: PLC0415 - not on every system
     except ImportError:
@@ -39,7 +39,7 @@ def locked(file: int) -> bool | None:
 
 
 def open_to_lock(path: Path) -> int | None:
-    """A file or folder, opened to be locked; None where that cannot be done."""
+    """Open a file or folder for locking; None if that is impossible."""
     try:
         return os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError:
@@ -47,7 +47,7 @@ def open_to_lock(path: Path) -> int | None:
 
 
 def close(file: int | None) -> None:
-    """Close what was opened, if anything was, and let go of its lock."""
+    """Close a file, if there is one, and release its lock."""
     if file is not None:
         os.close(file)
 
@@ -61,5 +61,5 @@ def is_at(file: int, path: Path) -> bool:
 
 
 def busy(path: Path) -> FlawshotError:
-    """What to say where another process is at work."""
-    return FlawshotError(f"{path}: another flawshot is at work there; wait for it")
+    """The error if another process is working on a path."""
+    return FlawshotError(f"{path}: another flawshot process is working there; wait for it to finish")

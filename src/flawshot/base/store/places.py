@@ -1,8 +1,8 @@
-"""Places of files and folders: what is there is the old or the new, whole, whatever ends the process that writes.
+"""Atomic replacement of files and folders: a path has the complete old or new content, even if the writer is killed.
 
-What is made lies hidden beside its place until it is whole: ``.NAME.<16 hex digits>.tmp``. The process that makes it
-holds a lock on it, so that what a killed one left can be told from what a running one needs. ``docs/adr/0023`` has
-the reasons.
+New content is hidden beside its final path until it is complete: ``.NAME.<16 hex digits>.tmp``. The writing process
+holds a lock on it, which distinguishes the leftovers of a killed process from the files of a running one. The reasons
+are in ``docs/adr/0023``.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ __all__ = [
 Read = TypeVar("Read")
 
 PATIENCE_SECONDS = 2.0
-# The places that are held in the context of a call, which need not be held again.
+# The paths locked in the current context, which are not locked again.
 HELD: ContextVar[frozenset[Path]] = ContextVar("HELD", default=frozenset())
 LEFT_FILE = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp", re.DOTALL)
-LONGEST = 200  # bytes of a name, which is to be part of a hidden one
+LONGEST = 200  # bytes of a name that becomes part of a hidden one
 AT_FDCWD, SWAP = -100, 2  # of renameat2; renamex_np's RENAME_SWAP is 2 as well
 
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Keep other processes from writing to a place; calls within one process may be nested.
+    """Prevent other processes from writing to a path; calls within one process may be nested.
 
     Raises:
-        FlawshotError: If another process is at work there.
+        FlawshotError: If another process is working there.
     """
     path = _real(path)
     held = HELD.get()
@@ -77,13 +77,13 @@ def hold(path: Path) -> Iterator[None]:
 
 
 def _held(path: Path) -> int | None:
-    """What holds a place; None where there are no locks."""
+    """The lock on a path; None if locks are not supported."""
     place = hidden(path, "lock")
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError:  # whoever writes there will say why not
+        except OSError:  # the write itself will report the reason
             return None
         got = locked(file)
         if got and is_at(file, place):
@@ -95,16 +95,16 @@ def _held(path: Path) -> int | None:
             return None
         if not got:
             raise busy(path)
-        # Else it was removed by the one that had it before, after it was opened here.
+        # Otherwise its previous holder removed it after it was opened here.
 
 
 @contextmanager
 def claimed_file(path: Path) -> Iterator[Path]:
-    """An empty file beside a place, to write to and to be renamed; what is left of it at the end is removed.
+    """An empty file beside a path, to be written and renamed; if it still exists at the end, it is removed.
 
     Raises:
-        OSError: If it cannot be made.
-        FlawshotError: If another process is writing the same file, and goes on for seconds.
+        OSError: If it cannot be created.
+        FlawshotError: If another process keeps writing the same file for several seconds.
     """
     temporary, file = _claim(path, _make_file)
     try:
@@ -115,11 +115,11 @@ def claimed_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """A new folder beside a place; what is in it at the end is removed.
+    """A new folder beside a path, removed at the end with its content.
 
     Raises:
-        OSError: If it cannot be made.
-        FlawshotError: If another process is at work on the same place.
+        OSError: If it cannot be created.
+        FlawshotError: If another process is working on the same path.
     """
     path = _real(path)
     settle(path)
@@ -133,16 +133,16 @@ def scratch(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path, *, spent: Iterable[Path] = ()) -> Iterator[Path]:
-    """A folder to fill, which takes the place of what is at ``path`` at the end, unless an error comes.
+    """A folder to fill, which replaces what is at ``path`` at the end, unless an error occurs.
 
     Args:
-        path: The place; whoever calls has made sure that what is there may be replaced.
-        spent: Folders beside it that nobody needs once the new folder is whole; they are removed before it is put in
-            its place, so that nothing is left to do after.
+        path: The final path; the caller has made sure that what is there may be replaced.
+        spent: Folders beside it that are not needed once the new folder is complete; they are removed before it is
+            moved into place, so that nothing remains to be done afterwards.
 
     Raises:
         OSError: If it cannot be written.
-        FlawshotError: If another process is at work on the same place.
+        FlawshotError: If another process is working on the same path.
     """
     path = _real(path)
     with scratch(path) as folder:
@@ -150,19 +150,19 @@ def new_folder(path: Path, *, spent: Iterable[Path] = ()) -> Iterator[Path]:
         for each in spent:
             discard(each, path)
         if path.exists():
-            _flush(folder)  # after a power cut too, the old or the new is whole
+            _flush(folder)  # so that the old or the new one is complete even after a power failure
         put(folder, path)
 
 
 def put(made: Path, path: Path) -> None:
-    """Give what was made the place of what is at ``path``, if anything is; that is then where the new one was.
+    """Move a new file or folder to ``path``; anything at ``path`` is swapped to where the new one was.
 
-    The names are exchanged at once where system and file system can do that. Else the old one is renamed to
-    ``.NAME.<16 hex digits>.old`` first, from where :func:`settle` puts it back if the process is killed before the new
-    one is in place.
+    The names are exchanged atomically if the system and file system support that. Otherwise the old one is first
+    renamed to ``.NAME.<16 hex digits>.old``, and :func:`settle` restores it if the process is killed before the new one
+    is in place.
 
     Raises:
-        OSError: If it cannot be done; the old one is then where it was.
+        OSError: If that fails; the old one is then unchanged.
     """
     if not os.path.lexists(path):
         made.rename(path)
@@ -188,7 +188,7 @@ def put(made: Path, path: Path) -> None:
 
 
 def discard(folder: Path, path: Path) -> None:
-    """Remove a folder that serves a place: it vanishes at once, and what a kill leaves of it :func:`settle` removes."""
+    """Remove an auxiliary folder of a path: it is renamed first, and :func:`settle` removes what a kill leaves."""
     doomed = _doomed(_real(path), "tmp")
     try:
         folder.rename(doomed)
@@ -200,9 +200,9 @@ def discard(folder: Path, path: Path) -> None:
 
 
 def settle(path: Path) -> None:
-    """Finish or remove what killed processes left beside a place; nothing that a running one holds is touched.
+    """Finish or remove what killed processes left beside a path, without touching files of running processes.
 
-    Only what is called as files of ours are is looked at. What cannot be removed, as on a read-only disk, stays.
+    Only names of flawshot's own hidden files are examined. What cannot be removed, as on a read-only disk, stays.
     """
     path = _real(path)
     if not path.name:
@@ -213,10 +213,10 @@ def settle(path: Path) -> None:
         found = [match for each in path.parent.iterdir() if (match := pattern.fullmatch(each.name))]
     except OSError:
         return
-    # What was set aside comes first, and of that the latest.
+    # Contents set aside come first, the latest of them before others.
     for match in sorted(found, key=lambda each: (each[2] != "old", -_changed(path.with_name(each[0])))):
         place = path.with_name(match[0])
-        # Of a long name, which is cut, another place's leftovers may look alike; they are not put back here.
+        # A long name is cut, so leftovers of other paths may look the same; they are not restored here.
         own = name == path.name or place == hidden(path, "old")
         if match[2] == "old" and own and not os.path.lexists(path):
             _put_back(place, path)
@@ -226,11 +226,11 @@ def settle(path: Path) -> None:
 
 
 def remove_dead(folder: Path, names: Iterable[str]) -> None:
-    """Remove what killed processes left in a folder of files that they were writing; all else stays.
+    """Remove unfinished files that killed processes left in a folder; all other files stay.
 
     Args:
         folder: The folder.
-        names: What is in it.
+        names: The names in it.
     """
     for name in names:
         match = LEFT_FILE.fullmatch(name)
@@ -240,7 +240,7 @@ def remove_dead(folder: Path, names: Iterable[str]) -> None:
 
 
 def stamp(path: Path) -> tuple[int, ...] | None:
-    """What tells a file from the one that took its place; None where there is none."""
+    """An identity that distinguishes a file from its replacement; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -249,12 +249,12 @@ def stamp(path: Path) -> tuple[int, ...] | None:
 
 
 def steadily(path: Path, record: str, read: Callable[[], Read]) -> Read:
-    """Read a folder, and again if it was replaced meanwhile, so that what is read is all of the old or of the new.
+    """Read a folder, and again if it was replaced meanwhile, so that the result is entirely old or entirely new.
 
     Args:
-        path: The folder; what a killed process left beside it is settled first.
-        record: A file of it that every new one has anew.
-        read: Reads it.
+        path: The folder; the leftovers of a killed process beside it are settled first.
+        record: A file in it that is written anew in every new folder.
+        read: The function that reads it.
     """
     settle(path)
     while True:
@@ -270,7 +270,7 @@ def steadily(path: Path, record: str, read: Callable[[], Read]) -> Read:
 
 
 def _real(path: Path) -> Path:
-    """The place itself, where a link stands for it."""
+    """The path with links resolved."""
     return Path(os.path.realpath(path))
 
 
@@ -286,7 +286,7 @@ def _short(name: str) -> str:
 
 
 def hidden(path: Path, kind: str) -> Path:
-    """The one name beside a place of what is made for it, held, or set aside."""
+    """The unique hidden path beside a path for its new content, its lock, or its old content."""
     digest = hashlib.sha256(b"flawshot " + os.fsencode(path.name)).hexdigest()[:16]
     return path.with_name(f".{_short(path.name)}.{digest}.{kind}")
 
@@ -300,7 +300,7 @@ def _make_file(path: Path) -> None:
 
 
 def _claim(path: Path, make: Callable[[Path], None]) -> tuple[Path, int | None]:
-    """Make a hidden file or folder beside a place, locked; its path, and what holds the lock."""
+    """Create a locked, hidden file or folder beside a path; returns its path and its lock."""
     temporary = hidden(path, "tmp")
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -308,7 +308,7 @@ def _claim(path: Path, make: Callable[[Path], None]) -> tuple[Path, int | None]:
             make(temporary)
         except FileExistsError:
             gone = remove_left(temporary, path)
-            if gone is None:  # nobody can tell whether it is needed
+            if gone is None:  # it is unknown whether it is in use
                 temporary = _doomed(path, "tmp")
             elif not gone:
                 if time.monotonic() > until:
@@ -319,11 +319,11 @@ def _claim(path: Path, make: Callable[[Path], None]) -> tuple[Path, int | None]:
         got = None if file is None else locked(file)
         if got is None or (got and file is not None and is_at(file, temporary)):
             return temporary, file
-        close(file)  # it was taken for a leftover in the instant before it was locked
+        close(file)  # another process took it for a leftover just before it was locked
 
 
 def _give_up(temporary: Path, file: int | None, path: Path) -> None:
-    """Remove what is left of a claim, unless another process has claimed that name since it was put in its place."""
+    """Remove the rest of a claim, unless another process has claimed the name since it was moved into place."""
     close(file)
     with suppress(OSError):
         if remove_left(temporary, path) is None:
@@ -334,7 +334,7 @@ def _give_up(temporary: Path, file: int | None, path: Path) -> None:
 
 
 def remove_left(entry: Path, path: Path) -> bool | None:
-    """Remove a leftover; False if a running process holds it, None where that cannot be told."""
+    """Remove a leftover; returns False if a running process holds it, None if that cannot be determined."""
     if not os.path.lexists(entry):
         return True
     file = open_to_lock(entry)
@@ -356,7 +356,7 @@ def remove_left(entry: Path, path: Path) -> bool | None:
 
 
 def _put_back(old: Path, path: Path) -> None:
-    """Finish a replacement that was killed half way; of one that is under way, await the end."""
+    """Finish a replacement that was killed halfway, or wait for the end of one in progress."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not os.path.lexists(path) and time.monotonic() < until:
         file = open_to_lock(old)
@@ -372,7 +372,7 @@ def _put_back(old: Path, path: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Bring a folder's files to the disk."""
+    """Flush a folder's files to disk."""
     for at, _, names in os.walk(folder):
         for name in (*names, "."):
             file = open_to_lock(Path(at, name))
@@ -383,7 +383,7 @@ def _flush(folder: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Let two names be exchanged at once; False where that cannot be done."""
+    """Exchange two names atomically; False if that is not supported."""
     names = os.fsencode(one), os.fsencode(other)
     if os.name != "posix":
         return False

@@ -1,4 +1,4 @@
-"""Seals: hashes by which damage to our own files is noticed when they are read again."""
+"""Seals: hashes that reveal damage to flawshot's own files when they are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sha256_of(path: Path) -> str:
 
 
 def hash_of(*values: object) -> str:
-    """SHA-256 over values that JSON has: texts, numbers, lists, objects; the same wherever and whenever it is made.
+    """SHA-256 over JSON values: texts, numbers, lists, objects; the same on all machines.
 
     >>> hash_of("a", 1)[:8]
     '2657442b'
@@ -44,7 +44,7 @@ def hash_of(*values: object) -> str:
 
 
 def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of some files of a folder, by name; on all cores, for hashing one file keeps one core busy.
+    """SHA-256 of some files of a folder, by name; on all cores, because hashing one file keeps one core busy.
 
     Raises:
         OSError: If one cannot be read.
@@ -56,30 +56,30 @@ def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def check_files(folder: Path, expected: Mapping[str, str], remedy: str) -> None:
-    """Refuse a folder in which a file is not as it was written.
+    """Refuse a folder with a file that was changed since it was written.
 
     Args:
         folder: The folder.
-        expected: SHA-256 by name; names lead nowhere else.
-        remedy: What a user does about it.
+        expected: SHA-256 by name; names must not lead out of the folder.
+        remedy: What a user can do about it.
 
     Raises:
         FlawshotError: With one line that names the file.
     """
     for name in expected:
         if "/" in name or "\\" in name or name in {"", ".", ".."}:
-            raise FlawshotError(f"{folder}: files: {name[:80]!r} leaves the folder; {remedy}")
+            raise FlawshotError(f"{folder}: files: {name[:80]!r} points outside the folder; {remedy}")
     try:
         found = hash_files(folder, expected)
     except OSError as error:
         raise FlawshotError(f"{error.filename or folder}: cannot be read ({error.strerror}); {remedy}") from error
     for name, own in found.items():
         if own != expected[name]:
-            raise FlawshotError(f"{folder / name}: is damaged: it is not as flawshot wrote it; {remedy}")
+            raise FlawshotError(f"{folder / name}: is damaged: its content is not what flawshot wrote; {remedy}")
 
 
 def seal_of(document: Document) -> str:
-    """SHA-256 over all values of a document but its seal, whatever its spelling as JSON."""
+    """SHA-256 over all values of a document except its seal, independent of the JSON's formatting."""
     value = document.model_dump(mode="json", exclude_unset=True)
     value.pop(SEAL, None)
     text = json.dumps(value, ensure_ascii=True, sort_keys=True, allow_nan=False)
@@ -87,18 +87,18 @@ def seal_of(document: Document) -> str:
 
 
 def sealed(document: Document) -> dict[str, Any]:
-    """A document as JSON takes it, its seal added."""
+    """A document's JSON value, with its seal added."""
     value = document.model_dump(mode="json")
-    # Of what a reader will find, where a whole number may have become a fraction.
+    # The seal is of the document as it will be read, in which an integer may have become a float.
     read = type(document).model_validate_json(json.dumps(value))
     return value | {SEAL: seal_of(read)}
 
 
 def check_seal(document: Document, seal: str | None, place: object, remedy: str) -> None:
-    """Refuse a document that is not as it was written; one without a seal, of an earlier version, is taken.
+    """Refuse a document that was changed since it was written; one without a seal, of an earlier version, is accepted.
 
     Raises:
         FlawshotError: With one line that names the file.
     """
     if seal is not None and seal_of(document) != seal:
-        raise FlawshotError(f"{place}: {SEAL}: is damaged: it is not as flawshot wrote it; {remedy}")
+        raise FlawshotError(f"{place}: {SEAL}: is damaged: the content is not what flawshot wrote; {remedy}")

@@ -1,4 +1,4 @@
-"""Several files that belong together: all of one run are there, or what a killed one wrote can be taken back."""
+"""Writing of several files that belong together, so that the files of a killed run can be removed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["undo_half", "write_together"]
 
 
 def write_together(contents: Mapping[Path, bytes], *, overwrite: bool = False) -> None:
-    """Write several files of which none is of use without the others, those of one run.
+    """Write the files of one run, none of which is useful without the others.
 
-    All are whole before the first one takes its place. If the process is killed between the first and the last,
-    :func:`undo_half` can tell, and the run can be repeated.
+    All are complete before the first one is moved into place. If the process is killed between the first and the last,
+    :func:`undo_half` removes them, and the run can be repeated.
 
     Raises:
-        FlawshotError: If one of them is there already and ``overwrite`` is false, or cannot be written; what was not
-            there before is then not there.
+        FlawshotError: If one of them exists and ``overwrite`` is false, or cannot be written; new files are then
+            removed.
     """
     with ExitStack() as stack:
         written: list[tuple[Path, Path]] = []
@@ -44,7 +44,7 @@ def write_together(contents: Mapping[Path, bytes], *, overwrite: bool = False) -
 
 
 def undo_half(paths: Sequence[Path]) -> None:
-    """Take back what a killed process put in place of several files that belong together, unless all are there."""
+    """Remove the files that a killed process moved into place, unless all of them are there."""
     whole = all(os.path.lexists(path) for path in paths)
     for path in paths:
         temporary = hidden(path, "tmp")
@@ -62,13 +62,13 @@ def undo_half(paths: Sequence[Path]) -> None:
 
 
 def _put(made: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
-    """Give several new files their places.
+    """Move several new files into place.
 
-    Where nothing may be replaced, each gets its name as a second one, so that until the end it can be told which file
-    at a place is of this call: :func:`undo_half` does.
+    If nothing may be replaced, each file gets its final name as a second hard link, so that :func:`undo_half` can
+    recognize the files of this call.
 
     Raises:
-        FlawshotError: If a place is taken and ``overwrite`` is false, or a name cannot be given.
+        FlawshotError: If a path is taken and ``overwrite`` is false, or a file cannot be renamed.
     """
     placed: list[Path] = []
     for temporary, path in made:
@@ -80,7 +80,7 @@ def _put(made: Sequence[tuple[Path, Path]], *, overwrite: bool) -> None:
                 path.hardlink_to(temporary)
             except FileExistsError:
                 raise
-            except OSError:  # a file system without links
+            except OSError:  # a file system without hard links
                 if os.path.lexists(path):
                     raise FileExistsError from None
                 temporary.replace(path)

@@ -1,4 +1,4 @@
-"""Long work that an interruption does not undo: a hidden, locked folder whose one growing file is kept."""
+"""Resumable long work: a hidden, locked folder with one growing file, kept after an interruption."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
 __all__ = ["UnfinishedFolder", "unfinished_place"]
 
-# At most so many seconds of work are lost to a power failure.
+# A power failure loses at most this many seconds of work.
 CHECKPOINT_SECONDS = 5.0
 
 
 def unfinished_place(out: Path) -> Path:
-    """Where work on a folder or file is kept until it is finished: hidden, beside its place."""
+    """The hidden path beside a folder or file where work on it is kept until it is finished."""
     return out.with_name(f".{out.name}.unfinished")
 
 
 class UnfinishedFolder:
-    """The folder of unfinished work, open for one process at a time.
+    """A folder of unfinished work, for one process at a time.
 
     Args:
-        out: What the work is to become, resolved.
+        out: The path of the finished work, resolved.
         name: The growing file in the folder; opened for reading and writing, and kept from an earlier call.
 
     Raises:
         OSError: If it cannot be written.
-        FlawshotError: If another process is at it.
+        FlawshotError: If another process is using it.
 
     Attributes:
-        out: What the work is to become.
+        out: The path of the finished work.
         path: The folder.
         file: The growing file.
     """
@@ -51,15 +51,15 @@ class UnfinishedFolder:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to bring the file to the disk."""
+        """Whether it is time to flush the file to disk."""
         return time.monotonic() - self._saved > CHECKPOINT_SECONDS
 
     def to_disk(self) -> None:
-        """Bring all that was written to the file to the disk."""
+        """Flush everything written to the file to disk."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self._saved = time.monotonic()
 
     def discard(self) -> None:
-        """Remove the folder, once the work is in its place or of no use."""
+        """Remove the folder, once the work is in place or no longer needed."""
         discard(self.path, self.out)
