@@ -85,7 +85,7 @@ def bad_regions(regions):
         "a mask of numbers": (
             [path],
             [mask.astype(int)],
-            r"masks\[0\]: must be bool \[96, 96\], as its image, not int",
+            r"masks\[0\]: must be bool \[96, 96\], like its image, not int",
         ),
         "a missing image": (["nowhere.png"], [mask], r"nowhere.png: the image cannot be decoded"),
         "floats": ([np.zeros((96, 96))], [mask], r"images\[0\]: must be a path, a PIL image, or uint8"),
