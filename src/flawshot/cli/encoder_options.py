@@ -1,4 +1,4 @@
-"""Which encoder, which views, how much at once: the options of all commands that encode."""
+"""Options of all commands that encode: which encoder, which views, and how much at once."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class EncoderOptions:
     ] = "auto"
 
     def make(self) -> BaseEncoder:
-        """The encoder; what a user should know of it is printed on standard error."""
+        """The encoder; its remarks for the user are printed on standard error."""
         from flawshot.cli.console import say
         from flawshot.encoders import make_encoder
 
@@ -116,7 +116,7 @@ class EncoderOptions:
         return made
 
     def given(self) -> dict[str, object]:
-        """The options that say which encoder, and were given."""
+        """The options that select the encoder and were given."""
         named = {name: getattr(self, name) for name in ("pretrained", "region", "layer", "activation", "patch_tokens")}
         return {name: value for name, value in named.items() if value}
 
@@ -134,7 +134,7 @@ class ModelEncoderOptions:
 
 @dataclass(frozen=True)
 class SheetViewOptions:
-    """Which views, for commands that know of no encoder."""
+    """Which views, for commands without an encoder."""
 
     views: Annotated[str, typer.Option("--views", metavar="NAME", help=VIEWS_HELP)] = "mso"
     view_size: SizeOption = None
@@ -147,7 +147,7 @@ class SheetViewOptions:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """Which views; those that suit the encoder unless given."""
+    """Which views; by default those that suit the encoder."""
 
     views: Annotated[
         str | None,
@@ -186,7 +186,7 @@ def _scheme(views: str, view_size: str | None, border: Border | None) -> ViewSch
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How much is worked on at once."""
+    """How much is processed at once."""
 
     batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops per batch.")] = "auto"
     workers: Annotated[
@@ -195,7 +195,7 @@ class BatchOptions:
 
     @property
     def size(self) -> int:
-        """Crops at once; 0 for auto."""
+        """Crops per batch; 0 for auto."""
         sizes = [0] if self.batch_size == "auto" else whole_numbers(self.batch_size, "--batch-size")
         if len(sizes) > 1:
             raise FlawshotError(f"{argument('batch_size', self.batch_size)}: must be one number, or auto")
