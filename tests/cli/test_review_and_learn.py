@@ -273,7 +273,7 @@ def test_learn_says_what_changed(here):
     known = flawshot.load_model(here / "model").record.instances
     said = succeed("learn", here / "model", here / "named", "--device", "cpu")
     regions = len(flawshot.Catalog.open(here / "parts"))
-    assert f"named: of {regions} regions 1 corrected, 1 confirmed, {regions - 2} not looked at" in said.stdout
+    assert f"named: {regions} regions: 1 corrected, 1 confirmed, {regions - 2} not looked at" in said.stdout
     assert "before: " in said.stdout
     assert "examples in both, " in said.stdout
     assert f"model: 2 regions learned, 0 of them in place of earlier examples; {known + 2} examples" in said.stdout
