@@ -53,7 +53,7 @@ def test_a_file_without_shapes_is_a_file(write_annotations):
     assert (done.returncode, done.stdout.splitlines()[0]) == (1, "unreadable-image (1)")
     (root / "bolt/0.json").unlink()
     done = run(root)
-    assert (done.returncode, done.stderr) == (2, f"flawshot: {root}: holds no Labelme file\n")
+    assert (done.returncode, done.stderr) == (2, f"flawshot: {root}: contains no Labelme file\n")
 
 
 def test_findings_are_grouped_counted_and_status_1(sound, tmp_path):
@@ -98,7 +98,7 @@ def test_same_sample_writes_a_table_that_group_takes_and_sheets(write_annotation
         Image.fromarray(picture).save((root / name).with_suffix(".png"))
     done = run(root, "--same-sample", "--out", tmp_path / "out", "--json", tmp_path / "g.json")
     assert done.returncode == 0, done.stderr
-    assert "13 images, 7 groups; 1 of several images (7 in all, the largest 7)" in done.stdout
+    assert "13 images, 7 groups; 1 with several images (7 in all, the largest 7)" in done.stdout
     assert "a group of its own: p/gone.png: the image is missing" in done.stderr
     images = Catalog.open(root).column("image")
     groups = groups_from_csv(tmp_path / "out/groups.csv", images)

@@ -142,7 +142,7 @@ def test_products_that_bank_and_episodes_do_not_share_are_named(data, released, 
     succeed("sample", data, "--out", tmp_path / "episodes", "--shots", "1")
     succeed("import", "mvrec-features", released, tmp_path / "bank", "--annotations", data)
     done = succeed("evaluate", tmp_path / "bank", tmp_path / "episodes", "--classifiers", "knn")
-    assert "left out, not in the bank: bolt" in done.stderr
+    assert "left out because they are not in the bank: bolt" in done.stderr
     message = refuse("evaluate", tmp_path / "bank", tmp_path / "episodes", "--product", "bolt")
     assert "has no episodes of a product in the bank (bracket)" in message
 
@@ -192,13 +192,13 @@ def test_remarks_are_one_line_each(write_annotations, tmp_path):
     tested = {path.replace("/train/", "/test/x"): shapes for path, shapes in IMAGES.items()}
     root = write_annotations({**tested, "lonely/a.json": [box_shape("dent")]})
     done = succeed("sample", root, "--out", tmp_path / "e", "--shots", "1")
-    lines = [line for line in done.stderr.splitlines() if "missing" not in line]
+    lines = [line for line in done.stderr.splitlines() if "lack their images" not in line and "missing" not in line]
     assert lines == [
-        "lonely: left out, it has a single category (dent)",
+        "lonely: left out because it has a single category (dent)",
         "bracket: its own split is ignored: its train part has no [b]old, dent",
     ]
     done = succeed("stats", root, "--product", "lonely")
-    assert "hint: lonely came out with a single category; if these folders are categories" in done.stderr
+    assert "hint: only one category found in lonely; if these folders are categories" in done.stderr
     flat = succeed("stats", root, "--layout", "**", "--json", "-")
     assert {row["product"] for row in json.loads(flat.stdout)} == {"data"}
 
@@ -221,7 +221,7 @@ def test_remarks_are_one_line_each(write_annotations, tmp_path):
         (["sample", "DATA", "--out", "e", "--protocol", "x"], "--protocol"),
         (["sample", "DATA", "--out", "e", "--group", "("], "is not a regular expression"),
         (["sample", "DATA", "--out", "e", "--group", "none.csv"], "none.csv: cannot be read"),
-        (["sample", "DATA", "--out", "e", "--protocol", "mvrec", "--group", "x|png"], "knows no groups"),
+        (["sample", "DATA", "--out", "e", "--protocol", "mvrec", "--group", "x|png"], "does not support groups"),
         (["evaluate", "nowhere", "e"], "nowhere: is not a feature bank's folder"),
         (["evaluate", "DATA", "e"], "manifest.json: cannot be read"),
         (["import", "mvtec-fs", "DATA", "out"], "is not MVTec-FS"),

@@ -56,8 +56,8 @@ def test_the_whole_way_and_faster_the_second_time(run, tmp_path):
 
     second = run()
     assert second.exit_code == 0, second.output
-    assert "1. Images: those of the last call, unchanged" in second.stdout
-    assert "all there from the last call" in second.stdout
+    assert "1. Images: reused from the last run" in second.stdout
+    assert "all reused from the last run" in second.stdout
     again = Results.load(out / "results.json")
     assert [run.accuracy for run in again.runs] == [run.accuracy for run in results.runs]
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_done(run, parts):
     files[1].with_suffix(".png").write_bytes(b"no image")
     result = run("--data", parts, "--out", "out")
     assert result.exit_code == 0, result.output
-    assert "left out, all instances in one image: rare <b> (" in result.stderr
+    assert "left out because all instances are in one image: rare <b> (" in result.stderr
     assert f"{files[1].stem}.png" in result.stderr
     assert set(FeatureBank.open("out/bank").catalog.column("annotation")).isdisjoint(
         path.relative_to(parts).as_posix() for path in files[:2]
@@ -96,7 +96,7 @@ def test_changed_annotations_replace_only_what_the_demo_wrote(run, parts, tmp_pa
     removed.unlink()
     result = run("--data", parts)
     assert result.exit_code == 0, result.output
-    assert "all there from the last call" in result.stdout
+    assert "all reused from the last run" in result.stdout
     report = tmp_path / "flawshot-demo-parts" / "report.html"
     report.write_text("with my notes")
     refused = run("--data", parts)
@@ -109,7 +109,7 @@ def test_changed_annotations_replace_only_what_the_demo_wrote(run, parts, tmp_pa
     [
         (["--group", "x"], "--group: is for your own data; name it with --data"),
         (["--data", "parts", "--seed", 1], "--seed: is for drawn data"),
-        (["--data", "parts", "--out", "parts/demo"], "--out parts/demo: lies in --data parts"),
+        (["--data", "parts", "--out", "parts/demo"], "--out parts/demo: is inside --data parts"),
         (["--data", "parts", "--group", "nothing"], "--group nothing: does not match"),
         (["--out", "parts"], "parts: exists and is not the demo's folder"),
         (["--data", "absent"], "absent: is neither a folder"),

@@ -187,7 +187,7 @@ def test_all_leaves_out_what_needs_text_where_there_is_none_and_says_so(run, cat
     write_episodes(sample_episodes(bank.catalog, "p", 1), "episodes")
     done = run("evaluate", bank.path, "episodes", "--classifiers", "all", "--json", "-")
     assert done.exit_code == 0, done.output
-    expected = "left out, for the bank has no text features of the categories: zero-shot, tip-adapter"
+    expected = "left out because the bank has no text features of the categories: zero-shot, tip-adapter"
     assert expected in done.stderr.splitlines()
     assert {each["classifier"] for each in json.loads(done.stdout)["runs"]} == {"knn", "outline", "chance", "majority"}
 

@@ -57,7 +57,7 @@ def test_what_is_lost_in_a_damaged_file_is_among_the_problems(tmp_path):
     assert missing.startswith("warning: a.json: record 1: the image a.png is not found")
     said = [
         lost,
-        "1 image is not found, a.png; their folder is named with --images DIR",
+        "1 image is not found, a.png; name their folder with --images DIR",
         f"{tmp_path / 'all.txt'}: all 2 problems",
     ]
     assert done.stderr.splitlines() == said
@@ -171,7 +171,7 @@ def test_problems_are_said_on_standard_error_and_the_rest_is_imported(tmp_path):
     assert done.returncode == 0
     assert done.stdout == f"{tmp_path / 'out'}: 1 Labelme files with 1 instances, 0 images; products: bolt\n"
     assert "is no name that a file can have" in done.stderr
-    assert "1 image is not found, a.png; their folder is named with --images DIR" in done.stderr
+    assert "1 image is not found, a.png; name their folder with --images DIR" in done.stderr
     assert "\x1b" not in done.stderr
 
 
@@ -189,7 +189,7 @@ def test_a_file_of_which_nothing_can_be_used_is_exit_status_1(tmp_path, broken):
     (tmp_path / "src/bolt.json").write_text(json.dumps(coco_of([BOX | broken])))
     done = run("import", "coco", tmp_path / "src", tmp_path / "out")
     assert done.returncode == 1
-    assert "bolt.json: none of its annotations can be used" in done.stderr.splitlines()
+    assert "bolt.json: none of its annotations are usable" in done.stderr.splitlines()
     (tmp_path / "src/good.json").write_text(json.dumps(coco_of([BOX], "b.png")))
     done = run("import", "coco", tmp_path / "src", tmp_path / "out2")
     assert (done.returncode, "2 Labelme files with 1 instances" in done.stdout) == (1, True)
@@ -211,7 +211,7 @@ def test_each_image_that_is_not_found_is_in_the_file_of_problems(tmp_path):
     listed = tmp_path / "problems.txt"
     done = run("import", "voc", tmp_path / "src", tmp_path / "out", "--problems", listed)
     assert done.returncode == 0
-    assert "5 images are not found, such as p0.jpg; their folder is named with --images DIR" in done.stderr
+    assert "5 images are not found, such as p0.jpg; name their folder with --images DIR" in done.stderr
     lines = listed.read_text().splitlines()
     assert [line.partition(":")[0] for line in lines] == ["warning"] * 5
     assert lines[4] == "warning: p4.xml: the image p4.jpg was not found; say where it is with --images"

@@ -29,7 +29,7 @@ def data(tmp_path):
 def test_each_step_says_what_is_left_out_and_how_to_go_on(data, tmp_path):
     bank, episodes = tmp_path / "bank", tmp_path / "episodes"
     sampled = succeed("sample", data, "--out", episodes, "--shots", 1, "--seeds", 2)
-    assert "1 instance is of images that are missing; flawshot encode will leave them out" in sampled.stderr
+    assert "1 instance lacks its image; flawshot encode will leave them out" in sampled.stderr
     encoded = succeed("encode", data, "--out", bank, "--views", "none")
     assert "2 left out" in encoded.stdout
     assert f"flawshot sample {bank} --out DIR" in encoded.stderr
@@ -61,5 +61,5 @@ def test_commands_on_instances_take_a_banks_folder(data, tmp_path):
 
 def test_short_supports_are_named_when_they_are_drawn(data, tmp_path):
     said = succeed("sample", data, "--out", tmp_path / "episodes", "--shots", "1,9", "--seeds", 2, "--allow-short")
-    assert "9 shots: fewer examples to learn from of dent 4, scratch 4" in said.stderr
+    assert "9 shots: fewer support instances of dent 4, scratch 4" in said.stderr
     assert "1 shots: fewer" not in said.stderr

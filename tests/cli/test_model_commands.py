@@ -54,7 +54,7 @@ def test_fit_on_labelme_files_then_predict_others(parts, tmp_path):
     told = succeed("predict", tmp_path / "model", tmp_path / "others", "--out", tmp_path / "out", "--device", "cpu")
     catalog = flawshot.Catalog.open(tmp_path / "others")
     assert f"out: {len(catalog)} regions predicted, " in told.stdout
-    assert "Accuracy on regions that were named" in told.stdout
+    assert "Accuracy on labeled regions" in told.stdout
     assert "are examples" not in told.stderr
     named = sorted(path.name for path in others.glob("*.json"))
     assert sorted(path.name for path in (tmp_path / "out/wood").iterdir()) == named
@@ -188,7 +188,7 @@ def test_regions_without_a_name_are_no_problem(parts, model, tmp_path):
         (["predict", "{new}", "{parts}", "--out", "{new}"], "is not a model's folder"),
         (["predict", "{model}", "{new}", "--out", "{new}"], "is neither a folder of Labelme files nor"),
         (["predict", "{model}", "{parts}", "--out", "{model}"], "exists; name another folder"),
-        (["predict", "{model}", "{parts}", "--out", "{parts}/x"], "may not lie in each other"),
+        (["predict", "{model}", "{parts}", "--out", "{parts}/x"], "must not be inside each other"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--pretrained", "x"], "flawshot-tiny brings its own"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--as", "x"], "--as x: must be one of"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--product", "nut"], "--product nut: is not in the data"),
@@ -207,4 +207,4 @@ def test_a_newer_model_is_refused(drawn, model, tmp_path):
     document = json.loads((copy / "model.json").read_text(encoding="utf-8"))
     (copy / "model.json").write_text(json.dumps(document | {"version": 9}), encoding="utf-8")
     said = refuse("predict", copy, drawn, "--out", tmp_path / "out")
-    assert said.endswith("model.json: version: 9 is not known here; update flawshot")
+    assert said.endswith("model.json: version: 9 is newer than this flawshot; update flawshot")

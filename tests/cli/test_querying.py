@@ -56,7 +56,9 @@ def test_query_shows_rows_and_writes_json_and_crops(data, tmp_path):
         assert word in done.stdout, word
     assert "[b]old" in succeed("query", data, "category = '[b]old'").stdout
     assert succeed("query", data, "area < 0").stdout.strip() == "0 of 40 instances"
-    assert "8 of 40 instances, the first 3 of them taken" in succeed("query", data, "area = 36", "--limit", 3).stdout
+    assert (
+        "8 of 40 instances, of which the first 3 are used" in succeed("query", data, "area = 36", "--limit", 3).stdout
+    )
 
     rows = json.loads(succeed("query", data, "category = '../../x' and split = 'train'", "--json", "-").stdout)
     assert [row["id"] for row in rows] == [f"bolt/train/2{m}.json#0" for m in range(4)]

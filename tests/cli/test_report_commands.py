@@ -77,7 +77,7 @@ def test_data_that_cannot_be_read_stops_the_evaluation_before_it_begins(place, m
 def test_another_data_set_is_refused_before_and_after(place, write_annotations):
     other = write_annotations({"q/a.json": [box_shape("dent")]}, root=place / "other")
     line = one_line(run(*arguments(place, "--report", place / "r.html", "--data", other)))
-    assert "holds none of the instances that were asked about, such as p/dent0.json#0" in line
+    assert "contains none of the evaluated instances, such as p/dent0.json#0" in line
     assert not (place / "r.json").exists()
     assert run(*arguments(place)).returncode == 0
     assert "holds none" in one_line(run("report", place / "r.json", "--out", place / "r.html", "--data", other))
@@ -96,7 +96,7 @@ def test_pictures_reach_the_page(place):
     assert done.returncode == 0, done.stderr
     text = (place / "r.html").read_text(encoding="utf-8")
     assert text.count("UklGR") == 10  # what WebP files begin with, in base64
-    assert "No images were at hand" not in text
+    assert "No images were available" not in text
     provenance = json.loads((place / "r.json").read_text())["provenance"]
     assert provenance["command"].startswith("flawshot evaluate ")
     assert provenance["seconds"] > 0
@@ -111,7 +111,7 @@ def test_pictures_that_are_gone_are_said(place):
     done = run(*arguments(place, "--report", place / "r.html", "--data", place / "data"))
     assert done.returncode == 0
     assert "missing" in done.stderr
-    assert "No images were at hand" in (place / "r.html").read_text(encoding="utf-8")
+    assert "No images were available" in (place / "r.html").read_text(encoding="utf-8")
 
 
 def test_a_file_named_twice_is_refused_before_anything_is_written(place):

@@ -145,7 +145,7 @@ def test_where_there_is_no_display_it_is_said(here):
 
 def test_where_labelme_is_not_installed_it_is_said(here, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    assert "labelme: is not installed here; python -m pip install" in refuse("review", here / "named")
+    assert "labelme: is not installed; run python -m pip install" in refuse("review", here / "named")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_where_labelme_is_not_installed_it_is_said(here, monkeypatch):
         ('qt.qpa.plugin: Could not load the Qt platform plugin "xcb" in "" even though it was found.', "open a window"),
         ("qt.qpa.xcb: could not connect to display :7", "cannot open a window"),
         ("loguru noise\nValueError: Unexpected key in config: color\n", "Unexpected key in config: color"),
-        ("", "ended with status 3: it said nothing"),
+        ("", "ended with status 3: it printed nothing"),
     ],
 )
 def test_why_labelme_did_not_start(log, said):
@@ -171,7 +171,7 @@ def test_a_folder_without_a_file_to_look_at_is_said(here):
     (here / "empty").mkdir()
     shutil.copy(here / "named/predictions.jsonl", here / "empty")
     said = refuse("review", here / "empty", "--data", here / "parts")
-    assert "there is no file to look at" in said
+    assert "contains no file to review" in said
     assert not (here / ".empty.review").exists()
 
 
@@ -213,7 +213,7 @@ def test_half_written_files_are_waited_for(here):
     copy.write_text(whole[:50], encoding="utf-8")
     folder.carry_back()
     assert folder.carried == []
-    with pytest.raises(FlawshotError, match="is no Labelme file; take what you need"):
+    with pytest.raises(FlawshotError, match="is not a Labelme file; save what you need"):
         folder.carry_back(last=True)
     folder.close()
     assert copy.exists()
@@ -224,7 +224,7 @@ def test_what_was_changed_in_both_places_is_not_replaced(here):
     folder, entries, _ = fill(here)
     edit(here / "named" / entries[0].annotation, label="mine")
     edit(min(folder.place.glob("00001-*.json")), label="yours")
-    with pytest.raises(FlawshotError, match=r"was changed while .* and is not replaced"):
+    with pytest.raises(FlawshotError, match=r"was changed, and so was its copy .* is not replaced"):
         folder.carry_back(last=True)
     folder.close()
     assert folder.place.exists()
@@ -273,13 +273,13 @@ def test_learn_says_what_changed(here):
     known = flawshot.load_model(here / "model").record.instances
     said = succeed("learn", here / "model", here / "named", "--device", "cpu")
     regions = len(flawshot.Catalog.open(here / "parts"))
-    assert f"named: of {regions} regions 1 corrected, 1 confirmed, {regions - 2} not looked at" in said.stdout
+    assert f"named: {regions} regions: 1 corrected, 1 confirmed, {regions - 2} not looked at" in said.stdout
     assert "before: " in said.stdout
     assert "examples in both, " in said.stdout
-    assert f"model: 2 regions learned, 0 in the place of earlier ones; {known + 2} examples" in said.stdout
+    assert f"model: 2 regions learned, 0 of them in place of earlier examples; {known + 2} examples" in said.stdout
     assert "scratch-new: a new category" in said.stderr
     again = succeed("learn", here / "model", here / "named", "--device", "cpu")
-    assert "model: stays as it is, all 2 regions are examples already" in again.stdout
+    assert "model: unchanged; all 2 regions are examples already" in again.stdout
     # What was predicted before is still of this model's past, and can be predicted anew.
     assert "another model" not in again.stderr
     succeed("predict", here / "model", here / "parts", "--out", here / "again", "--device", "cpu")
@@ -291,7 +291,7 @@ def test_learn_says_what_changed(here):
     [
         (["review", "{parts}"], "predictions.jsonl: cannot be read"),
         (["review", "{new}"], "predictions.jsonl: cannot be read"),
-        (["review", "{named}", "--data", "{new}"], "are not there; say where they lie by --data"),
+        (["review", "{named}", "--data", "{new}"], "are not there; name their folder with --data"),
         (["learn", "{model}", "{parts}"], "predictions.jsonl: cannot be read"),
         (["learn", "{parts}", "{named}"], "model.json: cannot be read"),
         (["learn", "{model}", "{named}"], "nobody has named a region"),

@@ -145,7 +145,7 @@ def test_round_trip(source, tmp_path, label_file):
     learned = correct(tmp_path / "named", truth, label_file)
     assert len(learned) == CORRECTIONS
     said = succeed("learn", tmp_path / "model", tmp_path / "named", "--device", "cpu", *grouped)
-    assert f"{CORRECTIONS} regions learned, 0 in the place of earlier ones" in said
+    assert f"{CORRECTIONS} regions learned, 0 of them in place of earlier examples" in said
     succeed("predict", tmp_path / "model", tmp_path / "rest", "--out", tmp_path / "again", "--device", "cpu")
     after = told(tmp_path / "again")
 

@@ -98,28 +98,30 @@ TAMPERED = [
         r"p/x\.json#0 is not a labeled instance",
         id="unknown id",
     ),
-    pytest.param(swap, "stands in support and query", id="support from query"),
+    pytest.param(swap, "is in support and query", id="support from query"),
     pytest.param(
         lambda d: d["episodes"][0]["support"].__setitem__(0, d["episodes"][0]["support"][1]),
-        "stands there twice",
+        "occurs twice",
         id="twice",
     ),
     pytest.param(lambda d: d.update(shots=3), "has 2 instances, not 3", id="another K"),
     pytest.param(lambda d: d["query"].clear(), "query: is empty", id="no query"),
-    pytest.param(lambda d: d["query"].append("p/train/dent0.json#0"), "stands|split", id="train in query"),
-    pytest.param(lambda d: d.update(episodes=[]), "episodes: there is none", id="no episodes"),
+    pytest.param(lambda d: d["query"].append("p/train/dent0.json#0"), "is in support|split", id="train in query"),
+    pytest.param(lambda d: d.update(episodes=[]), "episodes: there are none", id="no episodes"),
     pytest.param(lambda d: d.update(version=2), "version: ", id="another version"),
     pytest.param(lambda d: d.update(format="x"), "format: ", id="another format"),
     pytest.param(lambda d: d.update(shots="2"), "shots: ", id="K as text"),
     pytest.param(lambda d: d["episodes"][0].update(seed=None), r"episodes\.0\.seed: ", id="no seed"),
     pytest.param(
-        lambda d: d["episodes"][0].update(query=["x"]), r"episodes\.0\.query: must stand here or once", id="both"
+        lambda d: d["episodes"][0].update(query=["x"]),
+        r"episodes\.0\.query: must be given either here or once",
+        id="both",
     ),
     pytest.param(lambda d: d.pop("categories"), "categories: ", id="field missing"),
     pytest.param(lambda d: d["query"].pop(), "query: is not", id="a query less"),
     pytest.param(lambda d: d["query"].reverse(), "query: is not", id="queries in another order"),
-    pytest.param(lambda d: d["episodes"].append(d["episodes"][0]), "seed 0 stands there twice", id="an episode twice"),
-    pytest.param(lambda d: d.update(groups={}), "groups: .* is missing there", id="no groups where there are some"),
+    pytest.param(lambda d: d["episodes"].append(d["episodes"][0]), "seed 0 occurs twice", id="an episode twice"),
+    pytest.param(lambda d: d.update(groups={}), "groups: .* is missing, or", id="no groups where there are some"),
     pytest.param(lambda d: d.update(surplus=1), "surplus: ", id="field too many"),
 ]
 
@@ -143,7 +145,7 @@ def test_an_image_or_group_on_both_sides_is_refused(catalog, tmp_path):
     groups = {image: image for image in images}
     groups |= {images[place[first.support[0]]]: "tile", images[place[first.query[0]]]: "tile"}
     path = write_episodes(replace(episodes, groups=groups), tmp_path)
-    with pytest.raises(EpisodeError, match="group tile stands in support and query"):
+    with pytest.raises(EpisodeError, match="group tile is in support and query"):
         read_episodes(path, catalog)
 
 
@@ -159,7 +161,7 @@ def test_labels_that_changed_since_are_noticed(catalog, catalog_of, tmp_path):
 def test_a_damaged_or_foreign_file_is_one_line(catalog, tmp_path, content):
     path = tmp_path / "p-1shot.json"
     path.write_bytes(content)
-    with pytest.raises(FlawshotError, match="make it again with flawshot sample") as caught:
+    with pytest.raises(FlawshotError, match="recreate it with flawshot sample") as caught:
         read_episodes(path, catalog)
     assert "\n" not in str(caught.value)
 
@@ -184,7 +186,7 @@ def test_files_are_found_by_file_folder_or_parent(catalog, tmp_path):
     with pytest.raises(EpisodeError, match="does not exist"):
         find_episode_files(tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(EpisodeError, match="holds no episode file"):
+    with pytest.raises(EpisodeError, match="contains no episode file"):
         find_episode_files(tmp_path / "empty")
 
 
@@ -234,7 +236,7 @@ def test_taking_an_image_out_of_the_groups_hides_no_leak(catalog, tmp_path):
         del document["groups"][held_back.replace(".json#0", ".png")]
 
     edit(path, leak)
-    with pytest.raises(EpisodeError, match=r"groups: .* is missing there"):
+    with pytest.raises(EpisodeError, match=r"groups: .* is missing, or"):
         read_episodes(path, catalog)
 
 

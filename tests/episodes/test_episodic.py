@@ -125,7 +125,7 @@ def test_a_support_takes_few_images_only_where_it_must(catalog_of):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"queries": 8}, r"p: categories with fewer than the 9 instances .*8 to ask\): 'hole' 8, 'stain' 4; annotate"),
+        ({"queries": 8}, r"p: categories with fewer than the 9 instances .*8 as q.*\): 'hole' 8, 'stain' 4; annotate"),
         ({"ways": 7, "queries": 1}, "has 6 categories, fewer than ways=7"),
         ({"ways": 1}, "ways=1: must be at least 2"),
         ({"queries": 0}, "queries=0: must be at least 1"),
@@ -147,7 +147,7 @@ def test_what_cannot_be_drawn_is_an_error_that_names_it(catalog_of, options, mes
 
 def test_instances_that_share_one_image_cannot_be_told_apart(catalog_of):
     catalog = catalog_of([("p/a", ["dent"] * 9), *[(f"p/s{n}", ["scratch"]) for n in range(9)]])
-    with pytest.raises(EpisodeError, match="category 'dent' has its instances in 1 images or groups"):
+    with pytest.raises(EpisodeError, match="the instances of category 'dent' come from 1 images or groups"):
         sample_tasks(catalog, "p", 1, ways=2, queries=1)
 
 
@@ -213,9 +213,9 @@ def damaged(lines, number, change):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda lines: lines[:-1], "episodes: there are 4, not as many"),
-        (lambda lines: lines[:2] + lines[1:-1], "seed 0 stands there twice"),
-        (lambda lines: [lines[0], *reversed(lines[1:])], "is not the task that its number and the seed draw"),
+        (lambda lines: lines[:-1], "episodes: there are 4, but"),
+        (lambda lines: lines[:2] + lines[1:-1], "seed 0 occurs twice"),
+        (lambda lines: [lines[0], *reversed(lines[1:])], "is not the task that its number and seed give"),
         (lambda lines: lines[:0], "line 1: "),
         (lambda lines: [lines[0][:40], *lines[1:]], "line 1: "),
         (lambda lines: [*lines[:3], lines[3][:40], *lines[4:]], "line 4: "),
@@ -225,7 +225,7 @@ def damaged(lines, number, change):
         (lambda lines: damaged(lines, 2, lambda e: e.update(extra=1)), "line 3: extra: "),
         (lambda lines: damaged(lines, 2, lambda e: e.update(support=["../../x"])), "is not a labeled instance"),
         (lambda lines: damaged(lines, 2, lambda e: e["query"].pop()), "episodes.1: is not the task"),
-        (lambda lines: damaged(lines, 2, lambda e: e["query"].append(e["support"][0])), "stands in support and query"),
+        (lambda lines: damaged(lines, 2, lambda e: e["query"].append(e["support"][0])), "is in support and query"),
         (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(seed=1)), "episodes.0: is not the task"),
         (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(ways="2")), "parameters.ways: must be"),
         (lambda lines: damaged(lines, 0, lambda e: e["parameters"].update(ways=10**9)), "fewer than ways"),
@@ -257,7 +257,7 @@ def test_a_leak_is_named_whoever_made_it(catalog_of):
     image = episode.support[0].partition("#")[0]
     beside = next(i for i in catalog.column("id") if i.startswith(image) and i not in episode.support)
     leaking = replace(episode, query=(beside, *episode.query[1:]))
-    with pytest.raises(EpisodeError, match=r"episodes\.0: image p/\d\.png stands in support and query"):
+    with pytest.raises(EpisodeError, match=r"episodes\.0: image p/\d\.png is in support and query"):
         verify_episodes(replace(tasks, episodes=(leaking,)), catalog)
 
 

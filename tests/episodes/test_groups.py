@@ -62,9 +62,9 @@ def test_a_table_names_each_images_group(tmp_path, paths):
     ("text", "message"),
     [
         ("image,group\npart/crack/tile1_a.png,1\n", r"tile1_b\.png has no row"),
-        ("image,group\npart/crack/tile1_a.png,1\npart/crack/tile1_a.png,2\n", r"row 3: .* another group"),
+        ("image,group\npart/crack/tile1_a.png,1\npart/crack/tile1_a.png,2\n", r"row 3: .* a different group"),
         ("file,tile\na,1\n", r"has the columns file, tile \(separated by a comma\), but needs image and group"),
-        ("image,group\nx/tile1_a.png,1\ny/tile1_a.png,2\n", "cannot be told from others named"),
+        ("image,group\nx/tile1_a.png,1\ny/tile1_a.png,2\n", "cannot be distinguished from others named"),
     ],
 )
 def test_a_table_that_leaves_doubt_is_refused(tmp_path, text, message):
@@ -167,7 +167,7 @@ def test_what_is_no_such_table_is_one_line(tmp_path, data, message):
 
 def test_two_images_of_one_name_need_their_paths(tmp_path):
     table = write(tmp_path, "image,group\nsomewhere/000.png,1\n")
-    with pytest.raises(EpisodeError, match="cannot be told"):
+    with pytest.raises(EpisodeError, match="cannot be distinguished"):
         groups_from_csv(table, ["a/000.png", "b/000.png"])
 
 

@@ -19,45 +19,45 @@ CASES = {
         images_of("a", dent=6, scratch=7, chip=3),
         {"a": [1, 3, 5]},
         [
-            "a: fewer than 3 to learn from, so it is all there are: chip (2)",
-            "a: fewer than 5 to learn from, so it is all there are: chip (2)",
+            "a: fewer than 3 support instances, so all are used: chip (2)",
+            "a: fewer than 5 support instances, so all are used: chip (2)",
         ],
     ),
     "a single instance": (
         images_of("a", dent=6, scratch=7, chip=1),
         {"a": [1, 3, 5]},
-        ["a: left out, all instances in one image: chip (1); annotate more of them"],
+        ["a: left out because all instances are in one image: chip (1); annotate more of them"],
     ),
     "all of a category in one image": (
         [*images_of("a", dent=6, scratch=6), ("a/x", ["chip"] * 9)],
         {"a": [1, 3, 5]},
-        ["a: left out, all instances in one image: chip (9); annotate more of them"],
+        ["a: left out because all instances are in one image: chip (9); annotate more of them"],
     ),
     "too few for the larger K": (
         images_of("a", dent=2, scratch=2),
         {"a": [1]},
         [
-            "a: 3 shots left out, fewer than two categories have as many to learn from",
-            "a: 5 shots left out, fewer than two categories have as many to learn from",
+            "a: 3 shots left out because fewer than two categories have that many support instances",
+            "a: 5 shots left out because fewer than two categories have that many support instances",
         ],
     ),
     "a product of one category": (
         [*images_of("a", dent=6, scratch=6), *images_of("b", dent=9)],
         {"a": [1, 3, 5]},
-        ["b: left out, it has a single category (dent) that can be used; there is nothing to tell apart"],
+        ["b: left out because it has a single usable category (dent); there is nothing to tell apart"],
     ),
     "one category left": (
         images_of("a", dent=6, scratch=1),
         {},
         [
-            "a: left out, all instances in one image: scratch (1); annotate more of them",
-            "a: left out, it has a single category (dent) that can be used; there is nothing to tell apart",
+            "a: left out because all instances are in one image: scratch (1); annotate more of them",
+            "a: left out because it has a single usable category (dent); there is nothing to tell apart",
         ],
     ),
     "no labels": (
         [("a/0", [""]), ("a/1", [""])],
         {},
-        ["a: left out, it has no category that can be used; there is nothing to tell apart"],
+        ["a: left out because it has no usable category; there is nothing to tell apart"],
     ),
 }
 
@@ -89,7 +89,7 @@ def test_groups_count_as_one(catalog_of):
     catalog = catalog_of(images_of("a", dent=4, scratch=4, chip=4), layout="{product}/**")
     groups = {image: "one" if "chip" in image else image for image in catalog.column("image")}
     possible = sample_possible(catalog, groups=groups)
-    assert possible.remarks[0] == "a: left out, all instances in one group: chip (4); annotate more of them"
+    assert possible.remarks[0] == "a: left out because all instances are in one group: chip (4); annotate more of them"
     assert {each.categories for each in possible.episodes} == {("dent", "scratch")}
     with pytest.raises(EpisodeError, match="has no group"):
         sample_possible(catalog, groups={})
@@ -103,5 +103,5 @@ def test_a_split_is_kept_where_it_can_be(catalog_of):
         for number in range(3)
     ]
     possible = sample_possible(catalog_of([*split, ("a/test/chip0", ["chip"])], layout="{product}/{split}/**"))
-    assert possible.remarks[0] == "a: left out, all instances in one image: chip (1); annotate more of them"
+    assert possible.remarks[0] == "a: left out because all instances are in one image: chip (1); annotate more of them"
     assert [(each.shots, each.parameters["split"]) for each in possible.episodes] == [(1, "kept"), (3, "kept")]

@@ -64,7 +64,7 @@ def test_mvrec_needs_both_splits_and_knows_no_groups():
     catalog = plain_catalog([("p/a", ["dent"]), ("p/b", ["scratch"])])
     with pytest.raises(EpisodeError, match="needs a train and a test split; use protocol='disjoint'"):
         sample_episodes(catalog, "p", 1, protocol="mvrec")
-    with pytest.raises(EpisodeError, match="knows no groups"):
+    with pytest.raises(EpisodeError, match="does not support groups"):
         sample_episodes(catalog, "p", 1, protocol="mvrec", groups={})
 
 
@@ -112,7 +112,7 @@ def test_in_the_worst_case_a_naive_sampler_leaks_and_ours_proves_it_does_not(sho
         leaking = [episode for episode in naive if shared_units(catalog, episode, lambda image: image)]
         assert len(leaking) > 15
         for episode in leaking:
-            with pytest.raises(EpisodeError, match="stands in support and query"):
+            with pytest.raises(EpisodeError, match="is in support and query"):
                 verify_episodes(replace(episodes, episodes=(episode,)), catalog)
 
 
@@ -216,7 +216,7 @@ def test_groups_that_cross_a_kept_split_leave_the_query_set():
     ("images", "shots", "message"),
     [
         pytest.param(
-            [("p/a", ["dent"] * 4), ("p/b", ["scratch"])], 3, r"'scratch' has 1 instances .* 3 shots", id="few"
+            [("p/a", ["dent"] * 4), ("p/b", ["scratch"])], 3, r"'scratch' has 1 instances .* fewer than 3", id="few"
         ),
         pytest.param([("p/a", ["dent"] * 4), ("p/b", ["scratch"] * 4)], 1, r"one image or group", id="one image each"),
         pytest.param([("p/a", ["dent"]), ("p/b", ["dent"])], 1, r"one category \(dent\)", id="one category"),
@@ -249,7 +249,7 @@ def test_allow_short_brings_what_there_is_and_says_so_in_the_file():
 
 @pytest.mark.parametrize(("shots", "seeds"), [(0, range(5)), (1, [])])
 def test_no_shots_or_no_seeds_is_refused(shots, seeds):
-    with pytest.raises(EpisodeError, match="at least 1"):
+    with pytest.raises(EpisodeError, match=r"at least (1|one)"):
         sample_episodes(plain_catalog(WORST), "p", shots, seeds=seeds)
 
 

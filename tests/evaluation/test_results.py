@@ -43,7 +43,7 @@ def put(place, value, *path):
         (lambda d: drop(d, "runs", 0, "per_category", "a"), "per_category"),
         (lambda d: drop(d, "runs", 0, "confusion", 0), "confusion"),
         (lambda d: put(d, [1], "runs", 0, "confusion", 0), "confusion"),
-        (lambda d: drop(d, "answers", 0, "seed", 0), "seed: must have an entry a query"),
+        (lambda d: drop(d, "answers", 0, "seed", 0), "seed: must have one entry per query"),
         (lambda d: drop(d, "answers", 0, "predicted", "knn", 0), "predicted.knn"),
         (lambda d: drop(d, "answers", 0, "probability", "knn"), "probability"),
         (lambda d: put(d, 99, "answers", 0, "query", 0), "query: must be numbers"),
@@ -64,5 +64,5 @@ def test_what_does_not_fit_is_refused_by_name(document, tmp_path, damage, field)
     said = str(refused.value)
     assert said.startswith(f"{path}: ")
     assert field in said
-    assert "evaluate again" in said
+    assert "run the evaluation again" in said
     assert "\n" not in said

@@ -249,7 +249,7 @@ def test_nothing_to_evaluate_is_said(bank, episodes, names, message):
 
 
 def test_the_same_product_and_k_twice_is_refused(bank, episodes):
-    with pytest.raises(FlawshotError, match="p at 1 shots is given by 2 episode files"):
+    with pytest.raises(FlawshotError, match="p at 1 shots is in 2 episode files"):
         evaluate(bank, [episodes[0], episodes[0]], NAMES)
     with pytest.raises(FlawshotError, match="nothing to evaluate"):
         evaluate(bank, [], NAMES)
@@ -375,7 +375,7 @@ def test_supports_that_are_short_are_told_wherever_their_k_is(catalog_of, bank_o
     assert "1-shot" in csv_table(results)
     said = sentence(results)
     assert said.startswith("At 5 (1-5) shots prototype is right on ")
-    assert "some categories having fewer than 5 to learn from" in said
+    assert "with fewer than 5 support instances for some categories" in said
     write_report(results, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "5 (1-5) shots" in page

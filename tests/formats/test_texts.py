@@ -257,9 +257,9 @@ def test_a_labelme_files_image_is_found_in_the_other_form(tmp_path):
 @pytest.mark.parametrize(
     ("one", "other", "said"),
     [
-        ("B\u00fcrste", "Bu\u0308rste", "only by what cannot be seen"),
-        ("dent", "dent\u200b", "only by what cannot be seen"),
-        ("\u30ac\u30b9", "\u30ab\u3099\u30b9", "only by what cannot be seen"),
+        ("B\u00fcrste", "Bu\u0308rste", "only in what cannot be seen"),
+        ("dent", "dent\u200b", "only in what cannot be seen"),
+        ("\u30ac\u30b9", "\u30ab\u3099\u30b9", "only in what cannot be seen"),
         ("A1", "\uff21\uff11", "width"),
         ("d\u00e9nt a", "D\u00c9NT_A", "case"),
     ],

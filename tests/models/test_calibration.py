@@ -211,15 +211,15 @@ def test_a_calibration_is_kept_as_json(examples):
     [
         ({"probabilities": np.full((4, 2), np.nan)}, "finite"),
         ({"probabilities": np.full((4, 2), -0.1)}, "not negative"),
-        ({"probabilities": np.full((4, 3), 0.1)}, "do not fit"),
-        ({"novelty": [1, 2, np.nan, 3]}, "no NaN"),
-        ({"novelty": [1, 2, 3]}, "do not fit"),
-        ({"labels": [0, 1, 1]}, "do not fit"),
+        ({"probabilities": np.full((4, 3), 0.1)}, "do not match"),
+        ({"novelty": [1, 2, np.nan, 3]}, "not be NaN"),
+        ({"novelty": [1, 2, 3]}, "do not match"),
+        ({"labels": [0, 1, 1]}, "do not match"),
         ({"held_out_novelty": [np.nan]}, "no NaN"),
         ({"coverage": 1.0}, "above 0 and below 1"),
         ({"false_alarms": 0.0}, "above 0 and below 1"),
-        ({"groups": [1, 2]}, "do not fit"),
-        ({"probabilities": np.zeros((0, 0)), "labels": [], "novelty": []}, "needs an example"),
+        ({"groups": [1, 2]}, "do not match"),
+        ({"probabilities": np.zeros((0, 0)), "labels": [], "novelty": []}, "needs at least one example"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -243,7 +243,7 @@ def test_predictions_that_do_not_fit_are_refused(examples):
         (np.full((2, 4), 0.2), [1, np.nan]),
         (np.full((2, 4), 0.2), [1]),
     ):
-        with pytest.raises(ValueError, match=r"do not fit|were calibrated|finite"):
+        with pytest.raises(ValueError, match=r"do not match|were calibrated|finite"):
             made.judge(probabilities, newness)
     assert made.judge(np.zeros((0, 4)), []).sets.shape == (0, 4)
 

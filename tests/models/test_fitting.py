@@ -148,5 +148,5 @@ def test_several_products_need_a_name(catalog_of, bank_of, tmp_path):
 
 
 def test_one_category_is_too_few(catalog_of, bank_of, tmp_path):
-    with pytest.raises(FlawshotError, match="part has the label dent only; a model needs two"):
+    with pytest.raises(FlawshotError, match="part has only the label dent; a model needs two"):
         fit_model(bank_of(catalog_of([("a", ["dent", "dent", ""])])), tmp_path / "model")

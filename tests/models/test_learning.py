@@ -254,7 +254,7 @@ def test_a_model_of_one_category_is_refused_and_the_old_one_stays(here):
                 shape["label"] = "chip"
 
         change(path, all_chip)
-    with pytest.raises(FlawshotError, match="the label chip only would be left; a model needs two categories or more"):
+    with pytest.raises(FlawshotError, match="only the label chip would remain; a model needs two categories or more"):
         learn(here)
     assert (here / "model/model.json").read_bytes() == record
 
@@ -305,7 +305,7 @@ def test_a_hidden_bank_that_was_half_removed_is_no_obstacle(here, left):
 
 
 def test_where_nobody_named_anything_it_is_said(here):
-    with pytest.raises(FlawshotError, match=r"nobody has named a region \(\d+ are as they were predicted\)"):
+    with pytest.raises(FlawshotError, match=r"nobody has named a region \(\d+ are still as predicted\)"):
         learn(here)
     change(here / "named/wood/016.json", lambda document: document["shapes"][0].update(description="hm"))
     with pytest.raises(FlawshotError, match="nobody has named a region"):
@@ -315,7 +315,7 @@ def test_where_nobody_named_anything_it_is_said(here):
 def test_data_that_was_moved_is_asked_for(here):
     change(here / "named/wood/016.json", confirm)
     (here / "parts").rename(here / "moved")
-    with pytest.raises(FlawshotError, match=r"parts: the images that .* are not there; say where they lie by data"):
+    with pytest.raises(FlawshotError, match=r"parts: the images of .* are not there; name their folder with data"):
         learn(here)
     assert learn(here, data=here / "moved").added == 1
 
@@ -368,7 +368,7 @@ def test_a_record_that_leads_out_of_the_data_is_refused(here, image):
     path = here / "named/predictions.jsonl"
     text = path.read_text(encoding="utf-8").replace('"image":"wood/016.png"', f'"image":"{image}"')
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(FlawshotError, match=r"wood/016.json: image: .* leaves the data folder"):
+    with pytest.raises(FlawshotError, match=r"wood/016.json: image: .* is outside the data folder"):
         learn(here)
 
 
@@ -391,7 +391,7 @@ def test_what_was_saved_beside_the_copies_is_kept(here):
     folder.close()
     assert mine.read_text() == "{}"
     again = ReviewFolder(here / "named")
-    with pytest.raises(FlawshotError, match=r"00001-again\.json: is no copy of a prediction; move it away"):
+    with pytest.raises(FlawshotError, match=r"00001-again\.json: is not a copy of a prediction; move it away"):
         again.fill(listed(here / "named", []), here / "parts", ["a"], [])
     again.close()
 
@@ -410,7 +410,7 @@ def test_a_copy_that_is_no_labelme_file_does_not_replace_the_prediction(here, sh
     copy = min(folder.place.glob("0*.json"))
     before = {path: path.read_bytes() for path in (here / "named").rglob("*.json")}
     change(copy, lambda document: document.update(shapes=shapes))
-    with pytest.raises(FlawshotError, match="is no Labelme file"):
+    with pytest.raises(FlawshotError, match="is not a Labelme file"):
         folder.carry_back(last=True)
     folder.close()
     assert copy.exists()

@@ -154,11 +154,11 @@ def test_of_one_image_nothing_can_be_said(labels):
         ({"classifier": make_classifier("default-transductive")}, "transductive"),
         ({"folds": 1}, "folds"),
         ({"folds": -2}, "folds"),
-        ({"labels": LABELS[1:]}, "do not fit"),
-        ({"groups": "ab"}, "do not fit"),
-        ({"features": np.zeros((9, 10), np.float32)}, "do not fit"),
+        ({"labels": LABELS[1:]}, "do not match"),
+        ({"groups": "ab"}, "do not match"),
+        ({"features": np.zeros((9, 10), np.float32)}, "do not match"),
         ({"features": np.full((9, 3, 10), np.nan, np.float32)}, "NaN"),
-        ({"features": np.zeros((0, 3, 10)), "labels": [], "groups": []}, "do not fit"),
+        ({"features": np.zeros((0, 3, 10)), "labels": [], "groups": []}, "do not match"),
     ],
 )
 def test_what_cannot_be_left_out_is_refused(change, message):

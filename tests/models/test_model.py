@@ -79,13 +79,13 @@ def test_nothing_asked_is_nothing_said(model):
 def bad_regions(regions):
     path, mask = regions[0]
     return {
-        "fewer masks": ([path, path], [mask], "images, masks: 2 and 1 are not as many"),
+        "fewer masks": ([path, path], [mask], "images, masks: there are 2 images but 1 masks"),
         "an empty mask": ([path], [np.zeros_like(mask)], r"masks\[0\]: has no pixel"),
         "a mask of another size": ([path], [mask[1:]], r"masks\[0\]: must be bool \[96, 96\]"),
         "a mask of numbers": (
             [path],
             [mask.astype(int)],
-            r"masks\[0\]: must be bool \[96, 96\], as its image, not int",
+            r"masks\[0\]: must be bool \[96, 96\], like its image, not int",
         ),
         "a missing image": (["nowhere.png"], [mask], r"nowhere.png: the image cannot be decoded"),
         "floats": ([np.zeros((96, 96))], [mask], r"images\[0\]: must be a path, a PIL image, or uint8"),

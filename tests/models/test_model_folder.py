@@ -24,23 +24,26 @@ def drop_instance(document):
 
 
 CASES = {
-    "a newer version": (lambda d: d.update(version=9), "model.json: version: 9 is not known here; update flawshot"),
+    "a newer version": (
+        lambda d: d.update(version=9),
+        "model.json: version: 9 is newer than this flawshot; update flawshot",
+    ),
     "another format": (lambda d: d.update(format="other"), "model.json: format: Input should be 'flawshot-model'"),
     "a field is missing": (lambda d: d.pop("classifier"), "model.json: classifier: Field required"),
     "a field too many": (lambda d: d.update(more=1), "model.json: more: Extra inputs"),
     "no history": (lambda d: d.update(history=[]), "model.json: history: does not say where"),
-    "an instance fewer": (drop_instance, "model.json: history: does not fit the instances in support/"),
+    "an instance fewer": (drop_instance, "model.json: history: does not match the instances in support/"),
     "categories in disorder": (lambda d: d["categories"].reverse(), "categories: must be two or more, in order"),
-    "a category more": (lambda d: d["categories"].append("zzz"), "categories: does not fit the instances"),
-    "another product": (lambda d: d.update(product="nut"), "product: does not fit the instances"),
+    "a category more": (lambda d: d["categories"].append("zzz"), "categories: does not match the instances"),
+    "another product": (lambda d: d.update(product="nut"), "product: does not match the instances"),
     "other labels": (lambda d: d.update(fingerprint="0" * 64), "fingerprint: is not that of support/catalog.parquet"),
-    "other weights": (lambda d: d["encoder"].update(weights_hash="0"), "encoder: does not fit the instances"),
-    "other views": (lambda d: d["views"].update(scheme="mso"), "views: does not fit the instances"),
+    "other weights": (lambda d: d["encoder"].update(weights_hash="0"), "encoder: does not match the instances"),
+    "other views": (lambda d: d["views"].update(scheme="mso"), "views: does not match the instances"),
     "a file out of the folder": (lambda d: d["files"].update({"../x": "0"}), "'../x' leaves the folder"),
     "a file that is not listed": (lambda d: d["files"].pop("catalog.parquet"), "files: lacks catalog.parquet"),
     "a calibration of others": (
         lambda d: d["calibration"].update(least=[0.5]),
-        "calibration.least: does not fit the instances",
+        "calibration.least: does not match the instances",
     ),
 }
 
@@ -62,7 +65,7 @@ def test_a_damaged_or_missing_file_is_refused(copy, name):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(
-        FlawshotError, match=f"{name}: is damaged: its content is not what flawshot wrote; make the model again"
+        FlawshotError, match=f"{name}: is damaged: its content is not what flawshot wrote; rebuild the model"
     ):
         flawshot.load_model(copy)
     path.unlink()
@@ -74,7 +77,7 @@ def test_what_is_no_json_and_what_is_no_model(copy, tmp_path, bank):
     (copy / "model.json").write_text("{", encoding="utf-8")
     with pytest.raises(FlawshotError, match=r"model.json: the whole file: Invalid JSON"):
         flawshot.load_model(copy)
-    with pytest.raises(FlawshotError, match="nowhere: is not a model's folder; make one with flawshot fit"):
+    with pytest.raises(FlawshotError, match="nowhere: is not a model's folder; create one with flawshot fit"):
         flawshot.load_model(tmp_path / "nowhere")
     with pytest.raises(FlawshotError, match=r"model.json: cannot be read"):
         flawshot.load_model(bank.path)
@@ -94,7 +97,7 @@ def test_a_place_that_is_taken_stays_as_it_is(model, bank, tmp_path):
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "letter.txt").write_text("dear", encoding="utf-8")
-    for overwrite, said in ((False, "exists; name another folder"), (True, "holds letter.txt, which is no part")):
+    for overwrite, said in ((False, "exists; name another folder"), (True, "contains letter.txt, which is not part")):
         with pytest.raises(FlawshotError, match=said):
             fit_model(bank, taken, overwrite=overwrite)
     assert [path.name for path in taken.iterdir()] == ["letter.txt"]

@@ -238,7 +238,7 @@ def test_what_an_unfinished_run_of_other_data_left_does_not_come_along(model, da
 def test_a_folder_in_the_way_that_is_no_unfinished_one_is_left_alone(model, data, tmp_path):
     (tmp_path / ".out.unfinished").mkdir()
     (tmp_path / ".out.unfinished" / "notes.txt").write_text("mine")
-    with pytest.raises(FlawshotError, match="is no unfinished folder of predictions; move it away"):
+    with pytest.raises(FlawshotError, match="is not an unfinished folder of predictions; move it away"):
         predict(model, data, tmp_path / "out")
     assert (tmp_path / ".out.unfinished" / "notes.txt").read_text() == "mine"
 
@@ -286,18 +286,18 @@ def test_a_foreign_folder_is_never_replaced(model, data, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "letter.txt").write_text("dear", encoding="utf-8")
-    with pytest.raises(FlawshotError, match="is no folder of predictions"):
+    with pytest.raises(FlawshotError, match="is not a folder of predictions"):
         predict(model, data, out, overwrite=True)
     shutil.rmtree(out)
     predict(model, data, out)
     (out / "letter.txt").write_text("dear", encoding="utf-8")
-    with pytest.raises(FlawshotError, match=r"letter.txt: is no part of the predictions"):
+    with pytest.raises(FlawshotError, match=r"letter.txt: is not part of the predictions"):
         predict(model, data, out, overwrite=True)
 
 
 @pytest.mark.parametrize("inside", ["out", "a/b"])
 def test_predictions_may_not_lie_in_the_data(model, data, inside):
-    with pytest.raises(FlawshotError, match="may not lie in each other"):
+    with pytest.raises(FlawshotError, match="must not be inside each other"):
         predict(model, data, data / inside)
     with pytest.raises(FlawshotError, match="exists; name another folder"):
         predict(model, data, data.parent)

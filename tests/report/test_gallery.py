@@ -60,8 +60,8 @@ def test_pictures_are_of_the_same_instances_only(pictured, write_annotations, tm
     ("gone", "said"),
     [
         (0, None),
-        (3, "instances have their picture here; ids stand for the others"),
-        (12, "No images were at hand: ids stand for them"),
+        (3, "instances have a picture here; ids are shown for the others"),
+        (12, "No images were available: ids are shown instead"),
     ],
     ids=["all there", "some gone", "all gone"],
 )
@@ -74,7 +74,7 @@ def test_the_page_says_whether_it_has_pictures(pictured, tmp_path, gone, said):
     assert sum(picture is not None for picture in made.pictures) == len(made.instances) - gone
     write_report(results, tmp_path / "r.html", data=root)
     text = (tmp_path / "r.html").read_text()
-    sayings = ("have their picture here", "No images were at hand")
+    sayings = ("have a picture here", "No images were available")
     assert [saying in text for saying in sayings] == [said is not None and saying in said for saying in sayings]
 
 
@@ -89,7 +89,7 @@ def test_features_alone_make_a_page_with_ids(pictured, visit):
     page = visit(results)
     assert page.locator("#gallery img").count() == 0
     assert page.locator(".absent").first.text_content() in results.answers[0].ids
-    assert "No images were at hand" in page.locator("#gallery .note").text_content()
+    assert "No images were available" in page.locator("#gallery .note").text_content()
 
 
 def test_few_enough_answers_are_listed_and_the_rest_counted(pictured, monkeypatch):
@@ -112,7 +112,7 @@ def test_left_out_answers_are_said(pictured, tmp_path):
     results, _ = pictured
     more = results.model_copy(update={"answers": (results.answers[0].model_copy(update={"left_out": 123}),)})
     write_report(more, tmp_path / "r.html")
-    assert "123 further answers are in the figures, but not listed one by one" in (tmp_path / "r.html").read_text()
+    assert "123 further answers count in the results, but are not listed here" in (tmp_path / "r.html").read_text()
 
 
 def test_wrong_answers_have_their_pictures_first(pictured, monkeypatch):

@@ -18,17 +18,17 @@ def test_everything_that_is_needed_is_said(results):
         name = printable(product)
         assert (name, f"{instances} instances in {instances // 2} images") in facts["data set"]
         assert any(row[0] == name and len(row[1]) == 64 for row in facts["fingerprint of instances and categories"])
-    assert ("catalog's hash", results.provenance["data"]["catalog_hash"]) in facts["data set"]
+    assert ("catalog hash", results.provenance["data"]["catalog_hash"]) in facts["data set"]
     assert facts["text features"] == [("", "none")]
     assert facts["protocol"] == [("", "disjoint")]
-    assert ("grouped", "False") in facts["protocol's settings"]
+    assert ("grouped", "False") in facts["protocol settings"]
     assert facts["seeds"] == [("", "0 to 4")]
     assert ("name", "made up") in facts["encoder"]
     assert ("weights_hash", "not recorded") in facts["encoder"]
     assert ("scheme", "none") in facts["views"]
     assert ("knn", "NearestNeighbors(n_neighbors=1)") in facts["classifiers"]
     assert facts["flawshot"] == [("", flawshot.__version__)]
-    assert ("python", platform.python_version()) in facts["versions when evaluated"]
+    assert ("python", platform.python_version()) in facts["versions for evaluation"]
     assert facts["started"] == [("", "2026-01-02T00:00:00+00:00")]
     assert facts["duration"] == [("", "12.3 s")]
     assert "command" not in facts  # it stands above, whole
@@ -46,5 +46,5 @@ def test_settings_that_differ_are_not_put_together(results):
     settings = {"bolt": {"split": "kept"}, "nut": {"split": "none"}}
     more = results.model_copy(update={"provenance": {"sampling": settings, "seeds": [0, 1, 5]}})
     facts = dict(make_facts(more))
-    assert facts["protocol's settings"] == [("bolt.split", "kept"), ("nut.split", "none")]
+    assert facts["protocol settings"] == [("bolt.split", "kept"), ("nut.split", "none")]
     assert facts["seeds"] == [("", "0, 1, 5")]

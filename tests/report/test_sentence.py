@@ -59,12 +59,12 @@ BOTH = [run(queries=40), run("nut", queries=300, accuracy=(0.5, 0.4, 0.6))]
         pytest.param(
             results([run()], [against("knn", (0.02, -0.01, 0.05)), against("gda", (0.01, -0.01, 0.05))]),
             "At 5 shots default is right on 90.0 % of 40 query instances [80.0, 95.0], "
-            "2.0 points fewer than knn [-1.0, 5.0]; the difference may be chance.",
+            "2.0 points fewer than knn [-1.0, 5.0]; the difference may be due to chance.",
             id="behind the strongest, not for certain",
         ),
         pytest.param(
             results([run()], [against("knn", (0.0001, -0.02, 0.03))]),
-            "At 5 shots default is right on 90.0 % of 40 query instances [80.0, 95.0], level with knn [-3.0, +2.0].",
+            "At 5 shots default is right on 90.0 % of 40 query instances [80.0, 95.0], on par with knn [-3.0, +2.0].",
             id="level",
         ),
         pytest.param(
@@ -80,20 +80,20 @@ BOTH = [run(queries=40), run("nut", queries=300, accuracy=(0.5, 0.4, 0.6))]
         ),
         pytest.param(
             results(BOTH, [against("knn", (-0.1, -0.2, -0.05), product=None)], [mean((0.7, 0.6, 0.8))]),
-            "At 5 shots default is right on 70.0 % [60.0, 80.0], the mean over 2 products of 40 to 300 query "
-            "instances, each product counting alike, 10.0 points more than knn [5.0, 20.0].",
+            "At 5 shots default is right on 70.0 % [60.0, 80.0], the mean over 2 products with 40 to 300 query "
+            "instances, all products weighted equally, 10.0 points more than knn [5.0, 20.0].",
             id="the mean is of products, not of their queries together",
         ),
         pytest.param(
             results([*BOTH, run("screw", shots=1)], means=[mean((0.7, 0.6, 0.8))]),
-            "At 5 shots default is right on 70.0 % [60.0, 80.0], the mean over 2 of 3 products of 40 to 300 query "
-            "instances, each product counting alike.",
+            "At 5 shots default is right on 70.0 % [60.0, 80.0], the mean over 2 of 3 products with 40 to 300 query "
+            "instances, all products weighted equally.",
             id="a product without this K is not counted",
         ),
         pytest.param(
             results([run(shots=1), run("nut", shots=1), run("nut", shots=10)], means=[mean((0.7, 0.6, 0.8), shots=1)]),
-            "At 1 shot default is right on 70.0 % [60.0, 80.0], the mean over 2 products of 40 query instances, "
-            "each product counting alike.",
+            "At 1 shot default is right on 70.0 % [60.0, 80.0], the mean over 2 products with 40 query instances, "
+            "all products weighted equally.",
             id="a K that only one product has does not stand for all",
         ),
         pytest.param(

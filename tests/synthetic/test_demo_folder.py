@@ -42,8 +42,8 @@ def test_what_was_written_is_known_again(folder):
     ("change", "message"),
     [
         (lambda images: (images / "000.json").write_text("mine"), "000.json: has changed since the demo wrote it"),
-        (lambda images: (images / "000.png").unlink(), "000.png: is gone"),
-        (lambda images: (images / "001.png").write_text("mine"), "001.png: is new here"),
+        (lambda images: (images / "000.png").unlink(), "000.png: is missing"),
+        (lambda images: (images / "001.png").write_text("mine"), "001.png: is not from the demo"),
     ],
     ids=["changed", "gone", "another's"],
 )
@@ -66,7 +66,7 @@ def test_a_changed_report_stays(folder):
     (folder.path / "report.html").write_text("with my notes")
     later = again(folder)
     with (
-        pytest.raises(FlawshotError, match=r"report\.html: was changed, or is not the demo's; move it away"),
+        pytest.raises(FlawshotError, match=r"report\.html: was changed, or is not from the demo; move it away"),
         later.making("report.html") as made,
     ):
         (made / "report.html").write_text("another")

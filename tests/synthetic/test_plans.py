@@ -70,7 +70,7 @@ def test_kinds_are_those_asked_for_and_an_edge_is_there_where_one_needs_it():
         ({"surface": "cheese"}, "surface='cheese': is not known; there are brushed metal"),
         ({"flaws": ["dent", "x"]}, "flaws='x': is not known; there are scratch"),
         ({"flaws": []}, "flaws: name at least one"),
-        ({"images": 5}, "images=5: must be at least the 6 categories"),
+        ({"images": 5}, "images=5: must be at least the number of categories, 6"),
         ({"categories": 0}, "categories=0: must be at least 1"),
         ({"products": 0}, "products=0: must be at least 1"),
     ],

@@ -1,4 +1,4 @@
-"""Few-shot classifiers over multi-view features, one method a file, each a scikit-learn estimator."""
+"""Few-shot classifiers over multi-view features, one method per file, each a scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CLASSIFIERS", "classifier_name", "classifier_names", "make_classifier"]
 
-# Installed packages name classifiers of their own in this group of entry points.
+# Installed packages register their own classifiers in this group of entry points.
 ENTRY_POINTS = "flawshot.classifiers"
 
-# Name -> module and class; a module is loaded when its classifier is made, for some need torch.
+# Name -> module and class; a module is loaded when its classifier is made, because some need torch.
 CLASSIFIERS = {
     "default": ("whitened_ridge", "WhitenedRidge"),
     "default-transductive": ("transductive_ridge", "TransductiveRidge"),
@@ -46,12 +46,13 @@ def make_classifier(name: str, **parameters: Any) -> FewShotClassifier:
     """Make a classifier by its name.
 
     Args:
-        name: One of :data:`CLASSIFIERS`, or of an entry point ``flawshot.classifiers`` of an installed package, which
-            leads to a subclass of :class:`flawshot.FewShotClassifier`. flawshot's own names come first.
-        parameters: Its own parameters; their defaults where omitted.
+        name: One of :data:`CLASSIFIERS`, or the name of an entry point in the group ``flawshot.classifiers`` of an
+            installed package that refers to a subclass of :class:`flawshot.FewShotClassifier`. flawshot's own names
+            take precedence.
+        parameters: The classifier's parameters; omitted ones have their defaults.
 
     Raises:
-        FlawshotError: If there is no such classifier, or the package's cannot be loaded.
+        FlawshotError: If there is no such classifier, or a package's classifier cannot be loaded.
 
     >>> make_classifier("zip-adapter", beta=16.0)
     ZipAdapter(beta=16.0)

@@ -1,4 +1,4 @@
-"""What all few-shot classifiers share: checked input, labels, probabilities to predictions."""
+"""What all few-shot classifiers share: input checks, labels, and predictions from probabilities."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ INPUTS = frozenset({"features", "text", "outlines"})
 
 
 class Evidence(NamedTuple):
-    """What a classifier is shown of some instances; what it does not ask for is empty.
+    """What a classifier sees of some instances; parts that it does not need are empty.
 
     Attributes:
         features: float32 ``[instances, views, dim]``.
-        text: Text features of the categories in sorted order, float32 ``[categories, dim]``; of a support set only.
+        text: Text features of the categories in sorted order, float32 ``[categories, dim]``; for support sets only.
         outlines: Standardized outlines, float32 ``[instances, numbers]``.
     """
 
@@ -38,7 +38,7 @@ class Evidence(NamedTuple):
     outlines: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
 
     def only(self, inputs: frozenset[str]) -> Evidence:
-        """The parts of these names; the others empty.
+        """The parts with these names; the others are empty.
 
         >>> Evidence(outlines=np.ones((1, 2), dtype=np.float32)).only(frozenset({"features"})).outlines.size
         0
@@ -50,7 +50,7 @@ class Support(NamedTuple):
     """One support set.
 
     Attributes:
-        evidence: What there is of its instances; a classifier is shown the parts that it declares.
+        evidence: The data of its instances; a classifier sees only the parts that it declares.
         labels: The instances' categories.
     """
 
@@ -61,22 +61,22 @@ class Support(NamedTuple):
 class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
     """Base of the classifiers over ``[instances, views, dim]``.
 
-    A matrix ``[instances, dim]`` is taken as instances of one view.
+    A matrix ``[instances, dim]`` is treated as instances with one view.
 
     Attributes:
-        inputs: What it is shown: ``features`` of the instances, ``text`` features of the categories' names in the
-            encoder's shared space of images and texts, ``outlines`` of the instances. Without ``features``, ``X`` is
-            the outlines.
+        inputs: What it sees: ``features`` of the instances, ``text`` features of the categories' names in the
+            encoder's shared space of images and texts, ``outlines`` of the instances. Without ``features``, ``X``
+            contains the outlines.
         transductive: Whether :meth:`predict` looks at all queries at once; such methods are marked in every table.
         classes_: The categories in sorted order.
         n_features_in_: dim.
-        n_views_in_: Views of a support instance.
-        text_: Text features of the categories, float32 ``[categories, dim]``, where the classifier declares them.
+        n_views_in_: Number of views of a support instance.
+        text_: Text features of the categories, float32 ``[categories, dim]``, if the classifier declares them.
     """
 
     transductive: ClassVar[bool] = False
     inputs: ClassVar[frozenset[str]] = frozenset({"features"})
-    # Whether a query must have just the support's views, in their order.
+    # Whether a query must have exactly the support's views, in the same order.
     matched_views: ClassVar[bool] = False
     # Parameters that must be numbers above 0.
     positive: ClassVar[tuple[str, ...]] = ()
@@ -96,20 +96,20 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         """Learn from the support set.
 
         Args:
-            X: Features ``[instances, views, dim]``; computed with in float32.
+            X: Features ``[instances, views, dim]``; converted to float32.
             y: The instances' categories.
             text: Text features of the categories in sorted order, ``[categories, dim]``; for classifiers that
                 declare them.
             outlines: Standardized outlines, ``[instances, numbers]``; likewise.
 
         Raises:
-            ValueError: If the input is invalid, as scikit-learn words it, or text features are missing.
+            ValueError: If the input is invalid, with scikit-learn's message, or text features are missing.
         """
         self._fit(*self.checked_support(X, y, text, outlines))
         return self
 
     def fit_support(self, support: Support) -> Self:
-        """Learn from a support set, of which it is shown what it declares in :attr:`inputs`."""
+        """Learn from the parts of a support set that are declared in :attr:`inputs`."""
         shown = support.evidence.only(self.inputs)
         named: dict[str, ArrayLike] = {"text": shown.text} if shown.text.size else {}
         if not self._sees_features:
@@ -119,10 +119,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         return self.fit(shown.features, support.labels, **named)
 
     def fit_many(self, supports: Sequence[Support]) -> list[Self]:
-        """Fit a copy of this estimator to each of several support sets, together where that is faster.
+        """Fit a copy of this estimator to each of several support sets, together if that is faster.
 
         Returns:
-            Fitted estimators in the order of the support sets; each gives what a fit on its own would, to 1e-4.
+            Fitted estimators in the order of the support sets; each agrees with a separate fit to within 1e-4.
         """
         return [clone(self).fit_support(support) for support in supports]
 
@@ -133,7 +133,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
     def checked_support(
         self, X: ArrayLike, y: ArrayLike, text: ArrayLike | None = None, outlines: ArrayLike | None = None
     ) -> tuple[Evidence, NDArray[np.intp]]:
-        """Check parameters and support set, and note what it has; the evidence, and category numbers."""
+        """Check parameters and support set, set the fitted attributes, and return the evidence and category numbers."""
         for name in self.positive:
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 < float(value) < math.inf:
@@ -194,7 +194,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         return self._probabilities(self._evidence(views, outlines))
 
     def predict_evidence(self, query: Evidence) -> NDArray[np.float32]:
-        """:meth:`predict_proba` of queries, of which it is shown what it declares in :attr:`inputs`."""
+        """:meth:`predict_proba` for the parts of queries that are declared in :attr:`inputs`."""
         if not self._sees_features:
             return self.predict_proba(query.outlines)
         beside = "outlines" in self.inputs and query.outlines.size

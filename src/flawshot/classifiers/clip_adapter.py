@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 __all__ = ["ClipAdapter", "blend", "first_weights", "train_bottleneck"]
 
-# How many times narrower the hidden layer is; the paper's.
+# Factor by which the hidden layer is narrower, from the paper.
 REDUCTION = 4
 
 
 class ClipAdapter(TrainedClassifier):
-    """Image features blended with what a bottleneck network makes of them, classified by text.
+    """Image features blended with the output of a bottleneck network, classified by text features.
 
-    x becomes ratio ReLU(U ReLU(D x)) + (1 - ratio) x, without biases, the hidden layer a quarter as wide. A category's
-    logit is 100 times the cosine to its text feature. All support views are classified for a fixed number of
-    full-batch steps of Adam, with cross-entropy and a cosine schedule to 0; the last step is kept. A query is the mean
-    of its views.
+    x becomes ratio ReLU(U ReLU(D x)) + (1 - ratio) x, without biases; the hidden layer is a quarter as wide. A
+    category's logit is 100 times the cosine to its text feature. The network is trained to classify all support views
+    for a fixed number of full-batch steps of Adam, with cross-entropy and a cosine schedule to 0; the last step is
+    kept. A query is the mean of its views.
 
-    What differs from the paper: features are scaled to length one before the network, so that it does not matter how
-    long an encoder's are; the authors take them as they are. They train in minibatches over random crops of up to
-    thousands of images, and choose the ratio for every data set; here are a few hundred views, so full batches, with
-    Adam, and the ratio fixed.
+    Differences from the paper: features are scaled to length one before the network, so that the length of an
+    encoder's features does not matter; the authors do not scale them. They train in minibatches over random crops of
+    up to thousands of images, and choose the ratio for every data set; here there are a few hundred views, so training
+    uses full batches and Adam, and the ratio is fixed.
 
     Args:
-        ratio: Share of the network in the blend, above 0 and at most 1; the released code's.
-        steps: Full-batch steps; ours.
-        learning_rate: At the first step; Adam's own default.
-        random_state: Seed of the first weights, drawn as torch's ``Linear`` does; the same for every support set.
+        ratio: Share of the network in the blend, above 0 and at most 1; from the released code.
+        steps: Full-batch steps; flawshot's own choice.
+        learning_rate: Learning rate of the first step; Adam's own default.
+        random_state: Seed of the initial weights, drawn as in torch's ``Linear``; the same for every support set.
         device: Where torch trains, such as ``cpu`` or ``cuda``.
 
     References:
@@ -72,7 +72,7 @@ class ClipAdapter(TrainedClassifier):
         self.device = device
 
     def train(self, batch: EpisodeBatch) -> dict[str, torch.Tensor]:
-        """Train on a batch, as :class:`flawshot.classifiers.trained.TrainedClassifier` says."""
+        """Train on a batch, as defined by :class:`flawshot.classifiers.trained.TrainedClassifier`."""
         down, up = train_bottleneck(
             batch,
             ratio=self.ratio,
@@ -107,7 +107,7 @@ def blend(x: torch.Tensor, down: torch.Tensor, up: torch.Tensor, ratio: float) -
 def first_weights(dim: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights down ``[hidden, dim]`` and up ``[dim, hidden]`` before training, as torch's ``Linear`` draws them.
 
-    Drawn on the CPU, for every device draws otherwise.
+    Drawn on the CPU, because other devices draw different numbers.
     """
     generator = torch.Generator().manual_seed(seed)
     hidden = max(dim // REDUCTION, 1)
@@ -127,8 +127,8 @@ def train_bottleneck(
         batch: The support sets, with text.
         ratio: Share of the network in the blend.
         steps: Full-batch steps.
-        learning_rate: At the first step.
-        seed: Of the first weights.
+        learning_rate: Learning rate of the first step.
+        seed: Seed of the initial weights.
 
     Returns:
         Weights down ``[episodes, hidden, dim]`` and up ``[episodes, dim, hidden]``, on the batch's device.
@@ -144,7 +144,7 @@ def train_bottleneck(
     with torch.enable_grad():
         for _ in range(steps):
             logits = LOGIT_SCALE * blend(samples, down, up, ratio) @ text.mT
-            # Each episode's own mean, added: no episode's gradient depends on how many there are.
+            # The sum of each episode's own mean, so that its gradient does not depend on the number of episodes.
             loss = functional.cross_entropy(logits.mT, targets, reduction="none").mean(dim=1).sum()
             down.grad, up.grad = torch.autograd.grad(loss, [down, up])
             optimizer.step()

@@ -1,4 +1,4 @@
-"""The maths that several classifiers share, as pure functions over float32 arrays."""
+"""The math that several classifiers share, as pure functions over float32 arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["category_means", "join_by_certainty", "normalize", "one_hot", "softmax"]
 
-# As torch.nn.functional.normalize: a zero vector stays zero.
+# As in torch.nn.functional.normalize: a zero vector stays zero.
 SMALLEST_NORM = 1e-12
 
 
@@ -51,13 +51,13 @@ def category_means(x: NDArray[np.float32], labels: NDArray[np.intp], categories:
 
 
 def join_by_certainty(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Join an instance's views, each weighted by its certainty 1 - H(p) / log C.
+    """Combine the views of each instance, weighted by their certainty 1 - H(p) / log C.
 
     Args:
         probabilities: ``[instances, views, categories]``.
 
     Returns:
-        ``[instances, categories]``. Where no view is certain at all, all count alike.
+        ``[instances, categories]``. If no view has any certainty, all have the same weight.
 
     References:
         MVREC (AAAI 2025, arXiv 2412.16897).

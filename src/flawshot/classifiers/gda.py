@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["GaussianDiscriminant", "discriminants"]
 
-# Root mean square distance to the own category's mean below which there is only the rounding of float32.
+# Root mean square distance to the category's mean below which there is only float32 rounding.
 SMALLEST_SPREAD = 1e-6
 
 
 class GaussianDiscriminant(FewShotClassifier):
-    """Each category a Gaussian about its mean, all with one covariance, equally probable beforehand.
+    """Each category is a Gaussian around its mean; all have the same covariance and the same prior.
 
     An instance is the mean of its views, scaled to length one. The precision is Kubokawa and Srivastava's ridge
-    estimator d ((N - 1) Cov + trace(Cov) I)^-1 over the N support instances, each less its category's mean. With one
-    instance a category there is no covariance to estimate, and the precision is d I: the nearest mean.
+    estimator d ((N - 1) Cov + trace(Cov) I)^-1 over the N support instances, each minus its category's mean. With one
+    instance per category there is no covariance to estimate, and the precision is d I: the nearest mean.
 
-    What differs from the paper: it adds zero-shot logits by text with a weight that is chosen on a validation set;
-    there is none here, so text is left out. In the released code each random crop is an instance of its own; here a
-    view is not, for views of one instance differ otherwise than instances do. The precision is not tempered, so most
+    Differences from the paper: the authors add zero-shot text logits with a weight chosen on a validation set; there is
+    none here, so text is not used. In their released code each random crop is its own instance; here a view is not,
+    because views of one instance differ in other ways than instances do. The precision is not tempered, so most
     probabilities are close to 0 or 1.
 
     References:
@@ -59,10 +59,10 @@ def discriminants(
     Args:
         instances: float64 ``[instances, dim]``.
         labels: Category numbers.
-        categories: How many there are.
+        categories: Number of categories.
 
     Returns:
-        Weights ``[categories, dim]`` and biases ``[categories]``, without the prior, which all share.
+        Weights ``[categories, dim]`` and biases ``[categories]``, without the prior, which is the same for all.
     """
     count, dim = instances.shape
     means = np.stack([instances[labels == category].mean(axis=0) for category in range(categories)])
@@ -72,7 +72,7 @@ def discriminants(
         weight = dim * means
     else:
         ridge = total / (count - 1)
-        # Woodbury's identity: a system of N equations in place of the inverse of [dim, dim].
+        # Woodbury's identity: solve a system of N equations instead of inverting [dim, dim].
         inner = centered @ centered.T + ridge * np.eye(count)
         weight = dim / ridge * (means - np.linalg.solve(inner, centered @ means.T).T @ centered)
     return weight, -np.einsum("cd,cd->c", weight, means) / 2

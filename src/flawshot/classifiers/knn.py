@@ -24,7 +24,7 @@ class NearestNeighbors(FewShotClassifier):
     An instance is the mean of its views, scaled to length one.
 
     Args:
-        n_neighbors: How many support instances vote; no more than there are. With one, a probability is 0 or 1.
+        n_neighbors: How many support instances vote, at most all of them. With 1, a probability is 0 or 1.
 
     References:
         Cover, Hart: "Nearest neighbor pattern classification", IEEE Transactions on Information Theory 1967.
@@ -39,7 +39,7 @@ class NearestNeighbors(FewShotClassifier):
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         views = support.features
-        # On vectors of length one the Euclidean and the cosine distance order alike.
+        # For vectors of length one, Euclidean and cosine distance give the same order.
         self.neighbors_ = KNeighborsClassifier(min(self.n_neighbors, len(views)))
         self.neighbors_.fit(normalize(views.mean(axis=1)), labels)
 

@@ -25,8 +25,8 @@ class LinearProbe(FewShotClassifier):
 
     Args:
         C: Inverse strength of the L2 penalty. The default is that of CLIP's published example (0.316 on features of
-            length about 10) said for length one; nothing is tuned.
-        max_iter: Steps of the solver at most.
+            length about 10), converted to length one; nothing is tuned.
+        max_iter: Maximum number of solver steps.
 
     References:
         Radford et al.: "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021.

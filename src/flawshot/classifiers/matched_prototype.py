@@ -1,4 +1,4 @@
-"""Matched-view prototypes: like compared with like, view by view."""
+"""Matched-view prototypes: each view is compared with the same view."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["MatchedPrototype"]
 
 
 class MatchedPrototype(FewShotClassifier):
-    """Every query view is compared with the prototypes of that same view; the scores are added.
+    """Compares every query view with the prototypes of the same view, and adds the scores.
 
-    For every view on its own: features are centered by the support set's mean in that view and scaled to length one;
-    a prototype is the mean of its category's instances, scaled again; the score is the cosine to it. A query's score
-    is the sum over views. The probabilities are the softmax of the mean score over a temperature.
+    For each view separately, features are centered by the support set's mean in that view and scaled to length one; a
+    prototype is the mean of its category's instances, scaled again; the score is the cosine to it. A query's score is
+    the sum over views. The probabilities are the softmax of the mean score over a temperature.
 
-    Training-free and inductive. Ours; no paper.
+    Training-free and inductive. flawshot's own method; no paper.
 
     Args:
-        temperature: What mean scores are divided by; it changes probabilities, never predictions.
+        temperature: Divisor of the mean scores; it changes probabilities, never predictions.
     """
 
     matched_views: ClassVar[bool] = True

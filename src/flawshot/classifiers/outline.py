@@ -1,4 +1,4 @@
-"""Outline: what the form of the annotation alone gives away."""
+"""Outline: what the shape of the annotation alone reveals."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["Outline"]
 
 
 class Outline(FewShotClassifier):
-    """Ridge regression on the numbers of an outline; no px of the picture enters.
+    """Ridge regression on the numbers that describe an outline; it sees no pixel of the picture.
 
-    It is a yardstick and stands in every table: where it is nearly as good as an encoder, it is the annotator's hand
-    that was recognized, or flaws that differ by form alone. It is fitted to the support set's outlines and asked with
-    the queries', as :func:`flawshot.regions.outlines.standard_outlines` gives them; :func:`flawshot.evaluate` does so.
-    The ridge was chosen among 1, 3, 10, 30 and 100 on drawn flaws.
+    It is a baseline in every table: where it is nearly as good as an encoder, the encoder may have recognized the
+    annotator's habits, or the flaws differ by shape alone. It takes outlines of support and query instances from
+    :func:`flawshot.regions.outlines.standard_outlines`; :func:`flawshot.evaluate` provides them. The ridge was chosen
+    among 1, 3, 10, 30 and 100 on drawn flaws.
 
-    Training-free and inductive. Ours; no paper.
+    Training-free and inductive. flawshot's own method; no paper.
 
     Args:
-        ridge: The ridge penalty, beside outlines in standard deviations.
+        ridge: The ridge penalty, for outlines in standard deviations.
 
     Attributes:
         center_: float32 ``[numbers]``.
         weights_: float32 ``[categories, numbers]``.
-        temperature_: What scores are divided by.
+        temperature_: Divisor of the scores.
     """
 
     positive: ClassVar[tuple[str, ...]] = ("ridge",)
@@ -53,7 +53,7 @@ class Outline(FewShotClassifier):
         targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
         centered = outlines - self.center_
         self.weights_ = ridge_regression(centered, targets, weights, self.ridge)
-        # The ridge's scores are below one in size; a temperature fitted on left-out instances makes them probabilities.
+        # Scores are below 1 in size; a temperature fitted on left-out instances turns them into probabilities.
         self.temperature_ = 0.3
         several = np.bincount(labels)[labels] > 1
         if several.any():

@@ -1,4 +1,4 @@
-"""Outlined ridge: the default's scores, and a little of what the outline says."""
+"""Outlined ridge: the default's scores, plus a small contribution of the outline."""
 
 from __future__ import annotations
 
@@ -25,25 +25,26 @@ if TYPE_CHECKING:
 
 __all__ = ["OutlinedRidge"]
 
-# The ridge beside outlines in standard deviations, as classifiers/outline.py has it.
+# The ridge penalty for outlines in standard deviations, as in classifiers/outline.py.
 OUTLINE_RIDGE = 3.0
-# Outlines that are all alike say nothing; what their spread is at least taken for.
+# Lower bound of the spread of outline scores, which is 0 for identical outlines.
 LEAST_SPREAD = 1e-6
 
 
 class OutlinedRidge(WhitenedRidge):
     """``default`` with the outline as a further cue; ``default-outline``.
 
-    To the scores of :class:`~flawshot.classifiers.whitened_ridge.WhitenedRidge` those of the same regression on the
-    instances' outlines are added. They are first brought to the same spread, over support instances of which each is
-    scored by a fit to the others: ten numbers give greater scores than a strong encoder's hundreds. Then they count
-    ``outline_weight / K`` times, K being the mean number of instances a category: the fewer examples, the more the form
-    is worth beside them. ``docs/adr/0012`` says how the weight was found. Without outlines it is ``default``.
+    The scores of the same regression on the instances' outlines are added to those of
+    :class:`~flawshot.classifiers.whitened_ridge.WhitenedRidge`. They are first scaled to the same spread, measured on
+    support instances that are each scored by a fit to the others, because ten numbers give greater scores than a
+    strong encoder's hundreds. They are then weighted by ``outline_weight / K``, where K is the mean number of instances
+    per category: the fewer the examples, the more the shape helps. ``docs/adr/0012`` explains how the weight was found.
+    Without outlines it is ``default``.
 
     Args:
         ridge: As in ``default``.
         shrinkage: As in ``default``.
-        outline_weight: What the outline's scores count at one shot, of the features'.
+        outline_weight: Weight of the outline's scores at one shot, relative to those of the features.
     """
 
     positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage", "outline_weight")
@@ -78,12 +79,12 @@ class OutlinedRidge(WhitenedRidge):
         if self.outline_weights_ is None:
             return super()._probabilities(query)
         if not query.outlines.size:
-            raise ValueError("OutlinedRidge was fitted with outlines: predict_proba(X, outlines)")
+            raise ValueError("OutlinedRidge was fitted with outlines: call predict_proba(X, outlines)")
         queries = whiten(instance_means(query.features) - self.center_, self.whitener_)
         scores = queries @ self.weights_.T + (query.outlines - self.outline_center_) @ self.outline_weights_.T
         return softmax(scores / np.float32(self.temperature_))
 
 
 def _spread(scores: NDArray[np.float32]) -> float:
-    """How far an instance's scores lie from their mean, root mean square."""
+    """Root mean square distance of an instance's scores from their mean."""
     return float((scores - scores.mean(axis=1, keepdims=True)).std())

@@ -23,8 +23,7 @@ class CosinePrototype(FewShotClassifier):
     scaled again. The probabilities are the softmax of the cosines over a temperature.
 
     Args:
-        temperature: What cosines are divided by, CLIP's own 1/100 unless told; it changes probabilities, never
-            predictions.
+        temperature: Divisor of the cosines, by default CLIP's 1/100; it changes probabilities, never predictions.
 
     References:
         Snell, Swersky, Zemel: "Prototypical Networks for Few-shot Learning", NeurIPS 2017, with the cosine in place

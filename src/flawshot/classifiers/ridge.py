@@ -1,6 +1,6 @@
 """Balanced ridge regression on instances whitened by their views, and probabilities from its scores.
 
-The maths that ``default`` and its relatives share, as pure functions over float32 arrays.
+The math that ``default`` and related classifiers share, as pure functions over float32 arrays.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ __all__ = [
     "whiten",
 ]
 
-# Where instances' views differ by less than this, there is nothing to learn from their differences.
+# If the views of instances differ by less than this, there is nothing to learn from their differences.
 SMALLEST_SCATTER = 1e-10
 # The prior of a temperature: log-normal, with this spread of its logarithm. See docs/adr/0008.
 PRIOR_TEMPERATURE, PRIOR_SPREAD = 0.09, 0.35
 TEMPERATURES = (0.005, 5.0)
-# So many instances' views are scaled at a time.
+# Number of instances whose views are scaled at a time.
 BLOCK = 256
 
 
 class ViewStatistics(NamedTuple):
-    """What views say of their instances, and of themselves.
+    """Means and scatter of views.
 
     Attributes:
-        instances: Means of the instances' views of length one, float32 ``[instances, dim]``.
-        scatter: Second moments of the views around them, float32 ``[dim, dim]``.
+        instances: Means of each instance's views scaled to length one, float32 ``[instances, dim]``.
+        scatter: Second moments of the views around these means, float32 ``[dim, dim]``.
     """
 
     instances: NDArray[np.float32]
@@ -51,13 +51,13 @@ class ViewStatistics(NamedTuple):
 
 
 def instance_means(views: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means of the instances' views of length one: ``[instances, views, dim]`` to ``[instances, dim]``."""
+    """Means of each instance's views scaled to length one: ``[instances, views, dim]`` to ``[instances, dim]``."""
     means = [normalize(views[start : start + BLOCK]).mean(axis=1) for start in range(0, len(views), BLOCK)]
     return np.concatenate(means)
 
 
 def view_statistics(views: NDArray[np.float32]) -> ViewStatistics:
-    """Means and scatter of views of length one, a block of instances at a time.
+    """Means and scatter of views scaled to length one, computed one block of instances at a time.
 
     Args:
         views: float32 ``[instances, views, dim]``.
@@ -76,12 +76,12 @@ def view_whitener(scatter: NDArray[np.float32], shrinkage: float) -> NDArray[np.
     """The factor that whitens by the scatter of views.
 
     Args:
-        scatter: Of views around their instance's mean, float32 ``[dim, dim]``.
-        shrinkage: How much of the mean variance of a feature is added to every feature's.
+        scatter: Scatter of views around their instance's mean, float32 ``[dim, dim]``.
+        shrinkage: Multiple of the features' mean variance that is added to the variance of each feature.
 
     Returns:
         Lower triangular float32 ``[dim, dim]``, the Cholesky factor of scatter / (shrinkage * mean variance) +
-        identity; None where the views do not differ.
+        identity; None if the views do not differ.
     """
     variance = float(np.trace(scatter))
     if variance < SMALLEST_SCATTER:
@@ -100,7 +100,7 @@ def whiten(centered: NDArray[np.float32], whitener: NDArray[np.float32] | None) 
 
 
 def balance(labels: NDArray[np.intp], categories: int) -> NDArray[np.float32]:
-    """Weights of instances with which each category weighs alike; their mean is one.
+    """Weights of instances that give each category the same total weight; their mean is one.
 
     >>> [round(float(weight), 3) for weight in balance(np.array([0, 0, 0, 1]), 2)]
     [0.667, 0.667, 0.667, 2.0]
@@ -117,7 +117,7 @@ def ridge_regression(
     Args:
         x: float32 ``[instances, dim]``.
         targets: float32 ``[instances, categories]``.
-        weights: Of the instances, above 0, ``[instances]``.
+        weights: Weights of the instances, above 0, ``[instances]``.
         ridge: Penalty of the squared coefficients.
 
     Returns:
@@ -136,12 +136,12 @@ def ridge_regression(
 def left_out_scores(
     x: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32], ridge: float
 ) -> NDArray[np.float32]:
-    """What :func:`ridge_regression` gives each instance when fitted on the others, in closed form.
+    """The scores of each instance when :func:`ridge_regression` is fitted on the others, in closed form.
 
     Args:
         x: float32 ``[instances, dim]``.
         targets: float32 ``[instances, categories]``.
-        weights: Of the instances, above 0, ``[instances]``.
+        weights: Weights of the instances, above 0, ``[instances]``.
         ridge: Penalty of the squared coefficients.
 
     Returns:
@@ -170,16 +170,17 @@ def fit_temperature(
     prior: float = PRIOR_TEMPERATURE,
     spread: float = PRIOR_SPREAD,
 ) -> float:
-    """The temperature of the greatest posterior: likelihood of the labels, log-normal prior.
+    """The temperature with the greatest posterior: likelihood of the labels times a log-normal prior.
 
     Args:
-        scores: Of instances that were left out, float32 ``[instances, categories]``.
+        scores: Scores of left-out instances, float32 ``[instances, categories]``.
         labels: Their category numbers.
         prior: The prior's median.
         spread: The prior's standard deviation, of the logarithm.
 
     References:
-        Guo et al.: "On Calibration of Modern Neural Networks", ICML 2017, for the temperature; the prior is ours.
+        Guo et al.: "On Calibration of Modern Neural Networks", ICML 2017, for the temperature; the prior is
+        flawshot's own.
     """
     own = np.arange(len(labels))
 

@@ -1,4 +1,4 @@
-"""Soft k-means: prototypes that the queries refine."""
+"""Soft k-means: prototypes that are refined by the queries."""
 
 from __future__ import annotations
 
@@ -23,22 +23,24 @@ class SoftKMeans(FewShotClassifier):
     """Prototypes of the support set, refined by all queries at once: transductive.
 
     An instance is the mean of its views, centered by the support set's mean and scaled to length one; a prototype is
-    the mean of its category's instances, scaled again. Then, several times over: every query is shared out among the
-    categories, by the softmax of its cosines over a temperature, and a prototype becomes the mean of its support
-    instances, of weight 1, and of all queries, each of the weight of its share. The last shares are the probabilities.
+    the mean of its category's instances, scaled again. The following is repeated: every query is divided among the
+    categories by the softmax of its cosines over a temperature, and a prototype becomes the mean of its support
+    instances, with weight 1, and of all queries, weighted by their shares. The last shares are the probabilities.
 
-    What an instance gets depends on the queries asked with it. Computed in float64, so that their order does not
-    matter.
+    The result for an instance depends on the queries predicted with it. Computed in float64, so that their order does
+    not matter.
 
     Args:
-        temperature: What cosines are divided by. The authors learn an embedding in which squared distances need none;
-            on vectors of length one a cosine over 0.1 is the squared distance times -5. Ours, and not tuned.
-        iterations: How many times the prototypes are refined. The authors do so once, in training and testing; frozen
-            features are refined till the shares hardly change. With none, these are centered prototypes.
+        temperature: Divisor of the cosines. The authors learn an embedding in which squared distances need none; for
+            vectors of length one, a cosine over 0.1 is the squared distance times -5, plus a constant. flawshot's own
+            choice, not tuned.
+        iterations: How many times the prototypes are refined. The authors refine once, in training and testing; with
+            frozen features, prototypes are refined until the shares hardly change. With 0, these are centered
+            prototypes.
 
     References:
         Ren et al.: "Meta-Learning for Semi-Supervised Few-Shot Classification", ICLR 2018, without the meta-learning,
-        and with the queries as what has no labels.
+        and with the queries as the unlabeled instances.
     """
 
     transductive: ClassVar[bool] = True
@@ -62,7 +64,7 @@ class SoftKMeans(FewShotClassifier):
         queries = self._instances(query.features)
         shares = self._shares(queries, self.sums_)
         for _ in range(self.iterations):
-            # Sums serve as means: prototypes are scaled to length one.
+            # Sums can replace means, because prototypes are scaled to length one.
             shares = self._shares(queries, self.sums_ + shares.T @ queries)
         return shares.astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Tip-Adapter: zero-shot by text plus a cache of the support set, training-free."""
+"""Tip-Adapter: zero-shot text logits plus a cache of the support set, training-free."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["TipAdapter", "cache_logits"]
 
 
 class TipAdapter(FewShotClassifier):
-    """CLIP's zero-shot logits, to which every support instance adds by its nearness.
+    """CLIP's zero-shot logits, plus a contribution of every support instance by its similarity.
 
-    An instance is the mean of its views, scaled to length one; a support instance's is its key. The authors average
-    augmented crops of an image likewise. A category's logit is 100 times the cosine to its text feature plus alpha
-    times the sum over its keys of exp(-beta (1 - cosine)).
+    An instance is the mean of its views, scaled to length one; that of a support instance is its key. The authors
+    average augmented crops of an image in the same way. A category's logit is 100 times the cosine to its text feature
+    plus alpha times the sum over its keys of exp(-beta (1 - cosine)).
 
-    The authors search alpha and beta on a validation set of every data set. There is none here: both are fixed.
+    The authors search alpha and beta on a validation set for every data set. There is none here: both are fixed.
 
     Args:
-        alpha: Weight of the cache; the paper's.
-        beta: Sharpness: how fast a key's say falls with its distance; the paper's.
+        alpha: Weight of the cache, from the paper.
+        beta: Sharpness: how fast a key's influence falls with its distance; from the paper.
 
     References:
         Zhang et al.: "Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification", ECCV 2022, arXiv
@@ -60,11 +60,11 @@ class TipAdapter(FewShotClassifier):
 def cache_logits(
     instances: NDArray[np.float32], keys: NDArray[np.float32], membership: NDArray[np.float32], beta: float
 ) -> NDArray[np.float32]:
-    """What the keys say: exp(-beta (1 - affinity)), added over the keys of each category.
+    """The cache's logits: exp(-beta (1 - affinity)), added over the keys of each category.
 
     Args:
         instances: float32 ``[instances, dim]`` of length one.
-        keys: float32 ``[support, dim]``, taken as they are: trained keys have any length.
+        keys: float32 ``[support, dim]``, not scaled: trained keys can have any length.
         membership: One-hot categories of the keys, float32 ``[support, categories]``.
         beta: Sharpness.
 

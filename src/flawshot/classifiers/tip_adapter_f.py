@@ -24,20 +24,20 @@ __all__ = ["TipAdapterF", "train_keys"]
 class TipAdapterF(TrainedClassifier):
     """Tip-Adapter whose keys start as the support instances and are then trained, without constraint on their length.
 
-    All support views, each scaled to length one, are classified for a fixed number of full-batch steps of AdamW, with
-    cross-entropy and a cosine schedule to 0; a view stands for one of the authors' random crops. A query is the mean
-    of its views, scaled to length one. Nothing is random.
+    The keys are trained to classify all support views, each scaled to length one, for a fixed number of full-batch
+    steps of AdamW, with cross-entropy and a cosine schedule to 0; views take the place of the authors' random crops. A
+    query is the mean of its views, scaled to length one. Nothing is random.
 
     The authors keep the epoch that is best on the test set, and then search alpha and beta on a validation set. There
-    is nothing to choose on here: the last step is kept, and both are fixed.
+    is no such set here: the last step is kept, and both are fixed.
 
     Args:
-        alpha: Weight of the cache; the paper's.
-        beta: Sharpness: how fast a key's say falls with its distance; the paper's.
-        steps: Full-batch steps: the released code's 100 epochs for a small data set, EuroSAT, of one batch each.
-        learning_rate: At the first step; the released code's.
+        alpha: Weight of the cache, from the paper.
+        beta: Sharpness: how fast a key's influence falls with its distance; from the paper.
+        steps: Full-batch steps, from the released code: 100 epochs of one batch each for a small data set, EuroSAT.
+        learning_rate: Learning rate of the first step, from the released code.
         weight_decay: AdamW's own default, as in the released code.
-        epsilon: AdamW's; the released code's.
+        epsilon: AdamW's epsilon, from the released code.
         device: Where torch trains, such as ``cpu`` or ``cuda``.
 
     References:
@@ -74,7 +74,7 @@ class TipAdapterF(TrainedClassifier):
         self.device = device
 
     def train(self, batch: EpisodeBatch) -> dict[str, torch.Tensor]:
-        """Train on a batch, as :class:`flawshot.classifiers.trained.TrainedClassifier` says."""
+        """Train on a batch, as defined by :class:`flawshot.classifiers.trained.TrainedClassifier`."""
         keys = train_keys(
             batch,
             alpha=self.alpha,
@@ -109,9 +109,9 @@ def train_keys(
         alpha: Weight of the cache.
         beta: Sharpness.
         steps: Full-batch steps.
-        learning_rate: At the first step.
-        weight_decay: AdamW's.
-        epsilon: AdamW's.
+        learning_rate: Learning rate of the first step.
+        weight_decay: AdamW's weight decay.
+        epsilon: AdamW's epsilon.
 
     Returns:
         float32 ``[episodes, support, dim]``, on the batch's device.
@@ -127,7 +127,7 @@ def train_keys(
     with torch.enable_grad():
         for _ in range(steps):
             cache = torch.exp(-beta * (1 - samples @ keys.mT)) @ membership
-            # Each episode's own mean, added: no episode's gradient depends on how many there are.
+            # The sum of each episode's own mean, so that its gradient does not depend on the number of episodes.
             loss = functional.cross_entropy((from_text + alpha * cache).mT, targets, reduction="none").mean(dim=1).sum()
             (keys.grad,) = torch.autograd.grad(loss, keys)
             optimizer.step()

@@ -1,4 +1,4 @@
-"""What trained classifiers share: several support sets of one shape are trained together."""
+"""What trained classifiers share: support sets of the same shape are trained together."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["EpisodeBatch", "TrainedClassifier"]
 
 
 class EpisodeBatch(NamedTuple):
-    """Support sets of one shape, on the device that trains.
+    """Support sets of the same shape, on the device used for training.
 
     Attributes:
         views: float32 ``[episodes, support, views, dim]``.
         labels: Category numbers, int64 ``[episodes, support]``.
-        categories: How many categories each has.
+        categories: Number of categories of each support set.
         text: float32 ``[episodes, categories, dim]``, or None.
     """
 
@@ -40,17 +40,17 @@ class EpisodeBatch(NamedTuple):
 class TrainedClassifier(FewShotClassifier):
     """Base of the classifiers that are trained by gradient steps on :attr:`device`, such as ``cpu`` or ``cuda``.
 
-    What is trained has a leading dimension of episodes, and episodes do not meet: each is trained as it would be alone.
+    Trained parameters have a leading dimension of episodes, and episodes do not interact: each is trained as if alone.
     """
 
-    # Whether training episodes together is faster on a CPU, too: where matrices are large, it is not.
+    # Whether training episodes together is also faster on a CPU; with large matrices it is not.
     together_on_cpu: ClassVar[bool] = False
 
     device: str
     labels_: NDArray[np.intp]
 
     def fit_many(self, supports: Sequence[Support]) -> list[Self]:
-        """Fit a copy of this estimator to each of several support sets; those of one shape are trained together."""
+        """Fit a copy of this estimator to each of several support sets; those of equal shape are trained together."""
         copies = [clone(self) for _ in supports]
         alike: dict[tuple[int, ...], list[tuple[Self, Evidence, NDArray[np.intp]]]] = {}
         for copy, support in zip(copies, supports, strict=True):
@@ -72,12 +72,13 @@ class TrainedClassifier(FewShotClassifier):
         """Train on a batch.
 
         Returns:
-            What is learnt, by name, each with a leading dimension of episodes; kept under the name and an underscore.
+            The learned parameters by name, each with a leading dimension of episodes; they become attributes with a
+            trailing underscore.
         """
 
 
 def _fit_together(several: Sequence[tuple[TrainedClassifier, Evidence, NDArray[np.intp]]]) -> None:
-    """Train estimators of the same parameters on support sets of one shape."""
+    """Train estimators with the same parameters on support sets of the same shape."""
     first = several[0][0]
     batch = EpisodeBatch(
         views=torch.from_numpy(np.stack([evidence.features for _, evidence, _ in several])).to(first.device),

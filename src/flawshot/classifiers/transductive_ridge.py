@@ -1,4 +1,4 @@
-"""Transductive ridge: whitened ridge that looks at all queries at once."""
+"""Transductive ridge: whitened ridge that uses all queries at once."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
 
 __all__ = ["TransductiveRidge"]
 
-# So many features of a query tell it from others when queries are put in order.
+# Number of features by which queries are sorted.
 ORDERING_FEATURES = 8
 
 
 class TransductiveRidge(WhitenedRidge):
-    """Whitened ridge with the queries' own statistics; ``default-transductive``.
+    """Whitened ridge that also uses the queries' statistics; ``default-transductive``.
 
-    As :class:`flawshot.classifiers.whitened_ridge.WhitenedRidge`, but the scatter of views and the center are those of
-    support and query instances together, and the queries' probabilities go into the regression as soft labels, several
-    times over. It sees all queries at once: what a query gets depends on the others asked with it, so its figures stand
-    apart from those of inductive classifiers. It needs many queries in which every category has its part: where one
-    category outnumbers the others by far, or few are asked, it can be much worse than the inductive one, and surer.
+    Like :class:`flawshot.classifiers.whitened_ridge.WhitenedRidge`, but the scatter of views and the center are those
+    of support and query instances together, and the queries' probabilities repeatedly enter the regression as soft
+    labels. It sees all queries at once: the result for a query depends on the others predicted with it, so its figures
+    are not comparable with those of inductive classifiers. It needs many queries with a fair share of each category:
+    with few queries, or one category far more frequent than the others, it can be much worse than the inductive one,
+    and more confident.
 
-    Ours; no paper.
+    flawshot's own method; no paper.
 
     Args:
         ridge: As for the inductive one.
-        shrinkage: Likewise.
-        query_weight: How much a query's soft label weighs beside a support instance.
-        iterations: How often the soft labels are made anew.
+        shrinkage: As for the inductive one.
+        query_weight: Weight of a query's soft label, relative to a support instance.
+        iterations: How often the soft labels are updated.
     """
 
     transductive: ClassVar[bool] = True
@@ -73,7 +74,7 @@ class TransductiveRidge(WhitenedRidge):
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         views = query.features
         categories, support = len(self.classes_), len(self.labels_)
-        # In an order of their own, so that not even rounding depends on the order in which queries are asked.
+        # Sorted, so that not even rounding depends on the order of the queries.
         order = np.lexsort(views.mean(axis=1)[:, :ORDERING_FEATURES].T)
         asked = view_statistics(views[order])
         share = np.float32(self.support_views_ / (self.support_views_ + views.shape[0] * views.shape[1]))

@@ -1,4 +1,4 @@
-"""Whitened ridge: what the views of one instance differ by says nothing of its category, and counts for little."""
+"""Whitened ridge: directions in which the views of one instance differ have little weight."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ __all__ = ["WhitenedRidge"]
 class WhitenedRidge(FewShotClassifier):
     """Ridge regression on whitened mean views; ``default``.
 
-    The views of an instance show one flaw in several crops. What they differ by is how a crop is cut, not what the
-    flaw is; with one to five examples a category it is the only measure of noise that is well known, and it needs no
-    labels. So features are whitened by the scatter of views around their instance's mean, shrunk towards the identity
-    (with one view an instance there is no scatter, and nothing is whitened). Then: an instance is the mean of its
-    views of length one, centered by the mean of the category means, whitened, scaled to length one; categories are
-    separated by ridge regression on their indicators, each category weighing alike.
+    The views of an instance show one flaw in several crops. They differ in how the crop is cut, not in what the flaw
+    is. With one to five examples per category, this is the only noise that can be estimated well, and it needs no
+    labels. Features are therefore whitened by the scatter of views around their instance's mean, shrunk towards the
+    identity (with one view per instance there is no scatter, and nothing is whitened). An instance is the mean of its
+    views, each scaled to length one; it is centered by the mean of the category means, whitened, and scaled to length
+    one. Ridge regression on category indicators separates the categories, which all have the same weight.
 
-    The probabilities are the softmax of the scores over a temperature, fitted on the support set by leaving one out
-    (in closed form, with whitening, center and the categories' weights kept), under a log-normal prior around 0.09; at
-    one shot it is 0.09.
+    The probabilities are the softmax of the scores over a temperature. It is fitted on the support set by leaving one
+    out (in closed form, keeping whitening, center and the categories' weights), under a log-normal prior around 0.09;
+    at one shot it is 0.09.
 
-    Training-free and inductive. Ours; no paper. Fitting sees the support set alone. The method and its defaults were
-    found on three development data sets: ``docs/adr/0008`` names them, and what else was tried.
+    Training-free and inductive. flawshot's own method; no paper. Fitting uses only the support set. The method and its
+    defaults were found on three development data sets; ``docs/adr/0008`` names them, and what else was tried.
 
     Args:
-        ridge: The ridge penalty, beside whitened instances of length one.
-        shrinkage: How much of the mean variance of a feature is added to the scatter of views.
+        ridge: The ridge penalty, for whitened instances of length one.
+        shrinkage: Multiple of the features' mean variance that is added to the scatter of views.
 
     Attributes:
         whitener_: Lower factor of the shrunk scatter, float32 ``[dim, dim]``, or None.
         center_: float32 ``[dim]``.
         weights_: float32 ``[categories, dim]``.
-        temperature_: What scores are divided by.
+        temperature_: Divisor of the scores.
     """
 
     positive: ClassVar[tuple[str, ...]] = ("ridge", "shrinkage")

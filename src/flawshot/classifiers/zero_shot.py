@@ -1,4 +1,4 @@
-"""Zero-shot: CLIP's classifier by text alone."""
+"""Zero-shot: CLIP's text-only classifier."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["LOGIT_SCALE", "ZeroShot", "text_logits"]
 
-# Where CLIP's learnt logit scale ended, clipped at 100 in training.
+# The final value of CLIP's learned logit scale, which was clipped at 100 in training.
 LOGIT_SCALE = 100.0
 
 
 class ZeroShot(FewShotClassifier):
     """The category whose text feature is nearest by cosine.
 
-    An instance is the mean of its views, scaled to length one. From the support set it takes the categories, nothing
-    else. The text features are taken as they come: an ensemble of prompts is averaged before.
+    An instance is the mean of its views, scaled to length one. Only the categories of the support set are used. The
+    text features are used as they are: ensembles of prompts have already been averaged.
 
     Args:
-        scale: What cosines are multiplied by, CLIP's own 100 unless told; it changes probabilities, never predictions.
+        scale: Factor of the cosines, by default CLIP's 100; it changes probabilities, never predictions.
 
     References:
         Radford et al.: "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021.
@@ -40,7 +40,7 @@ class ZeroShot(FewShotClassifier):
         self.scale = scale
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
-        """Nothing is learned."""
+        """Learn nothing."""
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         return softmax(text_logits(normalize(query.features.mean(axis=1)), self.text_, self.scale))
@@ -54,7 +54,7 @@ def text_logits(
     Args:
         instances: float32 ``[instances, dim]`` of length one.
         text: Text features of any length, float32 ``[categories, dim]``.
-        scale: What cosines are multiplied by.
+        scale: Factor of the cosines.
 
     Returns:
         float32 ``[instances, categories]``.

@@ -21,13 +21,13 @@ TAU = 0.11
 
 
 class ZipAdapter(FewShotClassifier):
-    """Every query view is compared with every support instance's mean view; the views are joined by certainty.
+    """Compares every query view with every support instance's mean view, and combines the views by certainty.
 
-    A support instance's key is the mean of its view features, not scaled before the mean. A view's logit of a
-    category is the sum over its keys of exp(-beta (1 - cosine)), over 0.11.
+    A support instance's key is the mean of its view features, which are not scaled before. A view's logit for a
+    category is the sum over the category's keys of exp(-beta (1 - cosine)), divided by 0.11.
 
     Args:
-        beta: Sharpness: how fast a key's say falls with its distance.
+        beta: Sharpness: how fast a key's influence falls with its distance.
 
     References:
         MVREC (AAAI 2025, arXiv 2412.16897); ``EchoClassfier`` in the released code.

@@ -1,4 +1,4 @@
-"""Zip-Adapter-F: MVREC's fine-tuned classifier, its gradient written out."""
+"""Zip-Adapter-F: MVREC's fine-tuned classifier, with an explicit gradient."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Adapter", "ZipAdapterF", "adapt", "train_adapter"]
 
 
 class Adapter(NamedTuple):
-    """What is trained: z(x) = SiLU(W x + b) + x, and the support keys.
+    """The trained parameters: z(x) = SiLU(W x + b) + x, and the support keys.
 
     Attributes:
         weight: W, float32 ``[episodes, dim, dim]``.
@@ -36,19 +36,19 @@ class Adapter(NamedTuple):
 
 
 class ZipAdapterF(TrainedClassifier):
-    """Zip-Adapter with a residual adapter on queries and keys, and the keys trained too.
+    """Zip-Adapter with a trained residual adapter on queries and keys, and trained keys.
 
-    z(x) = SiLU(W x + b) + x starts as the identity and the keys as the support instances' mean views. All support
-    views are classified against the keys for a fixed number of full-batch steps of AdamW, with cross-entropy and a
-    cosine schedule; there is no validation set and nothing random. Computed in float32.
+    z(x) = SiLU(W x + b) + x starts as the identity, and the keys start as the support instances' mean views. They are
+    trained to classify all support views against the keys for a fixed number of full-batch steps of AdamW, with
+    cross-entropy and a cosine schedule; there is no validation set, and nothing is random. Computed in float32.
 
     Args:
-        beta: Sharpness: how fast a key's say falls with its distance.
+        beta: Sharpness: how fast a key's influence falls with its distance.
         steps: Full-batch steps.
-        learning_rate: At the first step.
-        final_learning_rate: Where the cosine schedule ends.
-        weight_decay: AdamW's.
-        epsilon: AdamW's.
+        learning_rate: Learning rate of the first step.
+        final_learning_rate: Learning rate at the end of the cosine schedule.
+        weight_decay: AdamW's weight decay.
+        epsilon: AdamW's epsilon.
         device: Where torch trains, such as ``cpu`` or ``cuda``.
 
     References:
@@ -83,7 +83,7 @@ class ZipAdapterF(TrainedClassifier):
         self.device = device
 
     def train(self, batch: EpisodeBatch) -> dict[str, torch.Tensor]:
-        """Train on a batch, as :class:`flawshot.classifiers.trained.TrainedClassifier` says."""
+        """Train on a batch, as defined by :class:`flawshot.classifiers.trained.TrainedClassifier`."""
         adapter = train_adapter(
             batch,
             beta=self.beta,
@@ -123,9 +123,9 @@ def train_adapter(
         batch: The support sets.
         beta: Sharpness.
         steps: Full-batch steps.
-        learning_rates: At the first step, and where the cosine schedule ends.
-        weight_decay: AdamW's.
-        epsilon: AdamW's.
+        learning_rates: Learning rates of the first step and at the end of the cosine schedule.
+        weight_decay: AdamW's weight decay.
+        epsilon: AdamW's epsilon.
 
     Returns:
         The trained parts, on the batch's device.
@@ -133,7 +133,7 @@ def train_adapter(
     views = batch.views
     episodes, _, per_instance, dim = views.shape
     samples = views.flatten(1, 2)
-    # Views and keys pass the adapter together, one a column; the keys, which change with every step, stand last.
+    # Views and keys pass through the adapter together, one per column; the keys, which change in every step, come last.
     rows = torch.cat([samples, views.mean(dim=2)], dim=1)
     inputs = Inputs(rows.mT.contiguous(), rows)
     membership = functional.one_hot(batch.labels, batch.categories).float()
@@ -154,13 +154,13 @@ def train_adapter(
         inputs.rows[:, samples.shape[1] :] = adapter.keys
         gradients = _gradient(inputs, adapter, membership / TAU, targets, beta)
         for part, gradient in zip(adapter, gradients, strict=True):
-            part.grad = gradient.contiguous()  # the fused step reads memory in the parameter's own order
+            part.grad = gradient.contiguous()  # the fused step reads memory in the parameter's layout
         optimizer.step()
     return Adapter(*(part.detach() for part in adapter))
 
 
 class Inputs(NamedTuple):
-    """What passes the adapter, views and then keys, in both layouts that its two products read without a copy.
+    """The adapter's inputs, views and then keys, in both layouts that its two products read without a copy.
 
     Attributes:
         columns: float32 ``[episodes, dim, views + keys]``, contiguous.
@@ -174,10 +174,10 @@ class Inputs(NamedTuple):
 def _gradient(
     inputs: Inputs, adapter: Adapter, scaled_membership: torch.Tensor, targets: torch.Tensor, beta: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradient of each episode's mean cross-entropy by weight, bias and keys.
+    """Gradient of each episode's mean cross-entropy with respect to weight, bias and keys.
 
-    Written out, because what autograd records and walks through again costs as much as a matrix product; the two
-    products of ``[dim, dim]`` and ``[dim, views]`` are then most of what is left.
+    Written explicitly, because autograd's bookkeeping costs as much as a matrix product; the two products of
+    ``[dim, dim]`` and ``[dim, views]`` then dominate.
     """
     views = targets.shape[1]
     linear = _product(adapter.weight, inputs.columns).add_(adapter.bias[..., None])
@@ -200,8 +200,8 @@ def _gradient(
 def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Matrix products ``a @ b`` of contiguous float32 ``[episodes, …, …]``.
 
-    On a CPU each as a convolution of width one, which torch gives to oneDNN: the library behind ``@`` runs at half
-    its speed on processors that are not Intel's.
+    On a CPU each is computed as a convolution of width one, which torch passes to oneDNN: the library behind ``@`` runs
+    at half its speed on processors that are not Intel's.
     """
     if a.device.type == "cpu":
         return torch.cat(

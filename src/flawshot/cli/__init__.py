@@ -1,4 +1,4 @@
-"""The commands: thin, they parse options, call the library, and print."""
+"""The commands: thin functions that parse options, call the library, and print."""
 
 from flawshot.cli.app import app, main
 

@@ -55,7 +55,7 @@ def stats(
     if catalog is not None:
         opened.save(catalog, overwrite=overwrite)
         if opened.root is not None and catalog.resolve().parent != opened.root:
-            say(f"{catalog}: images are looked for beside it; keep it in {opened.root} if they are needed")
+            say(f"{catalog}: images are looked up relative to this file; keep it in {opened.root} if you need them")
     if json is not None:
         print_json(_documents(rows, sizes), json, overwrite=overwrite)
     if plot is not None:
@@ -91,11 +91,13 @@ def _print(rows: list[StatsRow]) -> None:
 
 
 def _print_sizes(sizes: list[SizeRow]) -> None:
-    """A product a row: how large its instances are, and how many an image has."""
+    """One row per product: how large its instances are, and how many an image has."""
     from flawshot.cli.console import new_table, plain, print_table
 
     heads = ("area, px", "box width, px", "box height, px")
-    table = new_table("Sizes: min, 25 %, median, 75 %, max", "product", *heads, "instances an image: mean, max", left=1)
+    table = new_table(
+        "Sizes: min, 25 %, median, 75 %, max", "product", *heads, "instances per image: mean, max", left=1
+    )
     for row in sizes:
         if row["every_split"]:
             per_image = row["instances_an_image"]
@@ -106,7 +108,7 @@ def _print_sizes(sizes: list[SizeRow]) -> None:
 
 
 def _documents(rows: list[StatsRow], sizes: list[SizeRow]) -> list[dict[str, Any]]:
-    """The rows as JSON has them: the counts, the sizes, and in a product's totals those over all its splits, too."""
+    """The rows for JSON: counts and sizes; a product's totals also have its sizes over all splits."""
     place = {"product", "split", "category", "every_split"}
     by_row = {
         (row["product"], row["split"], row["category"], row["every_split"]): {
@@ -133,6 +135,6 @@ def _hint(rows: list[StatsRow]) -> None:
     ]
     if single:
         say(
-            f"hint: {', '.join(single[:5])}{' …' if len(single) > 5 else ''} came out with a single category; if these "
+            f"hint: only one category found in {', '.join(single[:5])}{' …' if len(single) > 5 else ''}; if these "
             "folders are categories or parts of one product, name the layout, such as --layout '**'"
         )

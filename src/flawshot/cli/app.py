@@ -1,4 +1,4 @@
-"""The command ``flawshot``: its parts put together, its errors said in one line."""
+"""The command ``flawshot``: all subcommands, with each error reported in one line."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from flawshot.cli.wording import option_words
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+INTERRUPTED = 130  # the exit status that a shell gives a command ended by Ctrl-C
 
-# What a full disk, a quota, and a limit on a file's size say.
+# Errors of a full disk, a quota, and a limit on file size.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 app = typer.Typer(
@@ -70,20 +70,20 @@ def _options(
 def main() -> None:
     """Run the command line.
 
-    What a user got wrong is said in one line on standard error, with exit status 2; a problem that a command looked
-    for and found is exit status 1.
+    A user's mistake is reported in one line on standard error, with exit status 2; a problem that a command looked
+    for and found gives exit status 1.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a label that the terminal has no letters for is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):  # a label that the terminal cannot show must not stop a command
             stream.reconfigure(errors="backslashreplace")
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
-        if status == INTERRUPTED:  # newer versions of typer return it in silence
+        if status == INTERRUPTED:  # newer versions of typer return it silently
             status = _refuse("interrupted", INTERRUPTED)
     except FlawshotError as error:
         status = _refuse(error.worded(option_words))
-    except BrokenPipeError:  # the reader of a pipe went away, as head does
+    except BrokenPipeError:  # the reader of a pipe closed it, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except (KeyboardInterrupt, typer.Abort):
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def _unforeseen(error: Exception) -> int | None:
-    """The exit status of what no command foresaw, said in one line; None where it is a mistake of ours."""
+    """Report an unforeseen error in one line and return its exit status; None if it is a bug in flawshot."""
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         remedy = "; free space, and run the same command again" if error.errno in FULL else ""

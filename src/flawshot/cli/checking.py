@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-SHOWN = 3  # of the images that cannot be used
+SHOWN = 3  # unusable images listed by name
 
 
 def check(
@@ -70,11 +70,11 @@ def check(
     with progress_bar("files") as progress:
         catalog = Catalog.from_folder(data, layout=layout, progress=progress)
     if not len(catalog) and not catalog.problems and not annotation_files(data, []):
-        raise FlawshotError(f"{data}: holds no Labelme file")
+        raise FlawshotError(f"{data}: contains no Labelme file")
     own = catalog.select(product) if product else catalog
     if out is not None:
         if not len(own):
-            raise FlawshotError(f"{data}: holds no usable defect instance; flawshot check {data} says why")
+            raise FlawshotError(f"{data}: contains no usable defect instance; flawshot check {data} says why")
         _same_sample(own, out, json, overwrite=overwrite)
     elif _findings(own, catalog, numbers, json, fast=fast, overwrite=overwrite):
         raise typer.Exit(1)
@@ -109,7 +109,7 @@ def _findings(
 
 
 def _same_sample(catalog: Catalog, out: Path, json: str | None, *, overwrite: bool) -> None:
-    """Find, write and sum up groups of images that show one sample."""
+    """Find, write and summarize groups of images that show one sample."""
     from flawshot.base.errors import printable
     from flawshot.cli.console import print_json, progress_bar, say
     from flawshot.inspect.same_sample import find_same_samples
@@ -120,7 +120,7 @@ def _same_sample(catalog: Catalog, out: Path, json: str | None, *, overwrite: bo
     for line in found.unusable[:SHOWN]:
         say(f"a group of its own: {printable(line)}")
     if len(found.unusable) > SHOWN:
-        say(f"and {len(found.unusable) - SHOWN} more images that cannot be used")
+        say(f"and {len(found.unusable) - SHOWN} more unusable images")
     write_same_samples(found, catalog, out, overwrite=overwrite)
     several = [group for group in found.groups if len(group.images) > 1]
     if json is not None:
@@ -129,8 +129,8 @@ def _same_sample(catalog: Catalog, out: Path, json: str | None, *, overwrite: bo
         images = sum(len(group.images) for group in several)
         largest = max((len(group.images) for group in several), default=1)
         typer.echo(
-            f"{out / 'groups.csv'}: {found.images} images, {len(found.groups)} groups; {len(several)} of several "
+            f"{out / 'groups.csv'}: {found.images} images, {len(found.groups)} groups; {len(several)} with several "
             f"images ({images} in all, the largest {largest}), shown in {out / 'evidence'}"
         )
         if several:
-            typer.echo(f"look at them, then: flawshot sample DATA --out DIR --group {out / 'groups.csv'}")
+            typer.echo(f"review them, then: flawshot sample DATA --out DIR --group {out / 'groups.csv'}")

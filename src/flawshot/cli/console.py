@@ -36,25 +36,25 @@ __all__ = [
     "write_problems",
 ]
 
-# Columns to write to where standard output is no terminal.
+# Width of tables if standard output is not a terminal.
 PIPE_WIDTH = 200
 SHOWN_PER_KIND = 3
-# Characters of a line on standard error; an error's own text leaves room for what is put before it.
+# Characters of a line on standard error; an error's own text leaves room for a prefix.
 LONGEST_SAID = 499
 
 
 def say(line: str) -> None:
-    """One line on standard error, whatever names it quotes."""
+    """Print one line to standard error, with control characters in quoted names escaped."""
     typer.echo(printable(stored_words(line), LONGEST_SAID), err=True)
 
 
 def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None = None) -> None:
-    """Sum up what reading the annotations found: the first few of each kind, and how many there are.
+    """Summarize problems: the first few of each kind, and how many more there are.
 
     Args:
         problems: What was found.
         data: What was read.
-        remedy: How a user sees all of them; ``flawshot check`` where None.
+        remedy: How a user can see all of them; by default with ``flawshot check``.
     """
     remedy = remedy or f"flawshot check {data} lists all"
     shown: Counter[str] = Counter()
@@ -69,7 +69,7 @@ def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None 
 
 
 def write_problems(problems: Sequence[Problem], path: Path, *, overwrite: bool) -> None:
-    """Write all problems as text, one line each, as they are said on standard error."""
+    """Write all problems as text, one line each, worded as on standard error."""
     lines = [f"{problem.severity}: {problem.worded(option_words)}\n" for problem in problems]
     write_bytes(path, "".join(lines).encode(errors="backslashreplace"), overwrite=overwrite)
     say(f"{path}: all {len(problems)} problems" if len(problems) != 1 else f"{path}: 1 problem")
@@ -95,7 +95,7 @@ def new_table(title: str, *columns: str, left: int = 1) -> Table:
 
 
 def plain(text: str) -> Text:
-    """Text that rich takes as it stands: labels are data, neither markup nor control characters."""
+    """Text that rich prints verbatim: labels are data, not markup or control characters."""
     from rich.text import Text
 
     return Text(printable(text))
@@ -109,12 +109,12 @@ def print_table(table: Table) -> None:
 
 
 def print_json(value: Any, place: str, *, overwrite: bool) -> None:
-    """Write JSON to a file, or to standard output where the place is ``-``."""
+    """Write JSON to a file, or to standard output if the place is ``-``."""
     if place == "-":
         try:
             text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
         except ValueError as error:
-            raise FlawshotError("--json -: a number is not finite, and JSON cannot hold it") from error
+            raise FlawshotError("--json -: a number is not finite, which JSON cannot represent") from error
         typer.echo(text)
     else:
         write_json(Path(place), value, overwrite=overwrite)
@@ -132,7 +132,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:.1f} {label} a second")
+            return Text("" if task.speed is None else f"{task.speed:.1f} {label} per second")
 
     columns = (*Progress.get_default_columns(), Rate())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -1,4 +1,4 @@
-"""``flawshot demo``: the whole way from images to a report, on drawn data or one's own."""
+"""``flawshot demo``: every step from images to a report, on drawn data or the user's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["demo"]
 
 CATEGORIES, IMAGES, SIDE = 6, 100, 512
 SHOTS, SEEDS = (1, 3, 5), 10
-# Which product is drawn unless told: brushed metal, whose six categories one can see in a small picture.
+# The product drawn by default: brushed metal, whose six categories are visible even in a small picture.
 SEED = 1
 CLASSIFIERS = ("default", "matched-prototype", "zip-adapter", "prototype")
 EPISODES, RESULTS, REPORT = "episodes/", "results.json", "report.html"
@@ -71,15 +71,15 @@ def demo(
         catalog = open_data(_draw(folder, drawn), None, None, strict=True)
     else:
         if seed is not None:
-            raise FlawshotError("--seed: is for drawn data; leave it away with --data")
+            raise FlawshotError("--seed: is for drawn data; omit it with --data")
         name = data.resolve().name
         place = out or Path(f"flawshot-demo-{name.removesuffix('.parquet')}")
         if data.is_dir() and place.resolve().is_relative_to(data.resolve()):
-            raise FlawshotError(f"--out {place}: lies in --data {data}; name a folder outside it")
+            raise FlawshotError(f"--out {place}: is inside --data {data}; name a folder outside it")
         catalog = open_data(data, layout, product, strict=False)
         folder = DemoFolder(place, str(data.resolve()))
         _say_own(catalog, data)
-    folder.own([EPISODES, RESULTS, REPORT])  # what is in the way is said now, not after the work
+    folder.own([EPISODES, RESULTS, REPORT])  # refuse existing files before the long work
     groups = None if group is None else read_groups(group, catalog)
     bank, possible = _encode(folder, catalog, groups, data or folder.path / "images")
     _sample(folder, possible)
@@ -88,7 +88,7 @@ def demo(
 
 
 def _draw(folder: DemoFolder, seed: int) -> Path:
-    """The drawn images' folder; those of an earlier call if they are what it drew."""
+    """Draw the images, or reuse those of an earlier run if they are unchanged; return their folder."""
     from collections import Counter
 
     from flawshot.cli.console import progress_bar
@@ -96,7 +96,7 @@ def _draw(folder: DemoFolder, seed: int) -> Path:
 
     place = folder.path / "images"
     if folder.holds("images"):
-        typer.echo(f"1. Images: those of the last call, unchanged, in {place}")
+        typer.echo(f"1. Images: reused from the last run, in {place}")
         return place
     with progress_bar("images") as progress, folder.making("images") as made:
         (drawn,) = draw_data_set(
@@ -105,7 +105,7 @@ def _draw(folder: DemoFolder, seed: int) -> Path:
     counts = Counter(drawn.instances)
     typer.echo(
         f"1. Images: drew {drawn.images} of {drawn.surface}, {SIDE} px, with {counts.total()} flaws of {len(counts)} "
-        f"categories, some alike on purpose ({', '.join(counts)}); Labelme files in {place / drawn.name}"
+        f"categories, some similar on purpose ({', '.join(counts)}); Labelme files in {place / drawn.name}"
     )
     return place
 
@@ -121,7 +121,7 @@ def _say_own(catalog: Catalog, data: Path) -> None:
 def _encode(
     folder: DemoFolder, catalog: Catalog, groups: Mapping[str, str] | None, data: Path
 ) -> tuple[FeatureBank, Possible]:
-    """A bank of just the instances that the episodes are drawn from."""
+    """Encode a bank of exactly the instances that the episodes are drawn from."""
     from flawshot.bank.builder import encode_catalog
     from flawshot.base.errors import EpisodeError, printable
     from flawshot.cli.console import progress_bar, say
@@ -158,13 +158,13 @@ def _encode(
             break
         for entry in report.left_out:
             say(printable(f"left out: {entry.reason} ({len(entry.instances)} instances)"))
-        catalog = report.bank.catalog  # what cannot be encoded cannot be asked about either
-        catalog.root = possible.catalog.root  # the bank's own is the bank's folder
+        catalog = report.bank.catalog  # what cannot be encoded cannot be evaluated either
+        catalog.root = possible.catalog.root  # the bank's catalog has the bank's folder as its root
     instances, views, _, dim = report.bank.manifest.shape
-    took = f"{encoded} encoded in {time.perf_counter() - start:.1f} s" if encoded else "all there from the last call"
+    took = f"{encoded} encoded in {time.perf_counter() - start:.1f} s" if encoded else "all reused from the last run"
     typer.echo(
         f"2. Features: {TINY}, the embedded encoder, sees each of {instances} instances in {views} crops with its mask "
-        f"and makes {dim} numbers of each; {took}, in {folder.path / 'bank'}"
+        f"and turns each crop into {dim} numbers; {took}, in {folder.path / 'bank'}"
     )
     return report.bank, possible
 
@@ -182,8 +182,8 @@ def _sample(folder: DemoFolder, possible: Possible) -> None:
         sizes.setdefault(each.shots, []).extend(each.support_sizes(category_of).values())
     shots = [shots_text(k, joined_support(sizes[k])) for k in sorted(sizes)]
     typer.echo(
-        f"3. Episodes: {SEEDS} draws each of {', '.join(shots)} examples a category to learn from, all "
-        f"others to be asked about, no image on both sides; in {folder.path / 'episodes'}"
+        f"3. Episodes: {SEEDS} draws each of {', '.join(shots)} examples per category to learn from, all "
+        f"others as queries, no image in both; in {folder.path / 'episodes'}"
     )
 
 
@@ -202,14 +202,14 @@ def _evaluate(folder: DemoFolder, bank: FeatureBank, possible: Possible) -> None
     with folder.making(RESULTS, REPORT) as made:
         results.save(made / RESULTS)
         write_report(results, made / REPORT, data=possible.catalog)
-    typer.echo(f"4. Accuracy of {len(CLASSIFIERS)} classifiers, and of yardsticks that learn nothing:")
+    typer.echo(f"4. Accuracy of {len(CLASSIFIERS)} classifiers, and of baselines that learn nothing:")
     print_results(results, per_category=False)
     typer.echo(sentence(results))
     typer.echo(f"5. Report: {folder.path / REPORT} (open it in a browser); figures in {RESULTS} beside it")
 
 
 def _next(folder: DemoFolder, data: Path | None, group: str | None) -> None:
-    """The commands that a user would type next."""
+    """Print the commands that a user would run next."""
     own = shlex.quote(str(data)) if data else "parts"
     place = shlex.quote(str(folder.path))
     grouped = f" --group {shlex.quote(group)}" if group else ""

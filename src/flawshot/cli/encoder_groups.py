@@ -1,4 +1,4 @@
-"""Which encoder, which views, how much at once: the options of all commands that encode."""
+"""Options of all commands that encode: which encoder, which views, and how much at once."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class EncoderGroup:
     ] = "auto"
 
     def make(self) -> BaseEncoder:
-        """The encoder; what a user should know of it is printed on standard error."""
+        """The encoder; its remarks for the user are printed on standard error."""
         from flawshot.cli.console import say
         from flawshot.encoders import make_encoder
 
@@ -119,7 +119,7 @@ class EncoderGroup:
         return made
 
     def given(self) -> dict[str, object]:
-        """The options that say which encoder, and were given."""
+        """The options that select the encoder and were given."""
         named = {name: getattr(self, name) for name in ("pretrained", "region", "layer", "activation", "patch_tokens")}
         return {name: value for name, value in named.items() if value}
 
@@ -137,7 +137,7 @@ class ModelEncoderGroup:
 
 @dataclass(frozen=True)
 class SheetViewGroup:
-    """Which views, for commands that know of no encoder."""
+    """Which views, for commands without an encoder."""
 
     views: Annotated[str, typer.Option("--views", metavar="NAME", help=VIEWS_HELP)] = "mso"
     view_size: SizeOption = None
@@ -150,7 +150,7 @@ class SheetViewGroup:
 
 @dataclass(frozen=True)
 class ViewGroup:
-    """Which views; those that suit the encoder unless given."""
+    """Which views; by default those that suit the encoder."""
 
     views: Annotated[
         str | None,
@@ -189,7 +189,7 @@ def _scheme(views: str, view_size: str | None, border: Border | None) -> ViewSch
 
 @dataclass(frozen=True)
 class BatchGroup:
-    """How much is worked on at once."""
+    """How much is processed at once."""
 
     batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops per batch.")] = "auto"
     workers: Annotated[
@@ -198,7 +198,7 @@ class BatchGroup:
 
     @property
     def size(self) -> int:
-        """Crops at once; 0 for auto."""
+        """Crops per batch; 0 for auto."""
         if self.batch_size == "auto":
             return 0
         try:

@@ -73,8 +73,8 @@ def encode(
         say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
     if report.left_out:
         say(
-            f"episodes that were sampled from {data} do not fit this bank, for it lacks what was left out; sample them "
-            f"from it: flawshot sample {out} --out DIR"
+            f"episodes that were sampled from {data} do not match this bank, which lacks these instances; sample "
+            f"from the bank: flawshot sample {out} --out DIR"
         )
     for remark in report.remarks:
         say(remark)

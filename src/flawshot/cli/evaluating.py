@@ -80,7 +80,7 @@ def evaluate(
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]
     sets = _shared(opened, episodes, product)
-    pictures = None if data is None else open_pictures(data, opened.catalog.row_of)  # said now, not after the work
+    pictures = None if data is None else open_pictures(data, opened.catalog.row_of)  # fail before the long work
     with progress_bar("episodes") as progress:
         results = run(opened, sets, list(dict.fromkeys(names)), device=_device(device, names), progress=progress)
     results = stamped(results, started, time.perf_counter() - clock)
@@ -94,7 +94,7 @@ def evaluate(
 def _write(
     results: Results, json: Path | None, report: Path | None, pictures: Catalog | None, *, overwrite: bool
 ) -> None:
-    """Write results and report: both, or none."""
+    """Write results and report: both, or neither."""
     from flawshot.base.store.files import json_bytes
     from flawshot.base.store.together import write_together
     from flawshot.cli.console import say
@@ -111,7 +111,7 @@ def _write(
 
 
 def _device(wanted: str, names: list[str]) -> str:
-    """The device to train on; torch is loaded only if one is named, or a classifier named is trained."""
+    """The device to train on; torch is loaded only if a device is named or a named classifier is trained."""
     from flawshot.classifiers import classifier_names, make_classifier
 
     known = classifier_names()
@@ -124,19 +124,19 @@ def _device(wanted: str, names: list[str]) -> str:
 
 
 def _every(bank: FeatureBank) -> list[str]:
-    """All classifiers that the bank has the features for; the others are named on standard error."""
+    """All classifiers that the bank has the features for; the others are reported on standard error."""
     from flawshot.classifiers import classifier_names, make_classifier
     from flawshot.cli.console import say
 
     known = classifier_names()
     by_text = [] if bank.has_text else [name for name in known if "text" in make_classifier(name).inputs]
     if by_text:
-        say(f"left out, for the bank has no text features of the categories: {', '.join(by_text)}")
+        say(f"left out because the bank has no text features of the categories: {', '.join(by_text)}")
     return [name for name in known if name not in by_text]
 
 
 def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
-    """The episodes in a file, proved against the bank."""
+    """Read the episodes in a file and verify them against the bank."""
     from flawshot.base.errors import EpisodeError
     from flawshot.episodes import read_episodes
 
@@ -145,11 +145,11 @@ def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
     except EpisodeError as error:
         left_out = {identifier for entry in bank.manifest.left_out for identifier in entry.instances}
         gone = len(left_out)
-        # Damaged files are another matter; only episodes that name what the bank lacks are explained by it.
+        # The hint explains only episodes that name instances missing from the bank, not damaged files.
         if not gone or not _names_any(path, left_out):
             raise
         raise EpisodeError(
-            f"{error}; {gone} instances were left out when {bank.path} was encoded, so sample from it: "
+            f"{error.marked}; {gone} instances were left out when {bank.path} was encoded, so sample from it: "
             f"flawshot sample {bank.path} --out DIR"
         ) from error
 
@@ -163,7 +163,7 @@ def _names_any(path: Path, ids: set[str]) -> bool:
 
 
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
-    """The episodes of products that the bank holds; the others are named on standard error."""
+    """The episodes of products in the bank; the others are reported on standard error."""
     from flawshot.base.errors import EpisodeError
     from flawshot.cli.console import say
     from flawshot.episodes import episode_product, find_episode_files
@@ -183,10 +183,10 @@ def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[
             absent.append(product)
     if not sets:
         held = ", ".join(bank.catalog.products)
-        raise EpisodeError(f"{place}: has no episodes of a product in the bank ({held}); sample some of it")
+        raise EpisodeError(f"{place}: has no episodes of a product in the bank ({held}); sample some from the bank")
     if absent:
-        say(f"left out, not in the bank: {', '.join(absent)}")
+        say(f"left out because they are not in the bank: {', '.join(absent)}")
     unasked = sorted(set(bank.catalog.products) - {each.product for each in sets})
     if unasked and not products:
-        say(f"left out, without episodes: {', '.join(unasked)}")
+        say(f"left out because they have no episodes: {', '.join(unasked)}")
     return sorted(sets, key=lambda each: (each.product, each.shots))

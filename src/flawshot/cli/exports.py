@@ -1,4 +1,4 @@
-"""``flawshot export``: a catalog becomes other people's formats."""
+"""``flawshot export``: converts a catalog to other formats."""
 
 from __future__ import annotations
 

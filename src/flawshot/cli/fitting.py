@@ -112,7 +112,7 @@ def _encode(
     *,
     strict: bool,
 ) -> FeatureBank:
-    """A bank beside the model to be, which stays for the next call if this one is interrupted."""
+    """Encode into a bank beside the new model; it is kept for the next call if this one is interrupted."""
     from flawshot.bank.builder import encode_catalog
     from flawshot.cli.console import progress_bar, say
 
@@ -144,30 +144,31 @@ def _say(model: Model) -> None:
         f"{','.join(record.views.sizes)}"
     )
     if record.accuracy is None:
-        say("no accuracy can be estimated: every category vanishes with the one image, or group, that it comes from")
+        say("the accuracy cannot be estimated: every category comes from a single image or group")
     else:
         unit = "group" if record.groups else "image"
         print_accuracy(record.accuracy, f"Accuracy, each {unit} left out in turn, % [95 % interval]", unit)
         if record.accuracy.folds < record.accuracy.units:
-            say(f"{record.accuracy.units} {unit}s were left out in {record.accuracy.folds} parts, for time's sake")
+            say(f"to save time, the {record.accuracy.units} {unit}s were left out in {record.accuracy.folds} folds")
     known = record.calibration
     if known.promised is None:
-        typer.echo("Prediction sets: too few examples to promise anything; every set holds every category")
+        typer.echo("Prediction sets: too few examples to promise anything; every set contains every category")
     else:
         typer.echo(
-            f"Prediction sets: {known.promised:.0%} of them are to hold the right category, if new images are alike"
+            f"Prediction sets: {known.promised:.0%} should contain the right category, "
+            "if new images resemble the examples"
         )
     if known.novelty_limit is None:
-        typer.echo("Unknown kinds: too few examples to tell them")
+        typer.echo("Unknown categories: too few examples to detect them")
     elif known.unknown_found is not None:
         typer.echo(
-            f"Unknown kinds: {known.unknown_found:.0%} found when each category was left out in turn, where "
-            f"{known.false_alarms:.0%} of known regions may be called so"
+            f"Unknown categories: {known.unknown_found:.0%} detected when each category was left out in turn, while "
+            f"up to {known.false_alarms:.0%} of known regions are flagged as unknown"
         )
 
 
 def print_accuracy(accuracy: Accuracy, title: str, unit: str) -> None:
-    """Print the accuracy in all and by category; what cannot be estimated is marked."""
+    """Print the accuracy overall and per category; what cannot be estimated is marked."""
     from flawshot.cli.console import new_table, plain, print_table
     from flawshot.evaluation.intervals import percent
 
@@ -181,7 +182,7 @@ def print_accuracy(accuracy: Accuracy, title: str, unit: str) -> None:
     if single:
         typer.echo(
             f"– cannot be estimated: {', '.join(map(str, map(plain, single)))} "
-            f"{'is' if len(single) == 1 else 'are'} of one {unit} only, and not among all"
+            f"{'comes' if len(single) == 1 else 'each come'} from a single {unit}; not included in all"
         )
 
 

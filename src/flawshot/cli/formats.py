@@ -1,4 +1,4 @@
-"""Commands made of a format's function: its signature says which options there are, its module how they are shown."""
+"""Commands built from a format's function: its signature defines the options, its module how they are shown."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ KINDS: Final = {"str": str, "int": int, "float": float, "bool": bool, "Path": Pa
 
 
 class FormatGroup(TyperGroup):
-    """A group with a command for each entry of a table; their modules are loaded when they are used."""
+    """A group with one command per entry of a table; a format's module is loaded when its command is used."""
 
     def table(self) -> Mapping[str, Importer | Exporter]:
-        """The formats by the names of their commands."""
+        """The formats by command name."""
         raise NotImplementedError
 
     def made(self, entry: Any, function: Callable[..., Any]) -> Callable[..., None]:
@@ -43,18 +43,18 @@ class FormatGroup(TyperGroup):
         return self.table()
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names of all commands: the table's, then those that are written by hand."""
+        """The names of all commands: those of the table, then those written by hand."""
         own = super().list_commands(ctx)
         return [*(name for name in self._formats if name not in own), *own]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a name, or None."""
+        """The command with this name, or None."""
         own, entry = super().get_command(ctx, cmd_name), self._formats.get(cmd_name)
         return own if own is not None or entry is None else _Command(cmd_name, entry, self.made)
 
 
 class _Command(TyperCommand):
-    """A format's command: what a list of commands shows needs no module to be loaded."""
+    """A format's command; listing it does not load the format's module."""
 
     def __init__(self, name: str, entry: Importer | Exporter, made: Callable[..., Callable[..., None]]) -> None:
         super().__init__(name, help=entry.help or _first_line(name, entry), rich_markup_mode=None)
@@ -84,9 +84,9 @@ class Given(NamedTuple):
     """What a user gave.
 
     Attributes:
-        places: The first two arguments: what is read, and where to write.
-        arguments: The others, by the function's parameters.
-        words: The words for the function's arguments, for :meth:`flawshot.FlawshotError.worded`.
+        places: The first two arguments: the source and the output.
+        arguments: The other arguments, by the function's parameter names.
+        words: How the function's arguments are worded, for :meth:`flawshot.FlawshotError.worded`.
     """
 
     places: tuple[Path, Path]
@@ -94,12 +94,12 @@ class Given(NamedTuple):
     words: Callable[[str, str], str]
 
     def problem(self, problem: Problem) -> Problem:
-        """A problem whose arguments are in these words."""
+        """A problem with its arguments worded as options."""
         place = replace(problem, message="").marked
         return replace(problem, message=worded(problem.marked.removeprefix(place), self.words))
 
     def error(self, error: FlawshotError) -> FlawshotError:
-        """An error likewise."""
+        """An error with its arguments worded as options."""
         return FlawshotError(error.worded(self.words))
 
 
@@ -107,10 +107,10 @@ class Shown:
     """A function's parameters as a command's arguments and options.
 
     Args:
-        function: The function: what is read, where to write, and keyword parameters.
-        apart: Parameters that are no options, or that the command shows itself.
-        unset: Parameters that are None unless given, whatever the function's default.
-        source: How the first argument is shown, where the function's module does not say so.
+        function: The function; its parameters are the source, the output, and keyword parameters.
+        apart: Parameters that are not options, or that the command declares itself.
+        unset: Parameters that default to None, whatever the function's default.
+        source: How the first argument is shown if the function's module does not define it.
     """
 
     def __init__(
@@ -126,7 +126,9 @@ class Shown:
         own = options_of(function)
         first, second, *others = inspect.signature(function).parameters.values()
         self._shown = {name: (each,) if isinstance(each, Option) else each for name, each in own.items()}
-        self._options: dict[str, tuple[str, str]] = {}  # a command's parameter -> the function's, and the option's name
+        self._options: dict[
+            str, tuple[str, str]
+        ] = {}  # the command's parameter -> the function's parameter and the option's name
         self._places = first.name, second.name
         self._parameters = [_argument(first, "SRC", self._of(first)), _argument(second, "OUT", self._of(second))]
         if source is not None:
@@ -149,10 +151,10 @@ class Shown:
             yield _option(parameter, name, flag, option)
 
     def command(self, call: Callable[..., None], more: Mapping[str, tuple[Any, Any]]) -> Callable[..., None]:
-        """A command with these parameters and a few more.
+        """A command with these parameters and some more.
 
         Args:
-            call: Called with what a user gave as :class:`Given`, and with the values of ``more`` by name.
+            call: Called with the user's input as :class:`Given`, and with the values of ``more`` by name.
             more: Defaults and annotations of further options.
         """
 

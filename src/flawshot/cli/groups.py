@@ -14,7 +14,7 @@ __all__ = ["with_groups"]
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """A command as typer takes it: parameters that are option groups are spread out into the groups' options."""
+    """A command for typer, with each parameter that is an option group replaced by the group's options."""
     own = get_type_hints(command, include_extras=True)
     groups = {name: kind for name, kind in own.items() if is_dataclass(kind) and isinstance(kind, type)}
     spread: list[inspect.Parameter] = []

@@ -1,4 +1,4 @@
-"""``flawshot import``: other people's formats become Labelme files, or a feature bank."""
+"""``flawshot import``: converts other formats to Labelme files, or to a feature bank."""
 
 from __future__ import annotations
 
@@ -105,24 +105,25 @@ def mvrec_features(
 
 
 def _tell(imported: Imported, given: Given, file: Path | None, *, overwrite: bool) -> None:
-    """Say problems and summary; the file of all problems comes last, for what is done must be said if it fails.
+    """Report problems and the summary.
 
-    Ends with exit status 1 where a file's annotations were all unusable.
+    The file of all problems is written last, so that the summary is printed even if this fails. The exit status is 1
+    if all annotations of some file are unusable.
     """
     from flawshot.cli.console import say, say_problems, write_problems
 
     found, missing = (list(map(given.problem, problems)) for problems in (imported.problems, imported.missing))
-    say_problems(found, given.places[0], remedy="--problems FILE writes all" if file is None else f"all go to {file}")
+    say_problems(found, given.places[0], remedy="--problems FILE writes all" if file is None else f"{file} lists all")
     if missing:
         count = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
         first = missing[0].message.partition(" is not found")[0].removeprefix("the image ")
         example = first if len(missing) == 1 else f"such as {first}"
-        say(printable(f"{count} not found, {example}; their folder is named with --images DIR"))
+        say(printable(f"{count} not found, {example}; name their folder with --images DIR"))
     typer.echo(imported.summary)
     if file is not None:
         write_problems([*found, *missing], file, overwrite=overwrite)
     for name in imported.useless:
-        say(printable(f"{name}: none of its annotations can be used"))
+        say(printable(f"{name}: none of its annotations are usable"))
     if imported.useless:
         raise typer.Exit(1)
 

@@ -77,14 +77,14 @@ def _remarks(report: LearnReport, predictions: Path) -> None:
     for entry in report.left_out:
         say(printable(f"left out: {entry.reason} ({len(entry.instances)} regions)"))
     if report.foreign:
-        say(f"{predictions} was predicted by another model; what was corrected there is learned all the same")
+        say(f"{predictions} was predicted by another model; its corrections are learned anyway")
     if report.ungrouped:
-        say(f"{report.ungrouped} images are in no group, though the model's first ones are; say theirs by --group")
+        say(f"{report.ungrouped} images have no group, unlike the model's earlier images; assign them with --group")
     for category in sorted(report.after.keys() - report.before.keys()):
         like = [each for each in report.before if differ_by_a_letter(each, category)]
-        say(printable(f"{category}: a new category" + (f", differs by a letter from {like[0]}" if like else "")))
+        say(printable(f"{category}: a new category" + (f", differs from {like[0]} by one letter" if like else "")))
     for category in sorted(report.before.keys() - report.after.keys()):
-        say(printable(f"{category}: has no example left, all were given other labels"))
+        say(printable(f"{category}: has no examples left; all of them have other labels now"))
 
 
 def _say(report: LearnReport, before: Model, predictions: Path) -> None:
@@ -92,9 +92,9 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
     from flawshot.cli.console import new_table, plain, print_table
 
     said = ", ".join(f"{count} {how}" for how, count in report.named.items())
-    typer.echo(f"{predictions}: of {sum(report.named.values())} regions {said}")
+    typer.echo(f"{predictions}: {sum(report.named.values())} regions: {said}")
     if not report.added:
-        typer.echo(f"{before.path}: stays as it is, all {report.known} regions are examples already")
+        typer.echo(f"{before.path}: unchanged; all {report.known} regions are examples already")
         return
     table = new_table("Examples", "category", "before", "after")
     for category in sorted(report.before.keys() | report.after.keys()):
@@ -103,9 +103,12 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
     print_table(table)
     _say_accuracy(report, before)
     for title, lines in (
-        ("the same region with another label or outline", [f"{r.id}: {r.before} → {r.after}" for r in report.replaced]),
         (
-            "examples that are now taken for another category",
+            "examples replaced by the same region with another label or outline",
+            [f"{r.id}: {r.before} → {r.after}" for r in report.replaced],
+        ),
+        (
+            "examples that are now classified as another category",
             [f"{j.id} ({j.category}): {j.before} → {j.after}" for j in report.changed],
         ),
     ):
@@ -117,8 +120,8 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
                 typer.echo(f"  and {len(lines) - SHOWN} more")
     known = f", {report.known} were examples already" if report.known else ""
     typer.echo(
-        f"{report.model.path}: {report.added} regions learned, {len(report.replaced)} in the place of earlier ones"
-        f"{known}; {report.model.record.instances} examples"
+        f"{report.model.path}: {report.added} regions learned, {len(report.replaced)} of them "
+        f"in place of earlier examples{known}; {report.model.record.instances} examples"
     )
 
 
@@ -126,7 +129,7 @@ def _say_accuracy(report: LearnReport, before: Model) -> None:
     from flawshot.evaluation.intervals import percent
 
     unit = "group" if report.model.record.groups else "image"
-    typer.echo(f"Accuracy, each {unit} left out in turn, % [95 % interval]; after: on the new examples too")
+    typer.echo(f"Accuracy, each {unit} left out in turn, % [95 % interval]; 'after' includes the new examples")
     for word, record in (("before", before.record), ("after", report.model.record)):
         found = record.accuracy
         if found is None:
@@ -136,5 +139,5 @@ def _say_accuracy(report: LearnReport, before: Model) -> None:
     count, right_before, right_after = report.earlier
     if count:
         typer.echo(
-            f"  of the {count} examples in both, {right_before} were judged rightly before, {right_after} are now"
+            f"  of the {count} examples in both, {right_before} were classified correctly before, {right_after} are now"
         )

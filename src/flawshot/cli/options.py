@@ -35,7 +35,7 @@ __all__ = [
     "with_pixel_limit",
 ]
 
-# What ends so is a table, or is told to be saved as one, and no regular expression.
+# A value with one of these suffixes is a table, or a spreadsheet to save as one, not a regular expression.
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods")
 
 DataArgument = Annotated[
@@ -90,7 +90,7 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace exis
 
 
 def with_pixel_limit(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the option ``--max-pixels``: how large an image it may open."""
+    """Add the option ``--max-pixels``, which limits the size of the images that a command opens."""
 
     @functools.wraps(command)
     def limited(*given: Any, max_pixels: int | None, **named: Any) -> None:
@@ -118,9 +118,9 @@ def open_data(
     geometry: bool = True,
     unsaid: frozenset[str] = frozenset(),
 ) -> Catalog:
-    """The catalog of DATA, its problems summed up on standard error, but for those of a kind that is ``unsaid``.
+    """Open the catalog of DATA and summarize its problems on standard error, except kinds in ``unsaid``.
 
-    Without ``geometry`` it is only to count and to ask.
+    Without ``geometry`` the catalog can only be counted and queried.
     """
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar, say_problems
@@ -133,7 +133,7 @@ def open_data(
 
 
 def problems_of(selected: Catalog, catalog: Catalog) -> list[Problem]:
-    """The catalog's problems, without those of files whose instances were not selected."""
+    """The catalog's problems, except those of files whose instances were not selected."""
     if selected is catalog or not catalog.problems:
         return list(catalog.problems)
     elsewhere = set(catalog.column("annotation")) - set(selected.column("annotation"))
@@ -141,7 +141,7 @@ def problems_of(selected: Catalog, catalog: Catalog) -> list[Problem]:
 
 
 def read_groups(group: str, catalog: Catalog) -> dict[str, str]:
-    """The group of each image, as ``--group`` says it: a regular expression, or a table."""
+    """The group of each image, by the regular expression or table given as ``--group``."""
     from flawshot.episodes import groups_from_csv, groups_from_regex
 
     images = catalog.column("image")
@@ -153,15 +153,15 @@ def read_groups(group: str, catalog: Catalog) -> dict[str, str]:
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
-    except (OSError, ValueError):  # a name that the file system cannot have
+    except (OSError, ValueError):  # a name that the file system does not allow
         return False
 
 
 def whole_numbers(text: str, name: str) -> list[int]:
-    """Whole numbers of at least 1, given with commas.
+    """Parse whole numbers of at least 1, separated by commas.
 
     Raises:
-        FlawshotError: If the text is anything else.
+        FlawshotError: If the text is not such a list.
 
     >>> whole_numbers("1,3,5", "shots")
     [1, 3, 5]

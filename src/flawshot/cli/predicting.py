@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-# Problems that regions without a name are expected to have.
+# Problems that unlabeled regions are expected to have.
 NO_NEWS = frozenset({"no-label"})
 
 
@@ -87,7 +87,7 @@ def predict(
 
 
 def _only_masks(data: Path) -> bool:
-    """Whether a folder holds no annotation."""
+    """Whether a folder contains no annotation file."""
     from flawshot.labelme.data_folder import annotation_files
 
     return data.is_dir() and not annotation_files(data.resolve(), [])
@@ -128,14 +128,14 @@ def _masked(
     catalog = Catalog(found.table, data.resolve(), (*problems, *found.problems))
     if not len(catalog):
         first = f"; the first problem: {catalog.problems[0].marked}" if catalog.problems else ""
-        raise FlawshotError(f"{data}: no mask has a region{first}")
+        raise FlawshotError(f"{data}: no mask contains a region{first}")
     selected = catalog.select(product) if product else catalog
     say_problems(problems_of(selected, catalog), data, remedy="flawshot import masks --problems FILE lists all")
     return selected
 
 
 def _mask_words(name: str, value: str) -> str:
-    """An argument of the masks' reader: their layout has other options than that of Labelme files."""
+    """An argument of the mask reader as an option; its layout has another option name than that of Labelme files."""
     words = option_words(name, value)
     return words.replace("--layout", "--pattern" if "|" in value else "--as", 1) if name == "layout" else words
 
@@ -149,11 +149,14 @@ def _say(report: PredictReport, out: Path) -> None:
         table.add_row(plain(category), str(count))
     print_table(table)
     if report.accuracy is not None:
-        print_accuracy(report.accuracy, "Accuracy on regions that were named, % [95 % interval]", "image")
+        print_accuracy(report.accuracy, "Accuracy on labeled regions, % [95 % interval]", "image")
     if report.examples:
-        say(f"{report.examples} regions are examples that the model was fitted to; they do not count for its accuracy")
+        say(
+            f"{report.examples} regions are examples that the model was fitted to; "
+            "they do not count toward the accuracy"
+        )
     gone = sum(len(entry.instances) for entry in report.left_out)
     typer.echo(
         f"{out}: {report.regions} regions predicted, {report.unsure} unsure, {report.unknown} unlike every category, "
-        f"{gone} left out" + (f"; {report.kept} files were there from an earlier call" if report.kept else "")
+        f"{gone} left out" + (f"; {report.kept} files kept from an earlier run" if report.kept else "")
     )

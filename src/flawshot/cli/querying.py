@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["query"]
 
-# Rows that the table shows unless --limit says how many.
+# Rows that the table shows without --limit.
 SHOWN = 50
 
 
@@ -66,7 +66,7 @@ def query(
         print_json(_documents(hits), json, overwrite=overwrite)
     if json != "-":
         _print(hits, every=limit is not None)
-        left_out = "" if len(hits) == len(rows) else f", the first {len(hits)} of them taken"
+        left_out = "" if len(hits) == len(rows) else f", of which the first {len(hits)} are used"
         typer.echo(f"{len(rows)} of {len(catalog)} instances{left_out}")
 
 
@@ -76,18 +76,18 @@ def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
     from flawshot.regions.crop_pictures import write_plain
 
     if hits.root is None:
-        raise FlawshotError("--crops: the images' folder is not known; ask the folder itself")
+        raise FlawshotError("--crops: the folder of the images is unknown; query the data folder itself")
     with progress_bar("instances") as progress:
         written, unusable = write_plain(hits, out, overwrite=overwrite, progress=progress)
     for reason in unusable[:3]:
         say(f"left out: {reason}")
     if len(unusable) > 3:
-        say(f"left out: and {len(unusable) - 3} more")
+        say(f"left out: {len(unusable) - 3} more")
     say(f"{out}: {written} crops")
 
 
 def _documents(hits: Catalog) -> list[dict[str, Any]]:
-    """The rows as JSON has them: all columns but the geometry, and the box's width and height."""
+    """The rows for JSON: all columns except the geometry, plus the width and height of the box."""
     import json
 
     names = [name for name in hits.table.column_names if name != "geometry"]
@@ -110,4 +110,4 @@ def _print(hits: Catalog, *, every: bool) -> None:
     if len(hits):
         print_table(table)
     if shown.num_rows < len(hits):
-        typer.echo(f"… and {len(hits) - shown.num_rows} more; --limit or --json shows as many as you want")
+        typer.echo(f"… and {len(hits) - shown.num_rows} more; --limit or --json shows more of them")

@@ -59,7 +59,7 @@ def report(
 
 
 def check_apart(places: Sequence[Path]) -> None:
-    """Refuse files of which one would be written over another.
+    """Refuse output files that would overwrite each other.
 
     Raises:
         FlawshotError: If two of them are the same file.
@@ -69,18 +69,18 @@ def check_apart(places: Sequence[Path]) -> None:
     resolved = [place.resolve() for place in places]
     for place in resolved:
         if resolved.count(place) > 1:
-            raise FlawshotError(f"{place}: is named twice; name another file for each")
+            raise FlawshotError(f"{place}: is named twice; name a different file for each")
 
 
 def open_pictures(data: Path, ids: Collection[str]) -> Catalog:
-    """The data set that the gallery's pictures come from, its problems summed up on standard error.
+    """Open the data set that the gallery's pictures come from; summarize its problems on standard error.
 
     Args:
         data: What ``--data`` names.
-        ids: Instances that are asked about; none where results do not say which.
+        ids: Instances that were evaluated; empty if the results do not list them.
 
     Raises:
-        FlawshotError: If it cannot be read, or holds none of the instances.
+        FlawshotError: If it cannot be read, or contains none of the instances.
     """
     from flawshot.base.errors import FlawshotError
     from flawshot.catalog import Catalog
@@ -90,7 +90,7 @@ def open_pictures(data: Path, ids: Collection[str]) -> Catalog:
         catalog = Catalog.open(data, progress=progress)
     if ids and not any(name in catalog.row_of for name in ids):
         raise FlawshotError(
-            f"--data {data}: holds none of the instances that were asked about, such as {min(ids)}; "
+            f"--data {data}: contains none of the evaluated instances, such as {min(ids)}; "
             "name the folder that the bank was made from"
         )
     say_problems(catalog.problems, data)
@@ -98,7 +98,7 @@ def open_pictures(data: Path, ids: Collection[str]) -> Catalog:
 
 
 def save_report(results: Results, path: Path, data: Catalog | None, *, overwrite: bool) -> None:
-    """Write the page, and say where it lies."""
+    """Write the page, and report its path and size."""
     from flawshot.cli.console import say
     from flawshot.report import write_report
 
@@ -107,7 +107,7 @@ def save_report(results: Results, path: Path, data: Catalog | None, *, overwrite
 
 
 def stamped(results: Results, started: datetime, seconds: float) -> Results:
-    """The results with what the command alone knows: its own line, when it began, how long it took."""
+    """The results with what only the command knows: its command line, start time and duration."""
     own = {
         "command": shlex.join(["flawshot", *sys.argv[1:]]),
         "started": started.isoformat(timespec="seconds"),

@@ -49,24 +49,24 @@ def review(
         say_problems(found, out, remedy="they are not shown")
         return
     if importlib.util.find_spec("labelme") is None:
-        raise FlawshotError("labelme: is not installed here; python -m pip install 'labelme>=5.5,<7'")
+        raise FlawshotError("labelme: is not installed; run python -m pip install 'labelme>=5.5,<7'")
     folder = ReviewFolder(out)
     try:
         if folder.carried:
-            say(f"{len(folder.carried)} files that an interrupted review had changed are saved in {out}")
+            say(f"{len(folder.carried)} files that were changed in an interrupted review are saved in {out}")
         problems: list[Problem] = []
         files = listed(out, problems)[:first]
         shown = folder.fill(files, root, header.categories, problems)
         say_problems(problems, out, remedy="they are not shown")
         if not shown:
-            raise FlawshotError(f"{out}: there is no file to look at, or none whose image is there")
+            raise FlawshotError(f"{out}: contains no file to review, or none whose image exists")
         doubtful = sum(1 for each in files if each.doubtful)
         say(f"{shown} files, {doubtful} with unsure or unknown regions first; untick predicted to confirm a region,")
-        say("tick all_confirmed to confirm all of a file, change a label to correct it")
+        say("tick all_confirmed to confirm all regions of a file, change a label to correct it")
         _run(labelme_command(folder.place), folder)
     finally:
         for path in folder.strange():
-            say(f"{path}: was saved beside the copies; it is kept, and is no part of the predictions")
+            say(f"{path}: was saved beside the copies; it is kept, but is not part of the predictions")
         folder.close()
     typer.echo(
         f"{out}: {len(folder.carried)} files changed" + (f"; flawshot learn MODEL {out}" if folder.carried else "")
@@ -74,10 +74,10 @@ def review(
 
 
 def labelme_command(place: Path) -> list[str]:
-    """The command that opens Labelme on a review's folder; of Labelme 5.5 to 6."""
+    """The command that opens a review folder in Labelme 5.5 to 6."""
     from flawshot.models.review_folder import FLAGS, LABELS, SHAPE_FLAGS
 
-    # -P: a labelme.py in the folder where the user happens to be is not run.
+    # -P: do not run a labelme.py in the user's current folder.
     command = [sys.executable, "-P", "-m", "labelme", str(place)]
     for option, name in (("--labels", LABELS), ("--flags", FLAGS), ("--labelflags", SHAPE_FLAGS)):
         command += [option, str(place / name)]
@@ -93,7 +93,7 @@ def _print(files: Sequence[ReviewItem], place: Path) -> None:
 
 
 def _run(command: Sequence[str], folder: ReviewFolder) -> None:
-    """Start Labelme, carry back what is changed while it runs, and say why if it cannot start."""
+    """Run Labelme and carry changes back while it runs; report why if it cannot start."""
     from flawshot.base.errors import FlawshotError
     from flawshot.models.review_folder import LOG
 
@@ -143,5 +143,5 @@ def why_not_started(log: str, status: int) -> str:
             f"labelme: cannot open a window, {reason} (or Qt's libxcb libraries are missing); run flawshot review "
             "where you have a desktop, or through ssh -X"
         )
-    last = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it said nothing")
+    last = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it printed nothing")
     return f"labelme: ended with status {status}: {last[:200]}"

@@ -104,7 +104,7 @@ def sample(
 
 
 def _refuse_foreign(protocol: str, of_tasks: dict[str, int | None], of_others: dict[str, int | None]) -> None:
-    """Refuse options that mean nothing to the protocol, instead of passing over them."""
+    """Refuse options that do not apply to the protocol, instead of ignoring them."""
     from flawshot.base.errors import EpisodeError
 
     for option, value in (of_others if protocol == "episodic" else of_tasks).items():
@@ -122,28 +122,28 @@ def _several_categories(catalog: Catalog, least: int) -> list[str]:
         if len(categories) >= least:
             names.append(name)
         elif len(categories) > 1:
-            say(f"{name}: left out, it has {len(categories)} categories, fewer than --ways {least}")
+            say(f"{name}: left out because it has {len(categories)} categories, fewer than --ways {least}")
         else:
-            say(f"{name}: left out, it has a single category ({', '.join(categories) or 'no label'})")
+            say(f"{name}: left out because it has a single category ({', '.join(categories) or 'no label'})")
     return names
 
 
 def _say_missing(catalog: Catalog, data: Path) -> None:
-    """Say how many instances cannot be encoded, for then the episodes will not fit the feature bank."""
+    """Report how many instances cannot be encoded, because the episodes will then not match the feature bank."""
     from flawshot.cli.console import say
 
     without = {problem.file for problem in catalog.problems if problem.kind == "missing-image"}
     gone = sum(annotation in without for annotation in catalog.column("annotation"))
     if gone:
         say(
-            f"{gone} {'instance is' if gone == 1 else 'instances are'} of images that are missing; "
-            "flawshot encode will leave them out, and these episodes "
-            f"will not fit its bank: put the images into {data}, or encode first and sample from the bank's folder"
+            f"{gone} {'instance lacks its image' if gone == 1 else 'instances lack their images'}; flawshot encode "
+            "will leave them out, and these episodes will not match its feature bank: put the images into "
+            f"{data}, or encode first and sample from the bank's folder"
         )
 
 
 def _say_short(sets: Sequence[EpisodeSet], category_of: dict[str, str]) -> None:
-    """Say which categories bring fewer examples than K."""
+    """Report the categories that have fewer than K support instances."""
     from flawshot.base.errors import printable
     from flawshot.cli.console import say
 
@@ -155,7 +155,7 @@ def _say_short(sets: Sequence[EpisodeSet], category_of: dict[str, str]) -> None:
             if least < each.shots
         ]
         if short:
-            say(printable(f"{each.product}: {each.shots} shots: fewer examples to learn from of {', '.join(short)}"))
+            say(printable(f"{each.product}: {each.shots} shots: fewer support instances of {', '.join(short)}"))
 
 
 def _say_parameters(episodes: EpisodeSet) -> None:
@@ -165,9 +165,11 @@ def _say_parameters(episodes: EpisodeSet) -> None:
     if parameters.get("split") == "ignored":
         say(f"{episodes.product}: its own split is ignored: {parameters['split_ignored_because']}")
     if "val_left_out" in parameters:
-        say(f"{episodes.product}: {parameters['val_left_out']} instances of val are left out of both sides")
+        say(
+            f"{episodes.product}: {parameters['val_left_out']} val instances are used neither as support nor as queries"
+        )
     if "no_split_left_out" in parameters:
-        say(f"{episodes.product}: {parameters['no_split_left_out']} instances that lie in no split are left out")
+        say(f"{episodes.product}: {parameters['no_split_left_out']} instances that belong to no split are left out")
     if "never_queried" in parameters:
         names = ", ".join(parameters["never_queried"])
-        say(f"{episodes.product}: its test part has no {names}, which can be predicted but is never queried")
+        say(f"{episodes.product}: its test split has no {names}, which can be predicted but is never queried")

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["print_results"]
 
-# Under this many query instances a category's figure is marked.
+# A category with fewer query instances is marked.
 FEW = 10
-# Stands behind the name of a transductive classifier.
+# Follows the name of a transductive classifier.
 MARK = "†"
 Column = tuple[str, int]
 
@@ -30,7 +30,7 @@ def print_results(results: Results, *, per_category: bool) -> None:
 
     Args:
         results: What to print.
-        per_category: Whether categories are printed where there are several products.
+        per_category: Whether categories are printed even if there are several products.
     """
     columns = list(dict.fromkeys((run.classifier, run.shots) for run in results.runs))
     columns.sort(key=lambda column: column[1])
@@ -63,8 +63,8 @@ def print_results(results: Results, *, per_category: bool) -> None:
     _print_differences(results, transductive)
     short = sorted({run.shots for run in results.runs if run.support not in {None, (run.shots, run.shots)}})
     notes += [
-        f"{results.shots_label(shots)}-shot: some categories have fewer than {shots} examples to learn from; in "
-        "parentheses are the fewest and the most that one brought"
+        f"{results.shots_label(shots)}-shot: some categories have fewer than {shots} support instances; the "
+        "fewest and the most of any category are in parentheses"
         for shots in short
     ]
     notes.append(_times(results.runs))
@@ -86,12 +86,12 @@ def _print_differences(results: Results, transductive: list[str]) -> None:
             if each.product == product
         }
         rows[product or "mean"] = [cells.get(column, "") for column in columns]
-    title = f"Difference to {overall[0].reference}, points [95 % interval]"
+    title = f"Difference from {overall[0].reference}, points [95 % interval]"
     _print(title, "product", columns, rows, transductive, results.shots_label)
 
 
 def print_line(line: str) -> None:
-    """One line of plain text on standard output."""
+    """Print one line of plain text to standard output."""
     from rich.console import Console
 
     Console(width=console_width(), highlight=False).print(Text(line))
@@ -117,7 +117,7 @@ def _estimate(value: Estimate, *, signed: bool = False) -> str:
 
 
 def _times(runs: Sequence[Run]) -> str:
-    """How long fitting and predicting took over all episodes, the slowest first."""
+    """How long fitting and predicting took over all episodes, slowest classifier first."""
     seconds: dict[str, float] = {}
     for run in runs:
         if run.confusion is not None and run.classifier != "majority":
@@ -136,7 +136,7 @@ def _print(
     transductive: list[str],
     label: Callable[[int], str],
 ) -> None:
-    """One table, or as many as it takes for each to fit, every one with the rows' labels and of one K."""
+    """Print one table, or as many as are needed to fit the width, each with the row labels and for one K."""
     columns = [(f"{name} {MARK}" if name in transductive else name, shots) for name, shots in columns]
     widths = [
         max(len(name), len(label(columns[number][1])) + 5, *(len(cells[number]) for cells in rows.values())) + 3

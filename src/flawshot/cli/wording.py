@@ -1,4 +1,4 @@
-"""The library's messages in the command line's words: its arguments are options here."""
+"""The library's messages in the command line's words: the library's arguments are options here."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Final
 
 __all__ = ["option_of", "option_words", "stored_words"]
 
-# Parameters whose option has another name; the others are spelled alike.
+# Parameters whose option has another name; all others have the same name.
 OPTIONS: Final = {
     "groups": "--group",
     "pattern": "--group",
     "side": "--size",
     "sizes": "--view-size",
 }
-# What a shell takes as one word without quotes.
+# Text that a shell reads as one word without quotes.
 PLAIN = re.compile(r"'([\w@%+:,./-]+)'")
 
 
 def option_of(name: str) -> str:
-    """The option that a parameter of the library's is on the command line.
+    """The command-line option for a parameter of the library.
 
     >>> option_of("patch_tokens"), option_of("sizes")
     ('--patch-tokens', '--view-size')
@@ -28,7 +28,7 @@ def option_of(name: str) -> str:
 
 
 def option_words(name: str, value: str) -> str:
-    """An argument of the library's as one types it, for :meth:`flawshot.FlawshotError.worded`.
+    """An argument of the library as typed on the command line, for :meth:`flawshot.FlawshotError.worded`.
 
     >>> option_words("shots", "5"), option_words("device", "'cuda 9'"), option_words("overwrite", "True")
     ('--shots 5', "--device 'cuda 9'", '--overwrite')
@@ -40,7 +40,7 @@ def option_words(name: str, value: str) -> str:
 
 
 def stored_words(reason: str) -> str:
-    """A reason that a file of ours stores, which names arguments as Python does, in the command line's words.
+    """A reason stored in a flawshot file, which names arguments as Python does, in the command line's words.
 
     >>> stored_words("a.png: 9 px is more than the limit of 4 px; raise it with max_pixels=9")
     'a.png: 9 px is more than the limit of 4 px; raise it with --max-pixels 9'

@@ -1,4 +1,4 @@
-"""Episodes: how support and query sets are drawn, kept in files, and proved to hold what they claim."""
+"""Episodes: support and query sets are drawn, stored in files, and verified."""
 
 from flawshot.episodes.episode_files import (
     episode_product,

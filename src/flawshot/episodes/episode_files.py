@@ -1,4 +1,4 @@
-"""The JSON files that hold episodes."""
+"""The JSON files that contain episodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["episode_product", "find_episode_files", "read_episodes", "write_all", "write_episodes"]
 
 SUFFIXES = ("shot.json", "shot.jsonl")
-REMEDY = "make it again with flawshot sample"
+REMEDY = "recreate it with flawshot sample"
 
 
 class _EpisodeEntry(Document):
@@ -31,7 +31,7 @@ class _EpisodeEntry(Document):
 
 
 class _Header(Document):
-    """What a file says of all its episodes."""
+    """The fields that all episodes of a file share."""
 
     format: Literal["flawshot-episodes"]
     version: Literal[1]
@@ -62,13 +62,13 @@ class _EpisodeFile(_Header):
 
 
 class _TaskFileHeader(_Header):
-    """The first line of a file of random tasks; the others are an episode each."""
+    """The first line of a file of random tasks; each further line is one episode."""
 
     protocol: Literal["episodic"]
 
 
 def write_episodes(episodes: EpisodeSet, folder: str | Path, *, overwrite: bool = False) -> Path:
-    """Write ``<folder>/<protocol>/<product>-<K>shot.json``, of ``episodic`` ``.jsonl``: everywhere the same bytes.
+    """Write ``<folder>/<protocol>/<product>-<K>shot.json`` (``.jsonl`` for ``episodic``), byte-identical everywhere.
 
     Args:
         episodes: What to write.
@@ -92,7 +92,7 @@ def write_episodes(episodes: EpisodeSet, folder: str | Path, *, overwrite: bool 
 
 
 def write_all(several: Sequence[EpisodeSet], folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-    """Write several sets of episodes, or none of them if a file is in the way.
+    """Write several sets of episodes, or none of them if a file with other content exists.
 
     Raises:
         FlawshotError: If a file exists with other content and ``overwrite`` is false.
@@ -107,7 +107,7 @@ def write_all(several: Sequence[EpisodeSet], folder: str | Path, *, overwrite: b
 
 
 def _holds(path: Path, episodes: EpisodeSet) -> bool:
-    """Whether a file holds just these episodes, byte by byte."""
+    """Whether a file contains exactly these episodes, byte by byte."""
     wanted = hashlib.sha256()
     for part in _parts(episodes, path):
         wanted.update(part)
@@ -116,7 +116,7 @@ def _holds(path: Path, episodes: EpisodeSet) -> bool:
 
 
 def _parts(episodes: EpisodeSet, path: Path) -> Iterator[bytes]:
-    """The file's bytes: a document, or of random tasks a header's line and then an episode's each."""
+    """The file's bytes: one document, or for random tasks a header line followed by one line per episode."""
     if episodes.protocol != "episodic":
         yield _document(episodes, path)
         return
@@ -152,33 +152,35 @@ def _document(episodes: EpisodeSet, path: Path) -> bytes:
 
 
 def read_episodes(path: str | Path, catalog: Catalog) -> EpisodeSet:
-    """Read an episode file and prove what it claims against the catalog, as :func:`flawshot.verify_episodes` does.
+    """Read an episode file and verify it against the catalog, as :func:`flawshot.verify_episodes` does.
 
     Args:
         path: The file.
         catalog: The data set, or a feature bank's catalog.
 
     Raises:
-        EpisodeError: If the file does not hold what it claims.
-        FlawshotError: If it is missing, damaged or foreign.
+        EpisodeError: If the file does not match the catalog or its own claims.
+        FlawshotError: If it is missing, damaged or not an episode file.
     """
     path = Path(path)
     loaded = _read_tasks(path) if path.suffix == ".jsonl" else _read_document(path)
     try:
         verify_episodes(loaded, catalog)
     except EpisodeError as error:
-        raise EpisodeError(f"{path}: {error}") from error
+        raise EpisodeError(f"{path}: {error.marked}") from error
     return loaded
 
 
 def _read_document(path: Path) -> EpisodeSet:
     file = read_document(path, _EpisodeFile, REMEDY)
     if file.protocol == "episodic":
-        raise EpisodeError(f"{path}: protocol: random tasks are JSON Lines, in a file .jsonl; {REMEDY}")
+        raise EpisodeError(f"{path}: protocol: random tasks must be JSON Lines in a .jsonl file; {REMEDY}")
     episodes = []
     for number, entry in enumerate(file.episodes):
         if (entry.query is None) == (file.query is None):
-            raise EpisodeError(f"{path}: episodes.{number}.query: must stand here or once for all, not both; {REMEDY}")
+            raise EpisodeError(
+                f"{path}: episodes.{number}.query: must be given either here or once for all episodes; {REMEDY}"
+            )
         episodes.append(
             Episode(entry.seed, entry.support, entry.query if entry.query is not None else file.query or ())
         )
@@ -186,21 +188,21 @@ def _read_document(path: Path) -> EpisodeSet:
 
 
 def _read_tasks(path: Path) -> EpisodeSet:
-    """A file of random tasks, line by line; nothing in it is proved."""
+    """Read a file of random tasks, line by line, without verifying it."""
     episodes = []
     header, entries = document_lines(path, _TaskFileHeader, _EpisodeEntry, REMEDY)
     for entry in entries:
-        # Tasks name the same instances again and again: each name is kept once.
+        # Tasks name the same instances over and over: keep each name once.
         support, query = (tuple(map(sys.intern, ids)) for ids in (entry.support, entry.query or ()))
         episodes.append(Episode(entry.seed, support, query))
     return header.episode_set(episodes)
 
 
 def episode_product(path: Path) -> str:
-    """The product that an episode file is of; nothing in it is proved.
+    """The product of an episode file, which is not verified.
 
     Raises:
-        FlawshotError: If the file is missing, damaged or foreign.
+        FlawshotError: If the file is missing, damaged or not an episode file.
     """
     if path.suffix == ".jsonl":
         return document_lines(path, _TaskFileHeader, _EpisodeEntry, REMEDY)[0].product
@@ -208,31 +210,33 @@ def episode_product(path: Path) -> str:
 
 
 def find_episode_files(place: str | Path) -> list[Path]:
-    """The episode files that a user means by ``place``.
+    """Find the episode files at a path.
 
     Args:
-        place: An episode file, a protocol's folder, or the folder that holds one protocol's folder.
+        place: An episode file, a protocol's folder, or a folder that contains one protocol's folder.
 
     Returns:
         The files, sorted by name and then by K.
 
     Raises:
-        FlawshotError: If there is none, or folders of several protocols.
+        FlawshotError: If there are none, or there are folders of several protocols.
     """
     place = Path(place)
     if place.is_file():
         return [place]
     if not place.is_dir():
-        raise EpisodeError(f"{place}: does not exist; make episodes with flawshot sample")
+        raise EpisodeError(f"{place}: does not exist; create episodes with flawshot sample")
     files = _named(place, "")
     if not files:
         folders = sorted({file.parent for file in _named(place, "*/")})
         if len(folders) > 1:
             names = ", ".join(folder.name for folder in folders)
-            raise EpisodeError(f"{place}: holds episodes of several protocols ({names}); name one of these folders")
+            raise EpisodeError(f"{place}: contains episodes of several protocols ({names}); name one of these folders")
         files = [file for folder in folders for file in _named(folder, "")]
     if not files:
-        raise EpisodeError(f"{place}: holds no episode file <product>-<K>shot.json; make some with flawshot sample")
+        raise EpisodeError(
+            f"{place}: contains no episode file <product>-<K>shot.json; create some with flawshot sample"
+        )
     return sorted(files, key=_by_product_and_shots)
 
 

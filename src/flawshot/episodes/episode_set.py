@@ -37,14 +37,14 @@ class EpisodeSet:
 
     Attributes:
         protocol: The rule by which they were drawn.
-        parameters: What the rule was told, and what became of the data set's own split.
+        parameters: The rule's settings, and how the data set's own split was treated.
         product: The product; its categories are the N of N-way, unless ``episodic`` draws N of them each time.
-        shots: K, support instances a category.
+        shots: K, the support instances per category.
         fingerprint: :meth:`flawshot.Catalog.fingerprint` of the product they were drawn from.
         categories: The product's categories in label order.
-        episodes: One episode a seed; of ``episodic`` the seeds are the episodes' numbers, and tasks on their way to a
-            file are drawn whenever they are asked for.
-        groups: The physical sample that each image shows, by the image's path, or None where images stand alone.
+        episodes: One episode per seed. For ``episodic`` the seeds are the episodes' numbers, and tasks that are only
+            written to a file are drawn on access.
+        groups: The physical sample that each image shows, by image path, or None if images are not grouped.
     """
 
     protocol: Protocol
@@ -58,12 +58,12 @@ class EpisodeSet:
 
     @property
     def shared_query(self) -> tuple[str, ...] | None:
-        """The query set where all episodes have the same, else None."""
+        """The query set if all episodes have the same one, else None."""
         queries = {episode.query for episode in self.episodes}
         return queries.pop() if len(queries) == 1 else None
 
     def support_sizes(self, category_of: Mapping[str, str]) -> dict[str, tuple[int, int]]:
-        """The fewest and the most support instances that each category brings to an episode it is part of.
+        """The fewest and the most support instances that each category has in the episodes it is part of.
 
         Args:
             category_of: The category of each instance, by id.
@@ -77,7 +77,7 @@ class EpisodeSet:
 
     @property
     def file_name(self) -> str:
-        """``<product>-<K>shot.json``, of ``episodic`` ``.jsonl``."""
+        """``<product>-<K>shot.json``, or ``.jsonl`` for ``episodic``."""
         if self.product in {"", ".", ".."} or set(self.product) & set('/\\\0:*?"<>|'):
             raise EpisodeError(f"product {self.product!r}: cannot be part of a file name; rename its folder")
         return f"{self.product}-{self.shots}shot.{'jsonl' if self.protocol == 'episodic' else 'json'}"

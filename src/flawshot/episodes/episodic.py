@@ -1,4 +1,4 @@
-"""Random N-way K-shot tasks, as few-shot learning is measured by: the protocol ``episodic``."""
+"""Random N-way K-shot tasks, the usual measure of few-shot learning: the protocol ``episodic``."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["DrawnTasks", "TaskRule", "draw_tasks", "task_check"]
 
-# A draw that leaves a category short of queries is made again, this often. From half of them on a support takes as few
-# images as it can, for what stands in the support's images cannot be queried.
+# How often a draw that leaves a category short of queries is repeated. From the second half on, the support takes as
+# few images as it can, because instances on the support's images cannot be queried.
 ATTEMPTS = 100
 
 Thing = TypeVar("Thing")
 
 
 class TaskRule:
-    """N categories at random, of each K support and Q query instances; no unit stands on both sides.
+    """N random categories with K support and Q query instances each; no unit is on both sides.
 
     Attributes:
         product: The product.
@@ -36,18 +36,18 @@ class TaskRule:
     """
 
     def __init__(self, product: str, pools: Pools, *, ways: int, shots: int, queries: int, seed: int) -> None:
-        """Index what tasks are drawn from.
+        """Index the instances that tasks are drawn from.
 
         Args:
-            product: The product; what seeds the draws, with ``seed``.
-            pools: Its pools by the protocol ``episodic``.
+            product: The product; seeds the draws together with ``seed``.
+            pools: Its pools under the protocol ``episodic``.
             ways: N, at least 2.
             shots: K, at least 1.
-            queries: Q a category, at least 1.
-            seed: Another one gives other tasks.
+            queries: Q per category, at least 1.
+            seed: A different seed gives different tasks.
 
         Raises:
-            EpisodeError: If there are fewer than N categories, or some have fewer than K + Q instances: it names them.
+            EpisodeError: If there are fewer than N categories, or some (named) have fewer than K + Q instances.
         """
         for name, value, least in (("ways", ways, 2), ("shots", shots, 1), ("queries", queries, 1)):
             if value < least:
@@ -68,16 +68,16 @@ class TaskRule:
         short = [f"{name!r} {len(own)}" for name, own in self._items.items() if len(own) < needed]
         if short:
             raise EpisodeError(
-                f"{product}: categories with fewer than the {needed} instances that a task needs ({shots} to learn "
-                f"from, {queries} to ask): {', '.join(short)}; annotate more, or "
+                f"{product}: categories with fewer than the {needed} instances that a task needs ({shots} as "
+                f"support, {queries} as queries): {', '.join(short)}; annotate more, or "
                 f"lower {argument('shots')} or {argument('queries')}"
             )
 
     def draw(self, number: int) -> Episode:
-        """One task: the same one whenever and wherever it is drawn.
+        """Draw one task; it is the same whenever and wherever it is drawn.
 
         Raises:
-            EpisodeError: If a category's instances lie in too few images or groups.
+            EpisodeError: If a category's instances come from too few images or groups.
         """
         # A text seeds Random by its SHA-512, the same on every machine and in every Python since 3.2.
         rng = random.Random(json.dumps([self.product, "episodic", self._seed, number]))
@@ -97,13 +97,13 @@ class TaskRule:
                 ids = sorted((item.id for item in query), key=self._place.__getitem__)
                 return Episode(number, tuple(item.id for item in support), tuple(ids))
         raise EpisodeError(
-            f"{self.product}: category {short!r} has its instances in {len(self._units[short])} images or groups, and "
-            f"no draw of {self._shots} leaves {self._queries} to ask in others; annotate more, or "
+            f"{self.product}: the instances of category {short!r} come from {len(self._units[short])} images or "
+            f"groups, and no draw of {self._shots} leaves {self._queries} queries in others; annotate more, or "
             f"lower {argument('shots')} or {argument('queries')}"
         )
 
     def _support(self, category: str, rng: random.Random, *, few: bool) -> list[Item]:
-        """K instances of a category: of as many units as there are, or of as few as will do."""
+        """K instances of a category, from as many units as possible, or with ``few`` from as few as possible."""
         drawn: list[Item] = []
         left: list[Item] = []
         for unit in _in_random_order(list(self._units[category]), rng):
@@ -127,14 +127,14 @@ class TaskRule:
 
 
 class DrawnTasks(Sequence[Episode]):
-    """The first tasks of a rule, each drawn whenever it is asked for: however many there are, none is kept."""
+    """The first tasks of a rule, each drawn on access; none is kept in memory."""
 
     def __init__(self, rule: TaskRule, count: int) -> None:
-        """Draw nothing yet."""
+        """Set up the tasks without drawing any."""
         self._rule, self._numbers = rule, range(count)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of tasks."""
         return len(self._numbers)
 
     @overload
@@ -151,7 +151,7 @@ class DrawnTasks(Sequence[Episode]):
 
 
 def _in_random_order(items: Sequence[Thing], rng: random.Random) -> Iterator[Thing]:
-    """The items in random order; the first few of many cost no more than they are."""
+    """Yield the items in random order, lazily: taking a few of many costs only those few."""
     moved: dict[int, int] = {}
     for place in range(len(items)):
         other = rng.randrange(place, len(items))
@@ -170,7 +170,7 @@ def draw_tasks(
     seed: int,
     groups: Mapping[str, str] | None,
 ) -> EpisodeSet:
-    """All tasks of a product at one K, drawn as they are asked for; nothing is verified yet."""
+    """All tasks of a product at one K, drawn on access and not verified yet."""
     if episodes < 1:
         raise EpisodeError(f"{argument('episodes', episodes)}: must be at least 1")
     own = catalog.select([product])
@@ -190,13 +190,13 @@ def draw_tasks(
 
 
 def task_check(episodes: EpisodeSet, pools: Pools) -> Callable[[int, Episode], None]:
-    """What proves one task after the other: no unit stands on both sides, and each is the one that its rule draws.
+    """Return a check that no unit is on both sides of a task, and that the task is the one that its rule draws.
 
     Returns:
-        A function of a task's number and the task, to be called in order; it raises as this does.
+        A function of a task's number and the task, to be called in order; it also raises EpisodeError.
 
     Raises:
-        EpisodeError: With the first claim that does not hold.
+        EpisodeError: With the first claim that is wrong.
     """
     numbers: dict[str, int] = {}
     for name in ("ways", "queries", "episodes", "seed"):
@@ -204,20 +204,21 @@ def task_check(episodes: EpisodeSet, pools: Pools) -> Callable[[int, Episode], N
         if not isinstance(value, int) or isinstance(value, bool):
             raise EpisodeError(f"parameters.{name}: must be a whole number, not {value!r}")
         numbers[name] = value
-    if numbers.pop("episodes") != len(episodes.episodes):
-        raise EpisodeError(f"episodes: there are {len(episodes.episodes)}, not as many as parameters.episodes says")
+    count = numbers.pop("episodes")
+    if count != len(episodes.episodes):
+        raise EpisodeError(f"episodes: there are {len(episodes.episodes)}, but parameters.episodes is {count}")
     rule = TaskRule(episodes.product, pools, shots=episodes.shots, **numbers)
     unit = {item.id: item.unit for item in pools.query}
 
     def check(number: int, episode: Episode) -> None:
-        if 0 <= episode.seed < number:  # all before it hold, and so have their numbers as seeds
-            raise EpisodeError(f"episodes: seed {episode.seed} stands there twice; sample again")
+        if 0 <= episode.seed < number:  # all tasks before it are right, so their seeds are their numbers
+            raise EpisodeError(f"episodes: seed {episode.seed} occurs twice; sample again")
         sides = ({unit.get(identifier, identifier) for identifier in ids} for ids in (episode.support, episode.query))
         both = set.intersection(*sides)
         if both:
             kind = "image" if episodes.groups is None else "group"
-            raise EpisodeError(f"episodes.{number}: {kind} {min(both)} stands in support and query ({len(both)} such)")
+            raise EpisodeError(f"episodes.{number}: {kind} {min(both)} is in support and query ({len(both)} such)")
         if episode != rule.draw(number):
-            raise EpisodeError(f"episodes.{number}: is not the task that its number and the seed draw")
+            raise EpisodeError(f"episodes.{number}: is not the task that its number and seed give")
 
     return check

@@ -23,15 +23,15 @@ COLUMNS = ("image", "group")
 
 
 def groups_from_regex(pattern: str, images: Iterable[str]) -> dict[str, str]:
-    r"""Read each image's group off its path.
+    r"""Derive each image's group from its path.
 
     Args:
-        pattern: A regular expression, searched for in the path; what its parentheses catch, joined by ``/``, is the
-            group, or the whole match where there are none.
+        pattern: A regular expression that is searched for in the path. The group is the text captured by its
+            parentheses, joined by ``/``, or the whole match if it has none.
         images: Image paths relative to the data root (POSIX).
 
     Raises:
-        EpisodeError: If the pattern is none, or an image does not match it.
+        EpisodeError: If the pattern is not a regular expression, or does not match an image.
 
     >>> groups_from_regex(r"tile(\d+)_", ["a/tile7_exp1.png", "b/tile7_exp2.png", "a/tile8_exp1.png"])
     {'a/tile7_exp1.png': '7', 'b/tile7_exp2.png': '7', 'a/tile8_exp1.png': '8'}
@@ -56,19 +56,19 @@ def groups_from_csv(path: Path, images: Iterable[str]) -> dict[str, str]:
     Args:
         path: A table of text with the columns ``image`` and ``group``, as spreadsheets save it: separated by commas,
             semicolons or tabs, in UTF-8, UTF-16 or a local encoding. An image is named by its path relative to the data
-            root, or, where the data lay in other folders when the table was made, by a path that ends alike and means
-            no other image.
+            root or, if the data was in other folders when the table was made, by a path with the same ending that
+            matches no other image.
         images: Image paths relative to the data root (POSIX).
 
     Raises:
-        EpisodeError: If the table cannot be read, lacks a column, gives an image two groups, or has none for an image.
+        EpisodeError: If the table cannot be read, lacks a column, gives an image two groups, or lacks an image.
     """
     wanted = list(dict.fromkeys(images))
     try:
         tables = [_table(path, text) for text in delimited_texts(path, COLUMNS)]
     except FlawshotError as error:
         raise EpisodeError(error) from error
-    # An encoding that is not told is the one in which most of the images have a row.
+    # If the encoding is not declared, take the one in which most of the images have a row.
     names = {_key(image)[-1] for image in wanted}
     table = max(tables, key=lambda table: len(names & {row[-1] for row in table}))
     by_name: dict[str, list[tuple[str, ...]]] = {}
@@ -80,20 +80,20 @@ def groups_from_csv(path: Path, images: Iterable[str]) -> dict[str, str]:
         key = _key(image)
         row: tuple[str, ...] | None = key if key in table else _likest(key, by_name.get(key[-1], []))
         if row is None or (row != key and claimed.setdefault(row, image) != image):
-            why = f"cannot be told from others named {key[-1]}" if by_name.get(key[-1]) else "has no row"
+            why = f"cannot be distinguished from others named {key[-1]}" if by_name.get(key[-1]) else "has no row"
             raise EpisodeError(f"{path}: image: {image} {why}; add a row with its path and its group")
         groups[image] = table[row]
     return groups
 
 
 def _key(image: str) -> tuple[str, ...]:
-    """An image's path as it is compared: its folders and its name, in one Unicode form."""
+    """An image's path for comparison: its folders and its name, in one Unicode form."""
     path = unicodedata.normalize("NFC", image).replace("\\", "/")
     return tuple(part for part in path.split("/") if part not in {"", "."}) or ("",)
 
 
 def _likest(key: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
-    """The row whose last folders agree best with an image's; None where there is none, or several."""
+    """The row that shares the most trailing folders with an image; None if there is no single such row."""
 
     def agreement(row: tuple[str, ...]) -> int:
         pairs = zip(key[::-1], row[::-1], strict=False)
@@ -112,5 +112,5 @@ def _table(path: Path, text: DelimitedText) -> dict[tuple[str, ...], str]:
             absent = "group" if image else "image"
             raise EpisodeError(f"{path}: row {number}: {absent} is empty; every row needs an image and its group")
         if table.setdefault(_key(image), group) != group:
-            raise EpisodeError(f"{path}: row {number}: {image} has another group than in an earlier row")
+            raise EpisodeError(f"{path}: row {number}: {image} has a different group in an earlier row")
     return table

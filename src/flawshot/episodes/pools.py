@@ -1,4 +1,4 @@
-"""Pools: which instances of a product a protocol draws support and query sets from."""
+"""Pools: the instances of a product that a protocol draws support and query sets from."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Item", "Pools", "draw_mvrec", "make_pools"]
 
 
 class Item(NamedTuple):
-    """One instance, as far as drawing goes.
+    """One instance, reduced to what drawing needs.
 
     Attributes:
         id: Its id.
         category: Its category.
         split: Its split, or None.
-        unit: What may not stand on both sides: its group, or its image.
+        unit: What may not be on both sides: its group, or its image.
     """
 
     id: str
@@ -34,13 +34,13 @@ class Item(NamedTuple):
 
 
 class Pools(NamedTuple):
-    """Where support and query sets are drawn from.
+    """The instances that support and query sets are drawn from.
 
     Attributes:
         categories: The categories in label order.
         support: What support may be drawn from, in catalog order.
         query: What may be queried, in catalog order.
-        parameters: What became of the data set's own split.
+        parameters: How the data set's own split was treated.
     """
 
     categories: tuple[str, ...]
@@ -49,7 +49,7 @@ class Pools(NamedTuple):
     parameters: dict[str, Any]
 
     def query_left(self, support: Mapping[str, Iterable[Item]]) -> list[Item]:
-        """The query set that a support set leaves: all that shares no unit with it."""
+        """The query set for a support set: all instances that share no unit with it."""
         taken = {item.unit for items in support.values() for item in items}
         return [item for item in self.query if item.unit not in taken]
 
@@ -58,12 +58,12 @@ def make_pools(own: Catalog, protocol: Protocol, groups: Mapping[str, str] | Non
     """The pools of one product.
 
     Args:
-        own: The product's instances; those without a label are passed over.
+        own: The product's instances; those without a label are skipped.
         protocol: ``mvrec``, ``disjoint`` or ``episodic``.
         groups: The group of each image, by its path, or None.
 
     Raises:
-        EpisodeError: If an image has no group, or ``mvrec`` finds no train or no test split.
+        EpisodeError: If an image has no group, or the train or test split that ``mvrec`` needs is missing.
     """
     items = _items(own, groups)
     categories = tuple(sorted({item.category for item in items}))
@@ -105,7 +105,7 @@ def _items(own: Catalog, groups: Mapping[str, str] | None) -> list[Item]:
 
 
 def _why_ignored(categories: tuple[str, ...], train: list[Item], test: list[Item]) -> str | None:
-    """Why the data set's own split is not kept; None where it is."""
+    """Why the data set's own split is not kept; None if it is kept."""
     if not test:
         return "there is no test part"
     absent = sorted(set(categories) - {item.category for item in train})
@@ -113,9 +113,9 @@ def _why_ignored(categories: tuple[str, ...], train: list[Item], test: list[Item
 
 
 def draw_mvrec(product: str, pools: Pools, shots: int, seed: int, *, allow_short: bool) -> Episode:
-    """MVREC's own draw: each category's rows shuffled by the seed, the first K taken; all of test is the query set.
+    """Draw by MVREC's rule: shuffle each category's rows by the seed and take the first K; all of test is queried.
 
-    The rows are in catalog order, which for MVTec-FS is that of its published tables.
+    The rows are in catalog order, which for MVTec-FS is the order of its published tables.
 
     Raises:
         EpisodeError: If a category has too few train instances.

@@ -1,4 +1,4 @@
-"""What data allows for: the categories that can be both learned and queried, and the K that they bear."""
+"""What data allows: the categories that can be both learned and queried, and the K that they are enough for."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["Possible", "sample_possible"]
 
 
 class Possible(NamedTuple):
-    """What data allows for.
+    """The episodes that a data set allows.
 
     Attributes:
         catalog: The instances of products and categories that can be used.
-        episodes: A set a product and K; none where nothing can be told apart.
-        remarks: What was left out, or is short, one line each.
+        episodes: One set per product and K; empty if no product has two usable categories.
+        remarks: What was left out or has too few instances, one line each.
     """
 
     catalog: Catalog
@@ -41,16 +41,16 @@ def sample_possible(
     seeds: Sequence[int] = range(5),
     groups: Mapping[str, str] | None = None,
 ) -> Possible:
-    """Draw ``disjoint`` episodes of all that there are enough instances of, and say what there is not.
+    """Draw ``disjoint`` episodes of everything with enough instances, and report what lacks them.
 
-    A category is left out where a support of one would leave it nothing to query; a product, where fewer than two
-    categories remain; a K, where fewer than two categories have as many instances. A category with fewer than K brings
-    what it has.
+    A category is left out if one support instance would leave it no query; a product, if fewer than two categories
+    remain; a K, if fewer than two categories have that many instances. A category with fewer than K instances
+    contributes those it has.
 
     Args:
         catalog: The data set.
-        shots: The K that are wanted.
-        seeds: One episode each.
+        shots: The values of K.
+        seeds: One episode for each.
         groups: The physical sample that each image shows, by image path.
 
     Raises:
@@ -70,7 +70,7 @@ def sample_possible(
 
 
 def _usable(own: Catalog, product: str, groups: Mapping[str, str] | None, remarks: list[str]) -> Catalog | None:
-    """A product's instances without the categories that cannot be used; None where fewer than two are left."""
+    """A product's instances without unusable categories; None if fewer than two categories are left."""
     while True:
         room = _room(own, groups)
         short = [category for category, most in room.items() if most < 1]
@@ -79,18 +79,18 @@ def _usable(own: Catalog, product: str, groups: Mapping[str, str] | None, remark
         counts = Counter(own.column("category"))
         named = ", ".join(f"{category} ({counts[category]})" for category in short)
         where = "one image" if groups is None else "one group"
-        remarks.append(f"{product}: left out, all instances in {where}: {named}; annotate more of them")
+        remarks.append(f"{product}: left out because all instances are in {where}: {named}; annotate more of them")
         keep = [category not in short for category in own.column("category")]
         own = Catalog(own.table.filter(pa.array(keep)), own.root, own.problems)
     if len(room) < 2:
-        only = f"a single category ({', '.join(room)})" if room else "no category"
-        remarks.append(f"{product}: left out, it has {only} that can be used; there is nothing to tell apart")
+        only = f"a single usable category ({', '.join(room)})" if room else "no usable category"
+        remarks.append(f"{product}: left out because it has {only}; there is nothing to tell apart")
         return None
     return own
 
 
 def _room(own: Catalog, groups: Mapping[str, str] | None) -> dict[str, int]:
-    """How many instances of each category a support set can take, at most."""
+    """The most instances of each category that a support set can take."""
     pools = make_pools(own, "disjoint", groups)
     room = {}
     for category in pools.categories:
@@ -109,11 +109,13 @@ def _sample(
     made: list[EpisodeSet] = []
     for k in shots:
         if sum(most >= k for most in room.values()) < min(2, len(room)):
-            remarks.append(f"{product}: {k} shots left out, fewer than two categories have as many to learn from")
+            remarks.append(
+                f"{product}: {k} shots left out because fewer than two categories have that many support instances"
+            )
             continue
         short = [f"{category} ({most})" for category, most in room.items() if most < k]
         if short:
-            remarks.append(f"{product}: fewer than {k} to learn from, so it is all there are: {', '.join(short)}")
+            remarks.append(f"{product}: fewer than {k} support instances, so all are used: {', '.join(short)}")
         try:
             made.append(sample_episodes(own, product, k, seeds=seeds, groups=groups, allow_short=bool(short)))
         except EpisodeError as error:

@@ -1,4 +1,4 @@
-"""Drawing episodes: which support and query sets a protocol makes of a product."""
+"""Drawing episodes: the support and query sets of a product under a protocol."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["PROTOCOLS", "sample_episodes", "sample_tasks"]
 
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
-# A draw that leaves some category short, or takes an image twice without need, is made again, this often.
+# How often a draw is repeated that leaves a category short, or needlessly takes two instances of an image.
 ATTEMPTS = 100
 
 
@@ -38,33 +38,33 @@ def sample_episodes(
     groups: Mapping[str, str] | None = None,
     allow_short: bool = False,
 ) -> EpisodeSet:
-    """Draw one episode a seed: K support instances of every category of a product, and the query set.
+    """Draw one episode per seed: K support instances of every category of a product, and the query set.
 
-    ``mvrec`` is MVREC's own rule: for every category the train instances in catalog order are shuffled by Python's
-    ``random`` with the seed, and the first K taken; the query set is all of test.
+    ``mvrec`` is MVREC's own rule: for every category, Python's ``random`` with the seed shuffles the train instances
+    in catalog order, and the first K are taken; the query set is all of test.
 
-    ``disjoint`` is for one's own data: no image, and where groups are given no group, stands on both sides. A
-    category's support takes one instance of an image (or group) only, as long as there are enough images. The data
-    set's own split is kept where each category occurs in its train part and there is a test part, and otherwise
-    ignored; where it is ignored every category keeps at least one query instance; ``val`` is left out of both sides,
-    as is what lies in no split of a kept one. At the same seed the support set of a smaller K is part of that of a
-    larger one, unless a draw had to be made again.
+    ``disjoint`` is for your own data: no image, and no group if groups are given, is on both sides. A category's
+    support takes only one instance per image (or group) as long as there are enough images. The data set's own split
+    is kept if there is a test split and every category occurs in the train split; otherwise it is ignored, and every
+    category keeps at least one query instance. ``val`` is used on neither side, nor are instances outside a split
+    that is kept. With the same seed, the support set of a smaller K is part of that of a larger K, unless a draw had
+    to be repeated.
 
     Args:
         catalog: The data set.
-        product: The product to draw from; instances without a label are passed over.
+        product: The product to draw from; instances without a label are skipped.
         shots: K, at least 1.
-        seeds: One episode each.
+        seeds: One episode for each.
         protocol: ``mvrec`` or ``disjoint``.
         groups: The physical sample that each image shows, by image path (``disjoint`` only).
-        allow_short: Whether a category with fewer than K instances may bring what it has.
+        allow_short: Whether to accept categories with fewer than K instances, and use those there are.
 
     Returns:
         The episodes, verified.
 
     Raises:
-        EpisodeError: If the product has fewer than two categories, or a category too few instances: it names the
-            category and its count.
+        EpisodeError: If the product has fewer than two categories, or a category (named with its count) has too few
+            instances.
 
     References:
         MVREC (AAAI 2025, arXiv 2412.16897) for ``mvrec``.
@@ -72,14 +72,14 @@ def sample_episodes(
     if shots < 1:
         raise EpisodeError(f"{argument('shots', shots)}: must be at least 1")
     if not seeds:
-        raise EpisodeError(f"{argument('seeds')}: there must be at least 1")
+        raise EpisodeError(f"{argument('seeds')}: at least one is needed")
     if protocol not in PROTOCOLS:
         raise EpisodeError(f"{argument('protocol', protocol)}: must be one of {', '.join(PROTOCOLS)}")
     if protocol == "episodic":
         raise EpisodeError(f"{argument('protocol', protocol)}: draws random tasks; use flawshot.sample_tasks")
     if groups is not None and protocol != "disjoint":
         raise EpisodeError(
-            f"{argument('groups')}: protocol {protocol} knows no groups; use {argument('protocol', 'disjoint')}"
+            f"{argument('groups')}: protocol {protocol} does not support groups; use {argument('protocol', 'disjoint')}"
         )
     own = catalog.select([product])
     pools = make_pools(own, protocol, groups)
@@ -115,30 +115,30 @@ def sample_tasks(
     groups: Mapping[str, str] | None = None,
     keep: bool = True,
 ) -> EpisodeSet:
-    """Draw random N-way K-shot tasks, as few-shot learning is usually measured: the protocol ``episodic``.
+    """Draw random N-way K-shot tasks, the usual measure of few-shot learning: the protocol ``episodic``.
 
-    Each episode has N of the product's categories, and of each K support and Q query instances, all at random from all
-    of the data set but ``val``. No image, and where groups are given no group, stands on both sides; a support takes
-    one instance of an image (or group) only, as long as there are enough images. Every episode depends on ``seed``, the
-    product and its number only, so that more episodes begin with the same ones.
+    Each episode has N of the product's categories with K support and Q query instances each, all drawn at random from
+    the whole data set except ``val``. No image, and no group if groups are given, is on both sides; a support takes
+    only one instance per image (or group) as long as there are enough images. Every episode depends only on ``seed``,
+    the product and its own number, so a longer run starts with the same episodes.
 
     Args:
         catalog: The data set.
-        product: The product to draw from; instances without a label are passed over.
+        product: The product to draw from; instances without a label are skipped.
         shots: K, at least 1.
         ways: N, at least 2.
-        queries: Q, query instances a category, at least 1.
-        episodes: How many.
-        seed: Another one gives other episodes.
+        queries: Q, the query instances per category, at least 1.
+        episodes: Number of episodes.
+        seed: A different seed gives different episodes.
         groups: The physical sample that each image shows, by image path.
-        keep: Whether the tasks stay in memory. Otherwise they are drawn again whenever they are asked for, and to write
-            them costs no more memory for many than for few.
+        keep: Whether the tasks stay in memory. Otherwise they are drawn on each access, so writing many of them takes
+            no more memory than writing a few.
 
     Returns:
         The episodes, verified.
 
     Raises:
-        EpisodeError: If the product has fewer than N categories, or some have too few instances: it names them.
+        EpisodeError: If the product has fewer than N categories, or some (named) have too few instances.
 
     References:
         Vinyals et al.: "Matching Networks for One Shot Learning", NeurIPS 2016.
@@ -155,8 +155,8 @@ def _refuse_short(product: str, pools: Pools, shots: int) -> None:
     for category in pools.categories:
         if counts[category] < shots:
             raise EpisodeError(
-                f"{product}: category {category!r} has {counts[category]} instances to draw support from, {shots} "
-                f"shots need as many; annotate more, lower {argument('shots')}, or add {argument('allow_short', True)}"
+                f"{product}: category {category!r} has {counts[category]} instances to draw support from, fewer than "
+                f"{shots}; annotate more, lower {argument('shots')}, or add {argument('allow_short', True)}"
             )
 
 
@@ -171,7 +171,7 @@ def _draw_disjoint(product: str, pools: Pools, shots: int, seed: int, *, allow_s
     for attempt in range(ATTEMPTS):
         # A text seeds Random by its SHA-512, the same on every machine and in every Python since 3.2.
         rng = random.Random(json.dumps([product, seed, attempt]))
-        # Where nothing else helps, short categories may go without a query instance.
+        # If nothing else helps, short categories may go without a query instance.
         reserve = not (allow_short and attempt >= ATTEMPTS // 2)
         if not reserve and best_rank is not None and best_rank[0] == len(pools.categories):
             break
@@ -191,15 +191,15 @@ def _draw_disjoint(product: str, pools: Pools, shots: int, seed: int, *, allow_s
             if not allow_short:
                 advice += f", lower {argument('shots')}, or add {argument('allow_short', True)}"
             raise EpisodeError(
-                f"{product}: category {category!r} has its instances in {units[category]} images or groups, and no "
-                f"draw of {shots} leaves every category a query instance elsewhere; {advice}"
+                f"{product}: the instances of category {category!r} come from {units[category]} images or groups, "
+                f"and no draw of {shots} leaves every category a query instance in others; {advice}"
             )
     support = tuple(item.id for category in pools.categories for item in best[category])
     return Episode(seed, support, tuple(item.id for item in pools.query_left(best)))
 
 
 def _reserve(product: str, pools: Pools, rng: random.Random, *, allow_short: bool) -> set[str]:
-    """Units that stay out of the support, so that every category keeps a query instance; rarest category first."""
+    """Pick units to keep out of the support so that every category has a query instance; rarest category first."""
     drawable = {item.unit for item in pools.support}
     units = {
         category: list(dict.fromkeys(item.unit for item in pools.query if item.category == category))
@@ -209,7 +209,7 @@ def _reserve(product: str, pools: Pools, rng: random.Random, *, allow_short: boo
     for category in sorted(pools.categories, key=lambda name: (len(units[name]), name)):
         own = units[category]
         if not own or any(unit in reserved or unit not in drawable for unit in own):
-            continue  # a category that a kept split has no query instance of is the split's own affair
+            continue  # a kept split may lack query instances of a category
         elsewhere = {item.unit for item in pools.support if item.category == category} - set(own)
         if len(own) + len(elsewhere) > 1:
             reserved.add(rng.choice(own))
@@ -222,7 +222,7 @@ def _reserve(product: str, pools: Pools, rng: random.Random, *, allow_short: boo
 
 
 def _spread(pool: Sequence[Item], category: str, reserved: set[str], rng: random.Random) -> list[Item]:
-    """A category's instances in random order, one of each unit first, then the second of each, and so on."""
+    """A category's instances in random order: first one of each unit, then a second of each, and so on."""
     by_unit: dict[str, list[Item]] = {}
     for item in pool:
         if item.category == category:

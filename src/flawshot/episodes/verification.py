@@ -1,4 +1,4 @@
-"""The proof that an episode holds what it claims: nothing leaks, nothing is missing, nothing is somebody else's."""
+"""Verification of episodes: nothing leaks, nothing is missing, and nothing belongs to other data."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = ["verify_episodes"]
 
 
 def verify_episodes(episodes: EpisodeSet, catalog: Catalog) -> None:
-    """Prove a set of episodes against the catalog.
+    """Verify a set of episodes against the catalog.
 
-    Every id exists, is of the product and has a label; the product's ids and labels are those they were drawn from;
-    no instance stands twice, or in support and query; every category has K support instances (at most K, where short
-    ones were allowed). ``mvrec``: each draw is the one that its seed makes. ``disjoint``: the groups are those of all
-    the product's images, the split is used as the protocol says, no image and no group stands on both sides, and the
-    query set is all that the support set leaves. ``episodic``: no image and no group stands on both sides, and each
-    draw is the one that its number and the seed make.
+    Every id exists, belongs to the product and has a label; the product's ids and labels are those the episodes were
+    drawn from; no instance occurs twice, or in both support and query; every category has K support instances (at
+    most K if short supports were allowed). ``mvrec``: each draw is the one that its seed gives. ``disjoint``: the
+    groups cover exactly the product's images, the split is used as the protocol says, no image and no group is on
+    both sides, and the query set is all that the support set leaves. ``episodic``: no image and no group is on both
+    sides, and each draw is the one that its number and the seed give.
 
     Args:
-        episodes: What is claimed.
+        episodes: The episodes to verify.
         catalog: The data set, or a feature bank's catalog.
 
     Raises:
-        EpisodeError: With the first claim that does not hold.
+        EpisodeError: With the first claim that is wrong.
     """
     if episodes.product not in catalog.products:
         raise EpisodeError(f"product: {episodes.product} is not in the data, which has {', '.join(catalog.products)}")
@@ -40,13 +40,13 @@ def verify_episodes(episodes: EpisodeSet, catalog: Catalog) -> None:
     _check_seeds(episodes)
     if episodes.groups is not None and set(episodes.groups) != set(own.column("image")):
         odd = min(set(episodes.groups) ^ set(own.column("image")))
-        raise EpisodeError(f"groups: {odd} is missing there, or not an image of the product; sample again")
+        raise EpisodeError(f"groups: {odd} is missing, or is not an image of the product; sample again")
     pools = make_pools(own, episodes.protocol, episodes.groups)
     _check_claims(episodes, pools)
     category = dict(zip(own.column("id"), own.column("category"), strict=True))
     if episodes.protocol == "episodic":
         prove = task_check(episodes, pools)
-        for number, episode in enumerate(episodes.episodes):  # once: tasks may be drawn as they are asked for
+        for number, episode in enumerate(episodes.episodes):  # once: tasks may be drawn on access
             _check_ids(f"episodes.{number}", episode, category)
             prove(number, episode)
     else:
@@ -59,18 +59,18 @@ def verify_episodes(episodes: EpisodeSet, catalog: Catalog) -> None:
     if catalog.fingerprint(episodes.product) != episodes.fingerprint:
         raise EpisodeError(
             f"fingerprint: {episodes.product}'s instances or labels have changed since; sample the episodes again "
-            "(for a bank whose encoding left images out, from its catalog.parquet)"
+            "(from the bank's catalog.parquet, if images were left out when it was encoded)"
         )
 
 
 def _check_seeds(episodes: EpisodeSet) -> None:
     if not episodes.episodes:
-        raise EpisodeError("episodes: there is none; sample again")
+        raise EpisodeError("episodes: there are none; sample again")
     if episodes.protocol == "episodic":
-        return  # the seeds are the tasks' numbers, which is proved task by task
+        return  # the seeds are the tasks' numbers, which are verified task by task
     seed, times = Counter(episode.seed for episode in episodes.episodes).most_common(1)[0]
     if times > 1:
-        raise EpisodeError(f"episodes: seed {seed} stands there twice; sample again")
+        raise EpisodeError(f"episodes: seed {seed} occurs twice; sample again")
 
 
 def _check_claims(episodes: EpisodeSet, pools: Pools) -> None:
@@ -93,10 +93,10 @@ def _check_ids(place: str, episode: Episode, category: dict[str, str]) -> None:
             )
         twice = [identifier for identifier, times in Counter(ids).items() if times > 1]
         if twice:
-            raise EpisodeError(f"{place}.{side}: {twice[0]} stands there twice")
+            raise EpisodeError(f"{place}.{side}: {twice[0]} occurs twice")
     both = set(episode.support) & set(episode.query)
     if both:
-        raise EpisodeError(f"{place}: {min(both)} stands in support and query ({len(both)} such)")
+        raise EpisodeError(f"{place}: {min(both)} is in support and query ({len(both)} such)")
 
 
 def _check_shots(place: str, episode: Episode, category: dict[str, str], episodes: EpisodeSet) -> None:
@@ -129,7 +129,7 @@ def _check_disjoint(place: str, episode: Episode, pools: Pools, episodes: Episod
     both = sorted(unit[identifier] for identifier in episode.query if unit.get(identifier) in taken)
     if both:
         kind = "image" if episodes.groups is None else "group"
-        raise EpisodeError(f"{place}: {kind} {both[0]} stands in support and query ({len(both)} such)")
+        raise EpisodeError(f"{place}: {kind} {both[0]} is in support and query ({len(both)} such)")
     left = tuple(item.id for item in pools.query if item.unit not in taken)
     if episode.query != left:
         raise EpisodeError(f"{place}.query: is not all that the support set leaves, in catalog order")

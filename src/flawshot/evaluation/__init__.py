@@ -1,4 +1,4 @@
-"""Evaluation: classifiers over episodes, with metrics, intervals and paired comparisons."""
+"""Evaluation of classifiers over episodes, with metrics, intervals and paired comparisons."""
 
 from flawshot.evaluation.results import Results
 from flawshot.evaluation.runs import evaluate

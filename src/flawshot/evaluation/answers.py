@@ -1,4 +1,4 @@
-"""What each query instance was given: predictions, probabilities and nearest support instances, for looking at."""
+"""The answers for each query, for inspection: predictions, probabilities and nearest support instances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_ANSWERS", "record_answers"]
 
-# Of hundreds of random tasks only the first are kept, so that a results file stays small.
+# Only the first of many random tasks are kept, so that results files stay small.
 MOST_ANSWERS = 5000
 NEAREST = 3
 
@@ -31,14 +31,14 @@ def record_answers(
     asked: QueryTable,
     made: Mapping[str, QueryPredictions],
 ) -> Answers:
-    """The answers of one product and K, whole episodes only, of at most :data:`MOST_ANSWERS` queries.
+    """The answers for one product and K: complete episodes with at most :data:`MOST_ANSWERS` queries in all.
 
     Args:
-        bank: The features; nearest are the support instances of the greatest cosine of mean views.
-        episodes: What was asked.
-        query: The ids that ``asked.query`` numbers.
+        bank: The features; the nearest support instances have the greatest cosine of mean views.
+        episodes: The evaluated episodes.
+        query: The ids that the numbers in ``asked.query`` refer to.
         asked: The queries, episode by episode.
-        made: Predictions by classifier; those that predict nothing are left away.
+        made: Predictions by classifier; those without predictions are omitted.
     """
     places = [place for place in asked.episodes() if place.stop <= MOST_ANSWERS]
     kept = places[-1].stop if places else 0
@@ -74,7 +74,7 @@ def record_answers(
 
 
 def _means(bank: FeatureBank, ids: Sequence[str]) -> NDArray[np.float32]:
-    """Means over views, of length one, ``[ids, dim]``."""
+    """Means over views, scaled to length one, ``[ids, dim]``."""
     means: NDArray[np.float32] = bank.features(ids).mean(axis=1)
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     unit: NDArray[np.float32] = (means / np.maximum(lengths, 1e-12)).astype(np.float32)

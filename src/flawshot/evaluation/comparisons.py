@@ -16,11 +16,11 @@ __all__ = ["Outcome", "Outcomes", "average", "compare"]
 
 
 class Outcome(NamedTuple):
-    """A run, and what is kept of its predictions to compare it with others.
+    """A run, with what is needed of its predictions to compare it with others.
 
     Attributes:
         run: The run.
-        decided: Hash of which queries were decided rightly.
+        decided: Hash of which queries were predicted correctly.
         varies: Whether there was anything to resample.
         resampled: Accuracy in each bootstrap draw, float64 ``[draws]``.
     """
@@ -36,7 +36,7 @@ Outcomes = dict[tuple[str, int, str], Outcome]
 
 
 def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:
-    """Paired differences in accuracy of every later classifier to the first, and of their means over products."""
+    """Paired differences in accuracy of every other classifier from the first, also of their means over products."""
     reference, *others = names
     comparisons = []
     for product, shots in dict.fromkeys((product, shots) for product, shots, _ in outcomes):
@@ -75,7 +75,7 @@ def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
     mean = float(np.mean([a.run.accuracy.mean - b.run.accuracy.mean for a, b in pairs]))
     low, high = percentile_interval(np.mean([a.resampled - b.resampled for a, b in pairs], axis=0))
     if all(a.decided == b.decided for a, b in pairs):
-        # No query is decided differently, which bounds how often one might be.
+        # No query is predicted differently, which bounds how often that may happen.
         queries = sum(outcome.run.n_query for outcome in mine)
         reach = 1.0 - wilson(queries, queries)[0]
         low, high = -reach, reach
@@ -91,7 +91,7 @@ def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
 
 
 def _by_shots(outcomes: Outcomes, name: str) -> dict[int, list[Outcome]]:
-    """The outcomes of one classifier by K, of the K that several products have."""
+    """The outcomes of one classifier by K, for each K that several products have."""
     found: dict[int, list[Outcome]] = {}
     for (_, shots, own), outcome in outcomes.items():
         if own == name:
@@ -100,7 +100,7 @@ def _by_shots(outcomes: Outcomes, name: str) -> dict[int, list[Outcome]]:
 
 
 def _deviation(by_product: list[dict[int, float]]) -> float | None:
-    """Standard deviation over seeds of the mean over products; None where products have other seeds, or only one."""
+    """Standard deviation over seeds of the mean over products; None if there is one seed, or products' seeds differ."""
     seeds = by_product[0].keys()
     if len(seeds) < 2 or any(values.keys() != seeds for values in by_product):
         return None

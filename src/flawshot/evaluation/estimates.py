@@ -1,4 +1,4 @@
-"""Estimates: a mean over episodes with its deviation and interval."""
+"""Estimates: means over episodes, with standard deviation and interval."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["estimate_error", "estimate_share"]
 
 
 def estimate_share(per_seed: Sequence[float], resampled: NDArray[np.float64], queries: int, units: int) -> Estimate:
-    """A share of queries decided rightly.
+    """Estimate the share of queries that are predicted correctly.
 
     Args:
         per_seed: The share in each seed's episode.
         resampled: Its bootstrap values.
-        queries: Distinct query instances: where all are right, or all wrong, Wilson's interval on them is taken.
-        units: Images, or groups, that they come from: with a single one and a single seed there is nothing to resample,
-            and the interval is Wilson's on that one.
+        queries: Number of distinct query instances; if all are right, or all wrong, Wilson's interval for this number
+            is used.
+        units: Number of images, or groups, that they come from. With one unit and one seed there is nothing to
+            resample, and Wilson's interval for that unit is used.
     """
     mean = float(np.mean(per_seed))
     low, high = percentile_interval(resampled)
@@ -37,7 +38,10 @@ def estimate_share(per_seed: Sequence[float], resampled: NDArray[np.float64], qu
 
 
 def estimate_error(per_seed: Sequence[float], resampled: NDArray[np.float64]) -> Estimate:
-    """A calibration error, which resampling makes larger: its interval is reflected at the mean (basic bootstrap)."""
+    """Estimate a calibration error.
+
+    Resampling inflates it, so its interval is mirrored at the mean (basic bootstrap).
+    """
     mean = float(np.mean(per_seed))
     low, high = percentile_interval(resampled)
     low, high = max(0.0, 2 * mean - high), min(1.0, 2 * mean - low)

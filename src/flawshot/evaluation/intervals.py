@@ -25,8 +25,8 @@ class Draw(NamedTuple):
     """Some draws of the bootstrap: how often each seed and each unit was drawn.
 
     Attributes:
-        seeds: float32 ``[draws, seeds]``; a row adds up to the number of seeds.
-        units: float32 ``[draws, units]``; a row adds up to the number of units.
+        seeds: float32 ``[draws, seeds]``; each row adds up to the number of seeds.
+        units: float32 ``[draws, units]``; each row adds up to the number of units.
     """
 
     seeds: NDArray[np.float32]
@@ -36,16 +36,16 @@ class Draw(NamedTuple):
 def draws(seeds: int, units: int, key: str, count: int = DRAWS) -> Iterator[Draw]:
     """Draw seeds and units with replacement, both at once.
 
-    The random bits are Python's ``random`` seeded with ``key``, and so the same on every machine.
+    The random bits come from Python's ``random`` seeded with ``key``, so they are the same on every machine.
 
     Args:
-        seeds: How many seeds there are.
-        units: How many units there are: images, or groups of images; what is of one unit stays together.
-        key: What seeds the draws; the same key gives the same draws.
-        count: How many draws.
+        seeds: Number of seeds.
+        units: Number of units: images, or groups of images; the instances of a unit stay together.
+        key: Seeds the draws; the same key gives the same draws.
+        count: Number of draws.
 
     Yields:
-        Chunks of draws, few enough at a time for memory not to grow with the number of units.
+        Chunks of draws, small enough that memory does not grow with the number of units.
     """
     rng = random.Random(key)
     chunk = max(1, CHUNK_CELLS // (seeds + units))
@@ -63,17 +63,17 @@ def _resample(rng: random.Random, rows: int, size: int) -> NDArray[np.float32]:
 
 
 def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The middle 95 % of bootstrap values; NaN values, of draws that held nothing to measure, do not count."""
+    """The middle 95 % of bootstrap values, ignoring NaN from draws with nothing to measure."""
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 
 def wilson(right: float, total: int) -> tuple[float, float]:
-    """Wilson's score interval of 95 % for a share.
+    """Wilson's 95 % score interval for a share.
 
     Args:
         right: How many are right.
-        total: Of how many.
+        total: How many there are.
 
     References:
         Wilson: "Probable inference, the law of succession, and statistical inference", JASA 1927.
@@ -94,6 +94,6 @@ def percent(mean: float, ci95: tuple[float, float], *, signed: bool = False) -> 
     '50.0 [25.0, 75.0]'
     """
     sign = "+" if signed else ""
-    # Adding nought takes the sign off a rounded -0.0.
+    # Adding zero removes the sign of a rounded -0.0.
     shown, low, high = (round(100 * value, 1) + 0.0 for value in (mean, *ci95))
     return f"{shown:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"

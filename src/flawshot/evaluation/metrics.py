@@ -1,4 +1,4 @@
-"""What one episode's predictions are worth, as pure functions."""
+"""Metrics of one episode's predictions, as pure functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CALIBRATION_BINS = 10
 
 
 def macro_recall(truth: NDArray[np.intp], predicted: NDArray[np.intp]) -> float:
-    """Mean over the categories that occur in ``truth`` of the share of their instances predicted rightly.
+    """Mean over the categories in ``truth`` of the share of their instances that are predicted correctly.
 
     Args:
         truth: Category numbers ``[instances]``.
@@ -35,14 +35,14 @@ def macro_recall(truth: NDArray[np.intp], predicted: NDArray[np.intp]) -> float:
 
 
 def confusion_matrix(truth: NDArray[np.intp], predicted: NDArray[np.intp], categories: int) -> NDArray[np.int64]:
-    """Counts int64 ``[categories, categories]``, rows true, columns predicted."""
+    """Counts int64 ``[categories, categories]``; rows are true categories, columns predicted ones."""
     matrix = np.zeros((categories, categories), dtype=np.int64)
     np.add.at(matrix, (truth, predicted), 1)
     return matrix
 
 
 def calibration_bins(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The bin of each confidence: ten of equal width over [0, 1], each with its upper end.
+    """The bin of each confidence: ten bins of equal width over [0, 1], each including its upper end.
 
     >>> calibration_bins(np.array([0.0, 0.1, 0.11, 1.0])).tolist()
     [0, 0, 1, 9]
@@ -52,14 +52,16 @@ def calibration_bins(confidence: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """How far confidence and accuracy lie apart, on average over ten bins of confidence.
+    """The difference between confidence and accuracy, averaged over ten bins of confidence.
+
+    It is biased upward in small samples.
 
     Args:
-        confidence: The probability given to the prediction, ``[instances]``.
-        right: 1 where the prediction is right, else 0, ``[instances]``.
+        confidence: The probability of the predicted category, ``[instances]``.
+        right: 1 if the prediction is right, else 0, ``[instances]``.
 
     References:
-        Guo et al.: "On Calibration of Modern Neural Networks", ICML 2017. In small samples it reads too high.
+        Guo et al.: "On Calibration of Modern Neural Networks", ICML 2017.
 
     >>> expected_calibration_error(np.array([0.9, 0.9]), np.array([1.0, 0.0]))
     0.4
@@ -69,7 +71,7 @@ def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[n
 
 
 def reliability(confidence: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[tuple[int, float, float], ...]:
-    """Of each of ten bins of confidence: how many predictions, their mean confidence, their share right.
+    """For each of ten bins of confidence: the number of predictions, their mean confidence, and their share right.
 
     >>> reliability(np.array([0.95, 0.97]), np.array([1.0, 0.0]))[9]
     (2, 0.96, 0.5)

@@ -1,4 +1,4 @@
-"""What an evaluation was run on: all that is needed to run it again."""
+"""Provenance of an evaluation: everything that is needed to run it again."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 __all__ = ["make_provenance"]
 
-# What computes the figures, once features are there.
+# The libraries that compute results from features.
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
 def make_provenance(
     bank: FeatureBank, episode_sets: Sequence[EpisodeSet], estimators: Mapping[str, FewShotClassifier], device: str
 ) -> dict[str, Any]:
-    """Data set, protocol, encoder, views, classifiers and versions, as JSON takes them.
+    """Data set, protocol, encoder, views, classifiers and versions, as JSON values.
 
     Args:
         bank: The features.
-        episode_sets: What was asked.
-        estimators: By name.
-        device: Where those that are trained were trained.
+        episode_sets: The episodes that were evaluated.
+        estimators: The classifiers, by name.
+        device: The device on which classifiers were trained.
     """
     text = bank.manifest.text
     return {
@@ -60,7 +60,7 @@ def make_provenance(
 
 
 def _views(record: ViewRecord) -> dict[str, Any]:
-    """What was cropped; the list of all views only where the scheme's name, sizes and border do not say it."""
+    """The views; the full list only if it does not follow from the scheme's name, sizes and border."""
     said = record.model_dump(mode="json", exclude={"views"})
     named = record.model_copy(update={"views": ()})
     if record.views and (
@@ -71,7 +71,7 @@ def _views(record: ViewRecord) -> dict[str, Any]:
 
 
 def _counts(bank: FeatureBank, episode_sets: Sequence[EpisodeSet]) -> dict[str, dict[str, int]]:
-    """Instances and images of each product in the bank."""
+    """Number of instances and images of each product in the bank."""
     products, images = bank.catalog.column("product"), bank.catalog.column("image")
     counts = {}
     for product in dict.fromkeys(each.product for each in episode_sets):

@@ -1,4 +1,4 @@
-"""Results: what an evaluation found, and the JSON file that holds it."""
+"""Results of an evaluation, and their JSON file."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def _within(name: str, numbers: Sequence[int], count: int) -> None:
 
 
 def joined_support(supports: Iterable[tuple[int, int] | None]) -> tuple[int, int] | None:
-    """The fewest and the most of several; None where none is known."""
+    """The overall fewest and most of several pairs; None if none is known."""
     known = [each for each in supports if each is not None]
     return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 
 
 def shots_text(shots: int, support: tuple[int, int] | None) -> str:
-    """K, and how many support instances a category really brought where that is not K.
+    """K, and the actual numbers of support instances per category if they differ from K.
 
     >>> shots_text(5, (5, 5)), shots_text(5, (1, 3)), shots_text(5, (2, 2)), shots_text(5, None)
     ('5', '5 (1-3)', '5 (2)', '5')
@@ -55,8 +55,8 @@ class Estimate(Document):
     """A mean over episodes.
 
     Attributes:
-        mean: Over the seeds' episodes.
-        std: Standard deviation over the seeds (ddof 1); None with one seed.
+        mean: Mean over the seeds' episodes.
+        std: Standard deviation over the seeds (ddof 1); None for a single seed.
         ci95: 95 % interval over seeds and query images together.
     """
 
@@ -66,7 +66,7 @@ class Estimate(Document):
 
 
 class CategoryScore(Document):
-    """Accuracy on one category's query instances; None where it has none."""
+    """Accuracy on one category's query instances; None if it has none."""
 
     mean: float | None
     ci95: Interval | None
@@ -78,10 +78,10 @@ class EpisodeScore(Document):
 
     Attributes:
         seed: The episode's seed.
-        accuracy: Share of its query instances predicted rightly.
+        accuracy: Share of its query instances that are predicted correctly.
         macro_recall: Mean of the categories' recalls.
-        fit_seconds: Seconds a fit took; the mean over the episodes that were fitted in one go, up to eight.
-        predict_seconds: Seconds the prediction took.
+        fit_seconds: Seconds for fitting; the mean over episodes that were fitted together, up to eight.
+        predict_seconds: Seconds for the prediction.
     """
 
     seed: int
@@ -96,22 +96,22 @@ class Run(Document):
 
     Attributes:
         product: The product.
-        classifier: The classifier's name; ``chance`` and ``majority`` are yardsticks, not classifiers.
+        classifier: The classifier's name; ``chance`` and ``majority`` are baselines, not classifiers.
         transductive: Whether it saw all queries at once.
         shots: K.
-        views: Views of an instance.
-        n_query: Distinct query instances.
+        views: Number of views per instance.
+        n_query: Number of distinct query instances.
         categories: Order of the confusion matrix's rows and columns.
-        accuracy: Share of query instances predicted rightly.
+        accuracy: Share of query instances that are predicted correctly.
         macro_recall: Mean of the categories' recalls.
         ece: Expected calibration error, ten bins.
         per_category: Accuracy by true category.
-        confusion: Counts summed over seeds, rows true; None for ``chance``.
-        episodes: The seeds' own figures.
-        reliability: Of each of ten bins of confidence, over all seeds: queries, mean confidence, share right; None in
-            files of version 1.
-        support: The fewest and the most support instances that a category brought to an episode; both are K unless
-            short supports were allowed. None in files of versions 1 and 2.
+        confusion: Counts summed over seeds, with true categories as rows; None for ``chance``.
+        episodes: The scores of each seed.
+        reliability: For each of ten bins of confidence, over all seeds: number of queries, mean confidence, share
+            right; None in files of version 1.
+        support: The fewest and the most support instances of a category in an episode; both are K unless short
+            supports were allowed. None in files of versions 1 and 2.
     """
 
     product: str
@@ -132,31 +132,31 @@ class Run(Document):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        """Every category has its score, its row and its column."""
+        """Check that every category has a score, a row and a column."""
         if not self.episodes:
-            raise ValueError("episodes: must hold one at least")
+            raise ValueError("episodes: must contain at least one")
         if set(self.per_category) != set(self.categories):
-            raise ValueError("per_category: must have the run's categories, and no others")
+            raise ValueError("per_category: must have exactly the run's categories")
         rows = [len(row) for row in self.confusion or ()]
         if self.confusion is not None and rows != [len(self.categories)] * len(self.categories):
-            raise ValueError("confusion: must have a row and a column a category")
+            raise ValueError("confusion: must have one row and one column per category")
         return self
 
 
 class Answers(Document):
-    """What the queries of one product and K were given, for looking at.
+    """The answers to the queries of one product and K, for inspection.
 
     Attributes:
         product: The product.
         shots: K.
-        ids: The instances that the other fields number: those asked, and the nearest.
-        true: Each instance's category, a number into the runs' ``categories``.
+        ids: The instances that numbers in other fields refer to: the queries and the nearest support instances.
+        true: Each instance's category, as an index into the runs' ``categories``.
         seed: Each query's episode.
-        query: Which instance each query is.
-        predicted: By classifier, the category's number for each query.
-        probability: By classifier, the probability given to it, to four digits.
-        nearest: The support instances of the greatest cosine of mean views to each query, nearest first.
-        left_out: Queries that were asked and scored, but are not listed, for there are too many.
+        query: Each query's instance, as an index into ``ids``.
+        predicted: By classifier, the predicted category's index for each query.
+        probability: By classifier, its probability, to four digits.
+        nearest: For each query, the support instances with the greatest cosine of mean views, nearest first.
+        left_out: Number of queries that were scored but are not listed, because there are too many.
     """
 
     product: str
@@ -172,17 +172,17 @@ class Answers(Document):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        """Every query has its entry in each column, and no number leads nowhere."""
+        """Check that each column has one entry per query, and that all indices are valid."""
         columns = {"seed": self.seed, "nearest": self.nearest}
         columns |= {f"predicted.{name}": column for name, column in self.predicted.items()}
         columns |= {f"probability.{name}": column for name, column in self.probability.items()}
         for name, column in columns.items():
             if len(column) != len(self.query):
-                raise ValueError(f"{name}: must have an entry a query, {len(self.query)}, not {len(column)}")
+                raise ValueError(f"{name}: must have one entry per query, {len(self.query)}, not {len(column)}")
         if len(self.true) != len(self.ids):
-            raise ValueError("true: must have an entry an instance")
+            raise ValueError("true: must have one entry per instance")
         if self.predicted.keys() != self.probability.keys():
-            raise ValueError("probability: must have the classifiers of predicted")
+            raise ValueError("probability: must have the same classifiers as predicted")
         _within("query", self.query, len(self.ids))
         for row in self.nearest:
             _within("nearest", row, len(self.ids))
@@ -190,7 +190,7 @@ class Answers(Document):
 
 
 class Comparison(Document):
-    """A paired difference in accuracy to the reference classifier; product None is the mean over products.
+    """A paired difference in accuracy from the reference classifier; with product None, of the means over products.
 
     ``support`` is that of the runs.
     """
@@ -214,14 +214,14 @@ class MeanScore(Document):
 
 
 class Results(Document):
-    """All that an evaluation found.
+    """All results of an evaluation.
 
     Attributes:
-        runs: One entry a product, classifier and K.
-        comparisons: Paired differences to the first classifier named, on the same draws.
-        means: Mean accuracies over the products, where there are several.
-        provenance: What was run on: encoder, views, protocol, fingerprints, versions.
-        answers: What each query was given, by product and K; empty in files of version 1.
+        runs: One entry per product, classifier and K.
+        comparisons: Paired differences from the first classifier named, on the same draws.
+        means: Mean accuracies over products, if there are several.
+        provenance: What the evaluation was run on: encoder, views, protocol, fingerprints, versions.
+        answers: The answers to each query, by product and K; empty in files of version 1.
     """
 
     format: Literal["flawshot-results"] = "flawshot-results"
@@ -234,9 +234,9 @@ class Results(Document):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        """There is something, and answers are of categories that the runs have."""
+        """Check that there is a run, and that answers refer to the runs' categories."""
         if not self.runs:
-            raise ValueError("runs: must hold one at least")
+            raise ValueError("runs: must contain at least one")
         categories = {(run.product, run.shots): len(run.categories) for run in self.runs}
         for each in self.answers:
             if (each.product, each.shots) not in categories:
@@ -246,11 +246,11 @@ class Results(Document):
         return self
 
     def shots_label(self, shots: int, product: str | None = None) -> str:
-        """K as it is to be read: ``5``, or ``5 (1-3)`` where some supports had fewer, with the fewest and the most.
+        """K for display: ``5``, or ``5 (1-3)`` with the fewest and the most if some supports had fewer.
 
         Args:
             shots: K.
-            product: Of one product; of all where None.
+            product: One product; all products if None.
         """
         own = [run.support for run in self.runs if run.shots == shots and product in {None, run.product}]
         return shots_text(shots, joined_support(own))
@@ -268,6 +268,7 @@ class Results(Document):
         """Read results.
 
         Raises:
-            FlawshotError: With one line that names the file and the field, if the file is missing, damaged or foreign.
+            FlawshotError: With one line that names the file and the field, if the file is missing, damaged or not a
+                results file.
         """
-        return read_document(Path(path), cls, "evaluate again")
+        return read_document(Path(path), cls, "run the evaluation again")

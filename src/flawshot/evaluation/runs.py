@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 __all__ = ["YARDSTICKS", "evaluate"]
 
-# What stands in every table beside the classifiers: the blind guess, and the best answer that never looks.
+# Baselines in every table: a random guess, and the most frequent category.
 YARDSTICKS = ("chance", "majority")
-# A yardstick that is a classifier: what the annotations' form alone gives away.
+# A baseline that is a classifier: what the shape of the annotations alone reveals.
 OUTLINE = "outline"
-# Trained classifiers train so many episodes together; more would only take memory.
+# Number of episodes that trained classifiers train together; more would only take memory.
 EPISODES_AT_ONCE = 8
 
 
 class _Task(NamedTuple):
-    """The episodes of one product and K, as arrays; ``support``: the fewest and most instances a category brought."""
+    """The episodes of one product and K, as arrays; ``support``: fewest and most support instances per category."""
 
     episodes: EpisodeSet
     query: list[str]
@@ -57,7 +57,7 @@ class _Task(NamedTuple):
 
 
 class _Bank:
-    """What estimators may be shown of a bank's instances: features, text features, and outlines, measured once."""
+    """The evidence of a bank's instances for estimators: features, text features, and outlines, measured once."""
 
     def __init__(self, bank: FeatureBank) -> None:
         self.bank = bank
@@ -72,11 +72,11 @@ class _Bank:
         if bank.has_text:
             text = bank.text_features(task.episodes.product, sorted(set(named)))
             evidence = evidence._replace(text=text)
-        # As objects: numpy's own texts lose what ends in NUL.
+        # As objects, because numpy's strings drop trailing NUL characters.
         return Support(evidence, np.array(named, dtype=object))
 
     def evidence(self, ids: Sequence[str]) -> Evidence:
-        """What there is of some instances."""
+        """The evidence of some instances."""
         features = self.bank.features(ids)
         features.setflags(write=False)  # every classifier gets the same array
         return Evidence(features, outlines=self._outlines_of(ids))
@@ -97,21 +97,21 @@ def evaluate(
 ) -> Results:
     """Fit and score classifiers on every episode.
 
-    An estimator gets the support set's features and labels, if it needs them text features of the categories' names,
-    and the query set's features, and nothing else. Intervals are percentiles of 10,000 bootstrap draws over seeds and
-    query images together (the instances of an image, or of a group, stay together); where every query is right, or
-    every one wrong, Wilson's bound on their number. Beside the classifiers stand ``outline``, which sees
-    the annotations' outlines alone, chance, and the majority.
+    An estimator gets only the support set's features and labels, text features of the categories' names if it needs
+    them, and the query set's features. Intervals are percentiles of 10,000 bootstrap draws over seeds and query images
+    together (the instances of an image, or of a group, stay together); if all queries are right, or all wrong,
+    Wilson's bound for their number. The results also contain ``outline``, which sees only the annotations' outlines,
+    chance, and the majority category.
 
     Args:
-        bank: The features; its catalog gives the labels.
-        episode_sets: Episodes verified against the bank's catalog, as :func:`flawshot.read_episodes` gives them.
-        classifiers: Names, or estimators by name. The first one is the reference of the paired differences.
-        device: Where classifiers that are named, and trained, are trained: ``cpu``, ``cuda``, ….
-        progress: Called with the episodes done and all there are, after each.
+        bank: The features; its catalog provides the labels.
+        episode_sets: Episodes verified against the bank's catalog, as :func:`flawshot.read_episodes` returns them.
+        classifiers: Names, or estimators by name. The first one is the reference for the paired differences.
+        device: Where trained classifiers given by name are trained: ``cpu``, ``cuda``, ….
+        progress: Called after each episode with the episodes done and their total.
 
     Raises:
-        FlawshotError: If there is nothing to evaluate, a name is not known, or the bank lacks an instance, or text
+        FlawshotError: If there is nothing to evaluate, a name is unknown, or the bank lacks an instance or the text
             features that an estimator needs.
     """
     estimators = _estimators(classifiers, device)
@@ -123,7 +123,7 @@ def evaluate(
         raise FlawshotError("nothing to evaluate: name at least one episode file")
     (product, shots), times = pairs.most_common(1)[0]
     if times > 1:
-        raise FlawshotError(f"{product} at {shots} shots is given by {times} episode files; give one protocol's only")
+        raise FlawshotError(f"{product} at {shots} shots is in {times} episode files; give those of one protocol only")
     by_text = [name for name, estimator in estimators.items() if "text" in estimator.inputs]
     for each in episode_sets if by_text else ():
         try:
@@ -165,7 +165,7 @@ def _estimators(
                 estimator.set_params(device=device)
     for name in YARDSTICKS:
         if name in estimators:
-            raise FlawshotError(f"classifiers: {name!r} is the name of a yardstick; name the estimator otherwise")
+            raise FlawshotError(f"classifiers: {name!r} is the name of a baseline; give the estimator another name")
     if not estimators:
         raise FlawshotError(f"{argument('classifiers')}: name at least one")
     return estimators
@@ -178,7 +178,7 @@ def _outcomes(
     tick: Callable[[], None],
     answers: list[Answers],
 ) -> Iterator[Outcome]:
-    """Every classifier, then every yardstick, on one product at one K; what they answered joins ``answers``."""
+    """Evaluate every classifier and baseline on one product at one K; their answers are added to ``answers``."""
     made = {name: _blank(task) for name in estimators}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in estimators}
     places = task.asked.episodes()
@@ -233,14 +233,14 @@ def _blank(task: _Task) -> QueryPredictions:
 
 
 def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[list[FewShotClassifier], float]:
-    """The estimator fitted to each support set, and the seconds that each took on average."""
+    """Fit the estimator to each support set; also return the mean seconds per fit."""
     start = time.perf_counter()
     several = estimator.fit_many(supports)
     return several, (time.perf_counter() - start) / len(supports)
 
 
 def _warm_up(bank: _Bank, task: _Task, estimators: Mapping[str, FewShotClassifier]) -> None:
-    """Fit and ask each estimator once, untimed: what is done once a process, such as starting a GPU, is no fit's."""
+    """Fit each estimator and predict once, untimed, so that one-time work such as starting a GPU is not timed."""
     support = bank.support(task, 0)
     for estimator in estimators.values():
         (fitted,), _ = _fit(estimator, [support])
@@ -250,7 +250,7 @@ def _warm_up(bank: _Bank, task: _Task, estimators: Mapping[str, FewShotClassifie
 def _note(
     task: _Task, place: slice, fitted: FewShotClassifier, probabilities: NDArray[np.float32], into: QueryPredictions
 ) -> None:
-    """Note what one episode's queries were given."""
+    """Record the predictions for one episode's queries."""
     if not np.isfinite(probabilities).all():
         raise FlawshotError(f"{fitted}: gives probabilities that are not finite")
     winners = probabilities.argmax(axis=1)
@@ -266,7 +266,7 @@ def _yardstick(name: str, task: _Task) -> QueryPredictions:
         if name == "chance":
             made.right[place] = made.confidence[place] = 1.0 / ways
         else:
-            # Random tasks ask for other categories each; elsewhere one answer stands for all seeds.
+            # Random tasks have different categories each; other protocols share one majority over all seeds.
             truth = task.asked.truth[place] if task.episodes.protocol == "episodic" else task.truth
             most = Counter(truth.tolist()).most_common(1)[0][0]
             made.predicted[place] = most

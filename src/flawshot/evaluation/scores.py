@@ -1,4 +1,4 @@
-"""Scores of one classifier at one product and K: its predictions, and what resampling makes of them."""
+"""Scores of classifiers for one product and K: their predictions, and bootstrap statistics of these."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ if TYPE_CHECKING:
 __all__ = ["QueryPredictions", "QueryTable", "Resampled", "resample"]
 
 DRAWS_AT_ONCE = 500
-# Fewer draws at a time where a draw's sums are many, as those of hundreds of random tasks are.
+# Fewer draws at a time if each has many sums, as with hundreds of random tasks.
 SUMS_AT_ONCE = 2**21
-# Above this many cells tallies are kept sparse: of many random tasks, each asks of few units.
+# Above this many cells, tallies are sparse: each of many random tasks queries only a few units.
 DENSE_CELLS = 2**24
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTable:
-    """What the episodes of one product and K ask: one entry a query, episode by episode.
+    """The queries of the episodes of one product and K: one entry per query, episode by episode.
 
-    Of many random tasks each asks of few of the instances, so that a table of tasks by instances would be mostly empty.
+    Each of many random tasks queries only a few of the instances, so a table of tasks by instances would be mostly
+    empty.
 
     Attributes:
-        seeds: How many episodes there are.
-        seed: The number of the query's episode, rising, ``[asked]``.
+        seeds: Number of episodes.
+        seed: The number of the query's episode, in increasing order, ``[asked]``.
         query: The number of the instance, ``[asked]``.
-        truth: Its category's number, ``[asked]``.
+        truth: The number of its category, ``[asked]``.
         unit: The number of the unit (image or group) it comes from, ``[asked]``.
     """
 
@@ -48,7 +49,7 @@ class QueryTable:
 
     @property
     def units(self) -> int:
-        """How many units there are."""
+        """Number of units."""
         return int(self.unit.max()) + 1
 
     @property
@@ -57,7 +58,7 @@ class QueryTable:
         return self.seeds > 1 or self.units > 1
 
     def episodes(self) -> list[slice]:
-        """Where each episode's entries stand."""
+        """The slice of each episode's entries."""
         bounds = np.searchsorted(self.seed, np.arange(self.seeds + 1)).tolist()
         return [slice(*pair) for pair in itertools.pairwise(bounds)]
 
@@ -67,10 +68,10 @@ class QueryPredictions:
     """One classifier's predictions over the episodes of one product and K.
 
     Attributes:
-        asked: What was asked.
+        asked: The queries.
         predicted: Category numbers ``[asked]``; -1 where nothing was predicted.
-        right: float64 ``[asked]``: 1 or 0, or the chance of being right where nothing was predicted.
-        confidence: float64 ``[asked]``: the probability given to the prediction.
+        right: float64 ``[asked]``: 1 or 0, or the probability of being right where nothing was predicted.
+        confidence: float64 ``[asked]``: the probability of the predicted category.
     """
 
     asked: QueryTable
@@ -81,7 +82,7 @@ class QueryPredictions:
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """Statistics of each bootstrap draw, float64 ``[draws]`` each; NaN where a draw held nothing to measure."""
+    """Statistics of each bootstrap draw, float64 ``[draws]`` each; NaN if a draw has nothing to measure."""
 
     accuracy: NDArray[np.float64]
     macro_recall: NDArray[np.float64]
@@ -92,15 +93,15 @@ class Resampled:
 def resample(predictions: Sequence[QueryPredictions], categories: int, key: str) -> list[Resampled]:
     """Bootstrap several classifiers' statistics on the same draws of seeds and units.
 
-    Each statistic is the mean over the drawn seeds of its value in that seed's episode, over the drawn units.
+    Each statistic is the mean, over the drawn seeds, of its value on the drawn units of that seed's episode.
 
     Args:
-        predictions: The classifiers' predictions on the same queries.
-        categories: How many categories there are.
-        key: What seeds the draws.
+        predictions: The classifiers' predictions for the same queries.
+        categories: Number of categories.
+        key: Seeds the draws.
 
     Returns:
-        The statistics, in the classifiers' order; ``per_category`` is ``[draws, categories]``.
+        The statistics, in the order of the classifiers; ``per_category`` is ``[draws, categories]``.
     """
     asked = predictions[0].asked
     width = asked.seeds * (2 * categories + CALIBRATION_BINS)
@@ -109,7 +110,7 @@ def resample(predictions: Sequence[QueryPredictions], categories: int, key: str)
     at_once = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // width))
     chunks: list[list[Resampled]] = [[] for _ in predictions]
     for draw in draws(asked.seeds, asked.units, key):
-        # A few draws of one classifier at a time, for their sums grow with seeds and categories.
+        # A few draws of one classifier at a time, because their sums grow with seeds and categories.
         for start in range(0, len(draw.units), at_once):
             part = slice(start, start + at_once)
             weights = draw.seeds[part].astype(np.float64)
@@ -129,9 +130,9 @@ def _joined(chunks: list[Resampled]) -> Resampled:
 
 
 def _tally(predictions: QueryPredictions, categories: int, *, sparse: bool) -> Any:
-    """Sums by unit, float32 ``[units, seeds * (2 categories + bins)]``, as an array or sparse.
+    """Sums by unit, float32 ``[units, seeds * (2 categories + bins)]``, dense or sparse.
 
-    Along the last axis: queries asked by category, queries right by category, and right minus confidence by bin.
+    Along the last axis: number of queries by category, right ones by category, and right minus confidence by bin.
     """
     asked, right, confidence = predictions.asked, predictions.right, predictions.confidence
     width = 2 * categories + CALIBRATION_BINS

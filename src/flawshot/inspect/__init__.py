@@ -1,1 +1,1 @@
-"""A look at the data: counts, queries, checks, and images of one physical sample."""
+"""Inspection of data: counts, queries, checks, and images of one physical sample."""

@@ -1,4 +1,4 @@
-"""DuckDB over a catalog's columns, locked up: it reads the one table that it is given, and nothing else."""
+"""DuckDB over a catalog's columns, locked down: it can read the one table that it is given, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 
 @contextmanager
 def locked_database(table: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that holds one table, called ``instances``.
+    """An in-memory database with one table, called ``instances``.
 
     Files, network, extensions and Python's variables are out of reach, and no statement can change that.
 
     Args:
-        table: What it holds; its rows are not copied.
+        table: The table; its rows are not copied.
     """
     with duckdb.connect(":memory:", config=SETTINGS) as connection:
         connection.register(TABLE, table)

@@ -1,8 +1,8 @@
 """How alike two images of one product are where they overlap, whatever their exposure, shift and crop.
 
-An image is reduced, its brightness and contrast are made even everywhere, and its spectrum is divided by the product's
-mean spectrum: what all images of the product have in common, such as the direction of grinding marks, then counts
-little, and what one sample has to itself counts much. Two such images are correlated over all shifts at once.
+Each image is reduced, its brightness and contrast are evened out locally, and its spectrum is divided by the product's
+mean spectrum. What all images of the product have in common, such as the direction of grinding marks, then has little
+weight, and what is specific to one sample has much. Two such images are correlated over all shifts at once.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ __all__ = ["Likeness", "reduce_image"]
 
 SIDE = 96  # px of the median image's longer side once it is reduced
 LONGEST = 3 * SIDE  # px: an image much longer than the others is reduced further, to bound the canvas
-WINDOW = 9  # px of the neighborhood in which brightness and contrast are made even
+WINDOW = 9  # px of the neighborhood in which brightness and contrast are evened out
 LEAST_OVERLAP = 0.6  # of the smaller image, along each axis
 SPECTRA_BYTES = 512 * 2**20
-COARSE = 3  # times smaller, to find candidates
-PADDING, COARSE_PADDING = 1.5, 1.2  # the canvas, by the longest image: what shifts do not wrap round in
+COARSE = 3  # factor by which images are reduced to find candidates
+PADDING, COARSE_PADDING = 1.5, 1.2  # side of the canvas per px of the longest image, so that shifts do not wrap around
 AT_ONCE = 64
 
 
 def reduce_image(image: Image.Image, scale: float) -> NDArray[np.float16]:
-    """An image at reduced size, its local brightness 0 and its local contrast 1.
+    """Reduce an image, and set its local brightness to 0 and its local contrast to 1.
 
     Args:
-        image: Upright.
-        scale: Reduced px a px, at most 1.
+        image: The upright image.
+        scale: Reduced px per px, at most 1.
 
     Returns:
-        float16 ``[rows, columns]``; all zero where the image is of one color.
+        float16 ``[rows, columns]``; all zero if the image has a single color.
     """
     scale = min(scale, LONGEST / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -58,7 +58,7 @@ class Likeness:
     """The reduced images of one product, compared two at a time."""
 
     def __init__(self, images: Sequence[NDArray[np.float16]], padding: float = PADDING) -> None:
-        """Take images as :func:`reduce_image` makes them, and the canvas's size by the longest of them."""
+        """Take images from :func:`reduce_image`, and size the canvas by the longest of them."""
         self._images = images
         longest = max(side for image in images for side in image.shape)
         self._side = int(fft.next_fast_len(int(padding * longest) + 1, real=True))
@@ -77,7 +77,7 @@ class Likeness:
 
     @property
     def shifts(self) -> int:
-        """How many shifts two images are compared at, about."""
+        """The approximate number of shifts at which two images are compared."""
         height, width = np.median([image.shape for image in self._images], axis=0)
         return max(1, int((2 - 2 * LEAST_OVERLAP) ** 2 * height * width))
 
@@ -86,7 +86,7 @@ class Likeness:
         return spectrum
 
     def _white(self, image: NDArray[np.float16]) -> NDArray[np.complex64]:
-        """The spectrum divided by the product's, of unit energy; zero for an image of one color."""
+        """The spectrum divided by the product's, with unit energy; zero for an image of a single color."""
         spectrum = self._transform(image) * self._whitening
         energy = 2 * np.sum(np.abs(spectrum) ** 2) - np.sum(np.abs(spectrum[:, 0]) ** 2)
         white: NDArray[np.complex64] = (spectrum * (self._side / np.sqrt(energy + 1e-12))).astype(np.complex64)
@@ -100,13 +100,13 @@ class Likeness:
             second: Index of another.
 
         Returns:
-            The highest correlation over all shifts, in standard deviations that the correlation of unlike noise has
-            for an overlap of that size; and the correlation itself, 1 for equal content.
+            The highest correlation over all shifts, in standard deviations of the correlation of unrelated noise at
+            an overlap of that size; and the correlation itself, 1 for equal content.
         """
         return self._peak(first, self._spectrum(second), self._images[second].shape)
 
     def compare_mirrored(self, first: int, second: int, axes: tuple[int, ...]) -> float:
-        """As :meth:`compare`, in standard deviations, the second image mirrored: like texture, other content."""
+        """Like :meth:`compare`, in standard deviations, with the second image mirrored: same texture, other content."""
         mirrored = np.flip(self._images[second], axes)
         return self._peak(first, self._white(mirrored), mirrored.shape)[0]
 
@@ -114,7 +114,7 @@ class Likeness:
         own = self._images[first].shape
         correlation = fft.irfft2(self._spectrum(first) * np.conj(spectrum), (self._side, self._side))
         (rows, high), (columns, wide) = (_overlaps(a, b, self._side) for a, b in zip(own, shape, strict=True))
-        # Both images have unit energy, of which the overlap has its share.
+        # Both images have unit energy, which the overlap contains in proportion to its area.
         sizes = np.sqrt(float(own[0] * own[1] * shape[0] * shape[1]))
         deviations = correlation[np.ix_(rows, columns)] * (sizes / np.sqrt(np.outer(high, wide)))
         best = int(deviations.argmax())
@@ -130,16 +130,16 @@ class Likeness:
         return Likeness([(image / (image.std() + 1e-6)).astype(np.float16) for image in smaller], COARSE_PADDING)
 
     def spectra(self) -> NDArray[np.complex64]:
-        """All images' spectra, ``[images, rows, columns]``: for coarse images, which are small."""
+        """The spectra of all images, ``[images, rows, columns]``; for coarse images, which are small."""
         return np.stack([self._white(image) for image in self._images])
 
     def nearest(self, index: int, spectra: NDArray[np.complex64], count: int) -> list[int]:
-        """The images that correlate most with one, at whatever shift, by a quick look.
+        """The images that correlate most with a given one at any shift, by a quick comparison.
 
         Args:
-            index: The one's index.
-            spectra: Those of all.
-            count: How many; fewer than there are others.
+            index: The given image's index.
+            spectra: The spectra of all images.
+            count: How many to return; less than the number of other images.
         """
         highest = np.empty(len(spectra), dtype=np.float32)
         for start in range(0, len(spectra), AT_ONCE):
@@ -151,7 +151,7 @@ class Likeness:
 
 
 def _overlaps(a: int, b: int, side: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Along one axis: the canvas's places whose shift leaves enough overlap, and how many px overlap there."""
+    """Along one axis: the positions on the canvas whose shift leaves enough overlap, and the overlap there in px."""
     shift = np.arange(side)
     shift = np.where(shift > side // 2, shift - side, shift)
     overlap = np.minimum(a, b + shift) - np.maximum(0, shift)

@@ -1,4 +1,4 @@
-"""Questions to the catalog: the instances that an SQL condition holds for."""
+"""Queries of a catalog: the instances that match an SQL condition."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Condition", "query_catalog", "query_rows"]
 DERIVED = ("width", "height")
 COLUMNS = (*SCHEMA.names, *DERIVED)
 LONGEST_CONDITION = 10_000
-# What a condition may be made of. All else, such as a subquery, is refused whatever DuckDB would make of it.
+# Everything that a condition may consist of. All else, such as a subquery, is refused even if DuckDB would accept it.
 NODES = frozenset(
     "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT FUNCTION OPERATOR TYPE".split()  # noqa: SIM905
 )
@@ -39,17 +39,17 @@ FUNCTIONS = frozenset(
     split_part string_split levenshtein jaro_winkler_similarity
     coalesce ifnull nullif isnan array_length list_contains list_value list_extract array_extract struct_extract
     json_extract json_extract_string
-    """.split()  # noqa: SIM905 - a list of as many lines could not be looked over
+    """.split()  # noqa: SIM905 - a list with one line each would be unreadable
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition that was read and found to be one: columns, constants, comparisons and harmless functions only.
+    """A parsed condition, which consists of columns, constants, comparisons and harmless functions only.
 
     Attributes:
-        text: As the user gave it.
-        columns: The catalog's columns, and derived ones, that it names.
+        text: The condition as the user gave it.
+        columns: The columns that it names, of the catalog or derived.
     """
 
     text: str
@@ -57,27 +57,27 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """Read a condition; nothing is run.
+        """Parse a condition without running it.
 
         Raises:
-            FlawshotError: With DuckDB's reason, or what is not allowed, and the columns there are.
+            FlawshotError: With DuckDB's reason or with what is not allowed, and the available columns.
         """
         if len(text) > LONGEST_CONDITION:
             raise _wrong(text, f"is longer than {LONGEST_CONDITION} characters")
         if not text.strip():
             raise _wrong(text, "is empty")
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise _wrong(text, "holds what is no character")
+            raise _wrong(text, "contains an invalid character")
         where, rest = _parsed(text)
-        if rest != _parsed("true")[1]:  # what stands around the condition is ours, and nothing may be added to it
+        if rest != _parsed("true")[1]:  # the statement around the condition is fixed, and nothing may be added to it
             raise _wrong(text, "is more than one condition")
         columns = set()
         for node in _nodes(text, where):
             kind = node["class"]
             if kind not in NODES:
-                raise _wrong(text, f"a {kind.lower().replace('_', ' ')} is not allowed in it")
+                raise _wrong(text, f"a {kind.lower().replace('_', ' ')} is not allowed")
             if kind == "FUNCTION" and node["function_name"].lower() not in FUNCTIONS:
-                raise _wrong(text, f"the function {node['function_name']} is not allowed in it")
+                raise _wrong(text, f"the function {node['function_name']} is not allowed")
             if kind == "COLUMN_REF":
                 columns.add(_column(text, node["column_names"]))
         return cls(text, frozenset(columns))
@@ -89,18 +89,18 @@ def _wrong(text: str, reason: str) -> FlawshotError:
 
 
 def _sql(text: str) -> str:
-    """The one statement that is ever run; the line break ends a comment at the condition's end."""
+    """The only statement that is ever run; the line break ends a comment at the condition's end."""
     return f"SELECT row FROM {TABLE} WHERE (\n{text}\n)"  # noqa: S608 - parsed, and compared with what it must be
 
 
 def _parsed(text: str) -> tuple[Any, Any]:
-    """The statement's WHERE and the rest of it, as DuckDB's own parser takes it."""
+    """The statement's WHERE clause and the rest of the statement, as parsed by DuckDB."""
     with duckdb.connect(":memory:") as connection:
         try:
             found = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [_sql(text)]).fetchone()
             parsed: dict[str, Any] = json.loads(found[0]) if found else {}
         except RecursionError as error:
-            raise _wrong(text, "is nested too deep") from error
+            raise _wrong(text, "is nested too deeply") from error
         except (duckdb.Error, ValueError) as error:
             raise _wrong(text, f"cannot be read ({_reason(error)})") from error
     if parsed.get("error") is not False:
@@ -111,7 +111,7 @@ def _parsed(text: str) -> tuple[Any, Any]:
 
 
 def _without_places(value: Any) -> Any:
-    """A parsed statement without where in the text its parts stand."""
+    """A parsed statement without the positions of its parts in the text."""
     if isinstance(value, dict):
         return {key: _without_places(each) for key, each in value.items() if not key.startswith("query_location")}
     return [_without_places(each) for each in value] if isinstance(value, list) else value
@@ -126,7 +126,7 @@ def _nodes(text: str, where: Any) -> Iterator[Mapping[str, Any]]:
             if "class" in value:
                 yield value
             elif "node" in value or "statements" in value:
-                raise _wrong(text, "a subquery is not allowed in it")
+                raise _wrong(text, "a subquery is not allowed")
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
@@ -147,15 +147,15 @@ def _reason(error: Exception) -> str:
 
 
 def query_rows(catalog: Catalog, condition: Condition, *, limit: int | None = None) -> list[int]:
-    """The rows of a catalog that a condition holds for, in catalog order.
+    """The rows of a catalog that match a condition, in catalog order.
 
     Args:
-        catalog: What to ask; without geometry it must not be asked of geometry.
-        condition: What must hold.
-        limit: At most so many.
+        catalog: The catalog to query; the condition may use geometry only if the catalog has it.
+        condition: The condition that rows must meet.
+        limit: The maximum number of rows.
 
     Raises:
-        FlawshotError: With DuckDB's reason, if the condition cannot be answered.
+        FlawshotError: With DuckDB's reason, if the condition cannot be evaluated.
     """
     plain = [name for name in SCHEMA.names if name in condition.columns]
     absent = [name for name in plain if name not in catalog.table.column_names]
@@ -171,28 +171,29 @@ def query_rows(catalog: Catalog, condition: Condition, *, limit: int | None = No
         try:
             found = connection.execute(_sql(condition.text)).fetchnumpy()["row"]
         except duckdb.Error as error:
-            raise _wrong(condition.text, f"cannot be answered ({_reason(error)})") from error
+            raise _wrong(condition.text, f"cannot be evaluated ({_reason(error)})") from error
     rows: list[int] = sorted(found.tolist())
     return rows[:limit]
 
 
 def query_catalog(catalog: Catalog, condition: str, *, limit: int | None = None) -> Catalog:
-    """The instances that an SQL condition holds for, such as ``area > 5000 and product = 'bolt'``.
+    """The instances that match an SQL condition, such as ``area > 5000 and product = 'bolt'``.
 
-    The condition is the WHERE of one SELECT over the catalog's columns, ``width`` and ``height`` of the box beside
-    them: comparisons, LIKE, IN, BETWEEN, CASE, arithmetic and harmless functions. It reaches no file, network,
-    extension or setting.
+    The condition is the WHERE clause of one SELECT over the catalog's columns and the box's ``width`` and ``height``:
+    comparisons, LIKE, IN, BETWEEN, CASE, arithmetic and harmless functions. It cannot reach files, the network,
+    extensions or settings.
 
     Args:
-        catalog: What to ask.
-        condition: What must hold, in DuckDB's SQL.
-        limit: At most so many, the first ones.
+        catalog: The catalog to query.
+        condition: The condition that instances must meet, in DuckDB's SQL.
+        limit: The maximum number of instances; the first ones are kept.
 
     Returns:
-        A catalog of the hits, in catalog order.
+        A catalog of the matching instances, in catalog order.
 
     Raises:
-        FlawshotError: With the reason and the columns' names, if the condition is none or holds what is not allowed.
+        FlawshotError: With the reason and the columns' names, if the condition is invalid or contains anything that
+            is not allowed.
     """
     rows = query_rows(catalog, Condition.parse(condition), limit=limit)
     return Catalog(catalog.table.take(pa.array(rows, pa.int64())), catalog.root, catalog.problems)

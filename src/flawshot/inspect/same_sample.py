@@ -1,4 +1,4 @@
-"""Which images probably show one physical sample, found by their content alone."""
+"""Finds images that probably show one physical sample, by their content alone."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SameSamples", "SampleGroup", "find_same_samples", "load_image"]
 
-NEIGHBORS = 32  # candidates an image, the nearest by a quick look
-RANDOM_PAIRS = 2000  # what unlike images look like to each other
-FEW_PAIRS = 20  # fewer say nothing, and mirrored images stand for unlike ones
+NEIGHBORS = 32  # candidates per image: the nearest in a quick comparison
+RANDOM_PAIRS = 2000  # sample of how alike unrelated images are
+FEW_PAIRS = 20  # fewer are not informative, and mirrored images stand in for unrelated ones
 MIRRORS = ((0,), (1,), (0, 1))
-FALSE_PAIRS = 0.01  # pairs of unlike images taken for one sample, expected in a product
-LOW_SHARES = (0.05, 0.25)  # quantiles of random pairs that pairs of one sample do not reach, be they three of four
-CROSS_PAIRS = 36  # pairs that are looked at before two groups are joined
+FALSE_PAIRS = 0.01  # expected number of unrelated pairs per product that are taken for one sample
+LOW_SHARES = (0.05, 0.25)  # quantiles of random pairs below all pairs of one sample, even if those are 3 of 4 pairs
+CROSS_PAIRS = 36  # pairs that are compared before two groups are joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class SampleGroup:
     """Images that probably show one sample.
 
     Attributes:
-        group: Its name, the same for no two groups.
+        group: Its name, unique in the data set.
         product: The images' product.
         images: Their paths relative to the data root (POSIX), sorted.
-        correlations: For each image the highest correlation with another of the group; none for an image alone.
+        correlations: For each image, its highest correlation with another of the group; empty for a single image.
     """
 
     group: str
@@ -54,10 +54,10 @@ class SampleGroup:
 
 @dataclass(frozen=True, slots=True)
 class SameSamples:
-    """All images of a data set by the sample they show.
+    """All images of a data set, grouped by the sample they show.
 
     Attributes:
-        groups: Every image is in one of them.
+        groups: The groups; every image is in exactly one.
         unusable: Images that could not be read, each with its reason; each is a group of its own.
     """
 
@@ -66,26 +66,25 @@ class SameSamples:
 
     @property
     def images(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return sum(len(group.images) for group in self.groups)
 
 
 def find_same_samples(catalog: Catalog, *, progress: Callable[[int, int], None] | None = None) -> SameSamples:
     """Group the images of each product by the sample they probably show.
 
-    Near-identical content counts, under other exposure, shift or crop; not under other scale or rotation. Candidates
-    are found by a quick look at small images, and each is compared over all shifts by
-    :class:`~flawshot.inspect.likeness.Likeness`. How alike two images must be follows from how alike random pairs of
-    the product are: more alike than any of its pairs would be by chance, once in a hundred such products. Groups are
-    joined only where at least half of the pairs between them are that alike, so that no chain of neighbors joins what
-    is not.
+    Images match if their content is nearly identical, at any exposure, shift or crop, but not at another scale or
+    rotation. Candidates are found by a quick comparison of small images, and each pair is compared over all shifts by
+    :class:`~flawshot.inspect.likeness.Likeness`. The threshold follows from random pairs of the product: in one of a
+    hundred such products, one of its pairs would exceed it by chance. Groups are joined only if at least half of the
+    pairs between them exceed it, so that a chain of neighbors does not join unrelated images.
 
-    Of a product of one sample only, or with fewer than seven images and a fixture that is in all of them, this cannot
-    be told; look at the evidence.
+    The result is unreliable for a product with a single sample, or with fewer than seven images and a fixture that is
+    visible in all of them; look at the evidence.
 
     Args:
-        catalog: The data set, its root at hand.
-        progress: Called with the steps done and all there are; an image is read, then compared.
+        catalog: The data set, with its root available.
+        progress: Called with the steps done and their total; each image is first read, then compared.
     """
     images = dict(zip(catalog.column("image"), catalog.column("product"), strict=True))
     annotations = dict(zip(catalog.column("image"), catalog.column("annotation"), strict=True))
@@ -130,7 +129,7 @@ def find_same_samples(catalog: Catalog, *, progress: Callable[[int, int], None] 
 
 
 def load_image(root: Path | None, image: str, annotation: str) -> Image.Image:
-    """An image of a catalog, from its file or from what its annotation embeds.
+    """Load an image of a catalog, from its file or from the annotation that embeds it.
 
     Raises:
         ImageError: If it is missing or cannot be decoded.
@@ -139,7 +138,7 @@ def load_image(root: Path | None, image: str, annotation: str) -> Image.Image:
 
 
 class _Steps:
-    """Steps done, told as they are made."""
+    """Counts steps, and reports each to a callback."""
 
     def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
@@ -151,16 +150,16 @@ class _Steps:
 
 
 class _Pairs:
-    """Pairs of a product's images, each compared once, on all cores."""
+    """Pairs of a product's images; each is compared once, on all cores."""
 
     def __init__(self, likeness: Likeness, pool: ThreadPoolExecutor) -> None:
         self.likeness, self.pool = likeness, pool
         self._known: dict[tuple[int, int], tuple[float, float]] = {}
 
     def compare(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Compare those that were not yet."""
+        """Compare the pairs that have not been compared yet."""
         new = sorted(set(pairs) - self._known.keys())
-        # A few at a time, for a thread has little to do with one.
+        # Several per task, because a single pair is little work for a thread.
         parts = [new[start : start + 16] for start in range(0, len(new), 16)]
         for part, results in zip(parts, self.pool.map(self._compare_all, parts), strict=True):
             self._known.update(zip(part, results, strict=True))
@@ -182,7 +181,7 @@ class _Pairs:
 
 
 def _groups(pairs: _Pairs, steps: _Steps) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Groups of images, each sorted, with every image's highest correlation inside its group."""
+    """Groups of images, each sorted, with every image's highest correlation within its group."""
     candidates = _candidates(pairs.likeness, pairs.pool)
     by_first: dict[int, list[tuple[int, int]]] = {index: [] for index in range(len(pairs.likeness))}
     for pair in candidates:
@@ -200,7 +199,7 @@ def _groups(pairs: _Pairs, steps: _Steps) -> list[tuple[tuple[int, ...], tuple[f
 
 
 def _candidates(likeness: Likeness, pool: ThreadPoolExecutor) -> list[tuple[int, int]]:
-    """Pairs of which one is among the other's nearest by a quick look; all pairs where there are few images."""
+    """Pairs where one image is among the other's nearest in a quick comparison; all pairs if there are few images."""
     count = len(likeness)
     if count <= NEIGHBORS + 1:
         return [(first, second) for first in range(count) for second in range(first + 1, count)]
@@ -213,9 +212,9 @@ def _candidates(likeness: Likeness, pool: ThreadPoolExecutor) -> list[tuple[int,
 def _threshold(pairs: _Pairs) -> float:
     """How far a pair's best shift must stand out.
 
-    The highest of many correlations follows Gumbel's law. Its two parameters are read off the lower quarter of random
-    pairs, so that pairs of one sample, up to three quarters of all, do not matter; the threshold is what
-    :data:`FALSE_PAIRS` of all pairs pass by chance. It is never below what white noise reaches.
+    The highest of many correlations follows a Gumbel distribution. Its two parameters are read from the lower quarter
+    of random pairs, so that pairs of one sample, up to three quarters of all, do not matter; :data:`FALSE_PAIRS` of
+    all pairs exceed the threshold by chance. It is never below what white noise reaches.
     """
     likeness = pairs.likeness
     count = len(likeness)
@@ -242,13 +241,13 @@ def _threshold(pairs: _Pairs) -> float:
 
 
 def _pair(number: int) -> tuple[int, int]:
-    """The pairs (0, 1), (0, 2), (1, 2), (0, 3), … by number."""
+    """The pair with a number, in the order (0, 1), (0, 2), (1, 2), (0, 3), …."""
     second = (1 + math.isqrt(1 + 8 * number)) // 2
     return number - second * (second - 1) // 2, second
 
 
 def _joined(alike: list[tuple[int, int]], pairs: _Pairs, least: float) -> list[list[int]]:
-    """Groups joined from the most alike pair down, where half of the pairs between two groups are alike."""
+    """Join groups from the most alike pair down, if half of the pairs between two groups are alike."""
     group_of = {index: [index] for index in range(len(pairs.likeness))}
     for first, second in alike:
         one, other = group_of[first], group_of[second]
@@ -265,7 +264,7 @@ def _joined(alike: list[tuple[int, int]], pairs: _Pairs, least: float) -> list[l
 
 
 def _some(group: list[int]) -> list[int]:
-    """All members of a small group, and of a large one as many, evenly taken."""
+    """All members of a small group, or an evenly spaced sample of a large one."""
     most = math.isqrt(CROSS_PAIRS)
     return group if len(group) <= most else [group[n * len(group) // most] for n in range(most)]
 

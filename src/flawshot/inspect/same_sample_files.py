@@ -1,4 +1,4 @@
-"""What was found of same samples, as files: a table that ``--group`` takes, and contact sheets as evidence."""
+"""Groups of same-sample images as files: a table for ``--group``, and contact sheets as evidence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["evidence_sheet", "write_same_samples"]
 
 CELL = 200
 CAPTION = 44
-LETTERS = 28  # of a name, a line
+LETTERS = 28  # of a name, per line
 ACROSS = 6
 MOST_SHOWN = 60
 GROUP_NAME = re.compile(r"sample\d{4,}", re.ASCII)
@@ -33,11 +33,11 @@ GROUP_NAME = re.compile(r"sample\d{4,}", re.ASCII)
 def write_same_samples(found: SameSamples, catalog: Catalog, out: Path, *, overwrite: bool = False) -> None:
     """Write ``groups.csv`` (image, group) and ``evidence/<group>.png`` for each group of several images.
 
-    Where files may be replaced, sheets of an earlier table that this one has no group for are removed.
+    With ``overwrite``, sheets of an earlier table whose groups no longer exist are removed.
 
     Args:
         found: The groups.
-        catalog: The data set that they are of, its root at hand.
+        catalog: The data set that they belong to, with its root available.
         out: The folder to write to.
         overwrite: Whether files there with other content may be replaced.
 
@@ -45,7 +45,7 @@ def write_same_samples(found: SameSamples, catalog: Catalog, out: Path, *, overw
         FlawshotError: If a file there has other content already.
     """
     table = io.StringIO(newline="")
-    # A carriage return in a name ends a row for readers, but makes the writer quote nothing.
+    # Readers end a row at a carriage return in a name, but the writer does not quote it.
     returns = any("\r" in image for group in found.groups for image in group.images)
     writer = csv.writer(table, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
     writer.writerow(["image", "group"])
@@ -62,7 +62,7 @@ def write_same_samples(found: SameSamples, catalog: Catalog, out: Path, *, overw
 
 
 def _remove_stale(folder: Path, found: SameSamples) -> None:
-    """Take away sheets that are called as groups are, but as none that has a sheet now."""
+    """Remove sheets that are named like groups, except those of current groups."""
     shown = {f"{group.group}.png" for group in found.groups if len(group.images) > 1}
     for path in folder.glob("sample*.png"):
         if path.name not in shown and GROUP_NAME.fullmatch(path.stem):
@@ -75,8 +75,8 @@ def _remove_stale(folder: Path, found: SameSamples) -> None:
 def evidence_sheet(group: SampleGroup, root: Path | None, annotations: dict[str, str]) -> Image.Image:
     """A group's images side by side, each with the end of its name and its highest correlation with another.
 
-    Contrast is stretched in each, for what differs by exposure only should look the same. Of a group of more than
-    sixty images the first sixty are shown, and how many there are.
+    The contrast of each image is stretched, so that images that differ only in exposure look the same. For a group of
+    more than sixty images the first sixty are shown, together with the total.
 
     Args:
         group: A group of several images.
@@ -96,7 +96,7 @@ def evidence_sheet(group: SampleGroup, root: Path | None, annotations: dict[str,
         left, top = column * CELL, CAPTION // 2 + row * (CELL + CAPTION)
         try:
             picture = load_image(root, image, annotations[image])
-        except ImageError:  # it was there a moment ago; the sheet shows the others
+        except ImageError:  # removed in the meantime; the sheet shows the others
             continue
         picture.thumbnail((CELL - 4, CELL - 4))
         sheet.paste(ImageOps.autocontrast(picture), (left + 2, top + 2))
@@ -107,5 +107,5 @@ def evidence_sheet(group: SampleGroup, root: Path | None, annotations: dict[str,
 
 
 def _letters(name: str) -> str:
-    """A name in the letters that Pillow's own font has."""
+    """A name in the letters that Pillow's default font has."""
     return printable(name).encode("ascii", "backslashreplace").decode("ascii")

@@ -17,14 +17,14 @@ __all__ = ["InstancesAnImage", "Quantiles", "SizeRow", "StatsRow", "count_instan
 
 SPLITS = {"train": 0, "test": 1, "val": 2, None: 3}
 MEASURES = ("area", "width", "height")
-# GROUPING() has a bit for each of product, split, category, set where the row is over all of them.
+# GROUPING() has one bit each for product, split and category, set if the row covers all of their values.
 EVERY_SPLIT = 0b011
 GROUPS = """
 SELECT product, split, category, grouping(product, split, category) AS level,
     count(*) AS instances, count(DISTINCT image) AS images{measures}
 FROM {table} GROUP BY GROUPING SETS ({sets})
 """
-# Images are counted in a query of their own, for the most instances of one image are a count of counts.
+# A separate query, because the maximum number of instances per image is an aggregate of counts.
 MOST = """
 SELECT product, split, category, level, max(n) AS most FROM (
     SELECT product, split, category, grouping(product, split, category) AS level, count(*) AS n
@@ -44,7 +44,7 @@ class StatsRow(TypedDict):
 
 
 class Quantiles(TypedDict):
-    """How a size is distributed, px; between two instances interpolated."""
+    """Distribution of a size in px, interpolated between instances."""
 
     min: float
     q25: float
@@ -54,14 +54,14 @@ class Quantiles(TypedDict):
 
 
 class InstancesAnImage(TypedDict):
-    """How many instances an image with any has."""
+    """Number of instances per image, over images with at least one."""
 
     mean: float
     max: int
 
 
 class SizeRow(TypedDict):
-    """Sizes of a product's instances; ``split`` and ``category`` are None where they are over all of them."""
+    """Sizes of a product's instances; ``split`` or ``category`` is None in a row over all of them."""
 
     product: str
     split: str | None
@@ -77,8 +77,8 @@ def count_instances(catalog: Catalog) -> list[StatsRow]:
     """Count the distinct images and the instances of every product, split and category.
 
     Returns:
-        Sorted by product and split (train, test, val, none); each product's total for a split comes first. An image
-        with instances of several categories counts once in each of them and once in the total.
+        Rows sorted by product and split (train, test, val, none), with each product's total for a split first. An
+        image with instances of several categories counts once in each of them and once in the total.
     """
     table = catalog.table.select(["product", "split", "category", "image"])
     sets = "(product, split, category), (product, split)"
@@ -95,7 +95,7 @@ def measure_sizes(catalog: Catalog) -> list[SizeRow]:
     """Quantiles of area, box size and instances per image, for each row of :func:`count_instances` and each product.
 
     Returns:
-        Sorted as :func:`count_instances` sorts; the row of a product over all its splits comes before its others.
+        Rows in the order of :func:`count_instances`; a product's row over all its splits comes before its other rows.
     """
     table = catalog.table.select(["product", "split", "category", "image", "area"])
     for name, low, high in (("width", "x0", "x1"), ("height", "y0", "y1")):

@@ -1,4 +1,4 @@
-"""A picture of what is annotated: how many instances each category has, and how large they are."""
+"""A plot of the annotations: how many instances each category has, and how large they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_suffix", "write_plot"]
 
-# What would make two runs' files differ is left out of them.
+# Metadata that would make the files of two runs differ is omitted.
 METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None},
     ".png": {"Software": None},
@@ -30,7 +30,7 @@ STYLE: dict[Any, Any] = {
     "text.usetex": False,
     "font.family": "sans-serif",
 }
-# More bars than this cannot be read; the rarest are drawn as one.
+# More bars than this are illegible; the rarest categories share one bar.
 MOST_BARS = 60
 LONGEST_LABEL = 60
 BINS = 30
@@ -39,10 +39,10 @@ COLOR = "#3b6ea5"
 
 
 def check_suffix(path: Path) -> str:
-    """The picture's format.
+    """The plot's format.
 
     Raises:
-        FlawshotError: If the file's name ends in none of .svg, .png, .pdf.
+        FlawshotError: If the file's name does not end in .svg, .png or .pdf.
     """
     suffix = path.suffix.lower()
     if suffix not in METADATA:
@@ -51,18 +51,18 @@ def check_suffix(path: Path) -> str:
 
 
 def write_plot(catalog: Catalog, path: Path, *, overwrite: bool = False) -> list[str]:
-    """Draw a bar a category, and a histogram of the instances' areas.
+    """Draw one bar per category, and a histogram of the instances' areas.
 
     Args:
-        catalog: What is drawn; its geometry is not needed.
-        path: The picture; its suffix is its format: .svg, .png or .pdf.
+        catalog: The instances; their geometry is not needed.
+        path: The plot's file; its suffix selects the format: .svg, .png or .pdf.
         overwrite: Whether an existing file with other content may be replaced.
 
     Returns:
         Remarks for the user, such as that no font has a label's letters.
 
     Raises:
-        FlawshotError: If the suffix is another, or the file exists with other content and ``overwrite`` is false.
+        FlawshotError: If the suffix is not supported, or the file exists with other content and ``overwrite`` is false.
     """
     import matplotlib as mpl  # noqa: PLC0415 - takes half a second, and few need it
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -75,12 +75,12 @@ def write_plot(catalog: Catalog, path: Path, *, overwrite: bool = False) -> list
         figure = Figure(figsize=(12, max(4.0, 1.2 + INCHES_A_BAR * len(labels))), layout="constrained")
         left, right = figure.subplots(1, 2)
         left.barh(range(len(labels)), numbers, color=COLOR)
-        # Labels are data: a dollar sign in one is no formula.
+        # Labels are data: a dollar sign in one does not start a formula.
         left.set_yticks(range(len(labels)), labels, parse_math=False, fontsize=8)
         left.set_ylim(len(labels) - 0.5, -0.5)
         left.set_xlabel("instances")
         left.bar_label(left.containers[0], fontsize=7, padding=2)
-        left.set_title("Instances a category")
+        left.set_title("Instances per category")
         areas = np.asarray(catalog.table.column("area"), dtype=np.float64)
         right.hist(areas, bins=_edges(areas), color=COLOR)
         right.set_xscale("log")
@@ -97,12 +97,12 @@ def write_plot(catalog: Catalog, path: Path, *, overwrite: bool = False) -> list
             overwrite=overwrite,
         )
     if suffix != ".svg" and any("missing from" in str(warning.message) for warning in caught):
-        return [f"{path}: no font here has some of the labels' letters; an .svg shows them wherever it is looked at"]
+        return [f"{path}: no installed font has all of the labels' letters; an .svg shows them with the viewer's fonts"]
     return []
 
 
 def _bars(catalog: Catalog) -> tuple[list[str], list[int]]:
-    """Each category's name, with its product's where there are several, and its instances over all splits."""
+    """Each category's name, with its product if there are several, and its instances over all splits."""
     several = len(catalog.products) > 1
     instances: dict[str, int] = {}
     for row in count_instances(catalog):

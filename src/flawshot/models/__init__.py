@@ -1,1 +1,1 @@
-"""Models: a classifier fitted on all labeled instances, and what it does not know."""
+"""Models: classifiers fitted to all labeled instances, with calibrated uncertainty."""

@@ -1,4 +1,4 @@
-"""How often predictions are right, with an interval that keeps the instances of an image, or of a group, together."""
+"""Accuracy of predictions, with an interval that keeps the instances of an image or group together."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["measure_accuracy", "units_of"]
 
-# Above so many units there are fewer draws, for their intervals differ less and take longer.
+# With more units than this there are fewer draws, because intervals vary less and take longer to compute.
 MANY_UNITS, LEAST_DRAWS = 200, 1000
 
 
 def units_of(images: Sequence[str], groups: dict[str, str]) -> list[str]:
-    """What is left out together with each instance: its image's group, or its image where it has none."""
+    """The unit that each instance is left out with: its image's group, or its image if it has no group."""
     return [f"group {groups[image]}" if image in groups else f"image {image}" for image in images]
 
 
@@ -34,17 +34,17 @@ def measure_accuracy(
     folds: int,
     estimated: NDArray[np.bool_] | None = None,
 ) -> Accuracy | None:
-    """Measure the share of right predictions, in all and by category.
+    """Measure the share of right predictions, overall and per category.
 
     Args:
         truth: The instances' categories.
         predicted: What was predicted.
-        units: What belongs together: images, or groups of images.
-        folds: How many fits the predictions came from.
-        estimated: Which of them count, bool ``[instances]``; all where None.
+        units: The image, or group of images, that each instance belongs to.
+        folds: Number of fits that the predictions come from.
+        estimated: Which of them count, bool ``[instances]``; all if None.
 
     Returns:
-        None where nothing counts.
+        The accuracy, or None if nothing counts.
     """
     counts = np.ones(len(truth), dtype=bool) if estimated is None else estimated
     if not counts.any():
@@ -85,7 +85,7 @@ def _sizes(own: NDArray[np.bool_], unit: NDArray[np.intp]) -> tuple[int, int]:
 def _resampled(
     right: NDArray[np.float64], unit: NDArray[np.intp], owns: Sequence[NDArray[np.bool_]]
 ) -> list[NDArray[np.float64] | None]:
-    """Shares of right ones in draws of units with replacement, the same for all; None where none count."""
+    """Shares of right predictions in the same draws of units with replacement; None where nothing counts."""
     any_own = owns[0]
     _, place = np.unique(unit[any_own], return_inverse=True)
     units = int(place.max()) + 1

@@ -1,4 +1,4 @@
-"""What a model does not know: sets of categories of a stated coverage, and regions unlike every category."""
+"""What a model does not know: sets of categories with a stated coverage, and regions unlike every category."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibration", "Judgement", "NoveltyMeasure", "calibrate", "fit_novelty", "novelty"]
 
-# As default has it.
+# The shrinkage of the classifier ``default``.
 SHRINKAGE = 2.0
-# Where a category has this many times as many examples as a promise needs, it is calibrated by itself.
+# If every category has this many times the examples that a promise needs, each is calibrated by itself.
 ENOUGH = 2
 
 
 class NoveltyMeasure(NamedTuple):
-    """What novelty is measured by; made once for a support set by :func:`fit_novelty`.
+    """Measures novelty relative to a support set; made by :func:`fit_novelty`.
 
     Attributes:
-        whitener: As :func:`flawshot.classifiers.whitened_ridge.view_whitener` makes it, or None.
+        whitener: From :func:`flawshot.classifiers.ridge.view_whitener`, or None.
         means: Whitened category means, float32 ``[categories, dim]``.
-        weights: What a squared distance to each counts, float32 ``[categories]``.
+        weights: Weights of the squared distances to them, float32 ``[categories]``.
     """
 
     whitener: NDArray[np.float32] | None
@@ -40,7 +40,7 @@ class NoveltyMeasure(NamedTuple):
     weights: NDArray[np.float32]
 
     def of(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Novelty of regions, as :func:`novelty` says.
+        """Novelty of regions, as defined by :func:`novelty`.
 
         Args:
             query: float32 ``[q, views, dim]``; the number of views need not be the support's.
@@ -56,14 +56,14 @@ class NoveltyMeasure(NamedTuple):
 
 
 def fit_novelty(support: NDArray[np.float32], labels: Sequence[Any] | NDArray[Any]) -> NoveltyMeasure:
-    """Make what novelty is measured by, where many regions are asked for in turn.
+    """Prepare to measure the novelty of many regions relative to one support set.
 
     Args:
         support: float32 ``[n, views, dim]``.
         labels: Categories of the support instances, numbers or names.
 
     Raises:
-        ValueError: If arrays do not fit together, there is no instance, or features are not finite.
+        ValueError: If the arrays' shapes do not match, there is no instance, or features are not finite.
     """
     if support.ndim != 3 or len(support) != len(labels) or not len(support) or not np.isfinite(support).all():
         raise ValueError(f"novelty takes finite instances [n, views, dim] and n labels, not {support.shape}")
@@ -82,10 +82,10 @@ def novelty(
 ) -> NDArray[np.float32]:
     """How unlike every category of the support set a region is.
 
-    The squared distance to the nearest category mean, in a space where what instances of one category differ by, and
-    what the views of one instance differ by, is small: features of length one are whitened by both scatters together,
-    shrunk as ``default`` shrinks. It is 0 at a category's mean. A mean over k instances strays by 1 / k of an
-    instance's variance, so its distance is multiplied by k / (k + 1). ``docs/adr/0015`` says what else was tried.
+    The squared distance to the nearest category mean, in a space where differences between instances of one category,
+    and between views of one instance, are small: features of length one are whitened by the sum of both scatters,
+    shrunk as in ``default``. It is 0 at a category's mean. The variance of a mean over k instances is 1 / k of that of
+    an instance, so its distance is multiplied by k / (k + 1). ``docs/adr/0015`` describes what else was tried.
 
     Args:
         support: float32 ``[n, views, dim]``.
@@ -96,13 +96,13 @@ def novelty(
         float32 ``[q]``, at least 0.
 
     Raises:
-        ValueError: If arrays do not fit together, or are not finite.
+        ValueError: If the arrays' shapes do not match, or they are not finite.
     """
     return fit_novelty(support, labels).of(query)
 
 
 def _whitened(x: NDArray[np.float32], whitener: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """``[instances, dim]``, not scaled to any length."""
+    """Whitened instances ``[instances, dim]``, not scaled to length one."""
     if whitener is None:
         return x
     solved: NDArray[np.float32] = solve_triangular(whitener, x.T, lower=True, check_finite=False).T
@@ -110,12 +110,12 @@ def _whitened(x: NDArray[np.float32], whitener: NDArray[np.float32] | None) -> N
 
 
 class Judgement(NamedTuple):
-    """What a calibration makes of predictions.
+    """A calibration's verdict on predictions.
 
     Attributes:
-        sets: Which categories cannot be excluded, bool ``[q, categories]``; the most probable one is always among them.
-        unsure: Whether none or several of the categories are probable enough, bool ``[q]``. Where there were too few
-            examples to calibrate, the probabilities are taken at their word: whether none reaches the coverage.
+        sets: Which categories cannot be excluded, bool ``[q, categories]``; the most probable one is always included.
+        unsure: Whether none or several of the categories are probable enough, bool ``[q]``. If there were too few
+            examples to calibrate: whether no probability reaches the coverage.
         unknown: Whether the region is less like the categories than nearly all examples are, bool ``[q]``.
     """
 
@@ -125,20 +125,20 @@ class Judgement(NamedTuple):
 
 
 class Calibration(Document):
-    """What predictions of a model may be taken for, found on its support set by leaving one out.
+    """How far the predictions of a model can be trusted, estimated on its support set by leaving one out.
 
     Attributes:
-        coverage: Share of regions whose set is to hold their category, above 0 and below 1.
-        promised: The same where it can be promised, as :func:`calibrate` says; None where there are too few examples,
-            and every set holds every category.
+        coverage: Desired share of regions whose set contains their category, above 0 and below 1.
+        promised: The coverage, if it can be promised, as :func:`calibrate` explains; None if there are too few
+            examples, and then every set contains every category.
         by_category: Whether it is promised for each category by itself, not only over all regions together.
-        instances: How many examples it was found on.
-        groups: How many images, or groups of images, these are from.
-        least: With what probability at least a category is in a set, one for each; 0: always.
-        false_alarms: Share of regions of known categories that may be called unknown.
-        novelty_limit: Above what novelty a region is unknown; None where there are too few examples: none is then.
-        unknown_found: Share of examples called unknown when their whole category is left out; None where not known.
-        unknown_auroc: How well novelty tells these from the others, 0.5 as a coin does, 1 without fault; or None.
+        instances: Number of examples used for the calibration.
+        groups: Number of images, or groups of images, that they come from.
+        least: For each category, the least probability at which it is in a set; 0: always.
+        false_alarms: Share of regions of known categories that may be flagged as unknown.
+        novelty_limit: Novelty above which a region is unknown; None if there are too few examples, and then none is.
+        unknown_found: Share of examples flagged as unknown when their whole category is left out; None if not known.
+        unknown_auroc: How well novelty separates these from the others, 0.5 by chance, 1 perfectly; or None.
     """
 
     coverage: float = Field(gt=0, lt=1)
@@ -156,11 +156,11 @@ class Calibration(Document):
         """Judge predictions of the model.
 
         Args:
-            probabilities: Of the categories in sorted order, ``[q, categories]``.
-            novelty: Of the same regions, by :func:`novelty` against the model's support set, ``[q]``.
+            probabilities: Probabilities of the categories in sorted order, ``[q, categories]``.
+            novelty: :func:`novelty` of the same regions against the model's support set, ``[q]``.
 
         Raises:
-            ValueError: If they do not fit together or the calibration, or hold NaN.
+            ValueError: If they do not match each other or the calibration, or contain NaN.
         """
         shares, newness = _checked(probabilities, novelty)
         if shares.shape[1] != len(self.least):
@@ -185,30 +185,32 @@ def calibrate(
     false_alarms: float = 0.1,
     groups: Sequence[Any] | NDArray[Any] | None = None,
 ) -> Calibration:
-    """Find what the predictions of a model may be taken for, from those of its examples, each left out.
+    """Calibrate the predictions of a model on those of its examples, each left out of the fit.
 
-    A category is in a region's set if its probability is at least what all but a few examples gave their own category:
-    of n examples, the ceil((n + 1) coverage) best ones. An example whose category vanished with it gave it 0.
+    A category is in a region's set if its probability is at least the one that all but a few examples gave their own
+    category: of n examples, the ceil((n + 1) coverage) best ones. If an example's category vanished with it, that
+    probability is 0.
 
-    What is promised is marginal: of many models and regions, at least the share ``coverage`` of sets hold the region's
-    category, provided that (1) the regions are exchangeable with the examples: pictures taken alike, annotated alike,
-    categories as frequent as among the examples, and none unknown, and (2) one more example does not make the
-    classifier worse (this is the jackknife: what is calibrated are fits of one group less). It is not promised for one
-    model in particular. Where every category has at least 2 / (1 - coverage) - 1 examples (19 for 0.9; so that not its
-    worst one decides), each is calibrated by itself, and the promise holds for each, however frequent it is. With
-    fewer than coverage / (1 - coverage) examples in all (9 for 0.9) nothing can be promised.
+    The promise is marginal: over many models and regions, at least the share ``coverage`` of sets contain the region's
+    category, provided that (1) the regions are exchangeable with the examples (same imaging, same annotation, same
+    frequencies of categories, none unknown), and (2) one more example does not make the classifier worse (this is the
+    jackknife: the calibrated fits lack one group). It does not hold for every single model. If every category has at
+    least 2 / (1 - coverage) - 1 examples (19 for 0.9, so that its worst one does not decide), each is calibrated by
+    itself, and the promise holds for each, however frequent it is. With fewer than coverage / (1 - coverage) examples
+    in all (9 for 0.9) nothing can be promised.
 
     Args:
-        probabilities: Of the examples, each left out, ``[n, categories]``, categories in sorted order.
+        probabilities: Probabilities of the examples, each left out, ``[n, categories]``, categories in sorted order.
         labels: Their categories, numbers or names.
-        novelty: Of the examples, each left out, ``[n]``; infinite where it is not known.
-        held_out_novelty: Of examples whose whole category was left out, ``[m]``.
-        coverage: Share of sets that are to hold the region's category.
-        false_alarms: Share of regions of known categories that may be called unknown.
-        groups: Image, or group of images, of each example; each its own unless given. Few groups count as few.
+        novelty: Novelty of the examples, each left out, ``[n]``; infinite where it is not known.
+        held_out_novelty: Novelty of examples whose whole category was left out, ``[m]``.
+        coverage: Desired share of sets that contain the region's category.
+        false_alarms: Share of regions of known categories that may be flagged as unknown.
+        groups: Image, or group of images, of each example; by default each example is its own. With few groups,
+            little can be promised.
 
     Raises:
-        ValueError: If arrays do not fit together, hold NaN, or a share is not above 0 and below 1.
+        ValueError: If the arrays' shapes do not match, they contain NaN, or a share is not above 0 and below 1.
 
     References:
         Sadinle, Lei, Wasserman: "Least ambiguous set-valued classifiers with bounded error levels", JASA 2019, for the
@@ -219,12 +221,14 @@ def calibrate(
     held = np.asarray(held_out_novelty, dtype=np.float64)
     categories, numbers = np.unique(np.array(list(labels), dtype=object), return_inverse=True)
     if len(numbers) != len(shares) or len(categories) != shares.shape[1] or held.ndim != 1:
-        raise ValueError(f"probabilities {shares.shape} and {len(numbers)} labels of {len(categories)} do not fit")
+        raise ValueError(
+            f"probabilities {shares.shape} and {len(numbers)} labels of {len(categories)} categories do not match"
+        )
     if not len(shares) or np.isnan(held).any() or not (0 < coverage < 1 and 0 < false_alarms < 1):
-        raise ValueError("calibration needs an example, shares above 0 and below 1, and no NaN")
+        raise ValueError("calibration needs at least one example, shares above 0 and below 1, and no NaN")
     named = np.arange(len(shares)) if groups is None else np.array(list(groups), dtype=object)
     if len(named) != len(shares):
-        raise ValueError(f"{len(shares)} examples and {len(named)} groups do not fit")
+        raise ValueError(f"{len(shares)} examples and {len(named)} groups do not match")
     units = len(set(named))
     own = shares[np.arange(len(shares)), numbers]
     parts = [numbers == number for number in range(len(categories))]
@@ -251,10 +255,10 @@ def calibrate(
 
 
 def _quantile(scores: NDArray[np.float64], share: float, units: int) -> float:
-    """The score that a further one stays at or below with this probability; infinite where n scores are too few.
+    """The bound that a new score does not exceed with this probability; infinite if n scores are too few.
 
-    Its rank is ceil(n (1 + 1 / n) share); where scores come in fewer units, such as images, their number takes the
-    place of the second n: ours, after pooling by groups (Dunn, Wasserman, Ramdas, JASA 2023), which holds for many.
+    Its rank is ceil(n (1 + 1 / n) share). If scores come from fewer units, such as images, their number replaces the
+    second n: flawshot's own variant of pooling by groups (Dunn, Wasserman, Ramdas, JASA 2023), which needs many groups.
     """
     rank = math.ceil(len(scores) * (1 + 1 / units) * share - 1e-9)
     return math.inf if rank > len(scores) else float(np.sort(scores)[rank - 1])
@@ -263,7 +267,7 @@ def _quantile(scores: NDArray[np.float64], share: float, units: int) -> float:
 def _checked(probabilities: ArrayLike, novelty: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     shares, newness = (np.asarray(x, dtype=np.float64) for x in (probabilities, novelty))
     if shares.ndim != 2 or newness.shape != shares.shape[:1]:
-        raise ValueError(f"probabilities {shares.shape} and novelty {newness.shape} do not fit together")
+        raise ValueError(f"probabilities {shares.shape} and novelty {newness.shape} do not match")
     if np.isnan(newness).any() or not np.isfinite(shares).all() or (shares < 0).any():
-        raise ValueError("probabilities must be finite and not negative, and novelty no NaN")
+        raise ValueError("probabilities must be finite and not negative, and novelty must not be NaN")
     return shares, newness

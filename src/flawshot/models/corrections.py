@@ -1,4 +1,4 @@
-"""What a person said of predictions: labels changed, flags unticked, regions drawn in their Labelme files."""
+"""A person's corrections of predictions: labels changed, flags unticked, regions drawn in their Labelme files."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL_CONFIRMED", "PREDICTED", "Corrections", "How", "data_root", "how_said", "image_of", "read_corrections"]
 
-# The flag of a shape that is ticked while nobody has confirmed the prediction, and that of a file which confirms all.
+# The flag of a shape that stays ticked until someone confirms the prediction, and that of a file that confirms all.
 PREDICTED, ALL_CONFIRMED = "predicted", "all_confirmed"
-# What is drawn by hand gets a number that no file's shapes reach.
+# Regions drawn by hand are numbered from here, above the shape numbers of any file.
 DRAWN_FROM = 1_000_000
 ROWS_AT_ONCE = 2000
 
 How = Literal["corrected", "confirmed", "drawn", "accepted", "not looked at", "unnamed"]
-# Where shapes of one region are told apart, the one that says most counts.
+# If the shapes of one region were treated differently, the strongest counts.
 _STRENGTH: tuple[How, ...] = ("unnamed", "not looked at", "accepted", "drawn", "confirmed", "corrected")
 
 
 class Corrections(NamedTuple):
-    """What a person said of a folder of predictions.
+    """A person's corrections in a folder of predictions.
 
     Attributes:
-        header: What the folder is of.
-        catalog: The regions that were named; their ids are those of the data, root the data's.
+        header: The header of the predictions.
+        catalog: The regions that were named, with the ids and the root of the data.
         named: How many regions are ``corrected``, ``confirmed``, ``drawn`` or ``accepted``, and how many others are
             ``not looked at`` or ``unnamed``.
         problems: What could not be used, or is odd.
@@ -64,30 +64,28 @@ class Corrections(NamedTuple):
 
 
 def data_root(out: Path, header: PredictionHeader, data: Path | None) -> Path:
-    """The folder that the predictions' images are in.
+    """The folder of the predictions' images.
 
     Args:
         out: The folder of predictions.
-        header: What it is of.
-        data: Where the data lies now, if a user says so.
+        header: Its header.
+        data: Where the data is now, if it was moved.
 
     Raises:
         FlawshotError: If there is no such folder.
     """
     root = Path(os.path.normpath(out.absolute() / header.data)) if data is None else data.absolute()
     if not root.is_dir():
-        raise FlawshotError(
-            f"{root}: the images that {out} is of are not there; say where they lie by {argument('data')}"
-        )
+        raise FlawshotError(f"{root}: the images of {out} are not there; name their folder with {argument('data')}")
     return root.resolve()
 
 
 def how_said(shape: Shape, file: LabelmeFile, *, accept_all: bool = False) -> How:
-    """Who named a shape: the rule by which a prediction becomes a person's word.
+    """How a shape got its label: the rule by which a prediction becomes a person's decision.
 
     A label other than the predicted one is ``corrected``; with the flag ``predicted`` unticked, or the file's flag
-    ``all_confirmed`` ticked, it is ``confirmed``; a shape without a prediction was ``drawn``. All others are as they
-    were predicted, ``not looked at``, or ``accepted`` where all are. An empty label is no name.
+    ``all_confirmed`` ticked, it is ``confirmed``; a shape without a prediction was ``drawn``. All others are still as
+    predicted: ``not looked at``, or ``accepted`` with ``accept_all``. A shape with an empty label is ``unnamed``.
     """
     said = shape.other.get(KEY)
     predicted = said.get("predicted") if isinstance(said, dict) else None
@@ -97,23 +95,23 @@ def how_said(shape: Shape, file: LabelmeFile, *, accept_all: bool = False) -> Ho
         return "corrected"
     if not isinstance(predicted, str) and shape.flags.get(PREDICTED) is not True:
         return "drawn"
-    # A flag that is not there was lost by some program; that is nobody's word.
+    # A missing flag was lost by some program; it is not a confirmation.
     if shape.flags.get(PREDICTED) is False or file.flags.get(ALL_CONFIRMED) is True:
         return "confirmed"
     return "accepted" if accept_all else "not looked at"
 
 
 def read_corrections(out: Path, product: str, *, data: Path | None = None, accept_all: bool = False) -> Corrections:
-    """Read what a person said of a folder of predictions; files that are as they were written are not parsed.
+    """Read a person's corrections in a folder of predictions; unchanged files are not parsed.
 
     Args:
         out: The folder.
-        product: What is inspected.
-        data: Where the data lies now; where it lay when it was predicted if None.
+        product: The product that is inspected.
+        data: Where the data is now; if None, where it was when it was predicted.
         accept_all: Whether predictions that nobody looked at count too.
 
     Raises:
-        FlawshotError: If it is no folder of predictions, or its data is not there.
+        FlawshotError: If it is not a folder of predictions, or its data is missing.
     """
     header, lines = read_predictions(out)
     root = data_root(out, header, data)
@@ -138,7 +136,7 @@ def read_corrections(out: Path, product: str, *, data: Path | None = None, accep
 def _chosen(
     place: Path, answered: FileRecord, named: Counter[How], problems: list[Problem], *, accept_all: bool
 ) -> LabelmeFile | None:
-    """A file with the shapes that were named only; None where none was."""
+    """A file with only the shapes that were named; None if there are none."""
     try:
         content = annotation_bytes(place, str(place))
     except AnnotationError as error:
@@ -170,25 +168,27 @@ def _instances(  # noqa: PLR0917
     image = image_of(answered)
     size = image_size(file, root / image)
     if size is None:
-        problems.append(Problem(str(place), "image-size", "neither the file nor an image tells its size"))
+        problems.append(Problem(str(place), "image-size", "neither the file nor its image gives the image's size"))
         return
     taken: set[str] = set()
     for instance in instances_of(file, str(place), problems, image=image, size=size, product=product, split=None):
         identifier = _id(instance, answered, taken)
-        if identifier not in taken:  # one and the same outline twice
+        if identifier not in taken:  # skip an identical outline
             taken.add(identifier)
             yield replace(instance, id=identifier, annotation=answered.annotation)
 
 
 def image_of(answered: FileRecord) -> str:
-    """The image that an annotation file is of, relative to the data root.
+    """The image of an annotation file, relative to the data root.
 
     Raises:
-        FlawshotError: If it leaves the data, for the record may come from anywhere.
+        FlawshotError: If it is outside the data folder; the record may come from an untrusted source.
     """
     image = answered.answers[0].image if answered.answers else ""
     if not image or "\0" in image or re.search(LEAVES, image):
-        raise FlawshotError(f"predictions.jsonl: {answered.annotation}: image: {image[:80]!r} leaves the data folder")
+        raise FlawshotError(
+            f"predictions.jsonl: {answered.annotation}: image: {image[:80]!r} is outside the data folder"
+        )
     return image
 
 
@@ -199,7 +199,7 @@ def _answer_id(shape: Shape) -> str | None:
 
 
 def _together(shapes: Sequence[Shape]) -> list[list[Shape]]:
-    """Shapes that were predicted as one region: those of one group and answer."""
+    """Shapes that were predicted as one region: those with the same group and answer."""
     regions: dict[tuple[object, ...], list[Shape]] = {}
     for number, shape in enumerate(shapes):
         own = (number,) if shape.group_id is None else (shape.group_id, _answer_id(shape))
@@ -208,24 +208,24 @@ def _together(shapes: Sequence[Shape]) -> list[list[Shape]]:
 
 
 def _agreed(shapes: list[Shape], place: str, problems: list[Problem]) -> list[Shape]:
-    """The shapes of one region, all of the label that a person gave to some of them."""
+    """The shapes of one region, all with the label that a person gave to some of them."""
     said = shapes[0].other.get(KEY)
     predicted = said.get("predicted") if isinstance(said, dict) else None
     changed = sorted({shape.label for shape in shapes if shape.label.strip() and shape.label != predicted})
     if len(shapes) == 1 or not isinstance(predicted, str) or not changed:
         return shapes
     if len(changed) > 1:
-        message = f"one region was given several labels ({', '.join(changed)}); each shape is taken by itself"
+        message = f"one region was given several labels ({', '.join(changed)}); each shape is treated as its own region"
         problems.append(Problem(place, "several-labels", message, "warning", shapes[0].index))
         return shapes
     return [replace(shape, label=changed[0]) for shape in shapes]
 
 
 def _id(instance: Instance, answered: FileRecord, taken: set[str]) -> str:
-    """The region's id in the data; of what was drawn or copied by hand, one that its outline tells."""
+    """The region's id in the data; for regions drawn or copied by hand, an id derived from the outline."""
     given = _answer_id(instance.shapes[0])
     boxes = {answer.id: answer.box for answer in answered.answers}
-    # A copied shape brings its answer along, but lies elsewhere, or is the second one.
+    # A copied shape keeps its answer, but is elsewhere, or is the second with this id.
     if given in boxes and given not in taken and _overlap(instance.box, boxes[given]):
         return given
     number = zlib.crc32(b"".join(shape.points.tobytes() + (shape.mask_png or b"") for shape in instance.shapes))

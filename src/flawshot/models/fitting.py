@@ -1,4 +1,4 @@
-"""Fitting: labeled instances of a feature bank become a model that says how often it will be right."""
+"""Fitting: makes a model with estimated accuracy from the labeled instances of a feature bank."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ if TYPE_CHECKING:
 
 __all__ = ["ExampleBatch", "each_left_out", "fit_model", "labeled", "make_model", "pick_classifier"]
 
-# At most so many fits estimate the accuracy; of classifiers that are trained, whose fits take seconds, fewer.
+# The maximum number of fits to estimate the accuracy; fewer for trained classifiers, whose fits take seconds.
 FOLDS, TRAINED_FOLDS = 100, 20
 
 
 class ExampleBatch(NamedTuple):
-    """Instances that a model takes in at one time.
+    """Instances that are added to a model in one step.
 
     Attributes:
-        catalog: The instances, of one product, all labeled.
-        bank: Where their features are.
-        ids: Their ids there, in the catalog's order; the catalog's own may be others.
-        groups: The group of each of their images, by the catalog's paths; empty where images are groups of their own.
-        how: Whether it is the fit, or came later.
+        catalog: The labeled instances, of one product.
+        bank: The bank with their features.
+        ids: Their ids in the bank, in the catalog's order; ids in the catalog may differ.
+        groups: The group of each of their images, by the catalog's paths; empty if each image is its own group.
+        how: ``fit``, or ``learn`` for a later step.
         source: What the user named.
-        replaced: How many of what was there before are gone, because the same regions are among these.
-        previous: SHA-256 of the ``model.json`` that this goes on from.
+        replaced: Number of earlier instances that are removed, because the same regions are among these.
+        previous: SHA-256 of the ``model.json`` that this step starts from.
     """
 
     catalog: Catalog
@@ -87,24 +87,24 @@ def fit_model(
 ) -> Model:
     """Fit a model to all labeled instances of one product of a bank.
 
-    Its accuracy is estimated by leaving one image, or group, out in turn; with more than 100 of them (20 for
-    classifiers that are trained) several at a time.
+    The accuracy is estimated by leaving out each image or group in turn, or several at a time if there are more than
+    100 (20 for trained classifiers).
 
     Args:
-        bank: The features; its catalog gives the labels.
+        bank: The features; its catalog provides the labels.
         out: The model's folder.
-        classifier: A classifier's name, or one of ours that is not fitted.
-        product: Which product; needed where the bank has several.
-        groups: The group of each image, by its path, where images of one group show one physical sample.
-        coverage: Share of regions whose prediction set is to hold their category.
-        source: What the history says that the instances are from; the bank's folder where None.
-        overwrite: Whether a model that is there may be replaced.
+        classifier: A classifier's name, or an unfitted classifier that is registered.
+        product: The product; required if the bank has several.
+        groups: The group of each image, by path; images of one group show one physical sample.
+        coverage: Desired share of regions whose prediction set contains their category.
+        source: The source of the instances in the model's history; by default the bank's folder.
+        overwrite: Whether an existing model may be replaced.
 
     Returns:
-        The model, loaded.
+        The loaded model.
 
     Raises:
-        FlawshotError: If there is nothing to fit on, the classifier cannot be one of a model, or ``out`` is taken.
+        FlawshotError: If there is nothing to fit, the classifier cannot be used in a model, or ``out`` exists.
     """
     out = Path(out)
     check_model_free(out, overwrite=overwrite)
@@ -116,7 +116,7 @@ def fit_model(
 
 
 def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassifier, str]:
-    """A classifier that can be one of a model, and its name.
+    """A classifier that can be used in a model, and its name.
 
     Raises:
         FlawshotError: If there is no such classifier, or it needs more than the features of one region.
@@ -128,38 +128,38 @@ def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassif
         if known is None:
             raise FlawshotError(
                 f"classifier {type(classifier).__name__}: is not registered, so a model could not be loaded again; "
-                f"take one of {', '.join(classifier_names())}, or register it by an entry point flawshot.classifiers"
+                f"use one of {', '.join(classifier_names())}, or register it as an entry point in flawshot.classifiers"
             )
         name = known
     if estimator.transductive:
-        why = "is transductive: what it says of one region depends on which others are asked with it"
+        why = "is transductive: its prediction of a region depends on the others predicted with it"
     elif "text" in estimator.inputs:
         why = "needs text features, which a model does not keep"
     elif "outlines" in estimator.inputs:
         why = "needs outlines, which a model does not keep"
     else:
         return estimator, name
-    raise FlawshotError(f"{argument('classifier', name)}: {why}; take default, or another that needs features only")
+    raise FlawshotError(f"{argument('classifier', name)}: {why}; use default, or another that needs features only")
 
 
 def labeled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
     """The labeled instances of one product.
 
     Raises:
-        FlawshotError: If there are several products and none is named, or fewer than two categories.
+        FlawshotError: If there are several products and none is named, or there are fewer than two categories.
     """
     if product is None and len(catalog.products) > 1:
         raise FlawshotError(
-            f"{place}: has {len(catalog.products)} products ({', '.join(catalog.products)}), and a model is of one; "
-            f"choose one with {argument('product')}, or make one model for each"
+            f"{place}: has {len(catalog.products)} products ({', '.join(catalog.products)}), but a model is for one; "
+            f"choose one with {argument('product')}, or make a model for each"
         )
     own = catalog.select([product or catalog.products[0]])
     own = Catalog(own.table.filter(pc.not_equal(own.table.column("category"), "")), catalog.root)
     found = sorted(set(own.column("category")))
     if len(found) < 2:
         raise FlawshotError(
-            f"{place}: {product or catalog.products[0]} has {'no label' if not found else 'the label ' + found[0]} "
-            "only; a model needs two categories or more"
+            f"{place}: {product or catalog.products[0]} has {'only the label ' + found[0] if found else 'no label'}; "
+            "a model needs two categories or more"
         )
     return own
 
@@ -173,23 +173,23 @@ def make_model(
     coverage: float,
     before: Sequence[Step] = (),
 ) -> Model:
-    """Make a model's folder of instances taken in one after the other, and load it.
+    """Write a model from batches of instances, and load it.
 
     Args:
-        out: The folder; whoever calls has made sure that it may be replaced.
-        taken: What is taken in; all instances of the steps before come first, as one, where there are any.
-        estimator: The classifier, not fitted.
+        out: The folder; the caller has checked that it may be replaced.
+        taken: The batches; if there are earlier steps, all their instances come first, as one batch.
+        estimator: The unfitted classifier.
         name: Its name.
-        coverage: Share of regions whose prediction set is to hold their category.
-        before: The history so far; it tells of the instances of ``taken[0]``.
+        coverage: Desired share of regions whose prediction set contains their category.
+        before: The history so far, which describes the instances of ``taken[0]``.
 
     Raises:
-        FlawshotError: If instances stand there twice, or it cannot be written.
+        FlawshotError: If an instance occurs twice, or the folder cannot be written.
     """
     catalog = Catalog(pa.concat_tables([each.catalog.table for each in taken]).combine_chunks())
     twice = [identifier for identifier, times in Counter(catalog.column("id")).items() if times > 1]
     if twice:
-        raise FlawshotError(f"{out}: would hold {twice[0]} twice ({len(twice)} such instances)")
+        raise FlawshotError(f"{out}: would contain {twice[0]} twice ({len(twice)} such instances)")
     groups = {image: group for each in taken for image, group in each.groups.items()}
     groups = {image: groups[image] for image in dict.fromkeys(catalog.column("image")) if image in groups}
     manifest = taken[0].bank.manifest
@@ -227,7 +227,7 @@ def _blocks(taken: Sequence[ExampleBatch]) -> Iterator[NDArray[np.float16]]:
 
 
 def each_left_out(bank: FeatureBank, groups: Mapping[str, str], estimator: FewShotClassifier) -> tuple[HeldOut, int]:
-    """What a classifier says of each support instance without its image, or group; and of how many fits."""
+    """Results for each support instance from fits without its image or group, and the number of fits."""
     units = units_of(bank.catalog.column("image"), dict(groups))
     most = TRAINED_FOLDS if "device" in estimator.get_params() else FOLDS
     folds = min(most, len(set(units)))

@@ -1,4 +1,4 @@
-"""Learning: regions that a person named become further examples of a model; none that it has is forgotten."""
+"""Learning: regions that a person named become further examples of a model, which keeps its earlier ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["ChangedExample", "LearnReport", "Replaced", "learn_corrections"]
 
 
 class Replaced(NamedTuple):
-    """An example that came again: its id in the model, its category there, and the new one."""
+    """An example that was replaced: its id in the model, its category there, and the new one."""
 
     id: str
     before: str
@@ -44,7 +44,7 @@ class Replaced(NamedTuple):
 
 
 class ChangedExample(NamedTuple):
-    """An example that the model, fitted without its image or group, now takes for another category than before."""
+    """An example that the model, fitted without its image or group, now predicts as another category than before."""
 
     id: str
     category: str
@@ -56,20 +56,20 @@ class LearnReport(NamedTuple):
     """What :func:`learn_corrections` did.
 
     Attributes:
-        model: The new model; the one that was there where nothing was new.
-        added: How many regions it learned, ``replaced`` among them.
-        replaced: Examples in whose place the same region came with another label or outline.
-        known: How many regions were examples already, with the same label and outline.
-        named: As :class:`flawshot.models.corrections.Corrections` has it.
-        before: Examples of each category before.
-        after: And after.
-        earlier: Of the examples that are in both models and that both can be asked of: how many there are, how many
-            were judged rightly before, and how many are now.
-        changed: Which of them are judged differently now.
+        model: The new model; the old one if nothing was new.
+        added: Number of learned regions, including ``replaced``.
+        replaced: Examples that the same region with another label or outline replaced.
+        known: Number of regions that were already examples with the same label and outline.
+        named: As in :class:`flawshot.models.corrections.Corrections`.
+        before: Number of examples per category before.
+        after: Number of examples per category after.
+        earlier: Of the examples in both models whose prediction can be estimated in both: how many there are, how many
+            were classified correctly before, and how many are now.
+        changed: Those of them that are classified differently now.
         left_out: Images that could not be used.
         problems: What could not be used in the files, or is odd.
-        foreign: Whether the predictions are of a model that is none of this one's past.
-        ungrouped: How many images with new examples are in no group, though the model's first ones are.
+        foreign: Whether the predictions come from a model that is neither this one nor an earlier version of it.
+        ungrouped: Number of images with new examples that have no group, although the model's earlier images have one.
     """
 
     model: Model
@@ -101,27 +101,27 @@ def learn_corrections(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> LearnReport:
-    """Take the regions that a person named in a folder of predictions in as further examples.
+    """Add the regions that a person named in a folder of predictions to a model as further examples.
 
-    What counts as named is :func:`flawshot.models.corrections.how_said`'s rule. A region that is an example already
-    (of the same predictions, or of the same image's file name, box and features) takes the example's place; all other
-    examples stay. The new model is made beside and then takes its place: the old one is there until it is whole.
+    :func:`flawshot.models.corrections.how_said` defines which regions count as named. A region that is already an
+    example (from the same predictions, or with the same image file name, box and features) replaces the example; all
+    other examples are kept. The old model stays in place until the new one is complete.
 
     Args:
         model: The model.
         predictions: The folder of predictions.
-        out: The new model's folder; the model's own where None. Not written where nothing is new.
-        data: Where the data of the predictions lies now; where it lay if None.
-        groups: Says the group of each image of a catalog, where images of one group show one physical sample.
-        accept_all: Whether predictions that nobody looked at are taken at their word.
+        out: The new model's folder; by default the model's own. It is not written if nothing is new.
+        data: Where the data of the predictions is now; if None, where it was when it was predicted.
+        groups: Returns the group of each image of a catalog; images of one group show one physical sample.
+        accept_all: Whether to learn predictions that nobody looked at, too.
         batch_size: As for :func:`flawshot.encode_catalog`.
         workers: Likewise.
-        strict: Stop at the first image that cannot be used, instead of leaving its regions out.
-        overwrite: Whether another model that is at ``out`` may be replaced.
-        progress: Called with the crops done and all there are.
+        strict: Stop at the first unusable image instead of leaving out its regions.
+        overwrite: Whether another model at ``out`` may be replaced.
+        progress: Called with the crops done and their total.
 
     Raises:
-        FlawshotError: If nothing was named, the encoder is not at hand or another one, or ``out`` is taken.
+        FlawshotError: If nothing was named, the encoder is unavailable or a different one, or ``out`` exists.
     """
     predictions = Path(predictions)
     target = model.path if out is None else Path(out)
@@ -157,7 +157,7 @@ def _learn(
     strict: bool,
     progress: Callable[[int, int], None] | None,
 ) -> LearnReport:
-    """Learn into a place that no other process writes to meanwhile."""
+    """Learn into a folder that is locked against other processes."""
     said, encoded = _collect(
         model,
         predictions,
@@ -171,7 +171,7 @@ def _learn(
     )
     prefix = f"learned/{hashlib.sha256(said.header.request.encode()).hexdigest()[:8]}"
     matched = match_examples(model.support, encoded.bank, prefix)
-    judged = _judged(model)  # while its folder is still its own
+    judged = _judged(model)  # before its folder may be replaced
     if matched.fresh:
         new_groups = {} if groups is None else dict(groups(encoded.bank.catalog))
         taken = _batch(model, encoded.bank, matched, source=str(predictions), prefix=prefix, groups=new_groups)
@@ -195,7 +195,7 @@ def _collect(
     strict: bool,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Corrections, EncodeReport]:
-    """What a person named in the predictions, and its features by the model's encoder."""
+    """The regions that a person named in the predictions, and their features from the model's encoder."""
     carry_back_left(predictions)
     said = read_corrections(
         predictions, model.record.product, data=None if data is None else Path(data), accept_all=accept_all
@@ -231,12 +231,12 @@ def _batch(
 
 
 def _rebuild(model: Model, target: Path, taken: ExampleBatch, matched: Matched) -> Model:
-    """The model of the examples that stay and of those that are new."""
+    """Make the model of the examples that are kept and those that are new."""
     kept = _kept(model, matched.replaced)
     categories = {*kept.catalog.column("category"), *taken.catalog.column("category")}
     if len(categories) < 2:
         raise FlawshotError(
-            f"{taken.source}: only the label {categories.pop()} would be left; a model needs two categories or more"
+            f"{taken.source}: only the label {categories.pop()} would remain; a model needs two categories or more"
         )
     return make_model(
         target,
@@ -258,7 +258,7 @@ def _compare(
     matched: Matched,
     ungrouped: int,
 ) -> LearnReport:
-    """What the new model makes of the examples, beside what the old one made of them."""
+    """Compare the new model's predictions of the examples with the old one's."""
     after = judged if made is model else _judged(made)
     both = [identifier for identifier in judged if identifier in after]
     truth = dict(zip(made.support.catalog.column("id"), made.support.catalog.column("category"), strict=True))
@@ -291,14 +291,14 @@ def _compare(
 def _nothing(predictions: Path, said: Corrections) -> FlawshotError:
     first = f"; the first problem: {said.problems[0].marked}" if said.problems else ""
     return FlawshotError(
-        f"{predictions}: nobody has named a region ({said.named.get('not looked at', 0)} are as they were predicted); "
+        f"{predictions}: nobody has named a region ({said.named.get('not looked at', 0)} are still as predicted); "
         f"change a label or untick predicted in flawshot review {predictions}, "
         f"or add {argument('accept_all', True)}{first}"
     )
 
 
 def _kept(model: Model, gone: Sequence[int]) -> ExampleBatch:
-    """All examples but those that are replaced."""
+    """All examples except those that are replaced."""
     catalog = model.support.catalog
     rows = sorted(set(range(len(catalog))) - set(gone))
     kept = Catalog(catalog.table.take(pa.array(rows, pa.int64())))
@@ -306,11 +306,11 @@ def _kept(model: Model, gone: Sequence[int]) -> ExampleBatch:
 
 
 def _examples(model: Model, new: Catalog, matched: Matched, prefix: str) -> tuple[Catalog, dict[str, str]]:
-    """New regions as examples, whose ids say which predictions they came from; and the image of each one's image."""
+    """New regions as examples, with ids that name their predictions; and each image's path in the model."""
     table = new.table.take(pa.array(matched.fresh, pa.int64()))
     before = model.support.catalog.column("image")
     images = table.column("image").to_pylist()
-    # A picture that the model knows by another path is left out together with it.
+    # A picture that the model has under another path must be left out together with it.
     paths = {
         image: before[matched.known[row]]
         for row, image in zip(matched.fresh, images, strict=True)
@@ -325,7 +325,7 @@ def _examples(model: Model, new: Catalog, matched: Matched, prefix: str) -> tupl
 
 
 def _judged(model: Model) -> dict[str, str]:
-    """What each example is taken for by the model fitted without its image, or group, where that can be asked."""
+    """The category of each example as predicted by a fit without its image or group, if that can be estimated."""
     estimator = recorded_classifier(model.record, str(model.path / RECORD))
     left, _ = each_left_out(model.support, model.record.groups, estimator)
     return {

@@ -1,4 +1,4 @@
-"""What a classifier says of each support instance when fitted without it: predictions, and how new it looks."""
+"""Leave-one-out: each support instance's prediction and novelty from a classifier fitted without it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["HeldOut", "leave_one_out"]
 
-# So many support sets are held at once.
+# Number of support sets in memory at once.
 FITS_AT_ONCE = 8
 
 
 class HeldOut(NamedTuple):
-    """Every support instance as a region that the others have not seen.
+    """Results for every support instance from fits without it.
 
     Attributes:
-        probabilities: Of the categories in sorted order, from a fit without the instance's group,
-            float32 ``[n, categories]``; 0 for a category that vanishes with the group.
-        novelty: By :func:`flawshot.models.calibration.novelty` against the other groups, float32 ``[n]``; infinite
+        probabilities: Probabilities of the categories in sorted order, from a fit without the instance's group,
+            float32 ``[n, categories]``; 0 for a category that occurs only in that group.
+        novelty: :func:`flawshot.models.calibration.novelty` against the other groups, float32 ``[n]``; infinite
             where ``estimated`` is false.
-        held_out_novelty: Of instances whose whole category is left out, and their groups: what unknown looks like.
-            float32 ``[m]``, in the order of the categories; shorter than n where nothing is left to compare with.
-        estimated: Whether the instance's category is still there without its group, bool ``[n]``.
+        held_out_novelty: Novelty of instances whose whole category and groups are left out, as for unknown regions.
+            float32 ``[m]``, in the order of the categories; shorter than n if nothing is left to compare with.
+        estimated: Whether the instance's category still occurs without its group, bool ``[n]``.
     """
 
     probabilities: NDArray[np.float32]
@@ -51,32 +51,33 @@ def leave_one_out(
     text: ArrayLike | None = None,
     outlines: NDArray[np.float32] | None = None,
 ) -> HeldOut:
-    """Predict each instance by a fit without its group: one fit a group, or a fold of groups.
+    """Predict each instance with a fit without its group: one fit per group, or per fold of groups.
 
-    The outcome does not depend on the order of the instances.
+    The result does not depend on the order of the instances.
 
     Args:
-        classifier: Unfitted; its copies are fitted.
+        classifier: The unfitted classifier; copies of it are fitted.
         features: float32 ``[n, views, dim]``.
         labels: Categories of the instances, numbers or names.
         groups: Image, or group of images, of each instance; a group is left out as a whole.
-        folds: At most so many fits, each without several groups; 0: one fit a group. For classifiers that are slow to
-            fit: the fewer, the fewer examples each fit has, and the more cautious the outcome.
-        text: Text features of the categories in sorted order, float32 ``[categories, dim]``, where it needs them.
-        outlines: Standardized outlines, float32 ``[n, numbers]``, for a classifier that takes them beside features.
+        folds: The maximum number of fits, each without several groups; 0: one fit per group. For classifiers that are
+            slow to fit: with fewer folds each fit has fewer examples, and the result is more cautious.
+        text: Text features of the categories in sorted order, float32 ``[categories, dim]``, if the classifier needs
+            them.
+        outlines: Standardized outlines, float32 ``[n, numbers]``, for a classifier that uses them with features.
 
     Raises:
-        ValueError: If arrays do not fit together, features are not finite, or the classifier is transductive: what it
-            says of one region depends on which others are asked with it.
+        ValueError: If the arrays' shapes do not match, features are not finite, or the classifier is transductive, so
+            that its prediction of a region depends on the others predicted with it.
     """
     if classifier.transductive:
-        raise ValueError(f"{type(classifier).__name__} is transductive: it cannot be asked of one instance at a time")
+        raise ValueError(f"{type(classifier).__name__} is transductive: it cannot predict one instance at a time")
     if folds < 0 or folds == 1:
         raise ValueError(f"folds must be 0 or at least 2, not {folds}")
     features = np.asarray(features, dtype=np.float32)
     if features.ndim != 3 or len(features) != len(labels) or len(features) != len(groups) or not len(features):
-        raise ValueError(f"features {features.shape}, {len(labels)} labels and {len(groups)} groups do not fit")
-    # As objects: numpy's own texts lose what ends in NUL.
+        raise ValueError(f"features {features.shape}, {len(labels)} labels and {len(groups)} groups do not match")
+    # As objects, because numpy's strings drop trailing NUL characters.
     categories, numbers = np.unique(np.array(list(labels), dtype=object), return_inverse=True)
     _, units = np.unique(np.array(list(groups), dtype=object), return_inverse=True)
     fold = _folds(numbers, units, folds)
@@ -108,7 +109,7 @@ def leave_one_out(
 
 
 class _Task(NamedTuple):
-    """One fold: the rows that are left out, those that are kept, and the categories that these have."""
+    """One fold: the rows that are left out, those that are kept, and the categories of the latter."""
 
     left: NDArray[np.intp]
     kept: NDArray[np.intp]
@@ -116,7 +117,7 @@ class _Task(NamedTuple):
 
 
 def _tasks(numbers: NDArray[np.intp], fold: NDArray[np.intp]) -> list[_Task]:
-    """The folds that leave anything to fit on."""
+    """The folds that leave something to fit on."""
     made = []
     for each in range(int(fold.max()) + 1):
         left, kept = np.flatnonzero(fold == each), np.flatnonzero(fold != each)
@@ -126,7 +127,7 @@ def _tasks(numbers: NDArray[np.intp], fold: NDArray[np.intp]) -> list[_Task]:
 
 
 def _folds(numbers: NDArray[np.intp], units: NDArray[np.intp], folds: int) -> NDArray[np.intp]:
-    """The fold of each instance: each group its own, or groups dealt out so that every fold has of each category."""
+    """The fold of each instance: one per group, or groups dealt out so that each fold has every category."""
     count = int(units.max()) + 1
     if not 0 < folds < count:
         return units

@@ -1,4 +1,4 @@
-"""Matching: which of some new regions a model has as examples already."""
+"""Matching: which new regions are already examples of a model."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Matched", "match_examples"]
 
-# Features of one region, encoded twice, differ by rounding: at most by this share of their length, measured on
-# float16 and on another batch; those of another picture's region by far more.
+# Features of a region that is encoded twice differ by rounding: at most by this share of their length, measured with
+# float16 and different batches. Features of a region of another picture differ far more.
 SAME = 0.05
 
 
 class Matched(NamedTuple):
-    """New regions beside a model's examples.
+    """New regions matched with a model's examples.
 
     Attributes:
-        known: Rows of new regions that are examples already, and the examples' rows.
-        fresh: Rows of regions that are new, or have another label or outline than their example.
-        replaced: Rows of the examples whose place a fresh region takes.
+        known: Rows of new regions that are already examples, and the rows of these examples.
+        fresh: Rows of regions that are new, or differ from their example in label or outline.
+        replaced: Rows of the examples that a fresh region replaces.
     """
 
     known: dict[int, int]
@@ -32,12 +32,12 @@ class Matched(NamedTuple):
 
 
 def match_examples(support: FeatureBank, new: FeatureBank, prefix: str) -> Matched:
-    """Find the examples that come again among new regions.
+    """Find the examples that recur among new regions.
 
     Args:
         support: The model's examples.
         new: The new regions.
-        prefix: What stands before the ids of examples that were learned from the same predictions.
+        prefix: Prefix of the ids of examples that were learned from the same predictions.
     """
     known = _already(support, new, prefix)
     before, after = support.catalog.column("category"), new.catalog.column("category")
@@ -50,7 +50,7 @@ def match_examples(support: FeatureBank, new: FeatureBank, prefix: str) -> Match
 
 
 def _already(support: FeatureBank, new: FeatureBank, prefix: str) -> dict[int, int]:
-    """Rows of new regions that the support set has already, and where."""
+    """Rows of new regions that are already in the support set, and their rows there."""
     by_place: dict[tuple[str | int, ...], list[int]] = {}
     for row, key in enumerate(_places(support.catalog)):
         by_place.setdefault(key, []).append(row)
@@ -58,7 +58,7 @@ def _already(support: FeatureBank, new: FeatureBank, prefix: str) -> dict[int, i
     for row, (identifier, key) in enumerate(zip(new.catalog.column("id"), _places(new.catalog), strict=True)):
         before = support.catalog.row_of.get(f"{prefix}/{identifier}")
         if before is None:
-            # The file's name and the box may be another picture's too; its features are not.
+            # Another picture may have the same file name and box, but not the same features.
             before = next((each for each in by_place.get(key, ()) if _alike(support, each, new, row)), None)
         if before is not None and before not in taken:
             found[row] = before

@@ -1,4 +1,4 @@
-"""A model: asked of features, of regions of images, and made again from its folder."""
+"""A model: loaded from its folder, it predicts from features or from regions of images."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def load_model(path: str | Path, *, device: str = "auto", pretrained: str | None
 
     Args:
         path: The model's folder.
-        device: Where its encoder, and a classifier that is trained, compute: ``auto``, ``cpu``, ``cuda``, ….
-        pretrained: The encoder's weights where they came from a file.
+        device: Where its encoder, and a trained classifier, compute: ``auto``, ``cpu``, ``cuda``, ….
+        pretrained: The encoder's weights, if they came from a file.
 
     Raises:
-        FlawshotError: With one line that names the file and the field, if the folder is missing, damaged, foreign, or
-            of a newer flawshot.
+        FlawshotError: With one line that names the file and the field, if the folder is missing, damaged, not a
+            model's, or from a newer flawshot.
     """
     return Model(Path(path), device=device, pretrained=pretrained)
 
 
 class Model:
-    """A classifier fitted to support instances, with the encoder and the views that it takes.
+    """A classifier fitted to support instances, with its encoder and views.
 
-    The classifier is fitted, and the encoder loaded, when they are first needed.
+    The classifier is fitted and the encoder is loaded when first needed.
 
     Args:
         path: The model's folder.
@@ -65,8 +65,8 @@ class Model:
 
     Attributes:
         path: The model's folder.
-        record: What it says of itself; ``model.json``.
-        support: The support instances, a feature bank in the order that they were taken in.
+        record: The model's record, ``model.json``.
+        support: The support instances, as a feature bank in the order in which they were added.
     """
 
     def __init__(self, path: Path, *, device: str = "auto", pretrained: str | None = None) -> None:
@@ -83,7 +83,7 @@ class Model:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of ``model.json``, which holds those of all other files: what predictions are of."""
+        """SHA-256 of ``model.json``, which contains the hashes of all other files; names the model in predictions."""
         return self._hash
 
     @cached_property
@@ -94,7 +94,7 @@ class Model:
             estimator.set_params(device=self._device)
         try:
             return estimator.fit(self._features, self._labels)
-        except ValueError as error:  # of parameters, for the rest was checked
+        except ValueError as error:  # caused by parameters, because the rest was checked
             raise FlawshotError(f"{self.path / RECORD}: classifier: {one_line(error)}; {REMEDY}") from error
 
     @cached_property
@@ -102,7 +102,7 @@ class Model:
         """The encoder that the support instances were encoded with.
 
         Raises:
-            FlawshotError: If it is not at hand, or has other weights.
+            FlawshotError: If it is not available, or has different weights.
         """
         return rebuild_encoder(
             self.record.encoder, self.path / RECORD, pretrained=self._pretrained, device=self._device
@@ -110,10 +110,10 @@ class Model:
 
     @cached_property
     def scheme(self) -> ViewScheme:
-        """The views that are cropped of a region.
+        """The views that are cropped for a region.
 
         Raises:
-            FlawshotError: If an earlier flawshot recorded no more of them than the name of a scheme of a user's own.
+            FlawshotError: If an earlier flawshot recorded only the name of a user-defined scheme.
         """
         return scheme_of(self.record.views, self.path / RECORD, REMEDY)
 
@@ -139,13 +139,13 @@ class Model:
         return (instance.image.rpartition("/")[2], *instance.box) in self._examples
 
     def judge(self, features: NDArray[np.float32]) -> Predictions:
-        """Say what regions are, by their features.
+        """Predict regions from their features.
 
         Args:
-            features: float32 ``[regions, views, dim]``, of the model's encoder and views, of the first token.
+            features: float32 ``[regions, views, dim]``: the first token's features, from the model's encoder and views.
 
         Raises:
-            FlawshotError: If features are not such.
+            FlawshotError: If the features are not finite or have another shape.
         """
         wanted = (self.support.manifest.shape[1], self.support.manifest.shape[3])
         if features.ndim != 3 or features.shape[1:] != wanted or not np.isfinite(features).all():
@@ -164,14 +164,14 @@ class Model:
         return Predictions(self.categories, probabilities, new, judgement.sets, judgement.unsure, judgement.unknown)
 
     def predict_features(self, bank: FeatureBank, ids: Sequence[str] | None = None) -> Predictions:
-        """Say what instances of a feature bank are.
+        """Predict instances of a feature bank.
 
         Args:
-            bank: Made by the model's encoder, of its views.
-            ids: Which instances, in the order wanted; all, in catalog order, where None.
+            bank: A bank made with the model's encoder and views.
+            ids: The instances to predict, in this order; if None, all in catalog order.
 
         Raises:
-            FlawshotError: If the bank is of another encoder or of other views.
+            FlawshotError: If the bank was made with another encoder or other views.
         """
         self.check_bank(bank)
         return self.judge(bank.features(bank.catalog.column("id") if ids is None else ids))
@@ -188,7 +188,7 @@ class Model:
             part, found = "views", difference(self.scheme, scheme_of(bank.manifest.views, place, remedy))
         if found is not None:
             field, ours, theirs = found
-            model = printable(self.path.name, LONGEST_VALUE)  # its path would leave no room beside that of the bank
+            model = printable(self.path.name, LONGEST_VALUE)  # its path would not fit beside that of the bank
             raise FlawshotError(f"{place}: {part}.{field}: is {shown(theirs)}, but {shown(ours)} in {model}; {remedy}")
 
     def predict(
@@ -198,21 +198,23 @@ class Model:
         *,
         batch_size: int = 32,
     ) -> Predictions:
-        """Say what regions of images are.
+        """Predict regions of images.
 
         Args:
-            images: An image a region: a path, a PIL image, or a uint8 array ``[height, width]`` or
+            images: One image per region: a path, a PIL image, or a uint8 array ``[height, width]`` or
                 ``[height, width, 3]``; the same object several times in a row is decoded once.
-            masks: Which pixels are the region, bool ``[height, width]`` of the (upright) image each.
-            batch_size: Crops that the encoder takes at once.
+            masks: The pixels of each region, bool ``[height, width]`` of the (upright) image.
+            batch_size: Number of crops per batch of the encoder.
 
         Raises:
-            FlawshotError: If there are not as many masks as images, or one of them cannot be used; it says which.
+            FlawshotError: If there are not as many masks as images, or one of them (named) cannot be used.
         """
-        import torch  # noqa: PLC0415 - when it is needed
+        import torch  # noqa: PLC0415 - only when needed
 
         if len(images) != len(masks):
-            raise FlawshotError(f"images, masks: {len(images)} and {len(masks)} are not as many; give a mask an image")
+            raise FlawshotError(
+                f"images, masks: there are {len(images)} images but {len(masks)} masks; give one mask per image"
+            )
         encoder, made = self.encoder, []
         several = max(1, batch_size // len(self.scheme.views))
         crops = region_crops(images, masks, self.scheme, encoder.side)
@@ -220,7 +222,7 @@ class Model:
             part = [next(crops) for _ in range(min(several, len(images) - start))]
             pixels = torch.from_numpy(np.concatenate([each.images for each in part]))
             inside = torch.from_numpy(np.concatenate([each.masks for each in part]))
-            # Of the precision of a bank's features, so that the same region is the same wherever it is asked of.
+            # The precision of a bank's features, so that a region gives the same result in memory and from a bank.
             first = encoder.encode(pixels, inside)[:, 0].to("cpu", torch.float16).float().numpy()
             made.append(first.reshape(len(part), len(self.scheme.views), -1))
         shape = (0, len(self.scheme.views), self.support.manifest.shape[3])
@@ -228,10 +230,10 @@ class Model:
 
 
 def recorded_classifier(record: ModelRecord, place: str) -> FewShotClassifier:
-    """The classifier that a record names, not fitted.
+    """The unfitted classifier that a record names.
 
     Raises:
-        FlawshotError: If there is none of this name and parameters.
+        FlawshotError: If there is no classifier with this name and these parameters.
     """
     try:
         return make_classifier(record.classifier.name, **record.classifier.parameters)

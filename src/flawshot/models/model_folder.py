@@ -1,4 +1,4 @@
-"""A model's folder: ``model.json`` and the support instances as a feature bank, whole or not there."""
+"""A model's folder: ``model.json`` and the support instances as a feature bank; written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ __all__ = [
 ]
 
 RECORD, SUPPORT = "model.json", "support"
-# Of a model's name, bytes.
+# The longest name of a model, in bytes.
 LONGEST = 200
 
 
 def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
-    """Read a model's folder, and prove that its parts fit each other and are as they were written.
+    """Read a model's folder, and verify that its parts match each other and are unchanged.
 
     Raises:
-        FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, of a newer
-            flawshot, or lacks an instance that its history names.
+        FlawshotError: With one line that names the file and the field, if it is missing, damaged, not a model's, from
+            a newer flawshot, or lacks an instance that its history names.
     """
     settle_model(path)
     return steadily(path, RECORD, lambda: _read(path))
@@ -59,20 +59,20 @@ def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
 
 def _read(path: Path) -> tuple[ModelRecord, FeatureBank]:
     if not path.is_dir():
-        raise FlawshotError(f"{path}: is not a model's folder; make one with flawshot fit")
+        raise FlawshotError(f"{path}: is not a model's folder; create one with flawshot fit")
     place = path / RECORD
     record = read_record(place)
     check_files(path / SUPPORT, record.files, REMEDY)
     try:
         support = FeatureBank.open(path / SUPPORT, verify=False)
     except FeatureBankError as error:
-        raise FlawshotError(f"{error.marked} (of a model: {REMEDY})") from error
+        raise FlawshotError(f"{error.marked} (part of a model: {REMEDY})") from error
     _check_support(place, record, support)
     return record, support
 
 
 def _check_support(place: Path, record: ModelRecord, support: FeatureBank) -> None:
-    """Prove that a support bank is the one that the record is of."""
+    """Verify that a support bank is the one that the record describes."""
     manifest, catalog = support.manifest, support.catalog
     listed = {shard.file for shard in manifest.shards} | {"manifest.json", "catalog.parquet"}
     if not listed <= set(record.files):
@@ -86,16 +86,16 @@ def _check_support(place: Path, record: ModelRecord, support: FeatureBank) -> No
         ("calibration.least", len(record.categories), len(record.calibration.least)),
     ):
         if ours != theirs:
-            raise FlawshotError(f"{place}: {field}: does not fit the instances in {SUPPORT}/; {REMEDY}")
+            raise FlawshotError(f"{place}: {field}: does not match the instances in {SUPPORT}/; {REMEDY}")
     if catalog.fingerprint(record.product) != record.fingerprint:
         raise FlawshotError(f"{place}: fingerprint: is not that of {SUPPORT}/catalog.parquet; {REMEDY}")
 
 
 def check_model_free(path: Path, *, overwrite: bool) -> None:
-    """Refuse a place that is taken by anything but, if ``overwrite``, a whole model.
+    """Refuse a path that exists, unless it is a complete model and ``overwrite`` is true.
 
     Raises:
-        FlawshotError: If it is.
+        FlawshotError: If the path is refused.
     """
     _check_name(path)
     settle_model(path)
@@ -108,27 +108,29 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
     if not overwrite:
         raise FlawshotError(f"{path}: exists; name another folder, move it away, or add {argument('overwrite', True)}")
     if there is None:
-        raise FlawshotError(f"{path}: is no model's folder; move it away")
+        raise FlawshotError(f"{path}: is not a model's folder; move it away")
     for name in there:
         if name not in {RECORD, SUPPORT}:
-            raise FlawshotError(f"{path}: holds {name}, which is no part of a model; move it away")
+            raise FlawshotError(f"{path}: contains {name}, which is not part of a model; move it away")
     if there:
         record, _ = read_model(path)
         for entry in (path / SUPPORT).iterdir():
             if entry.name not in record.files:
-                raise FlawshotError(f"{path}: holds {SUPPORT}/{entry.name}, which is no part of it; move it away")
+                raise FlawshotError(
+                    f"{path}: contains {SUPPORT}/{entry.name}, which is not part of the model; move it away"
+                )
 
 
 def _check_name(path: Path) -> None:
     if len(os.fsencode(path.name)) > LONGEST:  # folders beside it have longer names
-        raise FlawshotError(f"{path}: its name is too long; take one of at most {LONGEST} bytes")
+        raise FlawshotError(f"{path}: its name is too long; use at most {LONGEST} bytes")
 
 
 def check_nothing_learned(path: Path) -> None:
-    """Refuse to replace a model that has learned what a new fit would not know.
+    """Refuse to replace a model that has learned examples, which a new fit would lose.
 
     Raises:
-        FlawshotError: If there is a model with learned examples.
+        FlawshotError: If the model has learned examples.
     """
     if (path / RECORD).is_file() and any(step.how == "learn" for step in read_model(path)[0].history):
         raise FlawshotError(
@@ -138,7 +140,7 @@ def check_nothing_learned(path: Path) -> None:
 
 @contextmanager
 def model_place(path: Path) -> Iterator[Path]:
-    """A folder to make a model in, which takes the place of what is at ``path`` at the end, unless an error comes.
+    """A temporary folder for a new model, which replaces ``path`` at the end unless an error occurs.
 
     Raises:
         FlawshotError: If it cannot be written.
@@ -152,18 +154,18 @@ def model_place(path: Path) -> Iterator[Path]:
 
 
 def bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
-    """Where what a model is made of is encoded: a hidden bank, which stays for the next call if one is interrupted.
+    """The path of a hidden bank beside a model for encoding its instances; it is kept if a call is interrupted.
 
     Args:
         path: The model's folder.
-        purpose: ``bank`` for what it is fitted to, ``learned`` for what it learns.
+        purpose: ``bank`` for the instances it is fitted to, ``learned`` for those it learns.
     """
     path = path.resolve()
     return path.with_name(f".{path.name}.{purpose}")
 
 
 def sound_bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
-    """:func:`bank_beside`, where a bank can be encoded: one there that is damaged is removed, for it is only ours."""
+    """Like :func:`bank_beside`, but removes a damaged bank there, because only flawshot uses it."""
     place = bank_beside(path, purpose)
     if place.is_dir():
         check_only_bank(place)
@@ -175,13 +177,13 @@ def sound_bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
 
 
 def _banks_beside(path: Path) -> list[Path]:
-    """The banks beside a model, and what is unfinished of them, that a new model makes needless."""
+    """The banks beside a model, and their unfinished folders, which are obsolete after a new model is written."""
     banks = [bank_beside(path, "bank"), bank_beside(path, "learned")]
     return [each for bank in banks for each in (bank, unfinished_place(bank))]
 
 
 def settle_model(path: Path) -> None:
-    """Finish or remove what killed processes left beside a model, and beside the hidden banks that serve it."""
+    """Finish or remove what killed processes left beside a model and its hidden banks."""
     for each in (path, bank_beside(path, "bank"), bank_beside(path, "learned")):
         settle(each)
 
@@ -198,10 +200,10 @@ def write_support(
     """Write the support instances' bank into a model's folder.
 
     Args:
-        folder: The model's folder, in the making.
-        catalog: The instances, in the order that they were taken in.
-        blocks: Their features, float16 ``[some instances, views, tokens, dim]`` each, in that order.
-        manifest: Of the bank that they are from: encoder, views and libraries are taken from it.
+        folder: The folder of the model being written.
+        catalog: The instances, in the order in which they were added.
+        blocks: Their features in that order, float16 ``[some instances, views, tokens, dim]`` each.
+        manifest: The manifest of their bank, from which encoder, views and libraries are copied.
     """
     return write_blocks(
         folder / SUPPORT, catalog, blocks, manifest.encoder, manifest.views, libraries=manifest.libraries
@@ -209,7 +211,7 @@ def write_support(
 
 
 def record_hash(path: Path) -> str:
-    """SHA-256 of a model's ``model.json``, which holds those of all other files."""
+    """SHA-256 of a model's ``model.json``, which contains the hashes of all other files."""
     return hash_files(path, [RECORD])[RECORD]
 
 

@@ -1,4 +1,4 @@
-"""Predictions as people look at them: Labelme files, and a table."""
+"""Predictions in files for people: Labelme files, and a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["KEY", "described", "predicted_file", "write_table"]
 
 # The key of a shape under which Labelme keeps, and saves again, what was predicted.
 KEY = "flawshot"
-# What our line of a shape's description begins with.
+# The prefix of flawshot's line in a shape's description.
 MARK = "flawshot: "
 COLUMNS = (
     "id", "image", "x0", "y0", "x1", "y1", "true", "predicted", "probability", "runner_up", "runner_up_probability",
@@ -33,17 +33,17 @@ COLUMNS = (
 def predicted_file(
     file: LabelmeFile, answers: Mapping[int, RegionPrediction], *, image: Path | None, place: Path
 ) -> LabelmeFile:
-    """A Labelme file with predictions in the place of its labels.
+    """A Labelme file with predictions in place of its labels.
 
-    A shape that was predicted has the most probable category as its label; its probability and the runner-up in a line
-    of its description that begins with ``flawshot:``, after what a person wrote there; the flags ``predicted``,
-    ``unsure`` and ``unknown``; and all of the answer under the key ``flawshot``, which Labelme keeps. All else stays.
+    A predicted shape has the most probable category as its label; its probability and the runner-up in a line of its
+    description that begins with ``flawshot:`` and follows a person's own text; the flags ``predicted``, ``unsure`` and
+    ``unknown``; and the full prediction under the key ``flawshot``, which Labelme keeps. All else is unchanged.
 
     Args:
         file: The annotation.
-        answers: What was predicted of shapes, by their index.
-        image: Where its image lies; None where it lies nowhere but in the annotation.
-        place: Where the file will be; ``imagePath`` becomes relative to it.
+        answers: The predictions, by shape index.
+        image: Path of its image; None if the image is only embedded in the annotation.
+        place: Path that the file will have; ``imagePath`` becomes relative to it.
     """
     path = file.image_path if image is None else os.path.relpath(image, place.parent).replace(os.sep, "/")
     shapes = tuple(_predicted(shape, answers.get(shape.index)) for shape in file.shapes)
@@ -65,7 +65,7 @@ def _predicted(shape: Shape, answer: RegionPrediction | None) -> Shape:
 
 
 def described(description: str, answer: RegionPrediction) -> str:
-    """A shape's description: what a person wrote, and a line of ours, which takes the place of an earlier one."""
+    """A shape's description: a person's text, and flawshot's line, which replaces an earlier one."""
     kept = [line for line in description.splitlines() if not line.startswith(MARK)]
     said = (
         f"{MARK}{printable(answer.predicted)} {answer.probability:.1%}, then {printable(answer.runner_up)} "
@@ -79,7 +79,7 @@ def described(description: str, answer: RegionPrediction) -> str:
 
 
 def write_table(path: Path, answers: Iterable[RegionPrediction]) -> None:
-    """Write answers as CSV, a row each; text that a spreadsheet would take for a formula begins with an apostrophe."""
+    """Write predictions as CSV, one per row; an apostrophe precedes text that would be a formula in a spreadsheet."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8", newline="") as opened:

@@ -1,4 +1,4 @@
-"""Predicting a data set: regions pass the encoder and the classifier, and become Labelme files; constant in memory."""
+"""Prediction of a data set: regions are encoded, classified and written as Labelme files, in constant memory."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PredictReport", "predict_catalog"]
 
-# So many regions, at least, are judged in one go.
+# The least number of regions that are classified at once.
 REGIONS_AT_ONCE = 256
-# Of a probability: features are of three or four.
+# Digits of a probability; features have three or four.
 DIGITS = 6
 
 
@@ -60,14 +60,15 @@ class PredictReport(NamedTuple):
 
     Attributes:
         out: The folder of predictions.
-        regions: How many regions were predicted, earlier calls' among them.
-        kept: How many annotation files an earlier call had dealt with.
-        predicted: How many regions of each category were predicted, in label order.
-        unsure: How many a person should look at.
-        unknown: How many are unlike every category.
-        examples: How many are the model's own examples.
+        regions: Number of predicted regions, including those of earlier calls.
+        kept: Number of annotation files processed by an earlier call.
+        predicted: Number of regions predicted as each category, in label order.
+        unsure: Number of regions that a person should look at.
+        unknown: Number of regions that are unlike every category.
+        examples: Number of regions that are the model's own examples.
         left_out: Images that could not be used.
-        accuracy: On regions that are no examples, and whose label is one of the model's categories; or None.
+        accuracy: Accuracy on regions that are not examples and whose label is one of the model's categories; None if
+            there are none.
     """
 
     out: Path
@@ -101,24 +102,23 @@ def predict_catalog(
 ) -> PredictReport:
     """Predict all regions of a data set, and write them as Labelme files and a table.
 
-    A region whose label is one of the model's categories counts as named, and tells of the accuracy; any other label
-    (none, ``?``, ``defect``, …) counts as unnamed. Neither enters the prediction. Files go into a folder beside ``out``
-    first; only a whole folder of predictions is ever found at ``out``, and a call that was interrupted goes on where it
-    was.
+    A region whose label is one of the model's categories counts toward the accuracy; any other label (none, ``?``,
+    ``defect``, …) is ignored. Labels do not influence the predictions. Files are first written to a folder beside
+    ``out``, so that ``out`` only ever contains complete predictions, and an interrupted call resumes where it stopped.
 
     Args:
         model: The model.
-        catalog: The data set, its root at hand.
-        out: The folder of predictions; each annotation file comes to lie at its path relative to the data root.
+        catalog: The data set, with its root available.
+        out: The folder of predictions; each annotation file has the same relative path there as in the data root.
         batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
         workers: Likewise.
-        strict: Stop at the first image that cannot be used, instead of leaving its regions out.
-        overwrite: Whether predictions that nobody has changed since may be replaced.
-        progress: Called with the crops done and all there are.
+        strict: Stop at the first unusable image instead of leaving out its regions.
+        overwrite: Whether existing predictions may be replaced, if nobody has changed them.
+        progress: Called with the crops done and their total.
 
     Raises:
-        FlawshotError: If the place is taken, an image cannot be used and ``strict`` is set, no region can be predicted,
-            or the model's encoder is not at hand.
+        FlawshotError: If ``out`` exists, an image cannot be used and ``strict`` is set, no region can be predicted, or
+            the model's encoder is not available.
     """
     out = Path(out).resolve()
     check_predictions_free(out, overwrite=overwrite)
@@ -154,11 +154,11 @@ def predict_catalog(
 
 def _root(catalog: Catalog, out: Path) -> Path:
     if catalog.root is None:
-        raise FlawshotError("DATA: there is no data folder to read images from")
+        raise FlawshotError("DATA: the catalog has no data folder to read images from")
     root = catalog.root.resolve()
     if out.is_relative_to(root) or root.is_relative_to(out):
         raise FlawshotError(
-            f"{argument('out', out)}: DATA and predictions may not lie in each other ({root}); name another folder"
+            f"{argument('out', out)}: DATA and predictions must not be inside each other ({root}); name another folder"
         )
     return root
 
@@ -172,7 +172,7 @@ def _spans(catalog: Catalog) -> list[_Span]:
         start = stop
     twice = [name for name, times in Counter(span.annotation for span in spans).items() if times > 1]
     if twice:
-        raise FlawshotError(f"{twice[0]}: its instances stand apart in the catalog; make the catalog again")
+        raise FlawshotError(f"{twice[0]}: its instances are not contiguous in the catalog; rebuild the catalog")
     for span in spans:
         if span.annotation in {RECORD, TABLE}:
             raise FlawshotError(f"{span.annotation}: is the name of a file of the predictions; rename it")
@@ -200,10 +200,10 @@ def _header(model: Model, catalog: Catalog, root: Path, out: Path) -> Prediction
 
 
 class _Kept(Catalog):
-    """A catalog that keeps instances it was asked for until they are taken: to make one costs what its answer does.
+    """A catalog that keeps requested instances until they are used, because building one again is expensive.
 
     Attributes:
-        taken: Instances by row.
+        taken: The kept instances, by row.
     """
 
     def __init__(self, table: pa.Table, root: Path) -> None:
@@ -216,7 +216,7 @@ class _Kept(Catalog):
 
 
 class _Gathered(NamedTuple):
-    """Some annotation files all of whose regions are encoded, or cannot be."""
+    """Some annotation files whose regions have all been encoded or found unusable."""
 
     spans: list[_Span]
     features: dict[int, NDArray[np.float16]]
@@ -224,7 +224,7 @@ class _Gathered(NamedTuple):
 
 
 def _gathered(spans: Sequence[_Span], encoded: Iterator[Encoded], *, strict: bool) -> Iterator[_Gathered]:
-    """Whole annotation files in order, many regions at a time."""
+    """Yield complete annotation files in order, many regions at a time."""
     now = _Gathered([], {}, {})
     waiting = iter(spans)
     current, ready_rows = next(waiting, None), 0
@@ -236,7 +236,7 @@ def _gathered(spans: Sequence[_Span], encoded: Iterator[Encoded], *, strict: boo
                 now.reasons[row] = part.reason
             else:
                 now.features[row] = part.features[number, :, 0].copy()
-        # What cannot be decoded comes before what is still on its way through the encoder.
+        # Images that cannot be decoded arrive before those still being encoded.
         while current is not None and all(row in now.features or row in now.reasons for row in current.rows):
             now.spans.append(current)
             ready_rows += len(current.rows)
@@ -249,7 +249,7 @@ def _gathered(spans: Sequence[_Span], encoded: Iterator[Encoded], *, strict: boo
 
 
 def _parted(now: _Gathered) -> tuple[_Gathered, _Gathered]:
-    """What is ready, and what waits for the rest of its annotation file."""
+    """Split into what is ready, and what waits for the rest of its annotation file."""
     rows = {row for span in now.spans for row in span.rows}
     ready = _Gathered(
         now.spans,
@@ -267,7 +267,7 @@ def _parted(now: _Gathered) -> tuple[_Gathered, _Gathered]:
 def _answered(
     model: Model, kept: _Kept, root: Path, out: Path, several: _Gathered
 ) -> Iterator[tuple[FileRecord, bytes | None]]:
-    """What is said of each annotation file, and its Labelme file."""
+    """Yield the record of each annotation file, and its Labelme file."""
     rows = sorted(several.features)
     given: dict[int, Prediction] = {}
     if rows:
@@ -301,7 +301,7 @@ def _labelme(own: dict[int, Instance], answers: dict[int, RegionPrediction], roo
     made = predicted_file(
         labelme_file(instances, root), by_shape, image=image if image.is_file() else None, place=place
     )
-    return json_bytes(labelme_document(made), place, indent=None)  # twenty times as fast as with line breaks
+    return json_bytes(labelme_document(made), place, indent=None)  # 20 times faster than with line breaks
 
 
 def _answer(instance: Instance, said: Prediction, model: Model) -> RegionPrediction:
@@ -328,7 +328,7 @@ def _answers(folder: Path) -> Iterator[RegionPrediction]:
 
 
 def _report(unfinished: Unfinished, out: Path) -> PredictReport:
-    """Count what was said; nothing of it but the named regions' answers is held."""
+    """Count the predictions; only those of labeled regions are kept in memory."""
     header, lines = read_predictions(unfinished.folder)
     counts = Counter[str]()
     unsure = unknown = examples = 0

@@ -1,4 +1,4 @@
-"""A folder of predictions: Labelme files, a table, and what was said of each; resumed where it was interrupted."""
+"""A folder of predictions: Labelme files, a table, and a record; writing it can resume after an interruption."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ REMEDY = "predict again into another folder"
 
 
 class PredictionHeader(Document):
-    """What a folder of predictions is of; the first line of ``predictions.jsonl``.
+    """What a folder of predictions belongs to; the first line of ``predictions.jsonl``.
 
     Attributes:
         flawshot: The version that predicted.
         model: The name of the model's folder.
         model_hash: SHA-256 of its ``model.json``.
         categories: The model's categories in label order.
-        data: The data root, relative to the folder of predictions (POSIX): images and annotations of the same paths.
-        request: A hash of all that the predictions depend on.
+        data: The data root with images and annotations, relative to the folder of predictions (POSIX).
+        request: A hash of everything that the predictions depend on.
     """
 
     format: Literal["flawshot-predictions"]
@@ -60,18 +60,19 @@ class PredictionHeader(Document):
 
 
 class RegionPrediction(Document):
-    """What was said of one region.
+    """The prediction of one region.
 
     Attributes:
         id: The instance's id in the data.
         image: Its image, relative to the data root (POSIX).
         box: (x0, y0, x1, y1) of its mask, half-open, px.
-        was: Its label in the data; empty where it has none.
-        true: The same where it is one of the model's categories, else None.
-        example: Whether it is one of the model's own examples, by file name and box; it tells nothing of the accuracy.
+        was: Its label in the data; empty if it has none.
+        true: The same if it is one of the model's categories, else None.
+        example: Whether it is one of the model's own examples, by file name and box; then it does not count toward the
+            accuracy.
         predicted: The most probable category.
         probability: Its probability.
-        runner_up: The second one.
+        runner_up: The second most probable category.
         runner_up_probability: Its probability.
         categories: The prediction set, most probable first.
         unsure: Whether a person should look at it.
@@ -94,13 +95,13 @@ class RegionPrediction(Document):
 
 
 class FileRecord(Document):
-    """One annotation file that was dealt with; a line of ``predictions.jsonl``.
+    """One processed annotation file; a line of ``predictions.jsonl``.
 
     Attributes:
-        annotation: Its path, relative to the data root and to the folder of predictions alike (POSIX).
-        file_hash: SHA-256 of the Labelme file as it was written; None where none was.
-        answers: What was said of its regions.
-        left_out: Its image, where it cannot be used.
+        annotation: Its path, relative both to the data root and to the folder of predictions (POSIX).
+        file_hash: SHA-256 of the Labelme file as it was written; None if none was.
+        answers: The predictions of its regions.
+        left_out: Its image, if it cannot be used.
     """
 
     annotation: str
@@ -117,32 +118,32 @@ class FileRecord(Document):
 
 
 def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[FileRecord]]:
-    """Read what a folder of predictions says.
+    """Read the record of a folder of predictions.
 
     Returns:
-        What it is of, and each annotation file in order, read as it is asked for.
+        The header, and each annotation file in order, read lazily.
 
     Raises:
-        FlawshotError: With the file and the line, if it is missing, damaged or foreign.
+        FlawshotError: With the file and the line, if it is missing, damaged or not a record of predictions.
     """
     settle(out)
     return document_lines(out / RECORD, PredictionHeader, FileRecord, REMEDY)
 
 
 class Unfinished:
-    """Predictions on their way: a folder beside ``out`` that takes its place when all are there.
+    """Unfinished predictions: a folder beside ``out`` that replaces it when it is complete.
 
     Args:
-        out: The folder to be, resolved.
-        header: What it is of; what is there of another request is thrown away.
-        annotations: The annotation files, in the order in which they will come.
+        out: The final folder, resolved.
+        header: The header; files of another request are discarded.
+        annotations: The annotation files, in the order in which they will be added.
 
     Attributes:
-        done: How many of them were there already.
-        folder: Where the files are meanwhile.
+        done: Number of annotation files that were already there.
+        folder: The temporary folder.
 
     Raises:
-        FlawshotError: If it cannot be written, or another process is at it.
+        FlawshotError: If it cannot be written, or another process is using it.
     """
 
     def __init__(self, out: Path, header: PredictionHeader, annotations: Sequence[str]) -> None:
@@ -150,7 +151,7 @@ class Unfinished:
         self.folder = unfinished_place(out)
         try:
             if self.folder.exists() and not (self.folder / RECORD).exists() and any(self.folder.iterdir()):
-                raise FlawshotError(f"{self.folder}: is no unfinished folder of predictions; move it away")
+                raise FlawshotError(f"{self.folder}: is not an unfinished folder of predictions; move it away")
             self._kept = UnfinishedFolder(out, RECORD)
             self._file = self._kept.file
             self.done, end = self._there(header, annotations)
@@ -164,7 +165,7 @@ class Unfinished:
             raise self._failed(error) from error
 
     def _there(self, header: PredictionHeader, annotations: Sequence[str]) -> tuple[int, int]:
-        """How many annotation files are dealt with, and where in the record they end."""
+        """The number of processed annotation files, and where they end in the record."""
         line = self._file.readline()
         if line != _line(header):
             return 0, 0
@@ -183,7 +184,7 @@ class Unfinished:
         return done, end
 
     def _clear(self) -> None:
-        """Throw away what another request left, but for the record, which is locked."""
+        """Discard what another request left, except the record, which is locked."""
         for path in self.folder.iterdir():
             if path.name == RECORD:
                 continue
@@ -193,9 +194,9 @@ class Unfinished:
                 path.unlink()
 
     def add(self, answered: FileRecord, labelme: bytes | None) -> None:
-        """Note one annotation file, the next one in order, and write its Labelme file, where there is one."""
+        """Record the next annotation file in order, and write its Labelme file, if there is one."""
         try:
-            if labelme is not None:  # half a file would not have the hash that its line tells
+            if labelme is not None:  # a partial file would not match the hash in its line
                 place = self.folder / answered.annotation
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(labelme)
@@ -217,10 +218,10 @@ class Unfinished:
             raise self._failed(error) from error
 
     def finish(self, table: Callable[[Path], object]) -> None:
-        """Write the table, and let the folder take its place; it replaces what is there."""
+        """Write the table, and move the folder to its final place, replacing what is there."""
         try:
             table(self.folder)
-            if os.name == "nt":  # where a folder with an open file cannot be renamed
+            if os.name == "nt":  # Windows cannot rename a folder with an open file
                 self._file.close()
             put(self.folder, self.out)
             self._kept.discard()  # what was there before
@@ -230,7 +231,7 @@ class Unfinished:
             self.close()
 
     def remove(self) -> None:
-        """Throw all of it away."""
+        """Discard everything."""
         self._kept.discard()
         self._file.close()
 
@@ -239,10 +240,10 @@ class Unfinished:
 
 
 def check_predictions_free(out: Path, *, overwrite: bool) -> None:
-    """Refuse a place that is taken by anything but, if ``overwrite``, predictions that nobody has changed since.
+    """Refuse a path that exists, unless it contains unchanged predictions and ``overwrite`` is true.
 
     Raises:
-        FlawshotError: If it is.
+        FlawshotError: If the path is refused.
     """
     settle(out)
     try:
@@ -253,7 +254,7 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
     if not overwrite:
         raise FlawshotError(f"{out}: exists; name another folder, move it away, or add {argument('overwrite', True)}")
     if not (out / RECORD).is_file():
-        raise FlawshotError(f"{out}: is no folder of predictions; move it away")
+        raise FlawshotError(f"{out}: is not a folder of predictions; move it away")
     known = {RECORD, TABLE}
     for answered in read_predictions(out)[1]:
         known.add(answered.annotation)
@@ -265,7 +266,7 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
     for path in sorted(out.rglob("*")):
         name = path.relative_to(out).as_posix()
         if not path.is_dir() and name not in known:
-            raise FlawshotError(f"{path}: is no part of the predictions; move it away")
+            raise FlawshotError(f"{path}: is not part of the predictions; move it away")
 
 
 def _line(document: Document) -> bytes:

@@ -1,4 +1,4 @@
-"""What a model says of regions."""
+"""A model's predictions of regions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["Prediction", "Predictions"]
 
 
 class Prediction(NamedTuple):
-    """What a model says of one region.
+    """A model's prediction of one region.
 
     Attributes:
         label: The most probable category.
         probability: Its probability.
-        runner_up: The second one.
+        runner_up: The second most probable category.
         runner_up_probability: Its probability.
-        categories: The prediction set: the categories that it may be, at the model's coverage, most probable first.
-        unsure: Whether the region should be looked at by a person.
+        categories: The prediction set: the possible categories at the model's coverage, most probable first.
+        unsure: Whether a person should look at the region.
         unknown: Whether it is unlike every category.
     """
 
@@ -39,12 +39,12 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What a model says of some regions, in their order; iterate for one :class:`Prediction` each.
+    """A model's predictions of several regions, in their order; iterating yields one :class:`Prediction` per region.
 
     Attributes:
-        categories: The model's categories: the order of columns.
-        probabilities: float32 ``[regions, categories]``; a row adds up to 1.
-        novelty: How unlike every category a region is, float32 ``[regions]``; the greater the less like.
+        categories: The model's categories, in the order of columns.
+        probabilities: float32 ``[regions, categories]``; each row adds up to 1.
+        novelty: How unlike every category a region is, float32 ``[regions]``; greater means less alike.
         sets: The prediction sets, bool ``[regions, categories]``.
         unsure: bool ``[regions]``.
         unknown: bool ``[regions]``.
@@ -67,7 +67,7 @@ class Predictions:
         return [self.categories[number] for number in self.probabilities.argmax(axis=1)]
 
     def __getitem__(self, index: int) -> Prediction:
-        """What is said of one region."""
+        """The prediction of one region."""
         shares = self.probabilities[index]
         order = np.argsort(-shares, kind="stable")
         first, second = int(order[0]), int(order[1])
@@ -82,5 +82,5 @@ class Predictions:
         )
 
     def __iter__(self) -> Iterator[Prediction]:
-        """What is said of each region."""
+        """The prediction of each region."""
         return (self[index] for index in range(len(self)))

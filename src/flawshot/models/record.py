@@ -1,4 +1,4 @@
-"""What a model says of itself: ``model.json``."""
+"""A model's record: ``model.json``."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "Accuracy", "CategoryAccuracy", "ClassifierRecord", "ModelRecord", "Step", "read_record"]
 
-REMEDY = "make the model again with flawshot fit"
+REMEDY = "rebuild the model with flawshot fit"
 VERSION: Final = 3
 
 
 class CategoryAccuracy(Document):
-    """How often one category's instances were named rightly.
+    """How often one category's instances were classified correctly.
 
     Attributes:
-        instances: How many there are.
-        units: The images, or groups, that they come from.
-        asked: How many of them could be asked of a fit that knows the category.
-        right: How many of these were right; None where the category vanishes with its one image, or group.
-        ci95: 95 % interval of their share; None likewise.
+        instances: Number of instances.
+        units: Number of images, or groups, that they come from.
+        asked: Number of instances that a fit that knows the category could predict.
+        right: How many of these were right; None if the category comes from a single image or group.
+        ci95: 95 % interval of the share of right ones; None likewise.
     """
 
     instances: int
@@ -41,14 +41,14 @@ class CategoryAccuracy(Document):
 
 
 class Accuracy(Document):
-    """Share of instances named rightly by a classifier that has not seen their image, or group.
+    """Share of instances classified correctly by a classifier that has not seen their image or group.
 
     Attributes:
         mean: The share.
-        ci95: Its 95 % interval: a bootstrap over images, or groups; Wilson's where all, or none, are right.
-        asked: Of how many instances.
-        units: The images, or groups, that they come from.
-        folds: How many fits: as many as units, or fewer where several were left out together.
+        ci95: Its 95 % interval: a bootstrap over images or groups; Wilson's interval if all or none are right.
+        asked: Number of instances.
+        units: Number of images, or groups, that they come from.
+        folds: Number of fits: one per unit, or fewer if several units were left out together.
         per_category: By true category.
     """
 
@@ -61,18 +61,19 @@ class Accuracy(Document):
 
 
 class Step(Document):
-    """One time that instances were taken in.
+    """One step in which instances were added to a model.
 
     Attributes:
-        how: ``fit``, or ``learn`` for what came later.
-        when: UTC, as ISO 8601.
+        how: ``fit``, or ``learn`` for a later step.
+        when: Time in UTC, as ISO 8601.
         source: What the user named: a bank, a data folder, a folder of corrected predictions.
-        added: How many instances; they stand in the support bank after those of the steps before that are left.
-        categories: How many of each category, of those that were added.
-        accuracy: Of the model after this step, estimated on all its instances; None where nothing can be left out.
-        flawshot: The version that did it.
-        replaced: How many instances of earlier steps it took away, because the same regions came again.
-        previous: SHA-256 of the ``model.json`` that it went on from; None for the fit.
+        added: Number of instances; in the support bank they follow the remaining ones of earlier steps.
+        categories: Number of added instances per category.
+        accuracy: Accuracy of the model after this step, estimated on all its instances; None if nothing can be left
+            out.
+        flawshot: The version of flawshot that was used.
+        replaced: Number of instances of earlier steps that were removed, because the same regions were added again.
+        previous: SHA-256 of the ``model.json`` that this step started from; None for the fit.
     """
 
     how: Literal["fit", "learn"]
@@ -87,27 +88,27 @@ class Step(Document):
 
 
 class ClassifierRecord(Document):
-    """A classifier's name and parameters, but for the device it is trained on."""
+    """A classifier's name and parameters, except the device it is trained on."""
 
     name: str
     parameters: dict[str, bool | int | float | str | None]
 
 
 class ModelRecord(Document):
-    """A model but for its support instances.
+    """A model without its support instances.
 
     Attributes:
-        product: What is inspected.
+        product: The product that is inspected.
         categories: The categories in label order.
-        classifier: What is fitted to the support instances whenever the model is loaded.
-        encoder: Who computes features.
-        views: What is cropped.
-        fingerprint: Of the support instances' (id, category) pairs, as :meth:`flawshot.Catalog.fingerprint` has it.
-        groups: The group of each support image where a user said which images show one sample.
-        calibration: What its predictions may be taken for.
-        history: What was taken in when; the first step is the fit.
+        classifier: The classifier that is fitted to the support instances whenever the model is loaded.
+        encoder: The encoder that computes features.
+        views: The views that are cropped.
+        fingerprint: :meth:`flawshot.Catalog.fingerprint` of the support instances.
+        groups: The group of each support image, if the user said which images show one sample.
+        calibration: How far its predictions can be trusted.
+        history: The steps in which instances were added; the first one is the fit.
         files: SHA-256 of each file of the support bank, by name.
-        seal: SHA-256 over the other fields; None in what flawshot 0.1 wrote.
+        seal: SHA-256 of the other fields; None in files written by flawshot 0.1.
     """
 
     format: Literal["flawshot-model"]
@@ -131,7 +132,7 @@ class ModelRecord(Document):
 
     @property
     def instances(self) -> int:
-        """How many support instances there are."""
+        """Number of support instances."""
         return sum(step.added - step.replaced for step in self.history)
 
 
@@ -146,8 +147,8 @@ def read_record(path: Path) -> ModelRecord:
     """Read and check ``model.json``.
 
     Raises:
-        FlawshotError: With one line that names the file and the field, if it is missing, damaged, foreign, or of a
-            newer flawshot.
+        FlawshotError: With one line that names the file and the field, if it is missing, damaged, not a model's, or
+            from a newer flawshot.
     """
     data = file_bytes(path)
     try:
@@ -157,10 +158,10 @@ def read_record(path: Path) -> ModelRecord:
     if isinstance(head, dict) and head.get("format") == "flawshot-model":
         version = head.get("version")
         if isinstance(version, int) and version > VERSION:
-            raise FlawshotError(f"{path}: version: {version} is not known here; update flawshot")
+            raise FlawshotError(f"{path}: version: {version} is newer than this flawshot; update flawshot")
     record, written = read_upgraded(data, ModelRecord, OldModelRecord, str(path), REMEDY)
     if not record.history or min(min(step.added, step.replaced) for step in record.history) < 0:
-        raise FlawshotError(f"{path}: history: does not say where the support instances are from; {REMEDY}")
+        raise FlawshotError(f"{path}: history: does not say where the support instances come from; {REMEDY}")
     if len(record.categories) < 2 or list(record.categories) != sorted(set(record.categories)):
         raise FlawshotError(f"{path}: categories: must be two or more, in order; {REMEDY}")
     check_seal(written, record.seal, path, REMEDY)

@@ -1,4 +1,4 @@
-"""Regions given as images and masks in memory, cropped as those of a catalog are."""
+"""Regions given as images and masks in memory, cropped like those of a catalog."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def region_crops(
     """Cut the views of regions, in order.
 
     Args:
-        images: As :meth:`flawshot.Model.predict` takes them.
-        masks: Likewise, as many.
-        scheme: Which views.
-        side: The encoder's input, px.
+        images: As for :meth:`flawshot.Model.predict`.
+        masks: Likewise; one per image.
+        scheme: The view scheme.
+        side: Side of the encoder's input, px.
 
     Raises:
-        FlawshotError: If an image or a mask cannot be used; it says which.
+        FlawshotError: If an image or a mask (named) cannot be used.
     """
     before: Picture | None = None
     decoded: Image.Image | None = None
@@ -68,7 +68,7 @@ def _region(given: NDArray[np.bool_], image: Image.Image, number: int) -> Region
     mask = np.asarray(given)
     if mask.dtype != np.bool_ or mask.shape != (image.height, image.width):
         raise FlawshotError(
-            f"masks[{number}]: must be bool {[image.height, image.width]}, as its image, "
+            f"masks[{number}]: must be bool {[image.height, image.width]}, like its image, "
             f"not {mask.dtype} {list(mask.shape)}"
         )
     region = trim(mask, 0, 0)

@@ -1,6 +1,6 @@
-"""A folder in which Labelme shows predictions, those to look at first; what is changed there is carried back.
+"""A folder in which Labelme shows predictions, most doubtful first; changes made there are carried back.
 
-``docs/adr/0016`` says why Labelme is not let loose on the predictions themselves.
+``docs/adr/0016`` explains why Labelme does not open the predictions themselves.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ __all__ = ["FLAGS", "LABELS", "SHAPE_FLAGS", "ReviewFolder", "ReviewItem", "carr
 
 LABELS, FLAGS, SHAPE_FLAGS, STATE = "labels.txt", "flags.txt", "shape-flags.json", "review.json"
 LOG = "labelme.log"
-# What the review itself puts into its folder, beside copies and images.
+# What the review itself puts into its folder, besides copies and images.
 OWN = frozenset({".lock", LOG, LABELS, FLAGS, SHAPE_FLAGS, STATE})
 NUMBERED = re.compile(r"\d{5}-")
-REMEDY = "take what you need out of it by hand, then remove its folder"
+REMEDY = "save what you need from it by hand, then remove its folder"
 LETTERS = 60
 
 
 class ReviewItem(NamedTuple):
-    """A file of predictions in the order in which it is to be looked at.
+    """A file of predictions to review.
 
     Attributes:
         annotation: Its path in the folder of predictions (POSIX).
         answered: What was predicted.
-        waiting: How many of its regions nobody has named.
+        waiting: Number of its regions that nobody has reviewed.
         doubtful: How many of these are unsure, or unlike every category.
-        probability: The least of the doubtful ones' probabilities, or of all that wait; infinite where none waits.
+        probability: The lowest probability of the doubtful regions, or of all waiting ones; infinite if none waits.
         labels: The labels in it.
-        flags: The flags that its shapes have.
+        flags: The flags of its shapes.
     """
 
     annotation: str
@@ -65,7 +65,7 @@ class ReviewItem(NamedTuple):
 
 
 class _Entry(Document):
-    """A file in the folder: what it is a copy of, and both as they were when they last were the same."""
+    """A file in the folder: its original, and the hashes of both when they last matched."""
 
     annotation: str
     original: str
@@ -73,7 +73,7 @@ class _Entry(Document):
 
 
 class _State(Document):
-    """Which file of the folder is which of the predictions'; ``review.json``."""
+    """Maps the folder's files to those of the predictions; ``review.json``."""
 
     format: Literal["flawshot-review"]
     version: Literal[1]
@@ -81,22 +81,22 @@ class _State(Document):
 
 
 def review_place(out: Path) -> Path:
-    """Where predictions are looked at: beside them."""
+    """The folder for reviewing predictions, beside them."""
     return out.absolute().with_name(f".{out.absolute().name}.review")
 
 
 def listed(out: Path, problems: list[Problem]) -> list[ReviewItem]:
     """The files of a folder of predictions, in the order in which a person should look at them.
 
-    Files with doubtful regions (unsure, or unlike every category) that nobody has named come first, the least probable
-    foremost, then the others that wait, likewise, then those that are done.
+    Files with doubtful regions (unsure, or unlike every category) that nobody has reviewed come first, lowest
+    probability first; then the others with unreviewed regions, in the same order; then those that are done.
 
     Args:
         out: The folder.
         problems: Files that cannot be read are added here.
 
     Raises:
-        FlawshotError: If it is no folder of predictions.
+        FlawshotError: If it is not a folder of predictions.
     """
     found = []
     for answered in read_predictions(out)[1]:
@@ -132,19 +132,19 @@ def _share(other: dict[str, Any], shares: dict[str, float]) -> float:
 
 
 class ReviewFolder:
-    """Links to images, named in the order to look at them, with a copy of each one's predictions beside it.
+    """Links to images, named in the order of review, each beside a copy of its predictions.
 
-    One process at a time; what an earlier one left is carried back first.
+    Only one process can use it at a time; changes that an earlier one left are carried back first.
 
     Args:
         out: The folder of predictions.
 
     Attributes:
         place: The folder.
-        carried: Which files of the predictions were changed, in the order in which they were first.
+        carried: The files of the predictions that were changed, in the order of their first change.
 
     Raises:
-        FlawshotError: If another process is at it, or it cannot be written.
+        FlawshotError: If another process is using it, or it cannot be written.
     """
 
     def __init__(self, out: Path) -> None:
@@ -169,16 +169,16 @@ class ReviewFolder:
     def fill(
         self, entries: Sequence[ReviewItem], root: Path, categories: Sequence[str], problems: list[Problem]
     ) -> int:
-        """Make the folder anew.
+        """Empty the folder and fill it again.
 
         Args:
-            entries: The files to look at, in order.
-            root: Where their images lie.
-            categories: The labels to choose from; those that files have already are added.
-            problems: Files whose image is not there are added here, and left out.
+            entries: The files to review, in order.
+            root: The folder of their images.
+            categories: The labels to choose from; labels that are already in the files are added.
+            problems: Files whose image is missing are added here, and left out.
 
         Returns:
-            How many files can be looked at.
+            Number of files that can be reviewed.
         """
         self._empty()
         self._files = {}
@@ -205,7 +205,7 @@ class ReviewFolder:
         for name, lines in ((LABELS, labels), (FLAGS, [ALL_CONFIRMED])):
             text = "".join(f"{line}\n" for line in dict.fromkeys(lines) if line.strip() and "\n" not in line)
             write_bytes(self.place / name, text.encode())
-        # Every shape has the flags as check boxes, and keeps them when its label is changed.
+        # Every shape gets the flags as check boxes, and keeps them when its label is changed.
         write_json(self.place / SHAPE_FLAGS, {".*": list(dict.fromkeys(flags))})
         self._save()
         return len(self._files)
@@ -215,10 +215,10 @@ class ReviewFolder:
         return f"{number:05}-{words}"
 
     def carry_back(self, *, last: bool = False) -> None:
-        """Give the shapes and flags that were changed to the predictions' own files; all else there stays.
+        """Copy changed shapes and flags to the predictions' own files; everything else there is kept.
 
         Args:
-            last: Whether nobody writes any more, so that what cannot be read is an error and not half written.
+            last: Whether Labelme has ended, so that an unreadable file is an error rather than half written.
 
         Raises:
             FlawshotError: If a file cannot be read or written, or was changed in both places.
@@ -237,7 +237,7 @@ class ReviewFolder:
             document = _labelme_object(content)
             if document is None:
                 if last:
-                    raise FlawshotError(f"{self.place / name}: is no Labelme file; {REMEDY}")
+                    raise FlawshotError(f"{self.place / name}: is not a Labelme file; {REMEDY}")
                 continue
             self._files[name] = self._carry(name, entry, document, digest)
             changed = True
@@ -251,10 +251,10 @@ class ReviewFolder:
         own, content = _labelme_object(original), b""
         if own is not None:
             content = json_bytes(own | {"shapes": document["shapes"], "flags": document.get("flags") or {}}, place)
-        # Equal content was carried before, by a call that was killed before it could note that.
+        # Equal content was carried back by a call that was killed before it could record that.
         if own is None or (_hash(original) != entry.original and content != original):
             raise FlawshotError(
-                f"{place}: was changed while {self.place / name}, its copy, was too, and is not replaced; {REMEDY}"
+                f"{place}: was changed, and so was its copy {self.place / name}; it is not replaced; {REMEDY}"
             )
         write_bytes(place, content, overwrite=True)
         if entry.annotation not in self.carried:
@@ -266,25 +266,25 @@ class ReviewFolder:
         write_json(self.place / STATE, state.model_dump(mode="json"), overwrite=True)
 
     def strange(self) -> list[Path]:
-        """Files that are no copies of predictions and nothing of the review's: what a person saved there."""
+        """Files that are neither copies of predictions nor the review's own: saved there by a person."""
         stems = {name.removesuffix(".json") for name in self._files}
         found = []
         for path in sorted(self.place.iterdir()):
             own = path.name in OWN or path.name in self._files or (path.name[0] == "." and path.suffix == ".tmp")
-            # Without a state, making the folder was interrupted: what has a number is of that.
+            # Without a state, filling the folder was interrupted: numbered files come from that.
             shown = path.suffix != ".json" and path.stem in stems
             if not (own or shown or (not self._files and NUMBERED.match(path.name))):
                 found.append(path)
         return found
 
     def keep_lock(self) -> tuple[int, ...]:
-        """What a program that is started must inherit to hold the lock too, where there are such."""
+        """The file descriptors that a child process must inherit to hold the lock too, if the system supports it."""
         return (self._lock.fileno(),) if os.name == "posix" else ()
 
     def _empty(self) -> None:
         try:
             if others := self.strange():
-                raise FlawshotError(f"{others[0]}: is no copy of a prediction; move it away")
+                raise FlawshotError(f"{others[0]}: is not a copy of a prediction; move it away")
             for path in self.place.iterdir():
                 if path.name != ".lock":
                     path.unlink()
@@ -292,7 +292,7 @@ class ReviewFolder:
             raise FlawshotError(f"{self.place}: cannot be emptied ({one_line(error)}); remove it") from error
 
     def close(self) -> None:
-        """Let another process at it; take the folder away if all is carried back and nothing else was saved there."""
+        """Release the lock; remove the folder if all changes are carried back and nothing else was saved there."""
         settled = self._settled and not self.strange()
         if settled:
             discard(self.place, self.out)
@@ -300,29 +300,29 @@ class ReviewFolder:
 
 
 def carry_back_left(out: Path) -> None:
-    """Save what an interrupted review left in the predictions.
+    """Carry back the changes that an interrupted review left.
 
     Raises:
-        FlawshotError: If a review is going on, or something cannot be carried back.
+        FlawshotError: If a review is running, or a change cannot be carried back.
     """
     if (review_place(out) / STATE).is_file():
         ReviewFolder(out).close()
 
 
 def _show(image: Path, name: Path, embedded: bytes | None) -> str:
-    """Let an image be seen under a name: by a link, or a copy where there are none. Returns the name with suffix."""
+    """Show an image under a name, by a link or else by a copy; return the name with its suffix."""
     if embedded is None and image.is_file():
         shown = name.with_name(f"{name.name}{image.suffix}")
         try:
             shown.symlink_to(image)
-        except OSError:  # systems where links need a right
+        except OSError:  # some systems allow links to privileged users only
             try:
                 os.link(image, shown)
             except OSError:
                 shutil.copyfile(image, shown)
         return shown.name
     if embedded is None:
-        raise FlawshotError(f"is missing; say where the data is with {argument('data')}")
+        raise FlawshotError(f"is missing; name its folder with {argument('data')}")
     with open_image(embedded, "imageData") as opened:
         suffix = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif"}.get(opened.format or "", ".png")
     shown = name.with_name(f"{name.name}{suffix}")

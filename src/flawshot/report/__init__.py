@@ -1,4 +1,4 @@
-"""The report: results as one page to look at, and as tables."""
+"""The report: results as an HTML page, and as tables."""
 
 from flawshot.report.page import write_report
 

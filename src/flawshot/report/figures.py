@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_CLASSIFIERS", "bars", "curves", "reliability_diagram"]
 
-# What stands beside the classifiers to measure them by; drawn fainter.
+# Baselines that classifiers are compared with; drawn fainter.
 NOT_CLASSIFIERS = ("chance", "majority", "outline")
 MARKERS = "osD^vPX*"
 DASHES = ["-", "--", "-.", ":"]
@@ -51,7 +51,7 @@ def curves(
         line.set_gid(f"mark-line-{place}")
     axes.set_xticks(range(len(shots)), list(map(label, shots)))
     axes.set_xlim(-0.5, len(shots) - 0.5)
-    axes.set_xlabel("shots (support instances a category)")
+    axes.set_xlabel("shots (support instances per category)")
     axes.set_ylabel("accuracy, %")
     axes.set_ylim(0, 101)
     axes.grid(axis="y")
@@ -61,12 +61,12 @@ def curves(
 
 @styled
 def bars(runs: Sequence[Run], chosen: int, title: str) -> str:
-    """Accuracy by category, with intervals and n: every run's bars in the same axes, the chosen one's shown.
+    """Accuracy by category, with intervals and n: all runs' bars are in the same axes, and the chosen one's are shown.
 
     Args:
-        runs: Of one product at one K.
-        chosen: Which of them shows.
-        title: What a screen reader says.
+        runs: Runs of one product at one K.
+        chosen: Index of the run that is shown.
+        title: Text for screen readers.
     """
     from matplotlib.collections import LineCollection, PatchCollection  # noqa: PLC0415  # slow to import
     from matplotlib.colors import to_rgba  # noqa: PLC0415
@@ -111,12 +111,12 @@ def bars(runs: Sequence[Run], chosen: int, title: str) -> str:
 
 @styled
 def reliability_diagram(runs: Sequence[Run], chosen: int, title: str) -> str:
-    """Share right against mean confidence, a point a bin of confidence, as large as it holds predictions.
+    """Share right against mean confidence: one point per bin of confidence, sized by its number of predictions.
 
     Args:
-        runs: Of one product at one K; each in the same axes.
-        chosen: Which of them shows.
-        title: What a screen reader says.
+        runs: Runs of one product at one K, all in the same axes.
+        chosen: Index of the run that is shown.
+        title: Text for screen readers.
     """
     from matplotlib.collections import LineCollection  # noqa: PLC0415  # slow to import
 

@@ -1,4 +1,4 @@
-"""The gallery's data: what was asked and answered, and small pictures of it where images are at hand."""
+"""The gallery's data: queries and answers, and small pictures of them if images are available."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["Gallery", "make_gallery", "thumbnails"]
 
 SIDE = 96
 QUALITY = 60
-# Crops show the instance with this much of its surroundings.
+# Crops show the instance with this much context.
 SIZES = ("1.5x",)
-# So much of a page is pictures at most, in base64, and so many answers of one classifier stand in it.
+# Limits of a page: bytes of pictures in base64, number of pictures, and number of answers.
 MOST_PICTURE_BYTES = 9_000_000
 MOST_PICTURES = 5000
 MOST_ANSWERS = 250_000
 
 
 class Gallery(NamedTuple):
-    """What the page's script reads.
+    """The data that the page's script reads.
 
     Attributes:
-        instances: Ids, as they are to be read.
-        pictures: Of each of ``instances``, base64, or None.
-        sets: The answers of each product and K; instances and categories are numbers.
-        asked: Distinct instances that were asked.
+        instances: Ids for display.
+        pictures: The picture of each of ``instances``, in base64, or None.
+        sets: The answers for each product and K, with instances and categories as indices.
+        asked: Number of distinct query instances.
         pictured: How many of those have a picture.
-        left_out: Answers that are in the figures, but not listed here.
+        left_out: Number of answers that count in the figures but are not listed here.
     """
 
     instances: list[str]
@@ -50,15 +50,15 @@ class Gallery(NamedTuple):
 
 
 def make_gallery(results: Results, data: str | Path | Catalog | None, reference: str) -> Gallery:
-    """The recorded answers, of the greatest K first, with pictures where ``data`` has them.
+    """The recorded answers, with pictures from ``data`` if it has them.
 
     Args:
-        results: What was found.
+        results: The results.
         data: As for :func:`thumbnails`; None for no pictures.
-        reference: The classifier whose wrong answers come first where there is no room for all pictures.
+        reference: The classifier whose wrong answers get pictures first if there is no room for all.
 
     Raises:
-        FlawshotError: If ``data`` is no data folder and no catalog.
+        FlawshotError: If ``data`` is neither a data folder nor a catalog.
     """
     runs = {(run.product, run.shots): run for run in results.runs}
     answers = [each for each in results.answers if each.query and each.predicted]
@@ -99,7 +99,7 @@ def make_gallery(results: Results, data: str | Path | Catalog | None, reference:
 
 
 def _steps(answers: list[Answers]) -> list[int]:
-    """Of each set every how-manieth answer is listed: all, where all together are few enough."""
+    """The step at which answers of each set are listed: 1 for all, if they are few enough in total."""
     sizes = [len(each.query) * len(each.predicted) for each in answers]
     if sum(sizes) <= MOST_ANSWERS:
         return [1] * len(answers)
@@ -108,7 +108,7 @@ def _steps(answers: list[Answers]) -> list[int]:
 
 
 def _by_need(answers: list[Answers], step_of: list[int], reference: str) -> list[str]:
-    """Ids that the page shows: of the greatest K first, the reference's wrong answers first, each with its nearest."""
+    """Ids on the page, most needed first: the reference's wrong answers, greatest K first, each with its nearest."""
     found: dict[str, None] = {}
     pairs = sorted(zip(answers, step_of, strict=True), key=lambda pair: -pair[0].shots)
     for wrong in (True, False):
@@ -121,17 +121,17 @@ def _by_need(answers: list[Answers], step_of: list[int], reference: str) -> list
 
 
 def thumbnails(results: Results, data: str | Path | Catalog, ids: list[str] | None = None) -> dict[str, str]:
-    """WebP pictures, base64, by instance id: of the instances asked and nearest that ``data`` holds.
+    """WebP pictures in base64, by instance id, of the query and nearest instances that ``data`` contains.
 
-    An instance that has another category in ``data`` is another one, and has no picture here.
+    An instance with another category in ``data`` is considered a different one, and gets no picture.
 
     Args:
-        results: What was found.
-        data: A folder, a Parquet file, or a catalog whose root is at hand.
-        ids: Which, the most needed first; all that were answered, or were nearest, where None.
+        results: The results.
+        data: A folder, a Parquet file, or a catalog with its root available.
+        ids: The instances, most needed first; if None, all queries and nearest instances.
 
     Raises:
-        FlawshotError: If ``data`` is no data folder and no catalog.
+        FlawshotError: If ``data`` is neither a data folder nor a catalog.
     """
     catalog = data if isinstance(data, Catalog) else Catalog.open(data)
     if catalog.root is None:

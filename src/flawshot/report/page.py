@@ -1,4 +1,4 @@
-"""One self-contained HTML page of an evaluation's results."""
+"""A self-contained HTML page of an evaluation's results."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ def write_report(
     bank: FeatureBank | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write results as one HTML file that asks for nothing but itself.
+    """Write results as one HTML file that loads nothing else.
 
     Args:
-        results: What was found.
+        results: The results.
         path: The file.
-        data: The data set, for the gallery's pictures: a folder, or a catalog with its root at hand; ids where None.
-        bank: Its catalog serves where ``data`` is None, if the images are at hand.
+        data: The data set, for the gallery's pictures: a folder, or a catalog with its root available. If None, the
+            gallery shows ids.
+        bank: A feature bank whose catalog is used if ``data`` is None, provided that the images are available.
         overwrite: Whether a file with other content may be replaced.
 
     Raises:
@@ -98,7 +99,7 @@ def _hash(text: str) -> str:
 
 
 def _json(value: Any) -> Markup:
-    """JSON that ends no script element."""
+    """JSON that is safe inside a script element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 
@@ -108,7 +109,7 @@ def _shots(results: Results, shots: int, product: str | None = None) -> str:
 
 
 def _parts(results: Results) -> list[dict[str, Any]]:
-    """Curves and a table for each product; of several, their mean's come first."""
+    """Curves and a table for each product, with those of the mean first if there are several."""
     products = list(dict.fromkeys(run.product for run in results.runs))
     figures: dict[str | None, dict[str, dict[int, Estimate]]] = {}
     for mean in results.means:
@@ -143,7 +144,7 @@ def _parts(results: Results) -> list[dict[str, Any]]:
 
 
 def _differences(results: Results) -> list[dict[str, Any]]:
-    """Tables of differences, rows classifiers, columns K; of several products, their mean's first."""
+    """Tables of differences, one row per classifier, one column per K; with several products the mean's table first."""
     tables: dict[str | None, dict[str, dict[int, str]]] = {}
     for each in sorted(results.comparisons, key=lambda each: each.product is not None):
         shown = percent(each.difference.mean, each.difference.ci95, signed=True)
@@ -160,7 +161,7 @@ def _differences(results: Results) -> list[dict[str, Any]]:
 
 
 def _times(results: Results) -> dict[str, Any]:
-    """Mean milliseconds of a fit and a prediction, over all episodes: rows classifiers, columns K."""
+    """Mean milliseconds of a fit and a prediction over all episodes: one row per classifier, one column per K."""
     seconds: dict[str, dict[int, list[tuple[float, float]]]] = {}
     for run in results.runs:
         if run.confusion is None or run.classifier == "majority":

@@ -1,4 +1,4 @@
-"""Panels: by category, confusion and reliability, of each product and K, with every classifier to choose from."""
+"""Panels for each product and K: accuracy by category, confusion and reliability, with a choice of classifiers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["make_panels", "panel_data", "shares"]
 
-# Under this many query instances a category's figure is marked.
+# A category with fewer query instances is marked.
 FEW = 10
-# Of many products, Ks and classifiers only so much is drawn, the greatest K first.
+# Limit of all panels; with many products, Ks and classifiers only the greatest K are drawn.
 MOST_BYTES = 3_000_000
 SHADES = 10
 
 
 def make_panels(results: Results, reference: str) -> tuple[list[dict[str, Any]], int]:
-    """What the template shows of each product and K, and how many of them had no room.
+    """The panels for the template, and the number of those that had no room.
 
     Args:
-        results: What was found.
-        reference: The classifier that shows first; at each product's greatest K without a script.
+        results: The results.
+        reference: The classifier shown first; without a script, at each product's greatest K.
     """
     groups: dict[tuple[str, int], list[Run]] = {}
     for run in results.runs:
@@ -74,7 +74,7 @@ def _panel(runs: list[Run], reference: str, *, shown: bool) -> dict[str, Any]:
 
 
 def _figures(run: Run) -> dict[str, Any]:
-    """One run's figures, as they are to be read."""
+    """One run's numbers, for display."""
     scores = [run.per_category[category] for category in run.categories]
     return {
         "name": printable(run.classifier),
@@ -94,7 +94,7 @@ def _figures(run: Run) -> dict[str, Any]:
 
 
 def shares(counts: list[int]) -> list[tuple[int, int, int]]:
-    """Each count with its share of the row, in whole percent, and its shade; the script reckons the same way.
+    """Each count with its share of the row in whole percent, and its shade; the script computes the same.
 
     >>> shares([1, 7, 0])
     [(1, 13, 1), (7, 88, 9), (0, 0, 0)]
@@ -104,11 +104,11 @@ def shares(counts: list[int]) -> list[tuple[int, int, int]]:
 
 
 def panel_data(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the script shows instead, when another classifier is chosen."""
+    """The data that the script shows when another classifier is chosen."""
     return [{key: panel[key] for key in ("product", "shots", "label", "chosen", "runs")} for panel in panels]
 
 
 def _size(panel: dict[str, Any]) -> int:
-    """Roughly the bytes that a panel takes."""
+    """Approximate size of a panel in bytes."""
     cells = len(panel["categories"]) * (80 + len(panel["categories"]) * (70 + 4 * len(panel["runs"])))
     return len(panel["bars"]) + len(panel["reliability"] or "") + cells

@@ -1,4 +1,4 @@
-"""What was run: everything that is needed to run it again."""
+"""Provenance: everything that is needed to run the evaluation again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["make_facts"]
 
-# What the groups are called, in the order in which they are shown; what else is recorded follows under its own name.
+# Titles of the groups, in display order; other recorded values follow under their own names.
 GROUPS = {
     "data": "data set",
     "fingerprints": "fingerprint of instances and categories",
     "protocols": "protocol",
-    "sampling": "protocol's settings",
+    "sampling": "protocol settings",
     "seeds": "seeds",
     "encoder": "encoder",
     "text": "text features",
@@ -26,23 +26,23 @@ GROUPS = {
     "classifiers": "classifiers",
     "interval": "intervals",
     "flawshot": "flawshot",
-    "libraries": "versions when encoded",
-    "versions": "versions when evaluated",
-    "device": "device that trained",
+    "libraries": "versions for encoding",
+    "versions": "versions for evaluation",
+    "device": "device for training",
     "started": "started",
     "seconds": "duration",
 }
 
 
 def make_facts(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(Group, its (name, text) rows), as they are to be read; the command line stands elsewhere."""
+    """Groups with their (name, text) rows, for display; the command line is shown elsewhere."""
     recorded = {key: value for key, value in results.provenance.items() if key != "command"}
     order = sorted(recorded, key=lambda key: (list(GROUPS).index(key) if key in GROUPS else len(GROUPS), key))
     return [(printable(GROUPS.get(key, key)), _rows(_said(key, recorded[key]))) for key in order]
 
 
 def _said(key: str, value: Any) -> Any:
-    """A recorded value, shorter where nothing is lost by it."""
+    """A recorded value, shortened if that loses nothing."""
     if key == "seeds" and isinstance(value, list | tuple) and len(value) > 2 and _in_a_row(value):
         return f"{value[0]} to {value[-1]}"
     if key == "data" and isinstance(value, dict) and isinstance(value.get("products"), dict):
@@ -52,7 +52,7 @@ def _said(key: str, value: Any) -> Any:
             else each
             for name, each in value["products"].items()
         }
-        return {"catalog's hash": value.get("catalog_hash"), **counts}
+        return {"catalog hash": value.get("catalog_hash"), **counts}
     if key == "text" and value is None:
         return "none"
     if key == "sampling" and isinstance(value, dict) and value:
@@ -78,7 +78,7 @@ def _call(classifier: Mapping[str, Any]) -> str:
 
 
 def _rows(value: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as (name, text); names of levels are put together with a dot."""
+    """Nested settings as (name, text) rows; the names of levels are joined with dots."""
     if isinstance(value, dict) and value:
         return [
             row

@@ -1,4 +1,4 @@
-"""The answer in a sentence."""
+"""The main result in one sentence."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["reference_of", "sentence"]
 
 
 def reference_of(results: Results) -> tuple[str, int]:
-    """The classifier that others are compared to, and the greatest K of those that most products have it at."""
+    """The classifier that others are compared with, and the greatest K that most products have for it."""
     name = results.comparisons[0].reference if results.comparisons else results.runs[0].classifier
     products = Counter(run.shots for run in results.runs if run.classifier == name)
     return name, max(shots for shots, count in products.items() if count == max(products.values()))
 
 
 def sentence(results: Results) -> str:
-    """How often the reference is right at the greatest K, and how far it lies from the strongest other classifier.
+    """How often the reference is right at the greatest K, and its difference from the strongest other classifier.
 
-    Of several products it is the mean, in which each counts alike, however many queries it has.
+    With several products it is their mean, in which each has the same weight, however many queries it has.
     """
     name, shots = reference_of(results)
     own = [run for run in results.runs if (run.classifier, run.shots) == (name, shots)]
@@ -39,14 +39,16 @@ def sentence(results: Results) -> str:
         counts = sorted({run.n_query for run in own})
         queries = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         count = f"{len(own)}" if len(own) == len(all_products) else f"{len(own)} of {len(all_products)}"
-        said += f" {interval}, the mean over {count} products of {queries} query instances, each product counting alike"
+        said += (
+            f" {interval}, the mean over {count} products with {queries} query instances, all products weighted equally"
+        )
     else:
         where = "" if len(all_products) == 1 else f" of {printable(own[0].product)}"
         said += f" of {own[0].n_query} query instances{where} {interval}"
     product = None if several else own[0].product
     rivals = [each for each in results.comparisons if (each.shots, each.product) == (shots, product)]
     if label != str(shots):
-        said += f", some categories having fewer than {shots} to learn from"
+        said += f", with fewer than {shots} support instances for some categories"
     if not rivals:
         return f"{said}."
     best = max(rivals, key=lambda each: each.difference.mean)
@@ -55,11 +57,11 @@ def sentence(results: Results) -> str:
     low, high = best.difference.ci95
     gap, ends = -best.difference.mean, (-high, -low)
     if round(100 * gap, 1) == 0:
-        return f"{said}, level with {rival} {percent(gap, ends, signed=True).split(' ', 1)[1]}."
+        return f"{said}, on par with {rival} {percent(gap, ends, signed=True).split(' ', 1)[1]}."
     more = "more" if gap > 0 else "fewer"
     if gap < 0:
         gap, ends = -gap, (-ends[1], -ends[0])
     figure, interval = percent(gap, ends).split(" ", 1)
-    chance = "; the difference may be chance" if ends[0] <= 0 <= ends[1] else ""
+    chance = "; the difference may be due to chance" if ends[0] <= 0 <= ends[1] else ""
     aside = " (which sees all queries at once)" if at_once else ""
     return f"{said}, {figure} points {more} than {rival}{aside} {interval}{chance}."

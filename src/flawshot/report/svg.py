@@ -1,4 +1,4 @@
-"""Figures as inline SVG: drawn by matplotlib, colored by the page's style sheet."""
+"""Figures as inline SVG, drawn by matplotlib and colored by the page's style sheet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FAINT", "INK", "LINES", "new_figure", "shortened", "styled", "to_svg"]
 
 SVG = "http://www.w3.org/2000/svg"
-# Placeholders; the style sheet gives each class its color, light and dark.
+# Placeholders; the style sheet gives each class its color, in light and dark mode.
 INK, FAINT = "#010101", "#020202"
 LINES = [f"#0000{number:02x}" for number in range(0xA0, 0xA8)]
 CLASSES = {INK: "ink", FAINT: "faint"} | {color: f"c{number}" for number, color in enumerate(LINES)}
@@ -48,14 +48,14 @@ Arguments = ParamSpec("Arguments")
 
 
 def styled(draw: Callable[Arguments, str]) -> Callable[Arguments, str]:
-    """Draw under :data:`STYLE`: axes make their ticks late, and a dollar sign in a label is no formula."""
+    """Draw under :data:`STYLE`, as axes create their ticks late, and dollar signs in labels must not start formulas."""
 
     @wraps(draw)
     def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> str:
         from matplotlib import rc_context  # noqa: PLC0415  # slow to import
 
         with rc_context(STYLE), warnings.catch_warnings():
-            # The browser has letters that the font that labels are measured with has not.
+            # Labels are measured with a font that lacks some letters, which the browser has.
             warnings.filterwarnings("ignore", message=".*[Gg]lyph.*missing from")
             return draw(*args, **kwargs)
 
@@ -63,7 +63,7 @@ def styled(draw: Callable[Arguments, str]) -> Callable[Arguments, str]:
 
 
 def new_figure(title: str, width: float, height: float) -> tuple[Any, Any]:
-    """A figure of so many inches, and its axes."""
+    """A figure of a size in inches, and its axes."""
     from matplotlib.figure import Figure  # noqa: PLC0415  # slow to import
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -71,26 +71,26 @@ def new_figure(title: str, width: float, height: float) -> tuple[Any, Any]:
 
 
 def shortened(label: str) -> str:
-    """A label that leaves the figure its room; the tables have it whole."""
+    """A label shortened to leave room for the figure; the tables show it in full."""
     shown = printable(label)
     return shown if len(shown) <= LONGEST_LABEL else f"{shown[: LONGEST_LABEL - 1]}…"
 
 
 def to_svg(figure: Any, title: str, chosen: int | None = None) -> str:
-    """The figure as an SVG element without styles of its own, which the page's policy would not let in.
+    """The figure as an SVG element without inline styles, which the page's policy forbids.
 
-    What an artist's gid says stands on its group: ``mark-NAME`` as ``data-mark``; of ``choice-N-NAME`` also the number
-    as ``data-choice``, and the classes ``choice`` and, if N is the one, ``chosen``.
+    An artist's gid is turned into attributes of its group: ``mark-NAME`` into ``data-mark``; ``choice-N-NAME`` also
+    into the number as ``data-choice``, and the classes ``choice`` and, if N is ``chosen``, ``chosen``.
 
     Args:
-        figure: What was drawn.
-        title: What a screen reader says.
-        chosen: Which choice shows.
+        figure: The figure.
+        title: Text for screen readers.
+        chosen: Number of the choice that is shown.
     """
     from matplotlib import rc_context  # noqa: PLC0415
 
     drawn = io.BytesIO()
-    # Marks that are used twice have names, which must differ from those of the page's other figures.
+    # Reused marks have ids, which must differ from those of the page's other figures.
     with rc_context({**STYLE, "svg.hashsalt": f"{title} {figure.get_size_inches()}"}):
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = fromstring(drawn.getvalue())
@@ -127,7 +127,7 @@ def _name(element: ET.Element, chosen: int | None) -> None:
         element.set("data-mark", name.removeprefix("mark-"))
     elif not re.fullmatch(r"[A-Za-z0-9]+_\d+", name):
         return
-    del element.attrib["id"]  # several figures of one page have the same
+    del element.attrib["id"]  # other figures on the page have the same id
 
 
 def _restyle(element: ET.Element) -> None:

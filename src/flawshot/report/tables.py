@@ -1,4 +1,4 @@
-"""Accuracies as tables for other programs: a row a product, a column a classifier and K."""
+"""Accuracies as tables for other programs: one row per product, one column per classifier and K."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["csv_table", "latex_table", "markdown_table"]
 
-# What a spreadsheet's formula begins with; the wide forms are taken for the narrow ones by some.
+# Characters that start a formula in a spreadsheet; some programs treat the full-width forms alike.
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -27,7 +27,7 @@ LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 
 def _cells(results: Results) -> tuple[list[tuple[str, int]], dict[str, list[Estimate | None]]]:
-    """Columns (classifier, K) by rising K, and each row's figures, the mean over products last."""
+    """Columns (classifier, K) by increasing K, and each row's estimates, with the mean over products last."""
     columns = sorted(dict.fromkeys((run.classifier, run.shots) for run in results.runs), key=lambda each: each[1])
     runs = {(run.product, run.classifier, run.shots): run.accuracy for run in results.runs}
     rows = {
@@ -41,7 +41,7 @@ def _cells(results: Results) -> tuple[list[tuple[str, int]], dict[str, list[Esti
 
 
 def csv_table(results: Results) -> str:
-    """Means and interval ends as shares, full precision, three columns a classifier and K."""
+    """Means and interval bounds as shares in full precision, with three columns per classifier and K."""
     columns, rows = _cells(results)
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -69,7 +69,7 @@ def latex_table(results: Results) -> str:
     columns, rows = _cells(results)
     lines = [["product", *(_latex(f"{name} {results.shots_label(shots)}-shot") for name, shots in columns)]]
     lines += [[_latex(product), *(_shown(cell) for cell in cells)] for product, cells in rows.items()]
-    # In braces, so that no \\ takes a row's opening bracket for its own option.
+    # In braces, so that \\ does not take the next row's opening bracket for its optional argument.
     body = [f"{' & '.join(f'{{{cell}}}' for cell in line)} \\\\\n" for line in lines]
     head = f"\\begin{{tabular}}{{l{'r' * len(columns)}}}\n\\hline\n"
     return f"{head}{body[0]}\\hline\n{''.join(body[1:])}\\hline\n\\end{{tabular}}\n"
@@ -80,13 +80,13 @@ def _shown(estimate: Estimate | None) -> str:
 
 
 def _inert(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, whatever blanks it begins with, nor for the end of a line."""
-    text = text.replace("\r", "\\r")  # which the csv module does not quote
+    """Text that no spreadsheet takes for a formula, even after leading blanks, or for a line break."""
+    text = text.replace("\r", "\\r")  # the csv module does not quote it
     return f"'{text}" if text.lstrip().startswith(FORMULAS) or text[:1] in {"\t", "\n"} else text
 
 
 def _markdown(text: str) -> str:
-    """Text that is no markup, formula, mention or link; not even a bare address."""
+    """Text escaped so that it is not markup, a formula, a mention or a link, not even as a bare address."""
     escaped = re.sub(r"([\\`*_\[\]<>|&~$@#!:])", r"\\\1", printable(text))
     return escaped.replace("www.", r"www\.")
 

@@ -1,4 +1,4 @@
-"""Drawn data sets: pictures of products with flaws, annotated exactly, as Labelme files."""
+"""Drawn data sets: pictures of products with flaws, with exact annotations as Labelme files."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["DrawnProduct", "draw_data_set"]
 
 SMALLEST, LARGEST = 64, 2048
-# An instance of more components than this becomes one mask: nobody would draw as many polygons.
+# An instance with more components than this becomes one mask: nobody would draw that many polygons.
 MOST_POLYGONS = 8
-# A process takes about as long to start as this many pictures.
+# Starting a process takes about as long as drawing this many pictures.
 IMAGES_A_WORKER = 12
 
 
@@ -41,10 +41,10 @@ class DrawnProduct(NamedTuple):
     """What was drawn of one product.
 
     Attributes:
-        name: Its folder's.
-        surface: What it is made of.
-        images: How many pictures.
-        instances: How many instances of each category, by label.
+        name: The name of its folder.
+        surface: Its surface.
+        images: Number of pictures.
+        instances: Number of instances of each category, by label.
     """
 
     name: str
@@ -68,28 +68,28 @@ def draw_data_set(
 ) -> list[DrawnProduct]:
     """Draw pictures of products with flaws, and annotate them: ``OUT/<product>/<number>.png`` and ``.json``.
 
-    Each flaw is an instance with its exact mask: a polygon that draws its pixels, several that share a ``group_id``
-    where it has several parts, and a ``mask`` where it has holes or very many parts. The files come into a folder
-    beside ``out`` first; only a whole data set is ever found there.
+    Each flaw is an instance with its exact mask: a polygon that covers exactly its pixels, several with the same
+    ``group_id`` if it has several parts, and a ``mask`` if it has holes or very many parts. The files are first written
+    to a folder beside ``out``, so that ``out`` only ever contains a complete data set.
 
     Args:
-        out: A folder that is not there yet, or empty.
-        categories: Of each product; a third of them are of a kind that another one has.
-        images: Of each product, with one or two instances each.
-        seed: Another one draws another data set.
-        side: Of a picture, px.
-        products: How many.
-        surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`; any where None.
-        flaws: Some of :data:`flawshot.synthetic.flaws.FLAWS`; any that need no edge of the object where None.
-        workers: Processes; as many as cores where 0.
-        progress: Called with the pictures done and all there are.
+        out: A new or empty folder.
+        categories: Categories per product; a third of them have the kind of another one.
+        images: Images per product, with one or two instances each.
+        seed: Random seed; a different seed draws a different data set.
+        side: Side of the pictures, px.
+        products: Number of products.
+        surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`; any if None.
+        flaws: Some of :data:`flawshot.synthetic.flaws.FLAWS`; if None, any that need no edge of the object.
+        workers: Number of processes; 0: one per core.
+        progress: Called with the pictures done and their total.
 
     Returns:
-        What was drawn, the same for the same arguments, on every machine.
+        What was drawn; the same for the same arguments on every machine.
 
     Raises:
-        FlawshotError: If ``out`` is taken or cannot be written, there is no such surface or flaw, or a number is out
-            of its bounds.
+        FlawshotError: If ``out`` is not empty or cannot be written, a surface or flaw is unknown, or a number is out of
+            range.
     """
     out = Path(out)
     if not SMALLEST <= side <= LARGEST:
@@ -156,7 +156,7 @@ def _draw_image(plan: ProductPlan, number: int, stem: Path, side: int) -> None:
 
 
 def _shapes(first: int, label: str, mask: NDArray[np.bool_], group: int) -> list[Shape]:
-    """The shapes that are one instance."""
+    """The shapes of one instance."""
     parts = components(mask)
     if len(parts) > MOST_POLYGONS:
         rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))

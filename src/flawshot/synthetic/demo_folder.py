@@ -1,4 +1,4 @@
-"""The demo's folder: what is in it, so that only what the demo wrote itself is ever replaced."""
+"""The demo's folder, with a record of its files, so that the demo replaces only what it wrote itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Record(Document):
 class DemoFolder:
     """A folder that the demo writes into, and the SHA-256 of every file that it wrote there.
 
-    What is to come is noted before it is put in its place, so that a killed demo knows its own files again.
+    Files are recorded before they are moved to their place, so that a killed demo recognizes its own files.
 
     Attributes:
         path: The folder.
@@ -46,10 +46,10 @@ class DemoFolder:
 
         Args:
             path: The folder; made if it is not there.
-            source: What the demo is of; a folder of another one is refused.
+            source: The data that the demo uses; a folder of another demo is refused.
 
         Raises:
-            FlawshotError: If the folder holds other things, another demo, or cannot be written.
+            FlawshotError: If the folder contains other files or another demo, or cannot be written.
         """
         self.path = path
         made = _Record(
@@ -85,7 +85,7 @@ class DemoFolder:
         self._arrived()
 
     def _arrived(self) -> None:
-        """Take what was to come for the demo's own where it has come, as far as a killed call got."""
+        """Record expected files as the demo's own if they are in place, as far as a killed call got."""
         if not self._record.coming:
             return
         files = dict(self._record.files)
@@ -97,16 +97,16 @@ class DemoFolder:
         self._save()
 
     def holds(self, folder: str) -> bool:
-        """Whether a folder is there, with just the files that the demo wrote, unchanged; no where it is not there.
+        """Whether a folder exists with exactly the unchanged files that the demo wrote.
 
         Raises:
-            FlawshotError: If it is there with anything else.
+            FlawshotError: If it exists with other or changed files.
         """
         place = self.path / folder
         if not place.exists():
             return False
         known = {name for name in self._record.files if name.startswith(f"{folder}/")}
-        # What a desktop leaves in folders that were looked at begins with a dot, and is no annotation.
+        # Names of files that a desktop leaves in viewed folders begin with a dot; they are not annotations.
         there = {
             path.relative_to(self.path).as_posix()
             for path in place.rglob("*")
@@ -114,8 +114,8 @@ class DemoFolder:
         }
         for name in sorted(known ^ there):
             raise FlawshotError(
-                f"{self.path / name}: {'is gone' if name in known else 'is new here'}; to use changed images, "
-                f"give {argument('data', place)} and another {argument('out')}; else remove {self.path}"
+                f"{self.path / name}: {'is missing' if name in known else 'is not from the demo'}; to use changed "
+                f"images, give {argument('data', place)} and another {argument('out')}; else remove {self.path}"
             )
         for name in sorted(known):
             if _hash(self.path / name) != self._record.files[name]:
@@ -131,7 +131,7 @@ class DemoFolder:
         return path.is_file() and self._record.files.get(name) == _hash(path)
 
     def own(self, names: Iterable[str]) -> list[Path]:
-        """What is there of files that are to be written: the demo's, from an earlier call.
+        """The existing files among those to be written: the demo's own, from an earlier call.
 
         Args:
             names: Files, and folders that end in ``/``, relative to the folder.
@@ -147,20 +147,20 @@ class DemoFolder:
         for path in there:
             if not self.is_own(path.relative_to(self.path).as_posix()):
                 raise FlawshotError(
-                    f"{path}: was changed, or is not the demo's; move it away, or name another {argument('out')}"
+                    f"{path}: was changed, or is not from the demo; move it away, or name another {argument('out')}"
                 )
         return there
 
     @contextmanager
     def making(self, *names: str) -> Iterator[Path]:
-        """A hidden folder to make files or folders in, which take their places at the end and are noted.
+        """A hidden folder for new files or folders, which are moved to their places at the end and recorded.
 
         Args:
-            names: What is made there; what is called so in the demo's folder makes room.
+            names: The new files or folders; they replace those with the same names in the demo's folder.
 
         Raises:
-            FlawshotError: If something that is in the way is not the demo's, or was changed, as :meth:`own` says; or if
-                it cannot be written.
+            FlawshotError: If a file to be replaced is not the demo's or was changed, as for :meth:`own`; or if nothing
+                can be written.
         """
         try:
             with scratch(self.path / MAKING) as folder:
@@ -176,7 +176,7 @@ class DemoFolder:
             raise FlawshotError(f"{self.path}: cannot be written ({error.strerror or error})") from error
 
     def note(self, *places: str) -> None:
-        """Note what was written: files, or all files in folders."""
+        """Record what was written: files, or all files in folders."""
         files = dict(self._record.files)
         for place in places:
             files = {name: value for name, value in files.items() if not _below(name, place)}

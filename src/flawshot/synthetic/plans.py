@@ -26,7 +26,7 @@ SIZES = (0.08, 0.4)
 SMALL, LARGE = (0.09, 0.13), (0.28, 0.4)
 # Bounds of 1 - strength: plain enough for a person to annotate.
 HARDNESS = (0.0, 0.45)
-# What a category, or a product, is tried on before it is taken, and how many may be tried.
+# On what a category or product is tried before it is accepted, and how many may be tried.
 TRIED_SIDE, TRIED_SCENES, TRIES = 144, 3, 40
 # Least change of the picture inside the mask, in shares of what the surface itself varies there and of some levels;
 # more for a mask that covers less than this share of the picture.
@@ -43,13 +43,13 @@ LINES = frozenset({"scratch", "scuff", "crack", "cut", "fibre", "wrinkle", "bent
 
 @dataclass(frozen=True, slots=True)
 class ProductPlan:
-    """What is drawn of one product.
+    """The plan of one product.
 
     Attributes:
-        name: Its folder's.
+        name: The name of its folder.
         product: Its look.
-        categories: The categories by their labels.
-        images: Of each picture, the label and the seed of each flaw in it.
+        categories: The categories by label.
+        images: For each picture, the label and the seed of each flaw in it.
     """
 
     name: str
@@ -69,17 +69,17 @@ def plan_products(
 ) -> list[ProductPlan]:
     """Plan a data set.
 
-    A third of a product's categories are of a kind that another one has: in turn the same look in another size
-    (``scratch-long``, ``scratch-short``), and another look of the kind (``dent``, ``dent-2``). All categories have the
-    same number of instances, or one more; of seven pictures about one has two instances.
+    A third of a product's categories have the kind of another category: alternately the same look in another size
+    (``scratch-long``, ``scratch-short``), and another look of that kind (``dent``, ``dent-2``). All categories have the
+    same number of instances, or one more; about one in seven pictures has two instances.
 
     Args:
-        products: How many.
-        categories: Of each product.
-        images: Of each product.
-        seed: Of it all.
-        surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`; any where None.
-        flaws: Some of :data:`flawshot.synthetic.flaws.FLAWS`; any that need no edge of the object where None.
+        products: Number of products.
+        categories: Categories per product.
+        images: Images per product.
+        seed: Random seed.
+        surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`; any if None.
+        flaws: Some of :data:`flawshot.synthetic.flaws.FLAWS`; if None, any that need no edge of the object.
 
     Returns:
         The same plan for the same arguments.
@@ -91,9 +91,7 @@ def plan_products(
         if number < 1:
             raise FlawshotError(f"{argument(option, number)}: must be at least 1")
     if images < categories:
-        raise FlawshotError(
-            f"{argument('images', images)}: must be at least the {categories} categories, for each needs one"
-        )
+        raise FlawshotError(f"{argument('images', images)}: must be at least the number of categories, {categories}")
     surfaces = list(SURFACES) if surface is None else [_known("surface", surface, SURFACES)]
     kinds = list(FLAWS) if flaws is None else list(dict.fromkeys(_known("flaws", name, FLAWS) for name in flaws))
     if not kinds:
@@ -126,7 +124,7 @@ def _word(name: str) -> str:
 
 
 def _well_exposed(rng: random.Random, surface: str) -> Product:
-    """A product whose pictures are neither dark nor blown out, and not gaudy; the last one tried where none is."""
+    """A product whose pictures are neither dark nor blown out nor gaudy; the last one tried if there is none."""
     product = invent_product(rng, [surface])
     for _ in range(TRIES):
         bare = np.stack([draw_scene(product, [], TRIED_SIDE // 2, number).image for number in range(TRIED_SCENES)])
@@ -146,7 +144,7 @@ def _well_exposed(rng: random.Random, surface: str) -> Product:
 
 
 def _choose(rng: random.Random, product: Product, count: int, kinds: Sequence[str]) -> list[tuple[Category, str]]:
-    """Categories, each with what tells it from another of its kind: a size, or nothing."""
+    """Categories, each with what distinguishes it from another of its kind: a size, or nothing."""
     wanted = count - count // 3
     seen: list[tuple[Category, str]] = []
     unseen: list[tuple[Category, str]] = []
@@ -200,7 +198,7 @@ def _plainness(product: Product, category: Category) -> float:
 
 
 def _name(chosen: Sequence[tuple[Category, str]]) -> dict[str, Category]:
-    """Labels: the kind, its size where it has one, and a number from the second of a kind on."""
+    """Labels: the kind, its size if it has one, and a number from the second of a kind on."""
     named: dict[str, Category] = {}
     for category, mark in chosen:
         kind, number = f"{_word(category.flaw)}-{mark}" if mark else _word(category.flaw), 2
@@ -214,7 +212,7 @@ def _name(chosen: Sequence[tuple[Category, str]]) -> dict[str, Category]:
 
 
 def _instances(rng: random.Random, labels: list[str], images: int) -> tuple[tuple[tuple[str, int], ...], ...]:
-    """Which flaws each picture has: all labels equally often, or once more."""
+    """The flaws of each picture: all labels occur equally often, or once more."""
     second = set(rng.sample(range(images), round(TWO * images)))
     total = images + len(second)
     drawn = [labels[number % len(labels)] for number in range(total)]

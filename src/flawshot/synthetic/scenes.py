@@ -1,4 +1,4 @@
-"""Scenes: a product's surface with flaws of given categories, as a picture with exact masks."""
+"""Scenes: pictures of a product's surface with flaws of given categories, and their exact masks."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Category", "Product", "Scene", "draw_scene", "invent_categories", "invent_product"]
 
-# A px belongs to a flaw that covers more than this of it; where that leaves next to nothing, more than the second.
+# A px belongs to a flaw that covers more than this share of it, or more than the second if few px would be left.
 COVERED, BARELY = 0.4, 0.12
 FEWEST_PIXELS = 8
-# Flaws whose direction is nothing that one would see.
+# Flaws without a visible direction.
 ROUND = frozenset({"hole", "dent", "bump", "pits", "blisters", "dust", "burn", "ring", "drop", "rust"})
 
 
@@ -38,7 +38,7 @@ class Product:
         surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`.
         detail: Size of the finest detail, px in a picture of 256 px.
         edge: Whether the object's edge is in the picture.
-        lots: In how many looks it comes: lots of material, cameras, lights. Each picture is of one of them.
+        lots: Number of looks that it has (lots of material, cameras, lights). Each picture shows one of them.
     """
 
     seed: int
@@ -58,8 +58,8 @@ class Category:
         size: Its longer side, as a share of the picture's.
         strength: How plain it is to see, 0 to 1.
         angle: Its direction in radians, or None where it varies.
-        looks: How many looks its instances have. One cause mostly gives one; a name that people give to whatever is
-            of a kind, many.
+        looks: Number of looks that its instances have. A category with one cause usually has one; a general name for
+            many kinds of flaws has many.
     """
 
     seed: int
@@ -71,7 +71,7 @@ class Category:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """By how much size and strength differ from instance to instance: deviations of their logarithms."""
+        """How much size and strength vary between instances: standard deviations of their logarithms."""
         return (0.22, 0.15) if self.looks == 1 else (0.45, 0.3)
 
 
@@ -80,7 +80,7 @@ class Scene(NamedTuple):
 
     Attributes:
         image: uint8 ``[side, side, 3]``.
-        masks: One a flaw, in the order given, bool ``[side, side]``; a later flaw may lie over an earlier one.
+        masks: One per flaw, in the given order, bool ``[side, side]``; a later flaw may cover an earlier one.
     """
 
     image: NDArray[np.uint8]
@@ -88,7 +88,7 @@ class Scene(NamedTuple):
 
 
 def invent_product(rng: random.Random, surfaces: Sequence[str] = tuple(SURFACES), *, varied: float = 0.0) -> Product:
-    """A product that is not there yet.
+    """Invent a product.
 
     Args:
         rng: Where the randomness comes from.
@@ -114,14 +114,14 @@ def invent_categories(
     hardness: tuple[float, float] = (0.0, 1.0),
     sizes: tuple[float, float] = (0.04, 0.5),
 ) -> list[Category]:
-    """Categories of flaws of one product.
+    """Invent categories of flaws for one product.
 
     Args:
         rng: Where the randomness comes from.
-        count: How many.
+        count: Number of categories.
         flaws: Kinds to choose from.
-        alike: How often a category is of a kind that another one has, with other parameters.
-        broad: How often a category has several looks; no other one is then of its kind while there are others.
+        alike: How often a category has the kind of another one, with other parameters.
+        broad: How often a category has several looks; other categories then avoid its kind as long as there are others.
         hardness: Bounds of 1 - strength.
         sizes: Bounds of the longer side, as shares of the picture's.
     """
@@ -146,7 +146,7 @@ def draw_scene(product: Product, flaws: Sequence[tuple[Category, int]], side: in
         product: Its look.
         flaws: Category and the instance's seed of each flaw, drawn in this order.
         side: Of the picture, px.
-        seed: Of all that is neither the product's nor a flaw's.
+        seed: Seed of everything that belongs neither to the product nor to a flaw.
 
     Returns:
         The same scene for the same arguments, on every machine.
@@ -170,7 +170,7 @@ def draw_scene(product: Product, flaws: Sequence[tuple[Category, int]], side: in
 
 
 def _look(seed: int, count: int, rng: random.Random) -> int:
-    """The seed of one of so many looks; where there is one, nothing is drawn for it."""
+    """The seed of one of several looks; if there is only one, nothing is drawn."""
     return seed if count == 1 else random.Random(f"{seed}/{rng.randrange(count)}").getrandbits(48)
 
 
@@ -200,7 +200,7 @@ def _canvas(product: Product, look: int, side: int, rng: random.Random, *, edge:
 
 
 def _color(style: random.Random) -> NDArray[np.float32]:
-    """Mostly grayish, as what is made in factories is."""
+    """A color, mostly grayish, like most manufactured products."""
     saturation = style.choice((0.0, 0.05, style.uniform(0, 0.25), style.uniform(0, 0.8)))
     made = colorsys.hsv_to_rgb(style.random(), saturation, style.uniform(0.2, 0.9))
     return np.array(made, dtype=np.float32)
@@ -223,7 +223,7 @@ def _outline(style: random.Random, rng: random.Random, side: int) -> NDArray[np.
 
 
 def _spot(category: Category, rng: random.Random, canvas: Canvas, taken: Sequence[Spot]) -> Spot:
-    """A place for a flaw: inside the picture, on the object (or its edge), off the others."""
+    """A place for a flaw: inside the picture, on the object (or its edge), and apart from the others."""
     side = canvas.side
     sizes, strengths = category.spread
     size = max(6.0, min(0.85 * side, category.size * side * math.exp(rng.gauss(0, sizes))))

@@ -1,7 +1,7 @@
 """Package trained weights: ``python -m flawshot.synthetic.ship OUT --commit COMMIT``.
 
-Copies ``flawshot-tiny.safetensors`` out of a training's folder into the package, and writes the record beside it. The
-weights must be those that the training's ``training.json`` names, and be small enough to be shipped.
+Copies ``flawshot-tiny.safetensors`` from a training's folder into the package, and writes the record beside it. The
+weights must match the training's ``training.json``, and be small enough to be shipped.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ class _Training(Document):
 
 
 def ship(out: Path, commit: str, folder: Path = FOLDER) -> TinyRecord:
-    """Copy a training's weights into the package and say where they are from.
+    """Copy a training's weights into the package and record their origin.
 
     Args:
         out: The training's folder.
-        commit: Whose code trained them.
-        folder: Where they go; what lies there is replaced.
+        commit: The commit whose code trained them.
+        folder: Where to copy them; existing files are replaced.
 
     Raises:
-        FlawshotError: If the folder lacks them, they are not those that were trained, or too large.
+        FlawshotError: If the folder lacks the weights, or they are too large or not those that were trained.
     """
     path = out / f"{TINY}.safetensors"
     training = read_document(out / "training.json", _Training, "train with python -m flawshot.synthetic.train")
     if hash_weights(read_weights(path)) != training.weights_hash:
-        raise FlawshotError(f"{path}: is not what training.json names; train again")
+        raise FlawshotError(f"{path}: does not match training.json; train again")
     data = path.read_bytes()
     if len(data) > LARGEST:
         raise FlawshotError(f"{path}: has {len(data)} bytes; at most {LARGEST} are shipped")
@@ -64,7 +64,7 @@ def main() -> None:
     """Package from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="the training's folder")
-    parser.add_argument("--commit", required=True, help="whose code trained them")
+    parser.add_argument("--commit", required=True, help="the commit whose code trained them")
     options = parser.parse_args()
     try:
         print(ship(options.out, options.commit).sha256)  # noqa: T201

@@ -1,9 +1,9 @@
 """Train the embedded encoder: ``python -m flawshot.synthetic.train OUT``.
 
 Draws a corpus of scenes (some minutes; once), then trains flawshot-tiny on it from random weights: a first part at
-64 px, the rest at 96 px. Everything is seeded; interrupted, it goes on from its last checkpoint when it is called
-again. OUT then holds ``flawshot-tiny.safetensors`` (float16) with ``training.json``, which says what was done and what
-accuracy on drawn surfaces and flaws that were never trained on it reached. No photograph is read.
+64 px, the rest at 96 px. Everything is seeded; an interrupted run resumes from its last checkpoint when it is called
+again. OUT then contains ``flawshot-tiny.safetensors`` (float16) and ``training.json``, which records the recipe and the
+accuracy on drawn surfaces and flaws that were never trained on. No photograph is read.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["Recipe", "main", "train"]
 
 SIDES = (64, 96)
 CORPUS_SIDE = 104
-# Every so many crops one is compared with captions: the text tower would take too large a share of the time.
+# One in this many crops is compared with captions, because the text tower would take too much time for all.
 TOLD = 2
 
 
@@ -65,15 +65,15 @@ class Recipe:
 
 
 def train(recipe: Recipe, out: Path, *, threads: int = 0) -> dict[str, Any]:
-    """Train, going on from the last checkpoint in ``out``.
+    """Train, resuming from the last checkpoint in ``out``.
 
     Args:
-        recipe: How.
+        recipe: The recipe.
         out: Folder of the corpus, the checkpoint and the result.
-        threads: Of the arithmetic; torch's choice where 0.
+        threads: Number of threads; 0: torch's choice.
 
     Returns:
-        What ``training.json`` holds.
+        The content of ``training.json``.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -94,7 +94,7 @@ def train(recipe: Recipe, out: Path, *, threads: int = 0) -> dict[str, Any]:
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         if state["recipe"] != asdict(recipe):
-            raise ValueError(f"{checkpoint}: is of another recipe; name another folder")
+            raise ValueError(f"{checkpoint}: belongs to another recipe; name another folder")
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
@@ -187,7 +187,7 @@ def _follow(average: Network, network: Network, memory: float) -> None:
 
 
 def _watch(average: Network, corpus: Corpus, device: torch.device) -> dict[str, Any]:
-    """Few-shot accuracy on what is held out, without and with the mask."""
+    """Few-shot accuracy on held-out surfaces and flaws, without and with the mask."""
     watching = copy.deepcopy(average).to("cpu") if device.type != "cpu" else average
     found: dict[str, Any] = {}
     for name, masked in (("without mask", False), ("with mask", True)):

@@ -1,4 +1,4 @@
-"""Checks of a data set's annotations: each kind of finding is one small function."""
+"""Checks of a data set's annotations, with one small function per kind of finding."""
 
 from flawshot.inspect.checks.data_set import check_data
 

@@ -1,4 +1,4 @@
-"""All checks over all files of a data set, on all cores, constant in memory."""
+"""All checks over all files of a data set, on all cores and in constant memory."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def check_data(
     elsewhere: frozenset[str] = frozenset(),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Problem]:
-    """Find what is wrong or odd beyond what reading the annotations told (``catalog.problems``).
+    """Find errors and oddities beyond those found when the annotations were read (``catalog.problems``).
 
-    Every annotation file is read once more, so that files without instances, and shapes that made none, are checked.
+    Every annotation file is read again, so that files without instances, and shapes that belong to none, are checked.
 
     Args:
-        catalog: The instances to check, their folder at hand.
-        shots: The K that each category should have instances for.
-        fast: Read the images' headers only.
-        elsewhere: Annotation files not to look at.
-        progress: Called with the files done and all there are.
+        catalog: The instances to check, with their folder available.
+        shots: The values of K that each category should have enough instances for.
+        fast: Read only the images' headers.
+        elsewhere: Annotation files to skip.
+        progress: Called with the files done and their total.
 
     Raises:
-        FlawshotError: If there is no folder.
+        FlawshotError: If the catalog has no folder.
     """
     if catalog.root is None:
-        raise FlawshotError("check: there is no data folder to look into")
+        raise FlawshotError("check: the catalog has no data folder to inspect")
     problems = similar_labels(catalog) + small_categories(catalog, shots)
     paths = [path for path in annotation_files(catalog.root, []) if path not in elsewhere]
     pictures = []
@@ -67,7 +67,7 @@ def check_data(
 
 
 def _checked(root: Path, paths: Sequence[str], *, fast: bool) -> Iterator[tuple[list[Problem], Picture | None]]:
-    """Each file's findings, in order; threads, for Pillow decodes without Python's lock."""
+    """Each file's findings, in order; in threads, because Pillow releases Python's lock to decode."""
     workers, check = cores(), under_pixel_limit(_check_file)
     waiting: deque[Future[tuple[list[Problem], Picture | None]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="flawshot-check") as pool:
@@ -86,7 +86,7 @@ def _checked(root: Path, paths: Sequence[str], *, fast: bool) -> Iterator[tuple[
 def _check_file(root: Path, path: str, *, fast: bool) -> tuple[list[Problem], Picture | None]:
     try:
         file, _ = parse_labelme(annotation_bytes(root / path, path), path)
-    except AnnotationError:  # told when the catalog was read
+    except AnnotationError:  # reported when the catalog was read
         return [], None
     problems = zero_areas(path, file.shapes) + self_intersections(path, file.shapes) + contradictions(path, file)
     try:
@@ -105,7 +105,7 @@ def _check_file(root: Path, path: str, *, fast: bool) -> tuple[list[Problem], Pi
 
 
 def _picture(root: Path, path: str, file: LabelmeFile, problems: list[Problem], *, fast: bool) -> Picture | None:
-    """The file's image, looked at; None where it is missing, which was told when the catalog was read."""
+    """The file's image; None if it is missing, which was reported when the catalog was read."""
     missing: list[Problem] = []
     image = find_image(path, file, root, missing)
     embedded = None
@@ -121,7 +121,7 @@ def _picture(root: Path, path: str, file: LabelmeFile, problems: list[Problem], 
     except ImageError as error:
         if embedded is None:
             raise
-        message = f"imagePath: {error.marked}; the image that is embedded is used, as Labelme does"
+        message = f"imagePath: {error.marked}; the embedded image is used, as in Labelme"
         problems.append(Problem(path, "embedded-image", message, "warning"))
         return embedded
     if embedded is None:

@@ -1,4 +1,4 @@
-"""Labels that are probably one category written twice, and categories with too few instances."""
+"""Checks for labels that are probably two spellings of one category, and for categories with too few instances."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEAST_LETTERS = 4
 
 
 def similar_labels(catalog: Catalog) -> list[Problem]:
-    """Labels of one product that differ by case, spaces, underscores and hyphens, Unicode form, or by one letter."""
+    """Report labels of one product that differ by case, spaces, underscores, hyphens, Unicode form, or one letter."""
     problems = []
     counts = Counter(zip(catalog.column("product"), catalog.column("category"), strict=True))
     first: dict[tuple[str, str], str] = {}
@@ -52,7 +52,7 @@ def _instances(count: int) -> str:
 
 def _difference(a: str, b: str) -> str:
     if a.strip() != b.strip() and plain_text(a) == plain_text(b):
-        return f"only by what cannot be seen, such as the Unicode form ({ascii(a)[:80]} and {ascii(b)[:80]})"
+        return f"only in what cannot be seen, such as the Unicode form ({ascii(a)[:80]} and {ascii(b)[:80]})"
     a, b = (unicodedata.normalize("NFKC", plain_text(label)) for label in (a, b))
     one, other = (re.sub(r"[\s_-]+", "", label).casefold() for label in (a, b))
     if one == other:
@@ -61,7 +61,7 @@ def _difference(a: str, b: str) -> str:
 
 
 def differ_by_a_letter(a: str, b: str) -> bool:
-    """Whether one letter more, less or other makes one label of the other, both having four letters or more.
+    """Whether two labels of four letters or more differ by one added, missing or changed letter.
 
     Digits number categories, so labels that differ by a digit are different.
 
@@ -79,7 +79,7 @@ def differ_by_a_letter(a: str, b: str) -> bool:
 
 
 def small_categories(catalog: Catalog, shots: Sequence[int]) -> list[Problem]:
-    """Categories that cannot give K support instances and one query instance; the finding's file is the product."""
+    """Report categories too small for K support instances and one query; the finding's file is the product."""
     problems = []
     counts = Counter(zip(catalog.column("product"), catalog.column("category"), strict=True))
     for (product, category), count in sorted(counts.items()):

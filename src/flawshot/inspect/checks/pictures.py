@@ -1,4 +1,4 @@
-"""What can be wrong with the image of an annotation file, and images that are there twice."""
+"""Checks of the image of an annotation file, and of duplicate images."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["Picture", "look_at", "other_embedded", "same_images", "wrong_size"]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is kept of an image once it has been looked at.
+    """What the checks keep of an image.
 
     Attributes:
         annotation: The annotation file that names it.
-        image: Its path relative to the data root, or the annotation's where it is embedded.
+        image: Its path relative to the data root, or the annotation's path if it is embedded.
         size: (height, width) in px, upright.
-        bytes_hash: Of the file's content.
-        pixels_hash: Of the decoded pixels, or None where only the header was read.
+        bytes_hash: Hash of the file's content.
+        pixels_hash: Hash of the decoded pixels, or None if only the header was read.
     """
 
     annotation: str
@@ -35,7 +35,7 @@ class Picture:
 
 
 def look_at(data: bytes, annotation: str, image: str, *, fast: bool) -> Picture:
-    """Decode an image, or with ``fast`` its header only.
+    """Decode an image, or only its header if ``fast``.
 
     Raises:
         ImageError: If it cannot be decoded.
@@ -50,7 +50,7 @@ def look_at(data: bytes, annotation: str, image: str, *, fast: bool) -> Picture:
 
 
 def wrong_size(picture: Picture, height: int | None, width: int | None) -> list[Problem]:
-    """A size in the annotation file that is not the image's."""
+    """Report a size in the annotation file that differs from the image's."""
     if not height or not width or picture.size == (height, width):
         return []
     message = (
@@ -61,7 +61,7 @@ def wrong_size(picture: Picture, height: int | None, width: int | None) -> list[
 
 
 def other_embedded(picture: Picture, beside: Picture) -> list[Problem]:
-    """An embedded image that is not the one beside it; the embedded one is what Labelme shows.
+    """Report an embedded image that differs from the image file; Labelme shows the embedded one.
 
     Args:
         picture: The embedded image.
@@ -73,13 +73,13 @@ def other_embedded(picture: Picture, beside: Picture) -> list[Problem]:
     elif picture.bytes_hash == beside.bytes_hash or picture.pixels_hash == beside.pixels_hash:
         return []
     else:
-        differs = f"has other pixels than {beside.image}"
-    message = f"imageData {differs}; the embedded image is used, as Labelme does: remove the one that is wrong"
+        differs = f"differs from {beside.image}"
+    message = f"imageData {differs}; the embedded image is used, as in Labelme: remove the wrong one"
     return [Problem(picture.annotation, "embedded-image", message, "warning")]
 
 
 def same_images(pictures: Iterable[Picture]) -> list[Problem]:
-    """Images of equal content, byte by byte or pixel by pixel; each is told with the first that it equals."""
+    """Report images with equal bytes or pixels, each with the first image that it equals."""
     problems = []
     by_bytes: dict[bytes, Picture] = {}
     by_pixels: dict[bytes, Picture] = {}
@@ -92,7 +92,7 @@ def same_images(pictures: Iterable[Picture]) -> list[Problem]:
         if first is picture:
             continue
         if first.image == picture.image:
-            message = f"imagePath: {picture.image} is annotated by {first.annotation} too; join the two"
+            message = f"imagePath: {picture.image} is also annotated by {first.annotation}; merge the two"
         else:
             message = f"imagePath: {picture.image} equals {first.image} {how}; keep one of them"
         problems.append(Problem(picture.annotation, "same-image", message, "warning"))

@@ -1,4 +1,4 @@
-"""What can be wrong with the outline of a shape, or with two shapes of one file."""
+"""Checks of the outline of a shape, and of duplicate shapes in a file."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["crossing_edges", "duplicate_shapes", "self_intersections", "zero_areas"]
 
 LEAST_IOU = 0.95
-# Boxes that overlap less than this belong to shapes that cannot be duplicates, but for spurs a pixel wide.
+# Shapes whose boxes overlap less than this cannot be duplicates, except for spurs one pixel wide.
 LEAST_BOX_IOU = 0.5
 PAIRS_AT_ONCE = 2**18
 TOUCHING = 1e-6  # px: points this near to a line are on it
-# px²: less is what rounding leaves of nothing.
+# px²: anything smaller is rounding error.
 NO_AREA = 1e-6
 
 
 def zero_areas(annotation: str, shapes: Sequence[Shape]) -> list[Problem]:
-    """Polygons whose points lie on one line or go back the way they came, and flat rectangles.
+    """Report polygons whose points lie on one line or retrace their path, and flat rectangles.
 
-    (A circle of no radius covers no pixel, which reading it told.)
+    (A circle without radius covers no pixel, which is reported when the file is read.)
     """
-    message = "encloses no area; draw it again, or make it a line or a point"
+    message = "encloses no area; redraw it, or make it a line or a point"
     return [
         Problem(annotation, "zero-area", f"the {shape.shape_type} {message}", "warning", shape.index)
         for shape in shapes
@@ -42,11 +42,11 @@ def zero_areas(annotation: str, shapes: Sequence[Shape]) -> list[Problem]:
 
 
 def _area(shape: Shape) -> float:
-    """Area in px²; infinite for shapes that have none to lose."""
+    """Area in px²; infinite for shapes that have no area by nature."""
     points = shape.points
     match shape.shape_type:
         case "polygon" | "oriented_rectangle":
-            if crossing_edges(points) is not None:  # the halves of an eight cancel out, and are another finding
+            if crossing_edges(points) is not None:  # the halves of a figure eight cancel out; that is another finding
                 return np.inf
             x, y = (points - points[0]).T
             return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
@@ -57,7 +57,7 @@ def _area(shape: Shape) -> float:
 
 
 def self_intersections(annotation: str, shapes: Sequence[Shape]) -> list[Problem]:
-    """Polygons whose outline crosses itself."""
+    """Report polygons whose outline crosses itself."""
     problems = []
     for shape in shapes:
         if shape.shape_type != "polygon":
@@ -65,16 +65,16 @@ def self_intersections(annotation: str, shapes: Sequence[Shape]) -> list[Problem
         edges = crossing_edges(shape.points)
         if edges is not None:
             first, second = edges
-            message = f"the polygon crosses itself: its edges from points {first} and {second}; draw it again"
+            message = f"the polygon crosses itself: its edges from points {first} and {second} intersect; redraw it"
             problems.append(Problem(annotation, "self-intersection", message, "warning", shape.index))
     return problems
 
 
 def crossing_edges(points: NDArray[np.float64]) -> tuple[int, int] | None:
-    """The first two edges of a closed outline that cross, by the index of the point each begins at.
+    """The first two edges of a closed outline that cross, by the index of each edge's first point.
 
-    To cross is to go through the inside of each other. Touching is not crossing: neighbors share a point, the outline
-    of a mask runs back along itself where the mask is thin, and an annotator may end where he began.
+    Edges cross if each passes through the interior of the other. Touching is not crossing: neighbors share a point,
+    the outline of a mask retraces itself where the mask is thin, and annotators may end where they began.
 
     Args:
         points: float ``[n, 2]``.
@@ -99,7 +99,7 @@ def crossing_edges(points: NDArray[np.float64]) -> tuple[int, int] | None:
 
 
 def _pairs(reach: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """All (i, j) with i < j < reach[i], some at a time, so that memory stays bounded."""
+    """All (i, j) with i < j < reach[i], in parts, so that memory stays bounded."""
     counts = np.maximum(0, reach - np.arange(len(reach)) - 1)
     begin = 0
     while begin < len(reach):
@@ -118,7 +118,7 @@ def _sides(
     one: NDArray[np.float64],
     other: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """Whether two points lie truly on either side of a line."""
+    """Whether two points lie strictly on opposite sides of a line."""
     along = end - start
     slack = TOUCHING * np.hypot(*along.T)
     first, second = (
@@ -129,7 +129,7 @@ def _sides(
 
 
 def duplicate_shapes(annotation: str, shapes: Sequence[Shape], height: int, width: int) -> list[Problem]:
-    """Shapes of one label that cover the same pixels (IoU over 0.95)."""
+    """Report shapes with the same label that cover the same pixels (IoU over 0.95)."""
     problems = []
     by_label = sorted(shapes, key=lambda shape: shape.label)
     for _, same in groupby(by_label, key=lambda shape: shape.label):
@@ -142,14 +142,14 @@ def duplicate_shapes(annotation: str, shapes: Sequence[Shape], height: int, widt
             if first is not None:
                 iou = _iou(regions[first], regions[second])
                 message = (
-                    f"covers the pixels of shape {own[first].index}, of the same label (IoU {iou:.2f}); remove one"
+                    f"covers the pixels of shape {own[first].index}, with the same label (IoU {iou:.2f}); remove one"
                 )
                 problems.append(Problem(annotation, "duplicate-shape", message, "warning", own[second].index))
     return problems
 
 
 def _near(regions: Sequence[Region]) -> Iterator[list[int]]:
-    """For each region those before it whose boxes are alike."""
+    """For each region, the earlier ones with a similar box."""
     boxes = np.array([region.box for region in regions], dtype=np.int64)
     sizes = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     for last, box in enumerate(boxes):

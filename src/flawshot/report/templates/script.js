@@ -1,5 +1,5 @@
 "use strict";
-// Every text is set as text, never as HTML.
+// All text is set as text, never as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
 const by = (id) => document.getElementById(id);
 const FIRST = 12, MORE = 48;
@@ -20,7 +20,7 @@ function options(select, values, all) {
 }
 const numbered = (names) => names.map((name, number) => [number, name]);
 
-// The choosers: of all that is drawn, one product's curves, and one panel with one classifier's figures.
+// The choosers show one product's curves, and one panel with one classifier's numbers.
 function choose(elements, chosen) {
   for (const each of elements) each.classList.toggle("chosen", each === chosen);
 }
@@ -84,7 +84,7 @@ function startParts() {
   if (select) select.addEventListener("change", () => choose(parts, parts[select.value]));
 }
 
-// The gallery: a heading a true category, under it cards, the wrong ones first; more of them on demand.
+// The gallery: one heading per true category with cards below it, wrong answers first; more on demand.
 const near = new IntersectionObserver((seen) => {
   for (const each of seen) if (each.isIntersecting) load(each.target);
 }, { rootMargin: "800px" });
@@ -130,7 +130,7 @@ function group(set, truth, rows, wrong, classifier) {
   heading.append(make("small", "", wrong + " wrong of " + rows.length));
   heading.id = "group-" + truth;
   made.tabIndex = 0;
-  made.setAttribute("aria-labelledby", heading.id);
+  made.setAttribute("aria-labeledby", heading.id);
   button.type = "button";
   function more(count) {
     const next = rows.slice(shown, shown + count).map((row) => card(set, row, classifier));
@@ -196,5 +196,5 @@ for (const form of document.querySelectorAll(".chooser")) {
   form.hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
 }
-// On paper nothing is scrolled to.
+// Images load when scrolled into view, which never happens on paper.
 addEventListener("beforeprint", () => document.querySelectorAll("img[data-instance]").forEach(load));

@@ -30,27 +30,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Corpus", "CorpusPlan", "cut_view", "draw_corpus"]
 
-# How often a product comes in several lots, and a category in several looks. Of what is held out, every other product.
+# How often a product has several lots, and a category several looks. In held-out data, every other product.
 VARIED = 0.6
 # How often a view is taken by a worse camera than the drawing's.
 WORSE = 0.35
-# What a scene's row of attributes holds, in order.
+# The attributes in a scene's row, in order.
 ATTRIBUTES = ("flaw", "surface", "share", "tone", "elongation", "angle")
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusPlan:
-    """What a corpus holds.
+    """The contents of a corpus.
 
     Attributes:
-        products: How many.
-        categories: A product.
-        instances: A category; each a scene of its own.
-        views: A scene.
-        side: Of a view, px.
-        seed: Of it all.
-        held_out: Whether it is drawn of the surfaces and flaws that are never trained on, half and half with others.
-        first_hard: The product from which on flaws may be as faint as they get; before it they grow fainter.
+        products: Number of products.
+        categories: Categories per product.
+        instances: Instances per category, each in its own scene.
+        views: Views per scene.
+        side: Side of a view, px.
+        seed: Random seed.
+        held_out: Whether it uses the surfaces, and for half of the categories the flaws, that are never trained on.
+        first_hard: The first product whose flaws may be as faint as possible; before it they gradually get fainter.
     """
 
     products: int
@@ -67,7 +67,7 @@ class Corpus:
     """Views of drawn scenes.
 
     Attributes:
-        plan: What it holds.
+        plan: Its contents.
         pixels: uint8 ``[products, categories, instances, views, side, side, 4]``: red, green, blue, mask.
         attributes: float32 ``[products, categories, instances, 6]``: kind of flaw, kind of surface, share of the
             view that the mask covers, tone (-1 darker to 1 brighter than around), elongation (0 round to 1 a line),
@@ -90,10 +90,10 @@ def draw_corpus(
     """Draw a corpus, or open it if it is there.
 
     Args:
-        plan: What it holds.
-        folder: Where it is kept; what is there and of another plan is an error.
-        workers: Processes; as many as cores where 0.
-        progress: Called with the products done and all there are.
+        plan: Its contents.
+        folder: Its folder; a corpus with another plan there is an error.
+        workers: Number of processes; 0: one per core.
+        progress: Called with the products done and their total.
 
     Raises:
         ValueError: If the folder holds another corpus.
@@ -102,7 +102,7 @@ def draw_corpus(
     done = folder / "corpus.json"
     if done.exists():
         if json.loads(done.read_text(encoding="utf-8")) != record:
-            raise ValueError(f"{done}: is a corpus of another plan; name another folder")
+            raise ValueError(f"{done}: belongs to a corpus with another plan; name another folder")
         return Corpus(plan, folder)
     folder.mkdir(parents=True, exist_ok=True)
     size = plan.categories * plan.instances * plan.views * plan.side**2 * 4
@@ -197,7 +197,7 @@ def _worse(crop: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def _drawn_by_hand(mask: NDArray[np.bool_], rng: random.Random, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
-    """The mask as people annotate: exact, generous, or the box around it."""
+    """The mask as people would annotate it: exact, generous, or as a box."""
     kind = rng.random()
     if kind < 0.5:
         return mask
@@ -212,7 +212,7 @@ def _drawn_by_hand(mask: NDArray[np.bool_], rng: random.Random, box: tuple[int, 
 
 
 def _tone(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
-    """How much brighter a flaw is than what is around it, in deviations of the latter, -1 to 1."""
+    """How much brighter a flaw is than its surroundings, relative to their standard deviation, -1 to 1."""
     around = binary_dilation(mask, iterations=4) & ~mask
     gray = image.mean(axis=-1)
     if not around.any():
