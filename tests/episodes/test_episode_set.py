@@ -161,7 +161,7 @@ def test_labels_that_changed_since_are_noticed(catalog, catalog_of, tmp_path):
 def test_a_damaged_or_foreign_file_is_one_line(catalog, tmp_path, content):
     path = tmp_path / "p-1shot.json"
     path.write_bytes(content)
-    with pytest.raises(FlawshotError, match="recreate it with flawshot sample") as caught:
+    with pytest.raises(FlawshotError, match="sample the episodes again") as caught:
         read_episodes(path, catalog)
     assert "\n" not in str(caught.value)
 

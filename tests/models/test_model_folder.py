@@ -65,7 +65,7 @@ def test_a_damaged_or_missing_file_is_refused(copy, name):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(
-        FlawshotError, match=f"{name}: is damaged: its content is not what flawshot wrote; rebuild the model"
+        FlawshotError, match=f"{name}: is damaged: its content is not what flawshot wrote; fit the model again"
     ):
         flawshot.load_model(copy)
     path.unlink()
@@ -77,7 +77,7 @@ def test_what_is_no_json_and_what_is_no_model(copy, tmp_path, bank):
     (copy / "model.json").write_text("{", encoding="utf-8")
     with pytest.raises(FlawshotError, match=r"model.json: the whole file: Invalid JSON"):
         flawshot.load_model(copy)
-    with pytest.raises(FlawshotError, match="nowhere: is not a model's folder; create one with flawshot fit"):
+    with pytest.raises(FlawshotError, match="nowhere: is not a model's folder; fit a model first"):
         flawshot.load_model(tmp_path / "nowhere")
     with pytest.raises(FlawshotError, match=r"model.json: cannot be read"):
         flawshot.load_model(bank.path)

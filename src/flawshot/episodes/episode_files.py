@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["episode_product", "find_episode_files", "read_episodes", "write_all", "write_episodes"]
 
 SUFFIXES = ("shot.json", "shot.jsonl")
-REMEDY = "recreate it with flawshot sample"
+REMEDY = "sample the episodes again"
 
 
 class _EpisodeEntry(Document):
@@ -225,7 +225,7 @@ def find_episode_files(place: str | Path) -> list[Path]:
     if place.is_file():
         return [place]
     if not place.is_dir():
-        raise EpisodeError(f"{place}: does not exist; create episodes with flawshot sample")
+        raise EpisodeError(f"{place}: does not exist; sample episodes first")
     files = _named(place, "")
     if not files:
         folders = sorted({file.parent for file in _named(place, "*/")})
@@ -235,7 +235,7 @@ def find_episode_files(place: str | Path) -> list[Path]:
         files = [file for folder in folders for file in _named(folder, "")]
     if not files:
         raise EpisodeError(
-            f"{place}: contains no episode file <product>-<K>shot.json; create some with flawshot sample"
+            f"{place}: contains no episode file <product>-<K>shot.json; sample episodes first"
         )
     return sorted(files, key=_by_product_and_shots)
 

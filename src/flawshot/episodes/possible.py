@@ -119,5 +119,6 @@ def _sample(
         try:
             made.append(sample_episodes(own, product, k, seeds=seeds, groups=groups, allow_short=bool(short)))
         except EpisodeError as error:
-            remarks.append(f"{k} shots left out: {error}")
+            reason = str(error).partition("; ")[0]  # the advice after it is for who chose the shots
+            remarks.append(f"{k} shots left out: {reason}")
     return made

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line
 from flawshot.catalog import Catalog
@@ -85,7 +86,7 @@ class Condition:
 
 def _wrong(text: str, reason: str) -> FlawshotError:
     shown = text if len(text) <= 80 else f"{text[:79]}…"
-    return FlawshotError(f"WHERE {shown!r}: {reason}; the columns are {', '.join(COLUMNS)}")
+    return FlawshotError(f"{argument('condition', shown)}: {reason}; the columns are {', '.join(COLUMNS)}")
 
 
 def _sql(text: str) -> str:

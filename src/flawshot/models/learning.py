@@ -292,7 +292,7 @@ def _nothing(predictions: Path, said: Corrections) -> FlawshotError:
     first = f"; the first problem: {said.problems[0].marked}" if said.problems else ""
     return FlawshotError(
         f"{predictions}: nobody has named a region ({said.named.get('not looked at', 0)} are still as predicted); "
-        f"change a label or untick predicted in flawshot review {predictions}, "
+        f"change a label or untick predicted in Labelme, "
         f"or add {argument('accept_all', True)}{first}"
     )
 

@@ -59,7 +59,7 @@ def read_model(path: Path) -> tuple[ModelRecord, FeatureBank]:
 
 def _read(path: Path) -> tuple[ModelRecord, FeatureBank]:
     if not path.is_dir():
-        raise FlawshotError(f"{path}: is not a model's folder; create one with flawshot fit")
+        raise FlawshotError(f"{path}: is not a model's folder; fit a model first")
     place = path / RECORD
     record = read_record(place)
     check_files(path / SUPPORT, record.files, REMEDY)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "Accuracy", "CategoryAccuracy", "ClassifierRecord", "ModelRecord", "Step", "read_record"]
 
-REMEDY = "rebuild the model with flawshot fit"
+REMEDY = "fit the model again"
 VERSION: Final = 3
 
 
