@@ -60,7 +60,7 @@ _PUBLIC = {
     "inspect.query": "query_catalog",
     "inspect.same_sample": "SameSamples SampleGroup find_same_samples",
     "inspect.stats": "count_instances measure_sizes",
-    "labelme.images": "read_image",
+    "labelme.images": "pixel_limit read_image",
     "labelme.labelme_file": "LabelmeFile read_labelme write_labelme",
     "labelme.shapes": "Region Shape rasterize",
     "models.fitting": "fit_model",
@@ -70,7 +70,7 @@ _PUBLIC = {
     "models.predictions": "Prediction Predictions",
     "regions.crops": "Crops crop_views",
     "regions.outlines": "standard_outlines",
-    "regions.views": "View ViewScheme make_scheme",
+    "regions.views": "Size View ViewScheme make_scheme",
     "report": "write_report",
     "synthetic.data_set": "DrawnProduct draw_data_set",
 }
@@ -162,6 +162,7 @@ if TYPE_CHECKING:
     from flawshot.inspect.same_sample import find_same_samples as find_same_samples
     from flawshot.inspect.stats import count_instances as count_instances
     from flawshot.inspect.stats import measure_sizes as measure_sizes
+    from flawshot.labelme.images import pixel_limit as pixel_limit
     from flawshot.labelme.images import read_image as read_image
     from flawshot.labelme.labelme_file import LabelmeFile as LabelmeFile
     from flawshot.labelme.labelme_file import read_labelme as read_labelme
@@ -181,6 +182,7 @@ if TYPE_CHECKING:
     from flawshot.regions.crops import Crops as Crops
     from flawshot.regions.crops import crop_views as crop_views
     from flawshot.regions.outlines import standard_outlines as standard_outlines
+    from flawshot.regions.views import Size as Size
     from flawshot.regions.views import View as View
     from flawshot.regions.views import ViewScheme as ViewScheme
     from flawshot.regions.views import make_scheme as make_scheme

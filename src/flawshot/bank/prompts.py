@@ -84,7 +84,7 @@ def read_prompts(path: str | Path) -> Prompts:
     try:
         return Prompts(document.templates, document.categories)
     except FlawshotError as error:
-        raise FlawshotError(f"{path}: {error}; {REMEDY}") from error
+        raise FlawshotError(f"{path}: {error.marked}; {REMEDY}") from error
 
 
 def prompts_of(prompts: Prompts, product: str, category: str) -> list[str]:

@@ -36,7 +36,7 @@ def opened_tensors(path: Path) -> Iterator[Any]:
     try:
         check_ordinary(path)
     except FlawshotError as error:
-        raise FeatureBankError(f"{error}; {REMEDY}") from error
+        raise FeatureBankError(f"{error.marked}; {REMEDY}") from error
     try:
         with safe_open(path, framework="numpy") as opened:
             yield opened

@@ -131,7 +131,7 @@ def _prompts_of_bank(bank: Path, record: TextRecord) -> Prompts:
     try:
         return Prompts(record.templates, record.categories)
     except FlawshotError as error:
-        raise FeatureBankError(f"{bank / 'manifest.json'}: text.{error}; {REMEDY}") from error
+        raise FeatureBankError(f"{bank / 'manifest.json'}: text.{error.marked}; {REMEDY}") from error
 
 
 def _alike(text: TextFeatures, rows: Sequence[tuple[str, str]]) -> list[str]:

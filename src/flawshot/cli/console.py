@@ -32,6 +32,7 @@ __all__ = [
     "print_table",
     "progress_bar",
     "say",
+    "say_left_out",
     "say_problems",
     "write_problems",
 ]
@@ -45,7 +46,12 @@ LONGEST_SAID = 499
 
 def say(line: str) -> None:
     """Print one line to standard error, with control characters in quoted names escaped."""
-    typer.echo(printable(stored_words(line), LONGEST_SAID), err=True)
+    typer.echo(printable(line, LONGEST_SAID), err=True)
+
+
+def say_left_out(reason: str, count: str = "") -> None:
+    """Report an image that could not be used, by the reason that a file of flawshot's stores."""
+    say(f"left out: {stored_words(reason)}{f' ({count})' if count else ''}")
 
 
 def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None = None) -> None:

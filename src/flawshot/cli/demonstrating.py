@@ -124,7 +124,7 @@ def _encode(
     """Encode a bank of exactly the instances that the episodes are drawn from."""
     from flawshot.bank.builder import encode_catalog
     from flawshot.base.errors import EpisodeError, printable
-    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.console import progress_bar, say, say_left_out
     from flawshot.encoders.flawshot_tiny import TINY, TINY_VIEWS, TinyEncoder
     from flawshot.episodes import sample_possible
     from flawshot.regions.views import make_scheme
@@ -157,7 +157,7 @@ def _encode(
         if not report.left_out:
             break
         for entry in report.left_out:
-            say(printable(f"left out: {entry.reason} ({len(entry.instances)} instances)"))
+            say_left_out(entry.reason, f"{len(entry.instances)} instances")
         catalog = report.bank.catalog  # what cannot be encoded cannot be evaluated either
         catalog.root = possible.catalog.root  # the bank's catalog has the bank's folder as its root
     instances, views, _, dim = report.bank.manifest.shape

@@ -46,7 +46,7 @@ def encode(
     from flawshot.bank.prompts import read_prompts
     from flawshot.bank.text_encoding import why_no_text
     from flawshot.base.errors import printable
-    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.console import progress_bar, say, say_left_out
 
     read = None if prompts is None else read_prompts(prompts)
     scheme = view_options.scheme(encoder_options.model)
@@ -70,7 +70,7 @@ def encode(
             progress=progress,
         )
     for entry in report.left_out:
-        say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
+        say_left_out(entry.reason, f"{len(entry.instances)} instances")
     if report.left_out:
         say(
             f"episodes that were sampled from {data} do not match this bank, which lacks these instances; sample "
@@ -106,7 +106,7 @@ def crops(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Draw what an encoder will see: one contact sheet per instance, with its mask outlined."""
-    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.regions.crop_pictures import write_plain, write_sheets
 
     scheme = view_options.scheme()
@@ -117,5 +117,5 @@ def crops(
         else:
             written, unusable = write_sheets(catalog, scheme, out, side, overwrite=overwrite, progress=progress)
     for reason in unusable:
-        say(f"left out: {reason}")
+        say_left_out(reason)
     typer.echo(f"{out}: {written} {'crops with their masks' if plain else 'contact sheets'}")

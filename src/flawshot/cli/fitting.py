@@ -114,7 +114,7 @@ def _encode(
 ) -> FeatureBank:
     """Encode into a bank beside the new model; it is kept for the next call if this one is interrupted."""
     from flawshot.bank.builder import encode_catalog
-    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.console import progress_bar, say_left_out
 
     with progress_bar("crops") as progress:
         report = encode_catalog(
@@ -129,7 +129,7 @@ def _encode(
             progress=progress,
         )
     for entry in report.left_out:
-        say(f"left out: {entry.reason} ({len(entry.instances)} instances)")
+        say_left_out(entry.reason, f"{len(entry.instances)} instances")
     return report.bank
 
 

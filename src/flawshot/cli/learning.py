@@ -70,12 +70,12 @@ def learn(
 
 def _remarks(report: LearnReport, predictions: Path) -> None:
     from flawshot.base.errors import printable
-    from flawshot.cli.console import say, say_problems
+    from flawshot.cli.console import say, say_left_out, say_problems
     from flawshot.inspect.checks.labels import differ_by_a_letter
 
     say_problems(report.problems, predictions, remedy="they were not learned")
     for entry in report.left_out:
-        say(printable(f"left out: {entry.reason} ({len(entry.instances)} regions)"))
+        say_left_out(entry.reason, f"{len(entry.instances)} regions")
     if report.foreign:
         say(f"{predictions} was predicted by another model; its corrections are learned anyway")
     if report.ungrouped:

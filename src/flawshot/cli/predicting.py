@@ -55,8 +55,7 @@ def predict(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Classify annotated regions: Labelme files to review and correct, and a table; resumes after an interruption."""
-    from flawshot.base.errors import printable
-    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.console import progress_bar, say, say_left_out
     from flawshot.models.model import load_model
     from flawshot.models.predicting import predict_catalog
     from flawshot.models.prediction_folder import check_predictions_free
@@ -82,7 +81,7 @@ def predict(
             progress=progress,
         )
     for entry in report.left_out:
-        say(printable(f"left out: {entry.reason} ({len(entry.instances)} regions)"))
+        say_left_out(entry.reason, f"{len(entry.instances)} regions")
     _say(report, out)
 
 

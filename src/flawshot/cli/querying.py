@@ -72,7 +72,7 @@ def query(
 
 def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
     from flawshot.base.errors import FlawshotError
-    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.console import progress_bar, say, say_left_out
     from flawshot.regions.crop_pictures import write_plain
 
     if hits.root is None:
@@ -80,7 +80,7 @@ def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
     with progress_bar("instances") as progress:
         written, unusable = write_plain(hits, out, overwrite=overwrite, progress=progress)
     for reason in unusable[:3]:
-        say(f"left out: {reason}")
+        say_left_out(reason)
     if len(unusable) > 3:
         say(f"left out: {len(unusable) - 3} more")
     say(f"{out}: {written} crops")

@@ -234,9 +234,7 @@ def find_episode_files(place: str | Path) -> list[Path]:
             raise EpisodeError(f"{place}: contains episodes of several protocols ({names}); name one of these folders")
         files = [file for folder in folders for file in _named(folder, "")]
     if not files:
-        raise EpisodeError(
-            f"{place}: contains no episode file <product>-<K>shot.json; sample episodes first"
-        )
+        raise EpisodeError(f"{place}: contains no episode file <product>-<K>shot.json; sample episodes first")
     return sorted(files, key=_by_product_and_shots)
 
 

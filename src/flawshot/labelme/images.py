@@ -82,11 +82,11 @@ class ImageError(FlawshotError):
 
 
 @contextmanager
-def pixel_limit(pixels: int) -> Iterator[None]:
+def pixel_limit(max_pixels: int) -> Iterator[None]:
     """Limit the number of pixels per image within the block and in this thread; 2**28 elsewhere.
 
     Args:
-        pixels: Width times height, at least 1.
+        max_pixels: Width times height, at least 1.
 
     Raises:
         FlawshotError: If it is less than 1.
@@ -94,9 +94,9 @@ def pixel_limit(pixels: int) -> Iterator[None]:
     >>> with pixel_limit(100):
     ...     check_pixels(10, 10, "a.png")
     """
-    if pixels < 1:
-        raise FlawshotError(f"{argument('max_pixels', pixels)}: must be at least 1")
-    token = _limit.set(pixels)
+    if max_pixels < 1:
+        raise FlawshotError(f"{argument('max_pixels', max_pixels)}: must be at least 1")
+    token = _limit.set(max_pixels)
     try:
         yield
     finally:

@@ -263,7 +263,7 @@ def parse_document(data: bytes, kind: type[AnyDocument], place: str, remedy: str
         check_depth(data)
         unknown = _unknown_key(load_json(data), kind) if data.count(b":") > MANY_KEYS else None
     except FlawshotError as error:
-        raise FlawshotError(f"{place}: {error}; {remedy}") from error
+        raise FlawshotError(f"{place}: {error.marked}; {remedy}") from error
     if unknown is not None:
         raise FlawshotError(f"{place}: {unknown}: Extra inputs are not permitted; {remedy}")
     try:
