@@ -106,7 +106,7 @@ def test_importers_keep_to_it_in_their_processes(tmp_path):
         mask[3:9, 4:9] = 255
         Image.fromarray(mask).save(folder / f"{number}.png")
     refused = run("import", "masks", tmp_path / "src", tmp_path / "a", "--workers", 2, "--max-pixels", 599)
-    assert "raise it with --max-pixels 600" in refused.exception.worded(option_words)
+    assert "raise the limit with --max-pixels 600" in refused.exception.worded(option_words)
     succeed("import", "masks", tmp_path / "src", tmp_path / "b", "--workers", 2, "--max-pixels", 600)
     assert len(list((tmp_path / "b").rglob("*.json"))) == 40
 

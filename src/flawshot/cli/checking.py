@@ -118,7 +118,7 @@ def _same_sample(catalog: Catalog, out: Path, json: str | None, *, overwrite: bo
     with progress_bar("images") as progress:
         found = find_same_samples(catalog, progress=progress)
     for line in found.unusable[:SHOWN]:
-        say(f"a group of its own: {printable(line)}")
+        say(f"a group of its own: {printable(stored_words(line))}")
     if len(found.unusable) > SHOWN:
         say(f"and {len(found.unusable) - SHOWN} more unusable images")
     write_same_samples(found, catalog, out, overwrite=overwrite)
