@@ -17,7 +17,7 @@ from flawshot.cli.options import (
     problems_of,
     whole_numbers,
 )
-from flawshot.cli.wording import option_words
+from flawshot.cli.wording import option_words, stored_words
 
 if TYPE_CHECKING:
     from flawshot.base.errors import Problem
