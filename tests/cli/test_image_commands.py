@@ -56,7 +56,7 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
     )
     first = run("encode", data, *options, "--batch-size", 7, "--workers", 1)
     assert first.exit_code == 0, first.output
-    assert "tiny.pt: a file does not state its activation; used gelu as for tiny-vit" in first.output
+    assert "tiny.pt: does not state its activation; used gelu as for tiny-vit" in first.output
     assert "bank: 4 instances x 15 views x 2 tokens x 16; 4 encoded, 0 kept, 0 left out" in first.output
     assert "0 encoded, 4 kept" in run("encode", data, *options, "--activation", "gelu").output
     (data / "p/3.png").write_bytes(b"")
@@ -77,7 +77,7 @@ def test_encode_says_what_it_did_and_does_it_once(run, data, tmp_path):
         (["--model", "tiny-vit", "--pretrained", "none.pt"], "none.pt: there is no such file"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--views", "x"], "--views x"),
         (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--view-size", "1,big"], "--view-size big"),
-        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--batch-size", "0"], "--batch-size '0'"),
+        (["--model", "tiny-vit", "--pretrained", "tiny.pt", "--batch-size", "0"], "--batch-size 0"),
         (
             ["--model", "tiny-vit", "--pretrained", "tiny.pt", "--region", "alpha", "--activation", "gelu"],
             "--activation gelu: tiny-vit takes quickgelu",

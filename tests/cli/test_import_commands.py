@@ -29,8 +29,8 @@ def test_mpdd_without_salvage_is_one_line_with_line_271_and_with_it_all_whole_re
     assert "--salvage" in line
     done = run("import", "mpdd", source, tmp_path / "out", "--salvage")
     assert done.returncode == 0, done.stderr
-    assert "212 whole records with 413 boxes, 1 damaged place\n" in done.stdout
-    assert f"error: {source}: lines 261 to 352: no record that begins here is whole" in done.stderr
+    assert "212 intact records with 413 boxes, 1 damaged place\n" in done.stdout
+    assert f"error: {source}: lines 261 to 352: the records that begin here are damaged" in done.stderr
 
 
 def test_detailed_annotations_are_written_and_come_back(write_annotations, tmp_path):
@@ -52,7 +52,7 @@ def test_what_is_lost_in_a_damaged_file_is_among_the_problems(tmp_path):
     done = run("import", "mpdd", tmp_path, tmp_path / "out", "--salvage", "--problems", tmp_path / "all.txt")
     assert done.returncode == 0
     written = (tmp_path / "all.txt").read_text()
-    assert written.startswith(f"error: {tmp_path}: lines 3 to 5: no record that begins here is whole")
+    assert written.startswith(f"error: {tmp_path}: lines 3 to 5: the records that begin here are damaged")
     lost, missing = written.splitlines()
     assert missing.startswith("warning: a.json: record 1: the image a.png is not found")
     said = [
@@ -83,7 +83,7 @@ def test_problems_beyond_three_of_a_kind_are_in_the_file_that_is_named(tmp_path)
     again = run("import", "voc", tmp_path / "src", tmp_path / "out", "--problems", tmp_path / "all.txt")
     assert f"{tmp_path / 'all.txt'}: all 6 problems" in again.stderr
     written = (tmp_path / "all.txt").read_text().splitlines()
-    assert written.pop().startswith("warning: 0.xml: the image 0.jpg is not found")
+    assert written.pop().startswith("warning: 0.xml: the image 0.jpg was not found")
     assert [line.partition(": is")[0] for line in written] == [f"error: {number}.xml" for number in range(1, 6)]
     assert written[:3] == lines[:3]
 
@@ -170,7 +170,7 @@ def test_problems_are_said_on_standard_error_and_the_rest_is_imported(tmp_path):
     done = run("import", "coco", tmp_path / "bolt.json", tmp_path / "out")
     assert done.returncode == 0
     assert done.stdout == f"{tmp_path / 'out'}: 1 Labelme files with 1 instances, 0 images; products: bolt\n"
-    assert "is no name that a file can have" in done.stderr
+    assert "is not a valid file name" in done.stderr
     assert "1 image is not found, a.png; name their folder with --images DIR" in done.stderr
     assert "\x1b" not in done.stderr
 

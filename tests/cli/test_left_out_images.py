@@ -56,7 +56,7 @@ def test_commands_on_instances_take_a_banks_folder(data, tmp_path):
     succeed("encode", data, "--out", tmp_path / "bank", "--views", "none")
     assert "8" in succeed("stats", tmp_path / "bank").stdout
     assert "4 of 8 instances" in succeed("query", tmp_path / "bank", "category = 'scratch'").output
-    assert "--layout is for folders" in refuse("stats", tmp_path / "bank", "--layout", "**")
+    assert "--layout applies to folders only" in refuse("stats", tmp_path / "bank", "--layout", "**")
 
 
 def test_short_supports_are_named_when_they_are_drawn(data, tmp_path):

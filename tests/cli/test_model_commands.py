@@ -112,7 +112,8 @@ def test_a_second_process_is_told_and_goes_on_when_the_first_is_killed(parts, mo
     ) as process:
         try:
             assert process.stdout.readline() == "there\n"
-            assert refuse(*arguments) == f"{tmp_path}/here/out: another flawshot process is working there; wait for it"
+            said = f"{tmp_path}/here/out: another flawshot process is working there; wait for it to finish"
+            assert refuse(*arguments) == said
         finally:
             process.kill()
     succeed(*arguments)
@@ -189,7 +190,7 @@ def test_regions_without_a_name_are_no_problem(parts, model, tmp_path):
         (["predict", "{model}", "{new}", "--out", "{new}"], "is neither a folder of Labelme files nor"),
         (["predict", "{model}", "{parts}", "--out", "{model}"], "exists; name another folder"),
         (["predict", "{model}", "{parts}", "--out", "{parts}/x"], "must not be inside each other"),
-        (["predict", "{model}", "{parts}", "--out", "{new}", "--pretrained", "x"], "flawshot-tiny brings its own"),
+        (["predict", "{model}", "{parts}", "--out", "{new}", "--pretrained", "x"], "flawshot-tiny has its own"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--as", "x"], "--as x: must be one of"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--product", "nut"], "--product nut: is not in the data"),
         (["predict", "{model}", "{empty}", "--out", "{new}"], "none has a mask according to"),

@@ -80,7 +80,7 @@ def test_another_data_set_is_refused_before_and_after(place, write_annotations):
     assert "contains none of the evaluated instances, such as p/dent0.json#0" in line
     assert not (place / "r.json").exists()
     assert run(*arguments(place)).returncode == 0
-    assert "holds none" in one_line(run("report", place / "r.json", "--out", place / "r.html", "--data", other))
+    assert "contains none" in one_line(run("report", place / "r.json", "--out", place / "r.html", "--data", other))
     assert not (place / "r.html").exists()
 
 

@@ -296,7 +296,7 @@ def test_learn_says_what_changed(here):
         (["learn", "{parts}", "{named}"], "model.json: cannot be read"),
         (["learn", "{model}", "{named}"], "nobody has named a region"),
         (["learn", "{model}", "{named}", "--out", "{parts}"], "parts: exists; name another folder"),
-        (["learn", "{model}", "{named}", "--pretrained", "x"], "flawshot-tiny brings its own"),
+        (["learn", "{model}", "{named}", "--pretrained", "x"], "flawshot-tiny has its own"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(base, tmp_path, arguments, said):

@@ -241,7 +241,7 @@ def test_answers_are_those_that_were_scored(bank, episodes):
 
 
 @pytest.mark.parametrize(
-    ("names", "message"), [([], "at least one"), (["nope"], "'nope' is not known"), (["chance"], "at least one")]
+    ("names", "message"), [([], "at least one"), (["nope"], "'nope': is not known"), (["chance"], "at least one")]
 )
 def test_nothing_to_evaluate_is_said(bank, episodes, names, message):
     with pytest.raises(FlawshotError, match=message):
@@ -332,7 +332,7 @@ def test_what_gives_no_numbers_or_has_a_yardsticks_name_is_refused(bank, episode
 
     with pytest.raises(FlawshotError, match="not finite"):
         evaluate(bank, episodes, {"broken": Broken()})
-    with pytest.raises(FlawshotError, match="name of a yardstick"):
+    with pytest.raises(FlawshotError, match="name of a baseline"):
         evaluate(bank, episodes, {"chance": make_classifier("knn")})
 
 

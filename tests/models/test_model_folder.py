@@ -39,7 +39,7 @@ CASES = {
     "other labels": (lambda d: d.update(fingerprint="0" * 64), "fingerprint: is not that of support/catalog.parquet"),
     "other weights": (lambda d: d["encoder"].update(weights_hash="0"), "encoder: does not match the instances"),
     "other views": (lambda d: d["views"].update(scheme="mso"), "views: does not match the instances"),
-    "a file out of the folder": (lambda d: d["files"].update({"../x": "0"}), "'../x' leaves the folder"),
+    "a file out of the folder": (lambda d: d["files"].update({"../x": "0"}), "'../x' points outside the folder"),
     "a file that is not listed": (lambda d: d["files"].pop("catalog.parquet"), "files: lacks catalog.parquet"),
     "a calibration of others": (
         lambda d: d["calibration"].update(least=[0.5]),

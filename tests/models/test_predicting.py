@@ -306,7 +306,7 @@ def test_predictions_may_not_lie_in_the_data(model, data, inside):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda line: line.replace(b'"annotation":"', b'"annotation":"../../'), "leaves the folder"),
+        (lambda line: line.replace(b'"annotation":"', b'"annotation":"../../'), "points outside the folder"),
         (lambda line: line[: len(line) // 2] + b"\n", "Invalid JSON"),
         (lambda line: line.replace(b'"unsure"', b'"insure"'), "unsure: Field required"),
     ],

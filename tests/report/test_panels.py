@@ -36,7 +36,7 @@ def test_what_has_no_room_is_the_smaller_k_and_is_said(results, whole, monkeypat
     assert {each["shots"] for each in made} == {3}
     assert undrawn == len(whole[0]) - len(made) > 0
     write_report(results, tmp_path / "r.html")
-    noun = "pair" if undrawn == 1 else "pairs"
+    noun = "combination" if undrawn == 1 else "combinations"
     assert f"{undrawn} further {noun} of product and shots" in (tmp_path / "r.html").read_text()
 
 

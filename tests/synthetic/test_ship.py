@@ -37,7 +37,7 @@ def test_what_is_shipped_is_what_the_encoder_takes(trained, tmp_path, monkeypatc
 def test_other_weights_than_the_trained_are_refused(trained, tmp_path):
     path = trained / "training.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "weights_hash": "0" * 64}), encoding="utf-8")
-    with pytest.raises(FlawshotError, match=r"safetensors: is not what training\.json names"):
+    with pytest.raises(FlawshotError, match=r"safetensors: does not match training\.json"):
         ship(trained, "abc", tmp_path / "package")
     assert not (tmp_path / "package").exists()
 

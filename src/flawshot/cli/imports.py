@@ -116,7 +116,7 @@ def _tell(imported: Imported, given: Given, file: Path | None, *, overwrite: boo
     say_problems(found, given.places[0], remedy="--problems FILE writes all" if file is None else f"{file} lists all")
     if missing:
         count = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
-        first = missing[0].message.partition(" is not found")[0].removeprefix("the image ")
+        first = imported.missing[0].image
         example = first if len(missing) == 1 else f"such as {first}"
         say(printable(f"{count} not found, {example}; name their folder with --images DIR"))
     typer.echo(imported.summary)

@@ -79,7 +79,7 @@ def write_episodes(episodes: EpisodeSet, folder: str | Path, *, overwrite: bool 
         The file's path.
 
     Raises:
-        FlawshotError: If the file exists with other content and ``overwrite`` is false.
+        FlawshotError: If the file exists with different content and ``overwrite`` is false.
     """
     path = Path(folder) / episodes.protocol / episodes.file_name
 
@@ -95,13 +95,13 @@ def write_all(several: Sequence[EpisodeSet], folder: str | Path, *, overwrite: b
     """Write several sets of episodes, or none of them if a file with other content exists.
 
     Raises:
-        FlawshotError: If a file exists with other content and ``overwrite`` is false.
+        FlawshotError: If a file exists with different content and ``overwrite`` is false.
     """
     for episodes in several:
         path = Path(folder) / episodes.protocol / episodes.file_name
         if not overwrite and path.is_file() and not _holds(path, episodes):
             raise EpisodeError(
-                f"{path}: exists with other content; name another folder, or add {argument('overwrite', True)}"
+                f"{path}: exists with different content; name another folder, or add {argument('overwrite', True)}"
             )
     return [write_episodes(episodes, folder, overwrite=overwrite) for episodes in several]
 

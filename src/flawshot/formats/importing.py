@@ -59,11 +59,22 @@ class Imported:
     images: int
     instances: int
     problems: tuple[Problem, ...]
-    missing: tuple[Problem, ...] = ()
+    missing: tuple[MissingImage, ...] = ()
     useless: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     layout: str | None = None
     summary: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class MissingImage(Problem):
+    """An image that was not found.
+
+    Attributes:
+        image: Its path, as the annotation gives it.
+    """
+
+    image: str = ""
 
 
 def count_instances(file: LabelmeFile) -> int:
@@ -103,7 +114,7 @@ class Written(NamedTuple):
     instances: int
     images: int
     problems: tuple[Problem, ...] = ()
-    missing: tuple[Problem, ...] = ()
+    missing: tuple[MissingImage, ...] = ()
 
 
 class LabelmeFolder:
@@ -131,7 +142,7 @@ class LabelmeFolder:
             overwrite: Whether existing files with different content may be replaced.
         """
         self.problems: list[Problem] = []
-        self.missing: list[Problem] = []
+        self.missing: list[MissingImage] = []
         self.useless: list[str] = []
         self.products: set[str] = set()
         self.categories: set[str] = set()
@@ -250,7 +261,8 @@ def write_annotation(target: Target, file: LabelmeFile, image: Path | None, *, m
     labels, instances = frozenset(shape.label for shape in shapes), count_instances(file)
     if image is None:
         message = f"the image {file.image_path} was not found; say where it is with {argument('images')}"
-        return Written(labels, instances, 0, missing=(Problem(target.where, "missing-image", message, "warning"),))
+        lost = MissingImage(target.where, "missing-image", message, "warning", image=file.image_path)
+        return Written(labels, instances, 0, missing=(lost,))
     if not _is_copied(image):
         problem = Problem(
             target.where, "file-name", f"the image {image.name} has the suffix of annotation files and is not copied"

@@ -113,7 +113,7 @@ class FileRecord(Document):
     @classmethod
     def _stays_inside(cls, value: str) -> str:
         if not value or re.search(LEAVES, value):
-            raise ValueError(f"{value[:80]!r} leaves the folder")
+            raise ValueError(f"{value[:80]!r} points outside the folder")
         return value
 
 

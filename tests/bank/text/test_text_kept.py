@@ -131,12 +131,13 @@ def test_categories_that_read_alike_are_named(data, encoder, tmp_path):
     own = Prompts(("a {category}",), {"cut_lead": ("a lead whose end is gone",)})
     for prompts in (own, None, own):
         report = encode_catalog(catalog, encoder, SCHEME, out, prompts=prompts)
-        assert [remark for remark in report.remarks if "alike" in remark] == [
+        assert [remark for remark in report.remarks if "look the same" in remark] == [
             "bracket: 'Cut Lead' and 'cut-lead' look the same to the text tower; give them their own prompts",
             f"bracket: '{long}a' and '{long}b' look the same to the text tower; give them their own prompts",
         ]
     report = encode_catalog(catalog, encoder, SCHEME, out, prompts=Prompts(("a {category}",)))
-    assert report.remarks[0].startswith("bracket: 'Cut Lead', 'cut-lead' and 'cut_lead' read alike; ")
+    same = "bracket: 'Cut Lead', 'cut-lead' and 'cut_lead' look the same to the text tower; "
+    assert report.remarks[0].startswith(same)
 
 
 def test_texts_of_a_tower_without_a_hash_are_made_anew(data, model, weights, tmp_path):
