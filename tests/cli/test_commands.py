@@ -171,7 +171,7 @@ def test_check_lists_findings_by_kind_and_exits_with_1(write_annotations, tmp_pa
         "mixed-group (1)",
         "  warning: a.json: shape 0: group 1 has several labels (dent, scratch); its shapes are not joined",
         "encoding (1)",
-        "  error: b.json: shape 1: points must be a list of [x, y]",
+        "  error: b.json: shape 1: points must be a list of [x, y] pairs",
         "missing-image (3)",
     ):
         assert line in done.stdout.splitlines()

@@ -54,7 +54,7 @@ def test_what_is_lost_in_a_damaged_file_is_among_the_problems(tmp_path):
     written = (tmp_path / "all.txt").read_text()
     assert written.startswith(f"error: {tmp_path}: lines 3 to 5: the records that begin here are damaged")
     lost, missing = written.splitlines()
-    assert missing.startswith("warning: a.json: record 1: the image a.png is not found")
+    assert missing.startswith("warning: a.json: record 1: the image a.png was not found")
     said = [
         lost,
         "1 image is not found, a.png; name their folder with --images DIR",

@@ -121,7 +121,7 @@ def test_a_wrong_or_hostile_condition_is_one_line_and_reaches_nothing(catalog, c
     with pytest.raises(FlawshotError) as caught:
         query_catalog(catalog, condition)
     text = str(caught.value)
-    assert text.startswith("WHERE ")
+    assert text.startswith("condition=")
     assert reason in text
     assert "\n" not in text
     assert text.endswith(f"the columns are {', '.join(COLUMNS)}")

@@ -88,8 +88,8 @@ def test_a_category_that_kept_texts_lack_stops_unless_they_may_go(data, encoder,
     with pytest.raises(FeatureBankError) as caught:
         encode_catalog(catalog, encoder, SCHEME, out)
     assert str(caught.value) == (
-        f"{out}: its text features lack bracket/hole, and none can be computed now (tiny-vit: its tokenizer is not at "
-        "hand); fix that, or add overwrite=True, which drops them"
+        f"{out}: its text features lack bracket/hole, and none can be computed now (tiny-vit: its tokenizer is not "
+        "available); fix that, or add overwrite=True, which drops them"
     )
     assert counted["crops"] == crops
     assert FeatureBank.open(out).has_text
