@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -27,16 +28,16 @@ __all__ = ["FormatGroup", "Given", "Shown"]
 KINDS: Final = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path}
 
 
-class FormatGroup(TyperGroup):
+class FormatGroup(TyperGroup, ABC):
     """A group with one command per entry of a table; a format's module is loaded when its command is used."""
 
+    @abstractmethod
     def table(self) -> Mapping[str, Importer | Exporter]:
         """The formats by command name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def made(self, entry: Any, function: Callable[..., Any]) -> Callable[..., None]:
         """The command that calls a format's function."""
-        raise NotImplementedError
 
     @cached_property
     def _formats(self) -> Mapping[str, Importer | Exporter]:
