@@ -151,7 +151,7 @@ def test_a_bank_of_other_numbers_is_never_mixed_in(data, encoder, weights, tmp_p
         encode_catalog(Catalog.open(data), encoder, make_scheme("centre3", border="reflect"), out)
     trunk = OpenClipEncoder("tiny-vit", str(weights), layer="trunk", patch_tokens=1, device="cpu")
     with pytest.raises(
-        FeatureBankError, match=r"encoder\.options\.layer: is 'projection', not 'trunk'; name another out"
+        FeatureBankError, match=r"encoder\.options\.layer: is 'projection', not 'trunk'; name another folder"
     ):
         encode_catalog(Catalog.open(data), trunk, SCHEME, out)
     report = encode_catalog(Catalog.open(data), trunk, SCHEME, out, overwrite=True)

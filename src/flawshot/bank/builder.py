@@ -223,7 +223,7 @@ def _check_same(old: FeatureBank, encoder: Encoder, scheme: ViewScheme) -> None:
     """Refuse a bank with a different encoder, with different views, or with unknown views."""
     place, remedy = (
         old.path / "manifest.json",
-        f"name another {argument('out')}, or add {argument('overwrite', value=True)}",
+        f"name another folder, or add {argument('overwrite', value=True)}",
     )
     part, found = "encoder", encoder_difference(encoder.record, old.manifest.encoder, precision=True)
     if found is None:
