@@ -53,6 +53,7 @@ def put(place, value, *path):
         (lambda d: put(d, "q", "answers", 0, "product"), "is in no run"),
         (lambda d: put(d, float("nan"), "runs", 0, "accuracy", "mean"), "runs.0.accuracy.mean"),
         (lambda d: put(d, "<script>", "runs", 0, "shots"), "runs.0.shots"),
+        (lambda d: put(d, -1, "runs", 0, "reliability", 0, 0), "reliability: the number of queries must be 0 or more"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(document, tmp_path, damage, field):

@@ -131,6 +131,12 @@ class Run(Document):
     support: tuple[int, int] | None = None
 
     @model_validator(mode="after")
+    def _bins_count(self) -> Self:
+        if any(count < 0 for count, _, _ in self.reliability or ()):
+            raise ValueError("reliability: the number of queries must be 0 or more")
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> Self:
         """Check that every category has a score, a row and a column."""
         if not self.episodes:
