@@ -13,6 +13,7 @@ import torch
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.parallel import cores
+from flawshot.encoders.preprocessing import interpolation_of
 from flawshot.regions.crop_rows import crop_rows
 
 if TYPE_CHECKING:
@@ -97,7 +98,14 @@ def encode_rows(
         batch.images, batch.masks = batch.images.pin_memory(), batch.masks.pin_memory()
     waiting: deque[int] = deque()
     done = 0
-    chunks = crop_rows(catalog, rows, scheme, side, workers or min(16, cores()))
+    chunks = crop_rows(
+        catalog,
+        rows,
+        scheme,
+        side,
+        workers or min(16, cores()),
+        interpolation=interpolation_of(encoder.record),
+    )
     with _shared_out(encoder, threads) as encode:
         for chunk in chunks:
             if not chunk.crops:

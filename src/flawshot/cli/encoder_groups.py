@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchGroup", "EncoderGroup", "ModelEncoderGroup", "SheetViewGroup", "ViewGroup"]
 
+# The options that select the encoder, besides its name.
+SELECTING = ("pretrained", "region", "layer", "activation", "preprocessing", "patch_tokens", "side")
 VIEWS_HELP = f"View scheme: {' '.join(SCHEMES)}."
 DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda, ….")]
 SizeOption = Annotated[
@@ -47,7 +49,7 @@ class EncoderGroup:
         typer.Option(
             "--model",
             metavar="NAME",
-            help="flawshot-tiny, a model of open_clip, such as ViT-B-32, or one of an installed package.",
+            help="flawshot-tiny, a model of open_clip, such as ViT-B-32, or of timm, such as timm/convnextv2_tiny.",
         ),
     ] = "flawshot-tiny"
     pretrained: Annotated[
@@ -89,6 +91,21 @@ class EncoderGroup:
             "--activation", metavar="|".join(ACTIVATIONS), help="The activation that a local file's weights need."
         ),
     ] = None
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            "--preprocessing",
+            metavar="TAG",
+            help="For a local file of open_clip's: the tag whose mean, standard deviation and filter it expects, "
+            "or clip, imagenet or inception.",
+        ),
+    ] = None
+    side: Annotated[
+        int,
+        typer.Option(
+            "--side", metavar="PX", min=0, help="Side of the encoder's input, for models of timm that take several."
+        ),
+    ] = 0
     device: DeviceOption = "auto"
     precision: Annotated[
         str,
@@ -111,6 +128,8 @@ class EncoderGroup:
             layer=self.layer,
             patch_tokens=self.patch_tokens,
             activation=self.activation,
+            preprocessing=self.preprocessing,
+            side=self.side,
             device=self.device,
             precision=self.precision,
         )
@@ -120,7 +139,7 @@ class EncoderGroup:
 
     def given(self) -> dict[str, object]:
         """The options that select the encoder and were given."""
-        named = {name: getattr(self, name) for name in ("pretrained", "region", "layer", "activation", "patch_tokens")}
+        named = {name: getattr(self, name) for name in SELECTING}
         return {name: value for name, value in named.items() if value}
 
 

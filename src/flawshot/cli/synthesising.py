@@ -24,7 +24,7 @@ def synth(
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="Random seed; each seed draws a different data set.")
     ] = 0,
-    size: Annotated[int, typer.Option("--size", metavar="PX", help="Image side, 64 to 2048 px.")] = 512,
+    size: Annotated[int, typer.Option("--side", "--size", metavar="PX", help="Image side, 64 to 2048 px.")] = 512,
     products: Annotated[int, typer.Option("--products", metavar="N", min=1, help="Number of products.")] = 1,
     surface: Annotated[
         str | None,

@@ -12,7 +12,6 @@ OPTIONS: Final = {
     "condition": "WHERE",
     "groups": "--group",
     "pattern": "--group",
-    "side": "--size",
     "sizes": "--view-size",
 }
 # Text that a shell reads as one word without quotes.

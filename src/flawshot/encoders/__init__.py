@@ -72,6 +72,8 @@ def make_encoder(
     layer: str | None = None,
     patch_tokens: int = 0,
     activation: str | None = None,
+    preprocessing: str | None = None,
+    side: int = 0,
     device: str = "auto",
     precision: str = "auto",
 ) -> BaseEncoder:
@@ -85,13 +87,18 @@ def make_encoder(
         layer: The layer that gives the features, such as ``trunk``; the family's default if None.
         patch_tokens: The number of patch tokens that follow the first token.
         activation: The activation, if the weights are a local file that does not state it.
+        preprocessing: The tag whose mean, standard deviation and interpolation the weights expect, if they are a local
+            file.
+        side: The input's side in px, for models that take others than their own.
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
 
     Raises:
         FlawshotError: With one line, if there is no such model, or it does not support an option.
     """
-    options = EncoderOptions(model, pretrained, region, layer, patch_tokens, activation, device, precision)
+    options = EncoderOptions(
+        model, pretrained, region, layer, patch_tokens, activation, preprocessing, side, device, precision
+    )
     kind = encoder_of(options)
     return kind.from_options(options.fitted(kind.takes))
 

@@ -12,8 +12,8 @@ from open_clip.transformer import VisionTransformer
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.encoders.base import normalized
-from flawshot.encoders.clip_model import empty_model
+from flawshot.encoders.clip_model import CLIP_PREPROCESSING, empty_model
+from flawshot.encoders.network import CropInput
 from flawshot.encoders.open_clip import OpenClipEncoder, pretrained_of, weights_file
 from flawshot.encoders.options import LAYERS
 from flawshot.encoders.weights import read_weights
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from flawshot.base.records import EncoderRecord
     from flawshot.encoders.options import EncoderOptions, Layer
+    from flawshot.encoders.preprocessing import Preprocessing
 
 __all__ = ["AlphaClipEncoder"]
 
@@ -43,6 +44,15 @@ class AlphaPatchEmbedding(torch.nn.Module):
         """``[crops, 4, side, side]`` to ``[crops, width, grid, grid]``."""
         embedded: torch.Tensor = self.image(x[:, :3]) + self.alpha(x[:, 3:])
         return embedded
+
+
+class AlphaInput(CropInput):
+    """AlphaCLIP's input: the normalized crop, and its mask as a fourth channel."""
+
+    def forward(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """uint8 ``[crops, side, side, 3]`` and ``[crops, side, side]`` to float32 ``[crops, 4, side, side]``."""
+        alpha = (masks[:, None].float() / 255 - ALPHA_MEAN) / ALPHA_STD
+        return torch.cat([super().forward(images, masks), alpha], dim=1)
 
 
 class AlphaClipEncoder(OpenClipEncoder):
@@ -98,7 +108,9 @@ class AlphaClipEncoder(OpenClipEncoder):
             )
         built.visual.conv1 = AlphaPatchEmbedding(built.visual.conv1)
         self._has_text, remarks = _load(built, state, path)
-        self._set_up(built, name, pretrained, layer, "alpha", patch_tokens, device, precision, remarks)
+        self._set_up(
+            built, CLIP_PREPROCESSING, name, pretrained, layer, "alpha", patch_tokens, device, precision, remarks
+        )
         self.record = self.record.model_copy(update={"name": f"AlphaCLIP {name}"})
 
     @classmethod
@@ -132,9 +144,8 @@ class AlphaClipEncoder(OpenClipEncoder):
             precision=precision,
         )
 
-    def _input(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        alpha = (masks[:, None].float() / 255 - ALPHA_MEAN) / ALPHA_STD
-        return torch.cat([normalized(images, self._mean, self._std), alpha], dim=1)
+    def _entry(self, expected: Preprocessing) -> torch.nn.Module:
+        return AlphaInput(expected.mean, expected.std)
 
     def no_text(self) -> str:
         """Why text cannot be encoded; empty if the checkpoint contains a text tower."""

@@ -92,6 +92,8 @@ class BaseEncoder(ABC):
             possible values, or an empty tuple for any value. The first region and layer are its defaults.
         views: The view scheme that suits it, and its sizes (None: the scheme's own).
         record: As for :class:`Encoder`; likewise ``side``, ``dim`` and ``device``.
+        network: A torch module from crops and masks to tokens that computes what :meth:`encode` does, if there is one;
+            it can be compiled and exported. See :class:`flawshot.encoders.network.RegionNetwork`.
         remarks: Remarks for the user, one line each.
     """
 
@@ -102,6 +104,7 @@ class BaseEncoder(ABC):
     side: int
     dim: int
     device: torch.device
+    network: torch.nn.Module | None = None
     remarks: Sequence[str] = ()
 
     @classmethod

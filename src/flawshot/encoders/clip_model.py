@@ -9,16 +9,36 @@ from typing import TYPE_CHECKING, Any
 
 import open_clip
 from open_clip.convert import convert_state_dict
+from timm.data import (
+    IMAGENET_DEFAULT_MEAN,
+    IMAGENET_DEFAULT_STD,
+    IMAGENET_INCEPTION_MEAN,
+    IMAGENET_INCEPTION_STD,
+)
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line
+from flawshot.encoders.preprocessing import Preprocessing
 from flawshot.encoders.weights import read_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
-__all__ = ["build_model", "empty_model", "load_into"]
+__all__ = ["CLIP_PREPROCESSING", "build_model", "clip_preprocessing", "empty_model", "load_into"]
+
+# What OpenAI's CLIP expects, and what descends from it.
+CLIP_PREPROCESSING = Preprocessing(open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD, "bicubic")
+# Preprocessing by name, for weights of which open_clip knows no tags.
+NAMED_PREPROCESSING = {
+    "clip": CLIP_PREPROCESSING,
+    "imagenet": Preprocessing(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, "bicubic"),
+    "inception": Preprocessing(IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD, "bicubic"),
+}
+# The tags named in a remark.
+NAMED_TAGS = 3
 
 
 def build_model(model: str, pretrained: str, activation: str | None) -> tuple[Any, list[str]]:
@@ -53,6 +73,60 @@ def build_model(model: str, pretrained: str, activation: str | None) -> tuple[An
     state = convert_state_dict(built, read_weights(path))
     load_into(built, state, path)
     return built, remarks
+
+
+def clip_preprocessing(model: str, pretrained: str, like: str | None = None) -> tuple[Preprocessing, list[str]]:
+    """What a model's weights expect of their input, from open_clip's configuration, and remarks about it.
+
+    A local file does not say what it expects: it is taken to be what the model's tags do. If they differ, or there are
+    none, the choice is a remark.
+
+    Args:
+        model: The model.
+        pretrained: A tag, or a local file.
+        like: For a local file, the tag whose preprocessing it expects; or ``clip``, ``imagenet`` or ``inception``.
+
+    Raises:
+        FlawshotError: If there is no such tag.
+    """
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if config := open_clip.get_pretrained_cfg(model, pretrained):
+        if like is not None:
+            raise FlawshotError(
+                f"{argument('preprocessing', like)}: is for local files; the tag {pretrained} has its own"
+            )
+        return Preprocessing.of(_completed(config), model), []
+    if like is not None:
+        if like in NAMED_PREPROCESSING:
+            return NAMED_PREPROCESSING[like], []
+        if like not in tags:
+            raise FlawshotError(
+                f"{argument('preprocessing', like)}: must be {', '.join(NAMED_PREPROCESSING)}, or a tag of {model}: "
+                f"{', '.join(tags) or 'it has none'}"
+            )
+        return Preprocessing.of(_completed(open_clip.get_pretrained_cfg(model, like)), model), []
+    groups: dict[Preprocessing, list[str]] = {}
+    for tag in tags:
+        groups.setdefault(Preprocessing.of(_completed(open_clip.get_pretrained_cfg(model, tag)), model), []).append(tag)
+    file = Path(pretrained).name
+    if not groups:
+        remark = f"{file}: does not state its preprocessing, nor does open_clip for {model}"
+        return CLIP_PREPROCESSING, [f"{remark}; used clip; name another if wrong"]
+    usual = max(groups, key=lambda group: len(groups[group]))
+    others = [tag for group, named in groups.items() if group != usual for tag in named]
+    if not others:
+        return usual, []
+    remark = (
+        f"{file}: does not state its preprocessing; used that of the tags {', '.join(groups[usual][:NAMED_TAGS])}; "
+        f"if its weights are like {' or '.join(others)}, name that tag as its preprocessing"
+    )
+    return usual, [remark]
+
+
+def _completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A tag's configuration with open_clip's defaults."""
+    usual = CLIP_PREPROCESSING._asdict()
+    return usual | {name: config[name] for name in usual if config.get(name)}
 
 
 def empty_model(model: str, *, quickgelu: bool) -> Any:

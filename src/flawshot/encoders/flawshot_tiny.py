@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import Document, read_document
-from flawshot.encoders.clip_model import empty_model, load_into
+from flawshot.encoders.clip_model import CLIP_PREPROCESSING, empty_model, load_into
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.encoders.weights import read_weights
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from flawshot.base.records import EncoderRecord
     from flawshot.encoders.options import EncoderOptions, Layer
+    from flawshot.encoders.preprocessing import Preprocessing
 
 __all__ = [
     "TINY",
@@ -120,7 +121,7 @@ class TinyEncoder(OpenClipEncoder):
             },
             path,
         )
-        self._set_up(built, TINY, str(path), layer, region, 0, device, precision, [])
+        self._set_up(built, CLIP_PREPROCESSING, TINY, str(path), layer, region, 0, device, precision, [])
         _fuse(built.visual)
         # There is only one network, so no further options identify it.
         options = {name: value for name, value in self.record.options.items() if name not in {"model", "activation"}}
@@ -162,9 +163,25 @@ class TinyEncoder(OpenClipEncoder):
             precision=precision,
         )
 
-    def _input(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    def _entry(self, expected: Preprocessing) -> torch.nn.Module:  # noqa: ARG002 - tiny_input knows it
+        return TinyInput(masked=self.record.options["region"] == "alpha")
+
+
+class TinyInput(torch.nn.Module):
+    """The model's input from crops and masks.
+
+    Args:
+        masked: Whether the model sees the mask.
+    """
+
+    def __init__(self, *, masked: bool) -> None:
+        super().__init__()
+        self.masked = masked
+
+    def forward(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """uint8 ``[crops, side, side, 3]`` and ``[crops, side, side]`` to float32 ``[crops, 4, side, side]``."""
         seen = masks[:, None].float()
-        return tiny_input(images.permute(0, 3, 1, 2).float(), seen if self._region == "alpha" else seen * 0)
+        return tiny_input(images.permute(0, 3, 1, 2).float(), seen if self.masked else seen * 0)
 
 
 class MaskedStem(torch.nn.Module):

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import open_clip
 import torch
+from open_clip.modified_resnet import ModifiedResNet
 from open_clip.transformer import QuickGELU, VisionTransformer
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.records import EncoderRecord, OptionValue, shown
 from flawshot.base.store.files import one_line
-from flawshot.encoders.base import BaseEncoder, hash_weights, mask_shares, normalized, pick_device, pick_precision
-from flawshot.encoders.clip_model import build_model
+from flawshot.encoders.base import hash_weights, pick_device, pick_precision
+from flawshot.encoders.clip_model import build_model, clip_preprocessing
+from flawshot.encoders.network import CropInput, NetworkEncoder, RegionNetwork, prepared
 from flawshot.encoders.options import ACTIVATIONS, LAYERS, MASK_USES
+from flawshot.encoders.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,11 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenClipEncoder", "pretrained_of", "weights_file"]
 
-# The background's remaining brightness for the region ``masked``.
-DIMMED = 0.3
 
-
-class OpenClipEncoder(BaseEncoder):
+class OpenClipEncoder(NetworkEncoder):
     """A CLIP model of open_clip; at the layer ``projection``, its features can be compared with those of texts.
 
     Args:
@@ -42,6 +42,8 @@ class OpenClipEncoder(BaseEncoder):
             of them are averaged).
         patch_tokens: The number of patch tokens after the first: those nearest to it by cosine, nearest first.
         activation: ``gelu`` or ``quickgelu``, for local files; if None, the model's own is used, with a remark.
+        preprocessing: For local files: the tag whose mean, standard deviation and interpolation the weights expect, or
+            these themselves; if None, those of the model's tags, with a remark if they differ.
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``; of the towers' arithmetic, not of the weights.
 
@@ -64,6 +66,7 @@ class OpenClipEncoder(BaseEncoder):
         "layer": LAYERS,
         "patch_tokens": (),
         "activation": ACTIVATIONS,
+        "preprocessing": (),
     }
 
     def __init__(
@@ -75,6 +78,7 @@ class OpenClipEncoder(BaseEncoder):
         region: MaskUse = "crop",
         patch_tokens: int = 0,
         activation: Activation | None = None,
+        preprocessing: str | Preprocessing | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
@@ -83,7 +87,11 @@ class OpenClipEncoder(BaseEncoder):
                 f"{argument('region', region)}: must be crop, masked or mask-pool (alpha needs AlphaCLIP weights)"
             )
         built, remarks = build_model(model, pretrained, activation)
-        self._set_up(built, model, pretrained, layer, region, patch_tokens, device, precision, remarks)
+        expected = preprocessing
+        if not isinstance(expected, Preprocessing):
+            expected, more = clip_preprocessing(model, pretrained, expected)
+            remarks += more
+        self._set_up(built, expected, model, pretrained, layer, region, patch_tokens, device, precision, remarks)
 
     @classmethod
     def models(cls) -> Sequence[str]:
@@ -105,6 +113,7 @@ class OpenClipEncoder(BaseEncoder):
             region=cast("MaskUse", options.region),
             patch_tokens=options.patch_tokens,
             activation=cast("Activation | None", options.activation),
+            preprocessing=options.preprocessing,
             device=options.device,
             precision=options.precision,
         )
@@ -127,6 +136,7 @@ class OpenClipEncoder(BaseEncoder):
             region=cast("MaskUse", record.options.get("region")),
             patch_tokens=len(record.tokens) - 1,
             activation="quickgelu" if quick else None,
+            preprocessing=None if by_tag else Preprocessing.recorded(record.options),
             device=device,
             precision=precision,
         )
@@ -134,6 +144,7 @@ class OpenClipEncoder(BaseEncoder):
     def _set_up(  # noqa: PLR0917
         self,
         built: Any,
+        expected: Preprocessing,
         model: str,
         pretrained: str,
         layer: Layer,
@@ -146,18 +157,15 @@ class OpenClipEncoder(BaseEncoder):
         if layer not in LAYERS:
             raise FlawshotError(f"{argument('layer', layer)}: must be {' or '.join(LAYERS)}")
         self.device = pick_device(device)
-        self._precision = pick_precision(precision, self.device)
+        arithmetic = pick_precision(precision, self.device)
         weights_hash = hash_weights(built.visual.state_dict())
-        self._model = built.eval().requires_grad_(requires_grad=False).to(self.device)
-        self._model_name, self._layer, self._region, self._patch_tokens = model, layer, region, patch_tokens
+        self._model = prepared(built, self.device)
+        self._model_name = model
         self._by_tag = bool(open_clip.get_pretrained_cfg(model, pretrained))
         self.remarks = remarks
         visual = self._model.visual
         self.side = _side(visual, model)
-        config = visual.preprocess_cfg
-        self._mean = torch.tensor(config["mean"], device=self.device)
-        self._std = torch.tensor(config["std"], device=self.device)
-        self._tower = _tower(visual, layer, tokens=patch_tokens > 0 or region == "mask-pool", model=model)
+        tower = _tower(visual, layer, tokens=patch_tokens > 0 or region == "mask-pool", model=model)
         if patch_tokens and patch_tokens > math.prod(_grid(visual)):
             raise FlawshotError(
                 f"{argument('patch_tokens', patch_tokens)}: {model} has {math.prod(_grid(visual))} of them"
@@ -170,9 +178,7 @@ class OpenClipEncoder(BaseEncoder):
             "layer": layer,
             "activation": "quickgelu" if quick else "gelu",
             "side": self.side,
-            "interpolation": "bicubic",
-            "mean": tuple(map(float, config["mean"])),
-            "std": tuple(map(float, config["std"])),
+            **expected.options,
         }
         self.record = EncoderRecord(
             family=self.family,
@@ -180,38 +186,29 @@ class OpenClipEncoder(BaseEncoder):
             weights=Path(pretrained).name,
             weights_hash=weights_hash,
             options=options,
-            precision=self._precision,
+            precision=arithmetic,
             tokens=(first, *(f"patch-{number}" for number in range(1, patch_tokens + 1))),
+        )
+        self.network = RegionNetwork(
+            self._entry(expected).to(self.device),
+            tower,
+            grid=_grid(visual) if isinstance(tower, TransformerTower) else None,
+            pools=region == "mask-pool",
+            patch_tokens=patch_tokens,
+            precision=arithmetic,
         )
         blank = torch.zeros(1, self.side, self.side, 3, dtype=torch.uint8)
         self.dim = int(self.encode(blank, blank[..., 0]).shape[-1])
 
-    @torch.inference_mode()
-    def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """Encode crops; see :meth:`flawshot.encoders.base.Encoder.encode`."""
-        images, masks = images.to(self.device, non_blocking=True), masks.to(self.device, non_blocking=True)
-        with torch.autocast(
-            self.device.type, dtype=getattr(torch, self._precision), enabled=self._precision != "float32"
-        ):
-            pooled, tokens = self._tower(self._input(images, masks))
-        if tokens is None:
-            features: torch.Tensor = pooled.float()[:, None]
-            return features
-        pooled, tokens = pooled.float(), tokens.float()
-        if self._region == "mask-pool":
-            pooled = (mask_shares(masks, _grid(self._model.visual))[:, None] @ tokens)[:, 0]
-        return torch.cat([pooled[:, None], _nearest(pooled, tokens, self._patch_tokens)], dim=1)
-
-    def _input(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        if self._region == "masked":
-            kept = DIMMED + (1 - DIMMED) * masks[..., None].float() / 255
-            return normalized(images.float() * kept, self._mean, self._std)
-        return normalized(images, self._mean, self._std)
+    def _entry(self, expected: Preprocessing) -> torch.nn.Module:
+        """What makes the tower's input from crops and masks."""
+        return CropInput(expected.mean, expected.std, dimmed=self.record.options["region"] == "masked")
 
     def no_text(self) -> str:
         """Why text cannot be encoded; see :meth:`flawshot.encoders.base.TextEncoder.no_text`."""
-        if self._layer != "projection":
-            return f"features of the layer {self._layer} cannot be compared with text; those of projection can"
+        layer = self.record.options["layer"]
+        if layer != "projection":
+            return f"features of the layer {layer} cannot be compared with text; those of projection can"
         return self._tokenizer[1]
 
     def text_weights_hash(self) -> str | None:
@@ -286,39 +283,61 @@ def _grid(visual: Any) -> tuple[int, int]:
     return int(down), int(across)
 
 
-def _tower(visual: Any, layer: Layer, *, tokens: bool, model: str) -> Any:
-    """A function from normalized input to (pooled, patch tokens or None), both at the layer."""
-    if isinstance(visual, VisionTransformer):
+class TransformerTower(torch.nn.Module):
+    """A vision transformer that gives the CLS token and the patch tokens, both at the same layer."""
+
+    def __init__(self, visual: VisionTransformer, layer: Layer) -> None:
+        super().__init__()
         # Without its projection the tower returns the features before it. For the layer ``projection``, all tokens are
         # projected here, including the patch tokens, which open_clip does not project.
-        projection, visual.proj, visual.output_tokens = visual.proj, None, True
+        self.projection = visual.proj if layer == "projection" else None
+        visual.proj, visual.output_tokens = None, True
+        self.visual = visual
 
-        def transformer(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-            pooled, patches = visual(x)
-            if layer == "projection" and projection is not None:
-                pooled, patches = pooled @ projection, patches @ projection
-            return pooled, patches if tokens else None
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features ``[crops, dim]`` and ``[crops, patches, dim]``."""
+        pooled, patches = self.visual(x)
+        return (pooled, patches) if self.projection is None else (pooled @ self.projection, patches @ self.projection)
 
-        return transformer
+
+class PooledTower(torch.nn.Module):
+    """An image tower that gives pooled features only."""
+
+    def __init__(self, visual: torch.nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Features ``[crops, dim]``."""
+        return self.visual(x), None
+
+
+class ResNetTower(PooledTower):
+    """CLIP's ResNet before its attention pooling: the last map, averaged."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Features ``[crops, dim]``."""
+        x = self.visual.stem(x)  # type: ignore[operator]
+        for stage in (self.visual.layer1, self.visual.layer2, self.visual.layer3, self.visual.layer4):
+            x = stage(x)  # type: ignore[operator]
+        return x.mean(dim=(2, 3)), None
+
+
+def _tower(visual: Any, layer: Layer, *, tokens: bool, model: str) -> torch.nn.Module:
+    """The image tower up to a layer."""
+    if isinstance(visual, VisionTransformer):
+        return TransformerTower(visual, layer)
     if tokens:
         raise FlawshotError(
             f"{argument('model', model)}: has no patch tokens; use {argument('region')} crop or masked, and "
             f"{argument('patch_tokens', 0)}"
         )
     if layer == "projection":
-        return lambda x: (visual(x), None)
+        return PooledTower(visual)
     if hasattr(visual, "trunk"):
-        return lambda x: (visual.trunk(x), None)
-    if hasattr(visual, "stem") and hasattr(visual, "layer4"):
-        stages = torch.nn.Sequential(visual.layer1, visual.layer2, visual.layer3, visual.layer4)
-        return lambda x: (stages(visual.stem(x)).mean(dim=(2, 3)), None)
+        return PooledTower(visual.trunk)
+    if isinstance(visual, ModifiedResNet):
+        return ResNetTower(visual)
     raise FlawshotError(
         f"{argument('layer', 'trunk')}: is not known for {model}; use {argument('layer', 'projection')}"
     )
-
-
-def _nearest(pooled: torch.Tensor, tokens: torch.Tensor, count: int) -> torch.Tensor:
-    """The ``count`` patch tokens with the greatest cosine to the first token, greatest first."""
-    cosines = torch.nn.functional.cosine_similarity(tokens, pooled[:, None], dim=-1)
-    order = cosines.topk(count, dim=1).indices
-    return tokens.gather(1, order[..., None].expand(-1, -1, tokens.shape[-1]))

@@ -46,6 +46,8 @@ class EncoderOptions:
         layer: The layer that gives the features.
         patch_tokens: The number of patch tokens that follow the first token.
         activation: The activation, if the weights are a file that does not state it.
+        preprocessing: The tag whose preprocessing the weights expect, if they are a file.
+        side: The input's side in px, if it is not the model's own; 0 where not specified.
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
     """
@@ -56,6 +58,8 @@ class EncoderOptions:
     layer: str | None = None
     patch_tokens: int = 0
     activation: str | None = None
+    preprocessing: str | None = None
+    side: int = 0
     device: str = "auto"
     precision: str = "auto"
 

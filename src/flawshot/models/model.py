@@ -15,6 +15,7 @@ from flawshot.base.store.files import one_line
 from flawshot.base.store.places import steadily
 from flawshot.classifiers import make_classifier
 from flawshot.encoders import rebuild_encoder
+from flawshot.encoders.preprocessing import interpolation_of
 from flawshot.models.calibration import fit_novelty
 from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
@@ -217,7 +218,7 @@ class Model:
             )
         encoder, made = self.encoder, []
         several = max(1, batch_size // len(self.scheme.views))
-        crops = region_crops(images, masks, self.scheme, encoder.side)
+        crops = region_crops(images, masks, self.scheme, encoder.side, interpolation_of(encoder.record))
         for start in range(0, len(images), several):
             part = [next(crops) for _ in range(min(several, len(images) - start))]
             pixels = torch.from_numpy(np.concatenate([each.images for each in part]))

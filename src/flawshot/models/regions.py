@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flawshot.labelme.shapes import Region
-    from flawshot.regions.crops import Crops
+    from flawshot.regions.crops import Crops, Interpolation
     from flawshot.regions.views import ViewScheme
 
 __all__ = ["Picture", "region_crops"]
@@ -28,7 +28,11 @@ Picture: TypeAlias = "str | Path | Image.Image | NDArray[np.uint8]"
 
 
 def region_crops(
-    images: Sequence[Picture], masks: Sequence[NDArray[np.bool_]], scheme: ViewScheme, side: int
+    images: Sequence[Picture],
+    masks: Sequence[NDArray[np.bool_]],
+    scheme: ViewScheme,
+    side: int,
+    interpolation: Interpolation = "bicubic",
 ) -> Iterator[Crops]:
     """Cut the views of regions, in order.
 
@@ -37,6 +41,7 @@ def region_crops(
         masks: Likewise; one per image.
         scheme: The view scheme.
         side: Side of the encoder's input, px.
+        interpolation: The filter that resizes crops.
 
     Raises:
         FlawshotError: If an image or a mask (named) cannot be used.
@@ -46,7 +51,7 @@ def region_crops(
     for number, (given, mask) in enumerate(zip(images, masks, strict=True)):
         if decoded is None or given is not before:
             before, decoded = given, _decoded(given, f"images[{number}]")
-        yield crop_views(decoded, _region(mask, decoded, number), scheme, side)
+        yield crop_views(decoded, _region(mask, decoded, number), scheme, side, interpolation=interpolation)
 
 
 def _decoded(given: Picture, name: str) -> Image.Image:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from flawshot.catalog import Catalog
     from flawshot.catalog.instances import Instance
+    from flawshot.regions.crops import Interpolation
     from flawshot.regions.views import ViewScheme
 
 __all__ = ["Chunk", "crop_rows", "decode_rows"]
@@ -41,7 +42,15 @@ class Chunk:
     reason: str = ""
 
 
-def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: int, workers: int) -> Iterator[Chunk]:
+def crop_rows(
+    catalog: Catalog,
+    rows: Sequence[int],
+    scheme: ViewScheme,
+    side: int,
+    workers: int,
+    *,
+    interpolation: Interpolation = "bicubic",
+) -> Iterator[Chunk]:
     """Crop the views of some rows, in order, ahead of the consumer.
 
     The workers are threads: Pillow decodes and resizes without Python's lock, and their results need no copying.
@@ -52,6 +61,7 @@ def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: i
         scheme: The views.
         side: The side of the encoder's input, px.
         workers: Number of threads.
+        interpolation: The filter that resizes crops.
     """
     per_instance = len(scheme.views) * side * side * 4
     most = max(1, CHUNK_BYTES // per_instance)
@@ -67,7 +77,7 @@ def crop_rows(catalog: Catalog, rows: Sequence[int], scheme: ViewScheme, side: i
                 # An image with very many instances is cropped in parts, but decoded once.
                 for start in range(0, len(group), most):
                     part = group[start : start + most]
-                    waiting.append(pool.submit(cut, reader, part, scheme, side))
+                    waiting.append(pool.submit(cut, reader, part, scheme, side, interpolation))
                     held += len(part) * per_instance
                     if len(waiting) > CHUNKS_AHEAD * workers and held > BYTES_AHEAD:
                         chunks = waiting.popleft().result()
@@ -130,7 +140,9 @@ class _Reader:
         return self._image
 
 
-def _cut(reader: _Reader, rows: tuple[int, ...], scheme: ViewScheme, side: int) -> list[Chunk]:
+def _cut(
+    reader: _Reader, rows: tuple[int, ...], scheme: ViewScheme, side: int, interpolation: Interpolation
+) -> list[Chunk]:
     try:
         image = reader.image()
     except ImageError as error:
@@ -140,7 +152,9 @@ def _cut(reader: _Reader, rows: tuple[int, ...], scheme: ViewScheme, side: int) 
         instance = reader.instance(row)
         try:
             own = _fitting(image, instance)
-            crops = crop_views(own, instance.region(), scheme, side, extent=extent_of(instance))
+            crops = crop_views(
+                own, instance.region(), scheme, side, extent=extent_of(instance), interpolation=interpolation
+            )
             chunks.append(Chunk((row,), (crops,)))
         except ImageError as error:
             chunks.append(Chunk((row,), reason=str(error)))

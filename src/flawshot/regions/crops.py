@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from flawshot.labelme.shapes import Region
     from flawshot.regions.views import Border, Extent, Flip, ViewScheme
 
-__all__ = ["Crops", "crop_views"]
+__all__ = ["INTERPOLATIONS", "Crops", "Interpolation", "crop_views"]
+
+# The filter that resizes a crop; all of them average when they shrink.
+Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
+INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +38,15 @@ class Crops:
 
 
 def crop_views(
-    image: Image.Image, region: Region, scheme: ViewScheme, side: int, *, extent: Extent | None = None
+    image: Image.Image,
+    region: Region,
+    scheme: ViewScheme,
+    side: int,
+    *,
+    extent: Extent | None = None,
+    interpolation: Interpolation = "bicubic",
 ) -> Crops:
-    """Cut a region's views out of its image, each a square resized to ``side`` px (bicubic).
+    """Cut a region's views out of its image, each a square resized to ``side`` px.
 
     Args:
         image: The upright image, mode ``RGB``, as :func:`flawshot.labelme.images.read_image` gives it.
@@ -45,7 +55,9 @@ def crop_views(
         side: The side of the encoder's input, in px.
         extent: The views are centered on the middle of these points, (left, top, right, bottom) in px, inclusive. For
             an annotated outline, :func:`flawshot.regions.views.extent_of`; if None, the mask's extreme pixels.
+        interpolation: The filter, as Pillow has it.
     """
+    resampling = Image.Resampling[interpolation.upper()]
     around = pixel_extent(region.box) if extent is None else extent
     images = np.empty((len(scheme.views), side, side, 3), dtype=np.uint8)
     masks = np.empty((len(scheme.views), side, side), dtype=np.uint8)
@@ -53,15 +65,27 @@ def crop_views(
     for number, view in enumerate(scheme.views):
         place = crop_box(region.box, around, view)
         if place not in cut:  # views that differ only by angle or flip share their crop
-            cut[place] = _cut(image, region, place, scheme.border, side)
+            cut[place] = _cut(image, region, place, scheme.border, _Resize(side, resampling))
         pixels, mask = cut[place]
         images[number] = _turn(pixels, view.angle, view.flip)
         masks[number] = _turn(mask, view.angle, view.flip)
     return Crops(images, masks)
 
 
+class _Resize(NamedTuple):
+    """To which side, in px, and how."""
+
+    side: int
+    resampling: Image.Resampling
+
+    def __call__(self, crop: Image.Image) -> NDArray[np.uint8]:
+        if crop.width == self.side:
+            return np.asarray(crop)
+        return np.asarray(crop.resize((self.side, self.side), self.resampling))
+
+
 def _cut(
-    image: Image.Image, region: Region, place: tuple[int, int, int], border: Border, side: int
+    image: Image.Image, region: Region, place: tuple[int, int, int], border: Border, resize: _Resize
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     left, top, size = place
     if border == "shift":
@@ -73,9 +97,9 @@ def _cut(
         places = ((rows - y0)[:, None], columns - x0)
         pixels = Image.fromarray(np.asarray(cropped(image, (x0, y0, x1, y1)))[places])
         inside = _drawn(region, x0, y0, x1 - x0, y1 - y0)
-        return _resized(pixels, side), _resized(Image.fromarray(np.asarray(inside)[places]), side)
+        return resize(pixels), resize(Image.fromarray(np.asarray(inside)[places]))
     pixels = cropped(image, (left, top, left + size, top + size))
-    return _resized(pixels, side), _resized_mask(region, left, top, size, side)
+    return resize(pixels), _resized_mask(region, left, top, size, resize)
 
 
 def _drawn(region: Region, left: int, top: int, width: int, height: int) -> Image.Image:
@@ -86,15 +110,12 @@ def _drawn(region: Region, left: int, top: int, width: int, height: int) -> Imag
     return mask
 
 
-def _resized(crop: Image.Image, side: int) -> NDArray[np.uint8]:
-    return np.asarray(crop if crop.width == side else crop.resize((side, side), Image.Resampling.BICUBIC))
-
-
-def _resized_mask(region: Region, left: int, top: int, size: int, side: int) -> NDArray[np.uint8]:
-    """The same result as :func:`_resized` of the mask, without processing rows and columns that are 0.
+def _resized_mask(region: Region, left: int, top: int, size: int, resize: _Resize) -> NDArray[np.uint8]:
+    """The same result as resizing the whole mask, without processing rows and columns that are 0.
 
     This works because Pillow resizes each row independently, and then the columns.
     """
+    side, resampling = resize
     out = Image.new("L", (side, side))
     _, y0, _, y1 = region.box
     first, last = max(y0, top), min(y1, top + size)
@@ -104,13 +125,13 @@ def _resized_mask(region: Region, left: int, top: int, size: int, side: int) -> 
     if size == side:
         out.paste(rows, (0, first - top))
         return np.asarray(out)
-    narrow = rows.resize((side, rows.height), Image.Resampling.BICUBIC)
+    narrow = rows.resize((side, rows.height), resampling)
     covered = narrow.getbbox()
     if covered is not None:
         x0, _, x1, _ = covered
         columns = Image.new("L", (x1 - x0, size))
         columns.paste(cropped(narrow, (x0, 0, x1, narrow.height)), (0, first - top))
-        out.paste(columns.resize((x1 - x0, side), Image.Resampling.BICUBIC), (x0, 0))
+        out.paste(columns.resize((x1 - x0, side), resampling), (x0, 0))
     return np.asarray(out)
 
 
