@@ -28,6 +28,7 @@ ENCODERS = {
     "flawshot-tiny": ("flawshot_tiny", "TinyEncoder"),
     "alpha_clip": ("alpha_clip", "AlphaClipEncoder"),
     "open_clip": ("open_clip", "OpenClipEncoder"),
+    "timm": ("timm", "TimmEncoder"),
 }
 
 
@@ -80,9 +81,10 @@ def make_encoder(
     """Make an encoder from its model's name.
 
     Args:
-        model: ``flawshot-tiny``, a model that open_clip knows (with ``region="alpha"``: AlphaCLIP), or one that a
-            family of an installed package accepts (entry point ``flawshot.encoders``).
-        pretrained: The weights: a tag, or a local file.
+        model: ``flawshot-tiny``, a model that open_clip knows (with ``region="alpha"``: AlphaCLIP), ``timm/NAME`` for a
+            model that timm knows, or one that a family of an installed package accepts (entry point
+            ``flawshot.encoders``).
+        pretrained: The weights: a tag, or a local file; for models of timm also ``yes``, the tag that timm prefers.
         region: How the mask is used, such as ``crop`` or ``alpha``; the family's default if None.
         layer: The layer that gives the features, such as ``trunk``; the family's default if None.
         patch_tokens: The number of patch tokens that follow the first token.

@@ -169,15 +169,22 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def pick_precision(wanted: str, device: torch.device) -> Precision:
+def pick_precision(wanted: str, device: torch.device, *, wide: bool = False) -> Precision:
     """The requested precision; for ``auto``, float16 on a GPU and float32 elsewhere.
+
+    Args:
+        wanted: ``auto``, or a precision.
+        device: Where it is computed.
+        wide: Whether the values may leave the range of float16; ``auto`` is then bfloat16 on GPUs that have it.
 
     Raises:
         FlawshotError: If there is no such precision.
     """
     match wanted:
         case "auto":
-            return "float16" if device.type == "cuda" else "float32"
+            if device.type != "cuda":
+                return "float32"
+            return "bfloat16" if wide and torch.cuda.is_bf16_supported() else "float16"
         case "float32" | "float16" | "bfloat16":
             return wanted
         case _:

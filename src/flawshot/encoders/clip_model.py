@@ -19,7 +19,7 @@ from timm.data import (
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line
-from flawshot.encoders.preprocessing import Preprocessing
+from flawshot.encoders.preprocessing import Preprocessing, expected_by_file
 from flawshot.encoders.weights import read_weights
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ NAMED_PREPROCESSING = {
     "imagenet": Preprocessing(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, "bicubic"),
     "inception": Preprocessing(IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD, "bicubic"),
 }
-# The tags named in a remark.
-NAMED_TAGS = 3
 
 
 def build_model(model: str, pretrained: str, activation: str | None) -> tuple[Any, list[str]]:
@@ -96,31 +94,13 @@ def clip_preprocessing(model: str, pretrained: str, like: str | None = None) -> 
                 f"{argument('preprocessing', like)}: is for local files; the tag {pretrained} has its own"
             )
         return Preprocessing.of(_completed(config), model), []
-    if like is not None:
-        if like in NAMED_PREPROCESSING:
-            return NAMED_PREPROCESSING[like], []
-        if like not in tags:
-            raise FlawshotError(
-                f"{argument('preprocessing', like)}: must be {', '.join(NAMED_PREPROCESSING)}, or a tag of {model}: "
-                f"{', '.join(tags) or 'it has none'}"
-            )
-        return Preprocessing.of(_completed(open_clip.get_pretrained_cfg(model, like)), model), []
-    groups: dict[Preprocessing, list[str]] = {}
-    for tag in tags:
-        groups.setdefault(Preprocessing.of(_completed(open_clip.get_pretrained_cfg(model, tag)), model), []).append(tag)
-    file = Path(pretrained).name
-    if not groups:
-        remark = f"{file}: does not state its preprocessing, nor does open_clip for {model}"
+    known = {tag: Preprocessing.of(_completed(open_clip.get_pretrained_cfg(model, tag)), model) for tag in tags}
+    path = Path(pretrained)
+    expected, remarks = expected_by_file(path, model, known, like, NAMED_PREPROCESSING)
+    if expected is None:
+        remark = f"{path.name}: does not state its preprocessing, nor does open_clip for {model}"
         return CLIP_PREPROCESSING, [f"{remark}; used clip; name another if wrong"]
-    usual = max(groups, key=lambda group: len(groups[group]))
-    others = [tag for group, named in groups.items() if group != usual for tag in named]
-    if not others:
-        return usual, []
-    remark = (
-        f"{file}: does not state its preprocessing; used that of the tags {', '.join(groups[usual][:NAMED_TAGS])}; "
-        f"if its weights are like {' or '.join(others)}, name that tag as its preprocessing"
-    )
-    return usual, [remark]
+    return expected, remarks
 
 
 def _completed(config: Mapping[str, Any]) -> dict[str, Any]:

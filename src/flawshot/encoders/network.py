@@ -10,7 +10,7 @@ from torch import nn
 from flawshot.encoders.base import BaseEncoder, mask_shares, normalized
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["CropInput", "NetworkEncoder", "RegionNetwork", "prepared"]
 
@@ -55,6 +55,8 @@ class RegionNetwork(nn.Module):
         pools: Whether patch tokens averaged inside the mask replace the pooled features; if the mask misses a crop,
             all of them are averaged.
         patch_tokens: The number of patch tokens after the first: those nearest to it by cosine, nearest first.
+        head: Turns patch tokens, or their averages, ``[vectors, width]`` into features ``[vectors, dim]``; None if they
+            are.
         precision: ``float32``, or the type in which the tower computes by autocast.
     """
 
@@ -66,10 +68,11 @@ class RegionNetwork(nn.Module):
         grid: tuple[int, int] | None = None,
         pools: bool = False,
         patch_tokens: int = 0,
+        head: Callable[[torch.Tensor], torch.Tensor] | None = None,
         precision: str = "float32",
     ) -> None:
         super().__init__()
-        self.entry, self.tower = entry, tower
+        self.entry, self.tower, self.head = entry, tower, head
         self.grid, self.pools, self.patch_tokens = grid, pools, patch_tokens
         self.dtype = None if precision == "float32" else getattr(torch, precision)
 
@@ -85,10 +88,17 @@ class RegionNetwork(nn.Module):
             return torch.unsqueeze(pooled, 1)
         patches = patches.float()
         if self.pools:
-            pooled = (mask_shares(masks, self.grid)[:, None] @ patches)[:, 0]
+            pooled = self._headed(mask_shares(masks, self.grid)[:, None] @ patches)[:, 0]
         if not self.patch_tokens:
             return torch.unsqueeze(pooled, 1)
-        return torch.cat([pooled[:, None], nearest_tokens(pooled, patches, self.patch_tokens)], dim=1)
+        near = nearest_tokens(pooled, self._headed(patches), self.patch_tokens)
+        return torch.cat([pooled[:, None], near], dim=1)
+
+    def _headed(self, tokens: torch.Tensor) -> torch.Tensor:
+        if self.head is None:
+            return tokens
+        crops, count, _ = tokens.shape
+        return self.head(tokens.flatten(0, 1)).reshape(crops, count, -1)
 
 
 class NetworkEncoder(BaseEncoder):

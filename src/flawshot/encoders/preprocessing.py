@@ -10,10 +10,14 @@ from flawshot.regions.crops import INTERPOLATIONS, Interpolation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from flawshot.base.records import EncoderRecord, OptionValue
 
-__all__ = ["Preprocessing", "interpolation_of"]
+__all__ = ["Preprocessing", "expected_by_file", "interpolation_of"]
+
+# The tags named in a message.
+NAMED_TAGS = 8
 
 
 class Preprocessing(NamedTuple):
@@ -65,6 +69,58 @@ class Preprocessing(NamedTuple):
     def options(self) -> dict[str, OptionValue]:
         """The options of an encoder's record."""
         return {"interpolation": self.interpolation, "mean": self.mean, "std": self.std}
+
+
+def expected_by_file(
+    path: Path,
+    model: str,
+    tags: Mapping[str, Preprocessing],
+    like: str | None,
+    named: Mapping[str, Preprocessing],
+) -> tuple[Preprocessing | None, list[str]]:
+    """What a local file's weights expect, which the file itself does not say, and remarks about it.
+
+    It is what the weights of the model's tags expect; if these differ, what the first of them does, with a remark.
+
+    Args:
+        path: The file, for remarks.
+        model: The model, for remarks.
+        tags: What the weights of each tag of the model expect; the usual tag first.
+        like: The tag, or one of the names in ``named``, if the user said which.
+        named: What weights may expect, by common names.
+
+    Returns:
+        What they expect, or None if the model has no tags; remarks, one line each.
+
+    Raises:
+        FlawshotError: If ``like`` is unknown.
+    """
+    if like is not None:
+        if like in named:
+            return named[like], []
+        if like not in tags:
+            raise FlawshotError(
+                f"{argument('preprocessing', like)}: must be {', '.join(named)}, or a tag of {model}: "
+                f"{', '.join(tags) or 'it has none'}"
+            )
+        return tags[like], []
+    if not tags:
+        return None, []
+    usual = next(iter(tags.values()))
+    alike = [tag for tag, each in tags.items() if each == usual]
+    others = [tag for tag, each in tags.items() if each != usual]
+    if not others:
+        return usual, []
+    remark = (
+        f"{path.name}: does not state its preprocessing; used that of {_listed(alike)}; if its weights are like "
+        f"{_listed(others)}, name that tag as its preprocessing"
+    )
+    return usual, [remark]
+
+
+def _listed(tags: list[str]) -> str:
+    more = f", … ({len(tags)} tags)" if len(tags) > NAMED_TAGS else ""
+    return f"{', '.join(tags[:NAMED_TAGS])}{more}"
 
 
 def interpolation_of(record: EncoderRecord) -> Interpolation:
