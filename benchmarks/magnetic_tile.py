@@ -1,6 +1,6 @@
 """The whole way on real images: magnetic tile's masks to per-category accuracy, and a lesson about leaks.
 
-    python benchmarks/magnetic_tile.py [--model ViT-B-32-quickgelu --pretrained openai] [--seeds 20]
+    python benchmarks/magnetic_tile.py [--model timm/vit_small_patch14_dinov2 --pretrained yes] [--seeds 20]
 
 392 images of five defect categories show 68 tiles: each was photographed at up to seven exposures. Keeping only
 images apart puts one tile's exposures on both sides of an episode; ``groups.csv`` says which images show one tile, and
@@ -23,6 +23,7 @@ import torch
 
 import flawshot
 from flawshot.bank.builder import encode_catalog
+from flawshot.encoders import make_encoder
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.formats.masks import import_masks
 from flawshot.regions.views import make_scheme
@@ -103,10 +104,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if options.pretrained:
-            encoder = OpenClipEncoder(options.model, options.pretrained)
-        else:
-            encoder = random_encoder(options.model, folder)
+        encoder: Encoder = (
+            make_encoder(options.model, options.pretrained)
+            if options.pretrained
+            else random_encoder(options.model, folder)
+        )
         print(f"{encoder.record.name}, weights {encoder.record.weights}; views centre3 of {', '.join(VIEWS)} the box")
         print("macro recall, % [95 % interval over seeds and images, or tiles, together], protocol disjoint")
         show(run(SHARED / "magnetic-tile", folder, encoder, seeds=options.seeds))

@@ -250,6 +250,10 @@ def _resize(model: Any, name: str, side: int, own: int) -> None:
     """Resample the positions of a model for another side; convolutional networks have none."""
     if side == own or not hasattr(model, "set_input_size"):
         return
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
+    down = patch[0] if isinstance(patch, tuple) else 1
+    if side % down:
+        raise FlawshotError(f"{argument('side', side)}: must be a multiple of {down}, the patches of {PREFIX}{name}")
     try:
         model.set_input_size(img_size=(side, side))
     except Exception as error:  # of a side that its patches do not divide, anything

@@ -169,6 +169,9 @@ def _fitting(built: Any, state: dict[str, torch.Tensor]) -> dict[str, torch.Tens
             state = dict(convert(dict(state), built))
         except Exception:  # noqa: BLE001 - of weights that it does not know, anything; load_into says what is missing
             return state
+    # Files contain tensors that several layers share once.
+    given = {own[name].data_ptr(): tensor for name, tensor in state.items() if name in own}
+    state |= {name: given[own[name].data_ptr()] for name in own if name not in state and own[name].data_ptr() in given}
     classifiers: str | Sequence[str] = built.pretrained_cfg.get("classifier") or ()
     heads = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
     return {
