@@ -150,6 +150,17 @@ class BaseEncoder(ABC):
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Encode crops; see :meth:`Encoder.encode`."""
 
+    def compile(self, crops: int) -> str:  # noqa: ARG002
+        """Compile the network for a number of crops at a time, if that makes it faster.
+
+        Args:
+            crops: The number.
+
+        Returns:
+            In one line, what was done and what it gained, for the user.
+        """
+        return f"encoders of the family {self.family} cannot be compiled; {self.record.name} runs uncompiled"
+
 
 def pick_device(wanted: str) -> torch.device:
     """The requested device; for ``auto``, the best one available.

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from flawshot.encoders.base import BaseEncoder, mask_shares, normalized
+from flawshot.encoders.compiling import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,14 +106,19 @@ class NetworkEncoder(BaseEncoder):
     """Base class of encoders that consist of one :class:`RegionNetwork`, in :attr:`network`."""
 
     network: nn.Module
+    _fast: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
     @torch.inference_mode()
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Encode crops; see :meth:`flawshot.encoders.base.Encoder.encode`."""
-        features: torch.Tensor = self.network(
-            images.to(self.device, non_blocking=True), masks.to(self.device, non_blocking=True)
-        )
+        images, masks = (crops.to(self.device, non_blocking=True) for crops in (images, masks))
+        features: torch.Tensor = (self._fast or self.network)(images, masks)
         return features
+
+    def compile(self, crops: int) -> str:
+        """Compile the network; see :meth:`flawshot.BaseEncoder.compile`."""
+        self._fast, remark = compiled(self.network, self.device, self.side, crops)
+        return remark
 
 
 def prepared(model: Any, device: torch.device) -> Any:
