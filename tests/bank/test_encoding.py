@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 
 import flawshot
+from flawshot.bank import encoding
 from flawshot.bank.encoding import encode_rows
 from flawshot.regions.views import make_scheme
 
@@ -47,8 +50,9 @@ def threads():
     torch.set_num_threads(before)
 
 
-def encoded(catalog, encoder, views, batch_size):
-    parts = list(encode_rows(catalog, range(len(catalog)), encoder, make_scheme(views), batch_size=batch_size))
+def encoded(catalog, encoder, views, batch_size, crops_on=None):
+    scheme = make_scheme(views)
+    parts = list(encode_rows(catalog, range(len(catalog)), encoder, scheme, batch_size=batch_size, crops_on=crops_on))
     assert [row for part in parts for row in part.rows] == list(range(len(catalog)))
     return np.concatenate([part.features for part in parts])
 
@@ -70,3 +74,75 @@ def test_memory_for_not_even_one_crop_is_one_line(catalog, threads, count):
     threads(count)
     with pytest.raises(flawshot.FlawshotError, match=r"too little memory for one crop.*device='cpu'"):
         encoded(catalog, Small(0), "ms", 7)
+
+
+@pytest.mark.parametrize("most", [3, 10**6])
+@pytest.mark.parametrize(("views", "batch_size"), [("mso", 20), ("mor", 7), ("none", 4)])
+def test_crops_made_on_the_device_give_the_same_features(catalog, most, views, batch_size):
+    found = encoded(catalog, Small(most), views, batch_size, "device")
+    np.testing.assert_array_equal(found, encoded(catalog, Small(10**6), views, batch_size, "cpu"))
+
+
+def test_a_device_without_memory_for_crops_leaves_them_to_the_cpu(catalog, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(encoding, "device_crop_views", full)
+    found = encoded(catalog, Small(10**6), "ms", 7, "device")
+    np.testing.assert_array_equal(found, encoded(catalog, Small(10**6), "ms", 7))
+
+
+@pytest.mark.parametrize("crops_on", ["cpu", "device"])
+@pytest.mark.parametrize("batch_size", [1, 7, 500])
+def test_the_queue_of_a_gpu_gives_the_same_features(catalog, monkeypatch, batch_size, crops_on):
+    """Its code runs here on torch's streams of the CPU."""
+
+    @contextmanager
+    def queued(encoder, threads, workers):
+        yield encoding._Queue(encoder).start, workers, None
+
+    monkeypatch.setattr(encoding, "_starting", queued)
+    found = encoded(catalog, Small(10**6), "ms", batch_size, crops_on)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(found, encoded(catalog, Small(10**6), "ms", batch_size))
+
+
+def test_a_batch_that_is_being_encoded_is_not_filled_again(catalog, monkeypatch):
+    """A device that works only when its results are waited for, as late as a GPU ever may."""
+    small = Small(10**6)
+
+    @contextmanager
+    def lazy(encoder, threads, workers):
+        yield lambda images, masks: lambda: encoding._features(encoder, images, masks), workers, None
+
+    monkeypatch.setattr(encoding, "_starting", lazy)
+    found = encoded(catalog, small, "mo", 5)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(found, encoded(catalog, small, "mo", 5))
+
+
+@pytest.mark.parametrize("crops_on", ["cpu", "device"])
+def test_rows_without_an_image_are_left_out_with_the_reason(tmp_path, crops_on):
+    place = tmp_path / "parts"
+    flawshot.draw_data_set(place, categories=2, images=5, side=64, surface="wood", workers=1, seed=5)
+    catalog = flawshot.Catalog.open(place)
+    gone, cut_short = sorted(set(catalog.column("image")))[1:3]
+    (place / gone).unlink()
+    (place / cut_short).write_bytes((place / cut_short).read_bytes()[:200])
+    parts = list(encode_rows(catalog, range(len(catalog)), Small(10**6), make_scheme("ms"), crops_on=crops_on))
+    reasons = {row: part.reason for part in parts for row in part.rows}
+    images = catalog.column("image")
+    assert sorted(reasons) == list(range(len(catalog)))
+    for row, reason in reasons.items():
+        match images[row]:
+            case image if image == gone:
+                assert "is missing" in reason
+            case image if image == cut_short:
+                assert reason.startswith(f"{cut_short}: the image cannot be decoded")
+            case _:
+                assert not reason
+
+
+def test_an_unknown_place_for_crops_is_one_line(catalog):
+    with pytest.raises(flawshot.FlawshotError, match=r"crops_on='gpu': must be cpu or device"):
+        encoded(catalog, Small(1), "ms", 0, "gpu")

@@ -1,4 +1,4 @@
-"""Encoding of a catalog's views, with decoding and cropping in parallel and constant memory."""
+"""Encoding of a catalog's views, with decoding, cropping and transfers in parallel and constant memory."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
+from PIL import Image
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.parallel import cores
 from flawshot.encoders.preprocessing import interpolation_of
-from flawshot.regions.crop_rows import crop_rows
+from flawshot.regions.crop_rows import crop_rows, uncut_rows
+from flawshot.regions.crops import crop_views
+from flawshot.regions.device_crops import device_crop_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Executor
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,12 +30,17 @@ if TYPE_CHECKING:
     from flawshot.encoders.base import Encoder
     from flawshot.regions.views import ViewScheme
 
-    Encode = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    # Starts to encode crops and masks, and returns a function that waits for the features.
+    Start = Callable[[torch.Tensor, torch.Tensor], Callable[[], torch.Tensor]]
 
-__all__ = ["Encoded", "encode_rows"]
+__all__ = ["CropsOn", "Encoded", "encode_rows"]
+
+CropsOn = Literal["cpu", "device"]
 
 # Crops that a core encodes at once: fewer cost time in calls, more cost memory.
 CROPS_PER_CORE = 16
+# Batches on a GPU: one is filled, one on its way, one computed.
+GPU_BATCHES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +60,41 @@ class Encoded:
 
 @dataclass(slots=True)
 class _Batch:
-    """Crops to encode, which may span several instances, and the encoder's results."""
+    """Memory for crops, which may span several instances; while :attr:`wait` is set, the encoder reads it."""
 
     images: torch.Tensor
     masks: torch.Tensor
     filled: int = 0
-    out: list[torch.Tensor] = field(default_factory=list)
+    wait: Callable[[], torch.Tensor] | None = None
 
-    def free(self) -> int:
-        return len(self.images) - self.filled
+
+@dataclass(slots=True)
+class _Results:
+    """Features in the order of the crops, until all views of a row are there."""
+
+    views: int
+    total: int
+    progress: Callable[[int, int], None] | None
+    rows: deque[int] = field(default_factory=deque)
+    features: list[torch.Tensor] = field(default_factory=list)
+    done: int = 0
+
+    def take(self, batch: _Batch) -> Iterator[Encoded]:
+        """Wait for a batch, and give the rows that are complete."""
+        if batch.wait is None:
+            return
+        self.features.append(batch.wait())
+        batch.wait = None
+        self.done += batch.filled
+        batch.filled = 0
+        features = torch.cat(self.features)
+        whole = len(features) // self.views
+        for number in range(whole):
+            own = features[number * self.views : (number + 1) * self.views]
+            yield Encoded((self.rows.popleft(),), own.numpy()[None])
+        self.features = [features[whole * self.views :].clone()]
+        if self.progress is not None:
+            self.progress(self.done, self.total)
 
 
 def encode_rows(
@@ -71,6 +106,7 @@ def encode_rows(
     batch_size: int = 0,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    crops_on: CropsOn | None = None,
 ) -> Iterator[Encoded]:
     """Encode the views of some rows, in order.
 
@@ -81,106 +117,179 @@ def encode_rows(
         scheme: The views.
         batch_size: Crops per batch, which may span several instances; chosen by the device if 0, and halved if the
             device runs out of memory. On the CPU, a batch is divided among torch's threads.
-        workers: Threads that decode and crop; if 0, one per core of this process, at most sixteen.
+        workers: Threads that decode and crop; if 0, one per core of this process, at most sixteen. On the CPU, the
+            same threads encode.
         progress: Called with the number of crops done and the total.
+        crops_on: Where crops are cut: on the ``cpu`` by Pillow, or on the encoder's ``device`` by torch, with the same
+            pixels; if None, on the device if it is a CUDA GPU.
 
     Yields:
         Each row with its features, or rows with the reason why their image cannot be used.
+
+    Raises:
+        FlawshotError: If a device has too little memory, or an argument is invalid.
     """
-    views, side = len(scheme.views), encoder.side
-    threads = torch.get_num_threads() if encoder.device.type == "cpu" else 1
-    usual = 256 if encoder.device.type == "cuda" else max(32, CROPS_PER_CORE * threads)
-    size = min(batch_size or usual, max(1, views * len(rows)))
-    batch = _Batch(
-        torch.empty(size, side, side, 3, dtype=torch.uint8), torch.empty(size, side, side, dtype=torch.uint8)
+    if crops_on not in {None, *get_args(CropsOn)}:
+        raise FlawshotError(f"{argument('crops_on', crops_on)}: must be cpu or device")
+    views, device = len(scheme.views), encoder.device
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    usual = 256 if device.type == "cuda" else max(32, CROPS_PER_CORE * threads)
+    most = min(batch_size or usual, max(1, views * len(rows)))
+    results = _Results(views, views * len(rows), progress)
+    on_device = device.type == "cuda" if crops_on is None else crops_on == "device"
+    count = threads + 1 if device.type == "cpu" else GPU_BATCHES
+    batches = deque(
+        _empty_batch(-(-most // threads), encoder, device if on_device else torch.device("cpu")) for _ in range(count)
     )
-    if encoder.device.type == "cuda":
-        batch.images, batch.masks = batch.images.pin_memory(), batch.masks.pin_memory()
-    waiting: deque[int] = deque()
-    done = 0
-    chunks = crop_rows(
-        catalog,
-        rows,
-        scheme,
-        side,
-        workers or min(16, cores()),
-        interpolation=interpolation_of(encoder.record),
-    )
-    with _shared_out(encoder, threads) as encode:
-        for chunk in chunks:
-            if not chunk.crops:
-                done += views * len(chunk.rows)
-                yield Encoded(chunk.rows, None, chunk.reason)
+    with _starting(encoder, threads, workers or min(16, cores())) as (start, croppers, pool):
+        cut = _crops(catalog, rows, encoder, scheme, croppers, pool=pool, on_device=on_device)
+        for own, crops, reason in cut:
+            if crops is None:
+                results.done += views * len(own)
+                yield Encoded(own, None, reason)
                 continue
-            for row, crops in zip(chunk.rows, chunk.crops, strict=True):
-                waiting.append(row)
-                taken = 0
-                while taken < views:
-                    count = min(views - taken, batch.free())
-                    place = slice(batch.filled, batch.filled + count)
-                    batch.images[place] = torch.from_numpy(crops.images[taken : taken + count])
-                    batch.masks[place] = torch.from_numpy(crops.masks[taken : taken + count])
-                    batch.filled += count
-                    taken += count
-                    if not batch.free():
-                        done += _run(encode, batch)
-                        yield from _whole_rows(batch, waiting, views)
-                        if progress is not None:
-                            progress(done, views * len(rows))
-        if batch.filled:
-            done += _run(encode, batch)
-            yield from _whole_rows(batch, waiting, views)
+            results.rows.extend(own)
+            taken = 0
+            while taken < views:
+                batch = batches[0]
+                yield from results.take(batch)
+                taken += _fill(batch, crops, taken)
+                if batch.filled == len(batch.images):
+                    batch.wait = start(batch.images, batch.masks)
+                    batches.rotate(-1)
+        batch = batches[0]
+        if batch.wait is None and batch.filled:
+            batch.wait = start(batch.images[: batch.filled], batch.masks[: batch.filled])
+            batches.rotate(-1)
+        for batch in batches:
+            yield from results.take(batch)
     if progress is not None:
-        progress(views * len(rows), views * len(rows))
+        progress(results.total, results.total)
 
 
-@contextmanager
-def _shared_out(encoder: Encoder, threads: int) -> Iterator[Encode]:
-    """The encoder's function; with several threads, each encodes a part of the batch independently.
-
-    Threads that share the work of one layer wait for each other after it, for long if one of them is preempted.
-    """
-    if threads == 1:
-        yield encoder.encode
-        return
-
-    def encode(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        return torch.cat(list(pool.map(encoder.encode, images.chunk(threads), masks.chunk(threads))))
-
-    with ThreadPoolExecutor(threads, "flawshot-encode", torch.set_num_threads, (1,)) as pool:
-        try:
-            yield encode
-        finally:
-            torch.set_num_threads(threads)  # for threads started later; existing ones keep their own number
+def _empty_batch(size: int, encoder: Encoder, place: torch.device) -> _Batch:
+    side, pinned = encoder.side, encoder.device.type == "cuda" and place.type == "cpu"
+    return _Batch(
+        torch.empty(size, side, side, 3, dtype=torch.uint8, device=place, pin_memory=pinned),
+        torch.empty(size, side, side, dtype=torch.uint8, device=place, pin_memory=pinned),
+    )
 
 
-def _run(encode: Encode, batch: _Batch) -> int:
-    """Encode and empty the batch; returns the number of crops."""
-    count = batch.filled
-    step = count
-    start = 0
-    while start < count:
-        part = slice(start, min(start + step, count))
-        try:
-            features = encode(batch.images[part], batch.masks[part])
-        except torch.OutOfMemoryError:
-            if step == 1:
-                raise FlawshotError(
-                    f"{argument('device')}: has too little memory for one crop; free some of it, or use "
-                    f"{argument('device', 'cpu')}"
-                ) from None
-            step = max(1, step // 2)
-            continue
-        batch.out.append(features.to("cpu", torch.float16))
-        start = part.stop
-    batch.filled = 0
+def _fill(batch: _Batch, crops: Any, taken: int) -> int:
+    """Add crops from number ``taken`` on, as many as fit; returns how many."""
+    images, masks = torch.as_tensor(crops.images), torch.as_tensor(crops.masks)
+    count = min(len(images) - taken, len(batch.images) - batch.filled)
+    place = slice(batch.filled, batch.filled + count)
+    batch.images[place] = images[taken : taken + count]
+    batch.masks[place] = masks[taken : taken + count]
+    batch.filled += count
     return count
 
 
-def _whole_rows(batch: _Batch, waiting: deque[int], views: int) -> Iterator[Encoded]:
-    """The rows whose views are all encoded; the others stay in the batch."""
-    features = torch.cat(batch.out)
-    whole = len(features) // views
-    for number in range(whole):
-        yield Encoded((waiting.popleft(),), features[number * views : (number + 1) * views].numpy()[None])
-    batch.out = [features[whole * views :].clone()] if len(features) % views else []
+def _crops(
+    catalog: Catalog,
+    rows: Sequence[int],
+    encoder: Encoder,
+    scheme: ViewScheme,
+    workers: int,
+    *,
+    pool: Executor | None,
+    on_device: bool,
+) -> Iterator[tuple[tuple[int, ...], Any, str]]:
+    """Each row with its crops, or rows, None and the reason."""
+    interpolation = interpolation_of(encoder.record)
+    if not on_device:
+        for chunk in crop_rows(catalog, rows, scheme, encoder.side, workers, interpolation=interpolation, pool=pool):
+            if not chunk.crops:
+                yield chunk.rows, None, chunk.reason
+            for row, own in zip(chunk.rows, chunk.crops, strict=False):
+                yield (row,), own, ""
+        return
+    stage = torch.Tensor.pin_memory if encoder.device.type == "cuda" else torch.Tensor.contiguous
+    image, uploaded = None, torch.empty(0)
+    for uncut in uncut_rows(catalog, rows, workers, lambda pixels: stage(torch.from_numpy(pixels)), pool=pool):
+        if uncut.image is None:
+            yield uncut.rows, None, uncut.reason
+            continue
+        if uncut.image is not image:
+            image = uncut.image
+            uploaded = image.to(encoder.device, non_blocking=True)
+        for row, (region, extent) in zip(uncut.rows, uncut.regions, strict=True):
+            given: Any = (region, scheme, encoder.side)
+            try:
+                crops: Any = device_crop_views(uploaded, *given, extent=extent, interpolation=interpolation)
+            except torch.OutOfMemoryError:  # Pillow makes the same crops
+                crops = crop_views(Image.fromarray(image.numpy()), *given, extent=extent, interpolation=interpolation)
+            yield (row,), crops, ""
+
+
+@contextmanager
+def _starting(encoder: Encoder, threads: int, workers: int) -> Iterator[tuple[Start, int, Executor | None]]:
+    """What starts the encoder, the number of threads for crops, and these threads if they are shared with it.
+
+    On the CPU, each thread encodes a batch by itself: threads that share the work of one layer wait for each other
+    after it, for long if one of them is preempted. The same threads cut the crops, so that no more than one per core
+    is busy.
+    """
+    if encoder.device.type != "cpu":
+        yield _Queue(encoder).start, workers, None
+        return
+    count = max(threads, workers)
+    with ThreadPoolExecutor(count, "flawshot-encode", torch.set_num_threads, (1,)) as pool:
+        try:
+            yield lambda images, masks: pool.submit(_features, encoder, images, masks).result, count, pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)  # for threads started later; existing ones keep their own number
+
+
+class _Queue:
+    """Uploads, encodes and downloads batches on a GPU, without waiting for any of it.
+
+    Uploads have a stream of their own, so that they need not wait for the batch before. On other devices, torch's
+    streams of the CPU, which do everything at once, take the places of a GPU's.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._on_gpu = encoder.device.type == "cuda"
+        self._streams: Any = torch.cuda if self._on_gpu else torch.cpu
+        self._uploads = self._streams.Stream()
+
+    def start(self, images: torch.Tensor, masks: torch.Tensor) -> Callable[[], torch.Tensor]:
+        """Queue a batch; the returned function waits for its features, and until then the batch must not change."""
+        device, stream = self._encoder.device, self._streams.current_stream()
+        if images.device != device:
+            with self._streams.stream(self._uploads):
+                images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True)
+            stream.wait_stream(self._uploads)
+            if self._on_gpu:  # their memory must not be given away before they are encoded
+                images.record_stream(stream)
+                masks.record_stream(stream)
+        features = _features(self._encoder, images, masks)
+        out = torch.empty(features.shape, dtype=torch.float16, pin_memory=self._on_gpu)
+        out.copy_(features, non_blocking=self._on_gpu)
+        finished = self._streams.Event()
+        finished.record(stream)
+
+        def wait() -> torch.Tensor:
+            finished.synchronize()
+            return out
+
+        return wait
+
+
+def _features(encoder: Encoder, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """float16 ``[crops, tokens, dim]`` on the encoder's device; in halves if there is too little memory."""
+    try:
+        features = encoder.encode(images, masks)
+    except torch.OutOfMemoryError:
+        if len(images) == 1:
+            raise FlawshotError(
+                f"{argument('device')}: has too little memory for one crop; free some of it, or use "
+                f"{argument('device', 'cpu')}"
+            ) from None
+    else:
+        return features.to(torch.float16)
+    half = len(images) // 2
+    return torch.cat([_features(encoder, images[part], masks[part]) for part in (slice(half), slice(half, None))])

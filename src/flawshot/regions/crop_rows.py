@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image, under_pixel_limit
@@ -15,22 +19,29 @@ from flawshot.regions.crops import Crops, crop_views
 from flawshot.regions.views import extent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor, Future
 
+    from numpy.typing import NDArray
     from PIL import Image
 
     from flawshot.catalog import Catalog
     from flawshot.catalog.instances import Instance
+    from flawshot.labelme.shapes import Region
     from flawshot.regions.crops import Interpolation
-    from flawshot.regions.views import ViewScheme
+    from flawshot.regions.views import Extent, ViewScheme
 
-__all__ = ["Chunk", "crop_rows", "decode_rows"]
+__all__ = ["Chunk", "Uncut", "crop_rows", "decode_rows", "uncut_rows"]
 
 # The maximum memory for the crops that a worker makes at a time.
 CHUNK_BYTES = 32 * 2**20
 # Each worker is this many chunks ahead of the encoder, or more if they are small.
 CHUNKS_AHEAD = 2
 BYTES_AHEAD = 16 * 2**20
+# Instances of one image whose masks are drawn at a time.
+REGIONS_AT_ONCE = 64
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,23 @@ class Chunk:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Uncut:
+    """Instances of one image, to be cropped elsewhere.
+
+    Attributes:
+        rows: Row numbers.
+        image: The pixels, the same object for all instances of an image; None if it cannot be used.
+        regions: Of each row, the mask and the extreme points.
+        reason: The reason why the image cannot be used.
+    """
+
+    rows: tuple[int, ...]
+    image: Any = None
+    regions: tuple[tuple[Region, Extent], ...] = ()
+    reason: str = ""
+
+
 def crop_rows(
     catalog: Catalog,
     rows: Sequence[int],
@@ -50,6 +78,7 @@ def crop_rows(
     workers: int,
     *,
     interpolation: Interpolation = "bicubic",
+    pool: Executor | None = None,
 ) -> Iterator[Chunk]:
     """Crop the views of some rows, in order, ahead of the consumer.
 
@@ -62,31 +91,73 @@ def crop_rows(
         side: The side of the encoder's input, px.
         workers: Number of threads.
         interpolation: The filter that resizes crops.
+        pool: As many threads that also do other work; own ones if None.
     """
     per_instance = len(scheme.views) * side * side * 4
-    most = max(1, CHUNK_BYTES // per_instance)
-    waiting: deque[Future[list[Chunk]]] = deque()
-    held = 0
     cut = under_pixel_limit(_cut)
+    tasks = (
+        (partial(cut, reader, part, scheme, side, interpolation), len(part) * per_instance)
+        for reader, part in _parts(catalog, rows, max(1, CHUNK_BYTES // per_instance))
+    )
+    return _ahead(tasks, workers, pool)
+
+
+def uncut_rows(
+    catalog: Catalog,
+    rows: Sequence[int],
+    workers: int,
+    prepare: Callable[[NDArray[np.uint8]], object],
+    *,
+    pool: Executor | None = None,
+) -> Iterator[Uncut]:
+    """Decode the images and draw the masks of some rows, in order, ahead of a consumer that cuts the crops.
+
+    Args:
+        catalog: The data set; its root must be available.
+        rows: Row numbers, ascending; the image of consecutive rows is decoded once.
+        workers: Number of threads.
+        prepare: Called by a worker with an image's pixels, uint8 ``[height, width, 3]``; returns
+            :attr:`Uncut.image`.
+        pool: As many threads that also do other work; own ones if None.
+    """
+    heights, widths = catalog.column("image_height"), catalog.column("image_width")
+    drawn = under_pixel_limit(_drawn)
+    tasks = (
+        (partial(drawn, reader, part, prepare), 3 * heights[part[0]] * widths[part[0]])
+        for reader, part in _parts(catalog, rows, REGIONS_AT_ONCE)
+    )
+    return _ahead(tasks, workers, pool)
+
+
+def _parts(catalog: Catalog, rows: Sequence[int], most: int) -> Iterator[tuple[_Reader, tuple[int, ...]]]:
+    """The rows by image; an image with very many instances comes in parts, but is decoded once."""
     images = catalog.column("image")
-    groups = (tuple(group) for _, group in groupby(rows, key=lambda row: images[row]))
-    with ThreadPoolExecutor(workers, thread_name_prefix="flawshot-crop") as pool:
+    for _, group in groupby(rows, key=lambda row: images[row]):
+        own = tuple(group)
+        reader = _Reader(catalog, own)
+        for start in range(0, len(own), most):
+            yield reader, own[start : start + most]
+
+
+def _ahead(
+    tasks: Iterable[tuple[Callable[[], list[Result]], int]], workers: int, pool: Executor | None
+) -> Iterator[Result]:
+    """The results of tasks, in order, each of which takes some bytes until it is consumed."""
+    waiting: deque[tuple[Future[list[Result]], int]] = deque()
+    held = 0
+    with nullcontext(pool) if pool else ThreadPoolExecutor(workers, thread_name_prefix="flawshot-crop") as threads:
         try:
-            for group in groups:
-                reader = _Reader(catalog, group)
-                # An image with very many instances is cropped in parts, but decoded once.
-                for start in range(0, len(group), most):
-                    part = group[start : start + most]
-                    waiting.append(pool.submit(cut, reader, part, scheme, side, interpolation))
-                    held += len(part) * per_instance
-                    if len(waiting) > CHUNKS_AHEAD * workers and held > BYTES_AHEAD:
-                        chunks = waiting.popleft().result()
-                        held -= sum(len(chunk.rows) for chunk in chunks) * per_instance
-                        yield from chunks
+            for task, size in tasks:
+                waiting.append((threads.submit(task), size))
+                held += size
+                if len(waiting) > CHUNKS_AHEAD * workers and held > BYTES_AHEAD:
+                    future, size_of_first = waiting.popleft()
+                    held -= size_of_first
+                    yield from future.result()
             while waiting:
-                yield from waiting.popleft().result()
+                yield from waiting.popleft()[0].result()
         finally:
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()
 
 
@@ -121,6 +192,7 @@ class _Reader:
         self._instances = {row: catalog[row] for row in rows}
         self._root = catalog.root
         self._image: Image.Image | ImageError | None = None
+        self._prepared: object = None
         self._lock = threading.Lock()
 
     def instance(self, row: int) -> Instance:
@@ -138,6 +210,14 @@ class _Reader:
         if isinstance(self._image, ImageError):
             raise self._image
         return self._image
+
+    def prepared(self, prepare: Callable[[NDArray[np.uint8]], object]) -> object:
+        """What is made of the image's pixels, once."""
+        image = self.image()
+        with self._lock:
+            if self._prepared is None:
+                self._prepared = prepare(np.array(image))
+            return self._prepared
 
 
 def _cut(
@@ -159,3 +239,19 @@ def _cut(
         except ImageError as error:
             chunks.append(Chunk((row,), reason=str(error)))
     return chunks
+
+
+def _drawn(reader: _Reader, rows: tuple[int, ...], prepare: Callable[[NDArray[np.uint8]], object]) -> list[Uncut]:
+    try:
+        image, prepared = reader.image(), reader.prepared(prepare)
+    except ImageError as error:
+        return [Uncut(rows, reason=str(error))]
+    made = []
+    for row in rows:
+        instance = reader.instance(row)
+        try:
+            _fitting(image, instance)
+            made.append(Uncut((row,), prepared, ((instance.region(), extent_of(instance)),)))
+        except ImageError as error:
+            made.append(Uncut((row,), reason=str(error)))
+    return made
