@@ -4,9 +4,9 @@
     python benchmarks/decoders.py
 
 Each row is a kind of file, each entry a decoder with its rate relative to Pillow's, and the greatest and the mean
-difference from Pillow's pixels in gray levels. ``image`` is what flawshot needs, a Pillow image; ``array`` stops before.
-``half`` decodes to half the size, which reads fewer coefficients and changes the pixels; its difference is that of the
-crops: whole images resized to 224 px.
+difference from Pillow's pixels in gray levels. ``image`` is what flawshot needs, a Pillow image; ``array`` stops
+before. ``half`` decodes to half the size, which reads fewer coefficients and changes the pixels; its difference is that
+of the crops: whole images resized to 224 px.
 """
 
 from __future__ import annotations

@@ -1,46 +1,42 @@
-"""How many crops a second the embedded encoder does: bare, and end to end from drawn images on disk.
+"""How many crops a second the embedded encoder does: bare, and end to end from images on disk.
 
-python benchmarks/encode_tiny.py
+    python benchmarks/encode_tiny.py
+
+The table shows what decoding costs: the format, the image's side, and the number of instances that share an image. The
+last row is a data set of drawn products, with one instance per PNG file of 384 px.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 import torch
 
 import flawshot
 from drawn import draw_products
-from flawshot.bank.encoding import encode_rows
+from encode import machine, rates, write_data
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
 from flawshot.regions.views import make_scheme
 
-BATCH, ROUNDS = 32, 40
+CROPS = 720
+KINDS = (("PNG", 512, 1), ("PNG", 512, 4), ("JPEG", 512, 1), ("JPEG", 512, 4), ("JPEG", 1200, 1), ("JPEG", 1200, 8))
 
 
 def main() -> None:
-    """Print both rates, their ratio, and the time of a core that a crop takes from file to feature."""
-    encoder = TinyEncoder(device="cpu")
-    images = torch.randint(0, 256, (BATCH, encoder.side, encoder.side, 3), dtype=torch.uint8)
-    masks = torch.zeros(BATCH, encoder.side, encoder.side, dtype=torch.uint8)
-    encoder.encode(images, masks)
-    start = time.perf_counter()
-    for _ in range(ROUNDS):
-        encoder.encode(images, masks)
-    bare = BATCH * ROUNDS / (time.perf_counter() - start)
+    """Print rates, their ratios, and the time of a core that a crop takes."""
+    print(machine())
+    encoder, scheme = TinyEncoder(device="cpu"), make_scheme(*TINY_VIEWS)
+    print(f"flawshot-tiny, {torch.get_num_threads()} threads; crops/s, and core time per crop:")
     with tempfile.TemporaryDirectory() as name:
-        draw_products(Path(name), products=2, per_category=20)
-        catalog = flawshot.Catalog.open(Path(name), layout="{product}/**")
-        scheme = make_scheme(*TINY_VIEWS)
-        start, used = time.perf_counter(), time.process_time()
-        rows = sum(1 for _ in encode_rows(catalog, range(len(catalog)), encoder, scheme))
-        crops = rows * len(scheme.views)
-        whole = crops / (time.perf_counter() - start)
-        each = (time.process_time() - used) / crops
-    rates = f"bare {bare:.0f} crops/s; end to end {whole:.0f} crops/s ({whole / bare:.2f})"
-    print(f"{torch.get_num_threads()} threads: {rates}, {1000 * each:.2f} ms of a core a crop")
+        for kind, side, per_image in KINDS:
+            data = Path(name, f"{kind}-{side}-{per_image}")
+            write_data(data, CROPS // len(scheme.views), kind=kind, side=side, per_image=per_image)
+            found = rates(flawshot.Catalog.open(data), encoder, scheme)
+            print(f"{kind} {side} px, {per_image} instance(s) per image: {found}", flush=True)
+        draw_products(Path(name, "products"), products=2, per_category=20)
+        products = flawshot.Catalog.open(Path(name, "products"), layout="{product}/**")
+        print(f"drawn products: {rates(products, encoder, scheme)}")
 
 
 if __name__ == "__main__":

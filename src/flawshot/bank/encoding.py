@@ -177,11 +177,13 @@ def _empty_batch(size: int, encoder: Encoder, place: torch.device) -> _Batch:
 
 def _fill(batch: _Batch, crops: Any, taken: int) -> int:
     """Add crops from number ``taken`` on, as many as fit; returns how many."""
-    images, masks = torch.as_tensor(crops.images), torch.as_tensor(crops.masks)
-    count = min(len(images) - taken, len(batch.images) - batch.filled)
-    place = slice(batch.filled, batch.filled + count)
-    batch.images[place] = images[taken : taken + count]
-    batch.masks[place] = masks[taken : taken + count]
+    count = min(len(crops.images) - taken, len(batch.images) - batch.filled)
+    for to, given in ((batch.images, crops.images), (batch.masks, crops.masks)):
+        place, part = to[batch.filled : batch.filled + count], torch.as_tensor(given[taken : taken + count])
+        if place.is_cpu and part.is_cpu:  # by NumPy: torch would wake its threads for it, which then spin for a while
+            place.numpy()[:] = part.numpy()
+        else:
+            place.copy_(part)
     batch.filled += count
     return count
 
