@@ -30,7 +30,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from torch.utils.flop_counter import FlopCounterMode
 
 import flawshot
-from flawshot.bank.encoding import encode_rows
+from flawshot.bank.encoding import crops_per_call, encode_rows
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.regions.crop_rows import crop_rows
 from flawshot.regions.crops import crop_views
@@ -229,13 +229,9 @@ def encoding(catalog: flawshot.Catalog, model: str, device: str, batch: int, fol
     on_gpu = device.startswith("cuda")
     for precision in ("float32", "bfloat16", "float16") if on_gpu else ("float32", "bfloat16"):
         encoder = OpenClipEncoder(model, str(weights), device=device, precision=precision)
-        kinds = ["eager"]
-        # Eager and compiled: an encoder with a method compile() is compiled by it, and then measured again.
-        if hasattr(encoder, "compile"):
-            kinds.append("compiled")
-        for kind in kinds:
+        for kind in ("eager", "compiled"):
             if kind == "compiled":
-                encoder.compile()
+                print(f"{precision}: {encoder.compile(crops_per_call(encoder.device, batch))}")
             for crops_on in ("device", "cpu") if on_gpu else ("cpu",):
                 found = rates(catalog, encoder, scheme, batch=batch, crops_on=crops_on)
                 line = f"{model}, {device}, {precision}, {kind}, crops on the {crops_on}: {found}"

@@ -103,7 +103,10 @@ def test_a_checkpoint_in_alpha_clips_names_comes_back_tensor_by_tensor(checkpoin
         back[name.replace("conv1.image.", "conv1.").replace("conv1.alpha.", "conv1_alpha.")] = tensor
     back.setdefault("proj", state["proj"])  # the encoder applies it itself
     assert set(back) == set(state)
-    assert all(torch.equal(back[name], state[name]) for name in state)
+    for name, tensor in state.items():
+        # QuickGELU's factor is moved into the layers around it.
+        folded = 1.702 if "mlp.c_fc" in name else 1 / 1.702 if name.endswith("mlp.c_proj.weight") else 1
+        torch.testing.assert_close(back[name], tensor * folded, atol=0, rtol=0 if folded == 1 else 1e-6)
 
 
 def test_what_is_missing_or_surplus_is_said_in_one_line(checkpoint):

@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     # Starts to encode crops and masks, and returns a function that waits for the features.
     Start = Callable[[torch.Tensor, torch.Tensor], Callable[[], torch.Tensor]]
 
-__all__ = ["CropsOn", "Encoded", "encode_rows"]
+__all__ = ["CropsOn", "Encoded", "crops_per_call", "encode_rows"]
 
 CropsOn = Literal["cpu", "device"]
 
 # Crops that a core encodes at once: fewer cost time in calls, more cost memory.
 CROPS_PER_CORE = 16
+# The least for all cores together, and the most for a GPU, if the user names no number.
+CROPS_ON_CPU = 32
+GPU_CROPS = 256
 # Batches on a GPU: one is filled, one on its way, one computed.
 GPU_BATCHES = 3
 
@@ -132,15 +135,12 @@ def encode_rows(
     if crops_on not in {None, *get_args(CropsOn)}:
         raise FlawshotError(f"{argument('crops_on', crops_on)}: must be cpu or device")
     views, device = len(scheme.views), encoder.device
-    threads = torch.get_num_threads() if device.type == "cpu" else 1
-    usual = 256 if device.type == "cuda" else max(32, CROPS_PER_CORE * threads)
-    most = min(batch_size or usual, max(1, views * len(rows)))
+    threads = _threads(device)
+    most = min(crops_per_call(device, batch_size), max(1, -(-views * len(rows) // threads)))
     results = _Results(views, views * len(rows), progress)
     on_device = device.type == "cuda" if crops_on is None else crops_on == "device"
     count = threads + 1 if device.type == "cpu" else GPU_BATCHES
-    batches = deque(
-        _empty_batch(-(-most // threads), encoder, device if on_device else torch.device("cpu")) for _ in range(count)
-    )
+    batches = deque(_empty_batch(most, encoder, device if on_device else torch.device("cpu")) for _ in range(count))
     with _starting(encoder, threads, workers or min(16, cores())) as (start, croppers, pool):
         cut = _crops(catalog, rows, encoder, scheme, croppers, pool=pool, on_device=on_device)
         for own, crops, reason in cut:
@@ -165,6 +165,22 @@ def encode_rows(
             yield from results.take(batch)
     if progress is not None:
         progress(results.total, results.total)
+
+
+def crops_per_call(device: torch.device, batch_size: int = 0) -> int:
+    """How many crops :func:`encode_rows` gives an encoder at a time.
+
+    Args:
+        device: The encoder's device.
+        batch_size: As for :func:`encode_rows`.
+    """
+    usual = GPU_CROPS if device.type == "cuda" else max(CROPS_ON_CPU, CROPS_PER_CORE * _threads(device))
+    return -(-(batch_size or usual) // _threads(device))
+
+
+def _threads(device: torch.device) -> int:
+    """The threads that encode, each a batch of its own."""
+    return torch.get_num_threads() if device.type == "cpu" else 1
 
 
 def _empty_batch(size: int, encoder: Encoder, place: torch.device) -> _Batch:

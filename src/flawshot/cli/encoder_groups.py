@@ -23,6 +23,14 @@ __all__ = ["BatchGroup", "EncoderGroup", "ModelEncoderGroup", "SheetViewGroup", 
 SELECTING = ("pretrained", "region", "layer", "activation", "preprocessing", "patch_tokens", "side")
 VIEWS_HELP = f"View scheme: {' '.join(SCHEMES)}."
 DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda, ….")]
+CompileOption = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the encoder with torch.compile first, and use the result if it is faster; worth it for thousands "
+        "of crops.",
+    ),
+]
 SizeOption = Annotated[
     str | None,
     typer.Option(
@@ -116,9 +124,10 @@ class EncoderGroup:
         ),
     ] = "auto"
 
-    def make(self) -> BaseEncoder:
-        """The encoder; its remarks for the user are printed on standard error."""
-        from flawshot.cli.console import say
+    compile: CompileOption = False
+
+    def make(self, batch_size: int) -> BaseEncoder:
+        """The encoder, compiled for batches of a size if wanted; what the user should know is printed."""
         from flawshot.encoders import make_encoder
 
         made = make_encoder(
@@ -133,8 +142,7 @@ class EncoderGroup:
             device=self.device,
             precision=self.precision,
         )
-        for remark in made.remarks:
-            say(remark)
+        _introduce(made, batch_size, compiled=self.compile)
         return made
 
     def given(self) -> dict[str, object]:
@@ -152,6 +160,24 @@ class ModelEncoderGroup:
         typer.Option("--pretrained", metavar="FILE", help="The encoder's weights, if they came from a file."),
     ] = None
     device: DeviceOption = "auto"
+    compile: CompileOption = False
+
+    def introduce(self, encoder: BaseEncoder, batch_size: int) -> None:
+        """Compile the encoder for batches of a size if wanted; what the user should know is printed."""
+        _introduce(encoder, batch_size, compiled=self.compile)
+
+
+def _introduce(encoder: BaseEncoder, batch_size: int, *, compiled: bool) -> None:
+    """Print an encoder's remarks on standard error, and compile it if wanted."""
+    from flawshot.cli.console import say
+
+    for remark in encoder.remarks:
+        say(remark)
+    if compiled:
+        from flawshot.bank.encoding import crops_per_call
+
+        say(f"compiling {encoder.record.name}, which can take minutes")
+        say(encoder.compile(crops_per_call(encoder.device, batch_size)))
 
 
 @dataclass(frozen=True)

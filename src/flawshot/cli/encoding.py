@@ -52,7 +52,7 @@ def encode(
     scheme = view_options.scheme(encoder_options.model)
     at_once = batch.size
     catalog = open_data(data, layout, product, strict=strict)
-    encoder = encoder_options.make()
+    encoder = encoder_options.make(at_once)
     for category in sorted(set(read.categories if read else ()) - set(catalog.column("category"))):
         say(printable(f"{prompts}: categories.{category}: no instance has this label"))
     with progress_bar("crops") as progress:

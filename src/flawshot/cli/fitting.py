@@ -79,7 +79,7 @@ def fit(
             catalog = open_data(data, layout, [product] if product else None, strict=strict)
             own = labeled(catalog, product, data)
             scheme = view_options.scheme(encoder_options.model)
-            encoder = encoder_options.make()
+            encoder = encoder_options.make(batch.size)
             place = sound_bank_beside(out, "bank")
             bank = _encode(own, encoder, scheme, place, batch, strict=strict)
         groups = None if group is None else read_groups(group, labeled(bank.catalog, product, data))

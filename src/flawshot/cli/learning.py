@@ -41,15 +41,14 @@ def learn(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Learn what you corrected or confirmed as further examples, and report what that changed."""
-    from flawshot.cli.console import progress_bar, say
+    from flawshot.cli.console import progress_bar
     from flawshot.cli.options import read_groups
     from flawshot.models.learning import learn_corrections
     from flawshot.models.model import load_model
 
     at_once = batch.size
     opened = load_model(model, device=encoder_options.device, pretrained=encoder_options.pretrained)
-    for remark in opened.encoder.remarks:
-        say(remark)
+    encoder_options.introduce(opened.encoder, at_once)
     with progress_bar("crops") as progress:
         report = learn_corrections(
             opened,

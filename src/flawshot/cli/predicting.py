@@ -55,7 +55,7 @@ def predict(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Classify annotated regions: Labelme files to review and correct, and a table; resumes after an interruption."""
-    from flawshot.cli.console import progress_bar, say, say_left_out
+    from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.models.model import load_model
     from flawshot.models.predicting import predict_catalog
     from flawshot.models.prediction_folder import check_predictions_free
@@ -67,8 +67,7 @@ def predict(
         catalog = _masked(data, out, layout_name or pattern, threshold, min_area, max_instances, product)
     else:
         catalog = open_data(data, layout, product, strict=strict, unsaid=NO_NEWS)
-    for remark in opened.encoder.remarks:
-        say(remark)
+    encoder_options.introduce(opened.encoder, at_once)
     with progress_bar("crops") as progress:
         report = predict_catalog(
             opened,

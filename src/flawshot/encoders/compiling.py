@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -90,6 +91,8 @@ def _compiled(network: nn.Module, device: torch.device, side: int, crops: int) -
     made = CompiledNetwork(network, crops, torch.get_num_threads())
     plain = network(images, masks)
     start = time.perf_counter()
+    # It warns on machines without a GPU that there is none.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
         fast = made(images, masks)
     except Exception as error:  # noqa: BLE001 - a missing compiler, or a network that cannot be compiled, raises anything

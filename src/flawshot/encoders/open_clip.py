@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenClipEncoder", "pretrained_of", "weights_file"]
 
+# QuickGELU's factor.
+QUICKNESS = 1.702
+
 
 class OpenClipEncoder(NetworkEncoder):
     """A CLIP model of open_clip; at the layer ``projection``, its features can be compared with those of texts.
@@ -159,7 +162,9 @@ class OpenClipEncoder(NetworkEncoder):
         self.device = pick_device(device)
         arithmetic = pick_precision(precision, self.device)
         weights_hash = hash_weights(built.visual.state_dict())
+        quick = any(isinstance(module, QuickGELU) for module in built.visual.modules())
         self._model = prepared(built, self.device)
+        _fold_quickgelu(self._model.visual)
         self._model_name = model
         self._by_tag = bool(open_clip.get_pretrained_cfg(model, pretrained))
         self.remarks = remarks
@@ -170,7 +175,6 @@ class OpenClipEncoder(NetworkEncoder):
             raise FlawshotError(
                 f"{argument('patch_tokens', patch_tokens)}: {model} has {math.prod(_grid(visual))} of them"
             )
-        quick = any(isinstance(module, QuickGELU) for module in visual.modules())
         first = "mask-pool" if region == "mask-pool" else "cls"
         options: dict[str, OptionValue] = {
             "model": model,
@@ -321,6 +325,17 @@ class ResNetTower(PooledTower):
         for stage in (self.visual.layer1, self.visual.layer2, self.visual.layer3, self.visual.layer4):
             x = stage(x)  # type: ignore[operator]
         return x.mean(dim=(2, 3)), None
+
+
+def _fold_quickgelu(visual: torch.nn.Module) -> None:
+    """Move QuickGELU's factor into the layers around it: x sigmoid(1.702 x) is SiLU(1.702 x) / 1.702, in one step."""
+    for block in visual.modules():
+        if isinstance(getattr(block, "gelu", None), QuickGELU):
+            wide: Any = block
+            for parameter in (wide.c_fc.weight, wide.c_fc.bias):
+                parameter.mul_(QUICKNESS)
+            wide.c_proj.weight.div_(QUICKNESS)
+            wide.gelu = torch.nn.SiLU(inplace=True)
 
 
 def _tower(visual: Any, layer: Layer, *, tokens: bool, model: str) -> torch.nn.Module:
