@@ -13,10 +13,13 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
+from flawshot.base.errors import FlawshotError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+    from torch import nn
 
 __all__ = ["INPUTS", "Evidence", "FewShotClassifier", "Support"]
 
@@ -205,6 +208,31 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         probabilities = self.predict_proba(X)
         winners: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return winners
+
+    def network(self) -> nn.Module:
+        """The fitted prediction as a torch module that can be exported.
+
+        Returns:
+            A module from features float32 ``[instances, views, dim]`` to probabilities float32 ``[instances,
+            categories]`` in the order of ``classes_``, on the CPU; it computes what :meth:`predict_proba` does.
+
+        Raises:
+            FlawshotError: If the classifier has no such form: it looks at all queries at once, sees more than
+                features, or does not define one.
+        """
+        check_is_fitted(self)
+        alone = not self.transductive and self.inputs == {"features"}
+        made = self._network() if alone else None
+        if made is None:
+            raise FlawshotError(
+                f"classifier {type(self).__name__}: cannot be exported, because it has no form as a network; use "
+                "default, or another that needs features only"
+            )
+        return made.eval()
+
+    def _network(self) -> nn.Module | None:
+        """What :meth:`network` gives; None if there is no such form."""
+        return None
 
     @abstractmethod
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:

@@ -12,6 +12,7 @@ from flawshot.classifiers.base import FewShotClassifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from flawshot.classifiers.base import Evidence
 
@@ -49,6 +50,11 @@ class GaussianDiscriminant(FewShotClassifier):
         logits = _instances(query.features) @ self.weight_.T + self.bias_
         shares: NDArray[np.float32] = softmax(logits, axis=1).astype(np.float32)
         return shares
+
+    def _network(self) -> nn.Module:
+        from flawshot.classifiers.networks import LinearNetwork  # noqa: PLC0415 - needs torch
+
+        return LinearNetwork(self.weight_, self.bias_)
 
 
 def discriminants(

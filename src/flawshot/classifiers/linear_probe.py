@@ -12,6 +12,7 @@ from flawshot.classifiers.functional import normalize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from flawshot.classifiers.base import Evidence
 
@@ -54,3 +55,10 @@ class LinearProbe(FewShotClassifier):
             return np.ones((len(views), 1), dtype=np.float32)
         shares: NDArray[np.float32] = self.regression_.predict_proba(normalize(views.mean(axis=1))).astype(np.float32)
         return shares
+
+    def _network(self) -> nn.Module:
+        from flawshot.classifiers.networks import LinearNetwork, binary_as_two  # noqa: PLC0415 - needs torch
+
+        if self.regression_ is None:
+            return LinearNetwork(np.zeros((1, self.n_features_in_), dtype=np.float32))
+        return LinearNetwork(*binary_as_two(self.regression_.coef_, self.regression_.intercept_))

@@ -10,6 +10,7 @@ from flawshot.classifiers.functional import category_means, normalize, softmax
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from flawshot.classifiers.base import Evidence
 
@@ -49,6 +50,11 @@ class MatchedPrototype(FewShotClassifier):
         views = query.features
         scores = matched_scores(normalize(views - self.center_), self.prototypes_)
         return softmax(scores / (views.shape[1] * self.temperature))
+
+    def _network(self) -> nn.Module:
+        from flawshot.classifiers.networks import MatchedNetwork  # noqa: PLC0415 - needs torch
+
+        return MatchedNetwork(self.prototypes_, self.center_, self.n_views_in_ * self.temperature)
 
 
 def matched_scores(views: NDArray[np.float32], prototypes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from flawshot.classifiers.functional import category_means, normalize, softmax
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from flawshot.classifiers.base import Evidence
 
@@ -43,3 +44,8 @@ class CosinePrototype(FewShotClassifier):
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         return softmax(normalize(query.features.mean(axis=1)) @ self.prototypes_.T / self.temperature)
+
+    def _network(self) -> nn.Module:
+        from flawshot.classifiers.networks import LinearNetwork  # noqa: PLC0415 - needs torch
+
+        return LinearNetwork(self.prototypes_, divisor=self.temperature)

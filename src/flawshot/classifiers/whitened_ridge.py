@@ -22,6 +22,7 @@ from flawshot.classifiers.ridge import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from flawshot.classifiers.base import Evidence
 
@@ -84,3 +85,9 @@ class WhitenedRidge(FewShotClassifier):
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         queries = whiten(instance_means(query.features) - self.center_, self.whitener_)
         return softmax(queries @ self.weights_.T / np.float32(self.temperature_))
+
+    def _network(self) -> nn.Module:
+        from flawshot.classifiers.networks import LinearNetwork, Whitening  # noqa: PLC0415 - needs torch
+
+        entry = Whitening(self.whitener_, self.center_)
+        return LinearNetwork(self.weights_, entry=entry, divisor=self.temperature_)

@@ -11,6 +11,7 @@ from flawshot.classifiers.functional import join_by_certainty, normalize, one_ho
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from flawshot.classifiers.base import Evidence
 
@@ -47,6 +48,12 @@ class ZipAdapter(FewShotClassifier):
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
         return zip_probabilities(query.features, self.keys_, one_hot(self.labels_, len(self.classes_)), self.beta)
+
+    def _network(self) -> nn.Module:
+        from flawshot.classifiers.networks import KeyNetwork  # noqa: PLC0415 - needs torch
+
+        membership = one_hot(self.labels_, len(self.classes_))
+        return KeyNetwork(self.keys_, membership, sharpness=self.beta, divisor=TAU)
 
 
 def zip_probabilities(

@@ -15,6 +15,7 @@ from flawshot.classifiers.zip_adapter import TAU, zip_probabilities
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from flawshot.classifiers.base import Evidence
 
@@ -100,6 +101,18 @@ class ZipAdapterF(TrainedClassifier):
             adapt(torch.tensor(x), weight, bias).numpy() for x in (query.features, self.keys_)
         )
         return zip_probabilities(adapted_views, adapted_keys, one_hot(self.labels_, len(self.classes_)), self.beta)
+
+    def _network(self) -> nn.Module:
+        from flawshot.classifiers.networks import KeyNetwork  # noqa: PLC0415 - needs torch
+
+        weight, bias = torch.from_numpy(self.weight_), torch.from_numpy(self.bias_)
+        return KeyNetwork(
+            adapt(torch.tensor(self.keys_), weight, bias).numpy(),
+            one_hot(self.labels_, len(self.classes_)),
+            sharpness=self.beta,
+            divisor=TAU,
+            adapter=(self.weight_, self.bias_),
+        )
 
 
 def adapt(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

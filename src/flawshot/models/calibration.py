@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+    from torch import nn
 
 __all__ = ["Calibration", "Judgement", "NoveltyMeasure", "calibrate", "fit_novelty", "novelty"]
 
@@ -53,6 +54,12 @@ class NoveltyMeasure(NamedTuple):
         squared = np.stack([((asked - mean) ** 2).sum(axis=1) for mean in self.means], axis=1)
         nearest: NDArray[np.float32] = (squared * self.weights).min(axis=1)
         return nearest
+
+    def network(self) -> nn.Module:
+        """A torch module from features float32 ``[q, views, dim]`` to what :meth:`of` gives, for an export."""
+        from flawshot.classifiers.networks import NearestMean, Whitening  # noqa: PLC0415 - needs torch
+
+        return NearestMean(Whitening(self.whitener), self.means, self.weights).eval()
 
 
 def fit_novelty(support: NDArray[np.float32], labels: Sequence[Any] | NDArray[Any]) -> NoveltyMeasure:

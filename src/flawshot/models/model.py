@@ -127,7 +127,8 @@ class Model:
         return np.array(self.support.catalog.column("category"), dtype=object)
 
     @cached_property
-    def _novelty(self) -> NoveltyMeasure:
+    def novelty(self) -> NoveltyMeasure:
+        """Measures how unlike the support instances a region is."""
         return fit_novelty(self._features, self._labels)
 
     @cached_property
@@ -160,7 +161,7 @@ class Model:
         probabilities = self.classifier.predict_proba(features)
         if not np.isfinite(probabilities).all():
             raise FlawshotError(f"{self.path}: {self.record.classifier.name} gives probabilities that are not finite")
-        new = self._novelty.of(features)
+        new = self.novelty.of(features)
         judgement = self.record.calibration.judge(probabilities, new)
         return Predictions(self.categories, probabilities, new, judgement.sets, judgement.unsure, judgement.unknown)
 

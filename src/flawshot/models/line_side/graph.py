@@ -1,0 +1,139 @@
+"""A model as one graph, from crops and masks to probabilities, novelty and features; and its export to ONNX."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch import nn
+
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.files import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flawshot.models.model import Model
+
+__all__ = ["EXTERNAL_BYTES", "INPUTS", "OUTPUTS", "ModelGraph", "check_packages", "export_graph", "model_graph"]
+
+INPUTS: Final = ("images", "masks")
+OUTPUTS: Final = ("probabilities", "novelty", "features")
+PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
+# Protocol buffers, and thus an ONNX file, end at 2 GiB; larger weights are written beside it.
+EXTERNAL_BYTES: Final = 2_000_000_000
+
+
+class ModelGraph(nn.Module):
+    """A model's whole computation.
+
+    Args:
+        encoder: Tokens of crops; see :attr:`flawshot.BaseEncoder.network`.
+        classifier: Probabilities of features; see :meth:`flawshot.FewShotClassifier.network`.
+        novelty: Novelty of features.
+    """
+
+    def __init__(self, encoder: nn.Module, classifier: nn.Module, novelty: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.classifier, self.novelty = encoder, classifier, novelty
+
+    def forward(self, images: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Predict regions.
+
+        Args:
+            images: uint8 ``[regions, views, side, side, 3]``.
+            masks: uint8 ``[regions, views, side, side]``, 255 inside, 0 outside.
+
+        Returns:
+            Probabilities float32 ``[regions, categories]``, novelty float32 ``[regions]``, and the features of the
+            first token, float32 ``[regions, views, dim]``, rounded to float16 as in a feature bank.
+        """
+        tokens = self.encoder(images.flatten(0, 1), masks.flatten(0, 1))
+        features = tokens[:, 0].half().float().unflatten(0, (-1, images.shape[1]))
+        return self.classifier(features), self.novelty(features), features
+
+
+def model_graph(model: Model) -> ModelGraph:
+    """The graph of a model that was loaded for the CPU.
+
+    Raises:
+        FlawshotError: If its encoder or its classifier has no form as a network.
+    """
+    encoder = model.encoder
+    if encoder.network is None:
+        raise FlawshotError(
+            f"{model.path}: encoder: {encoder.record.name} cannot be exported, because its family "
+            f"{encoder.record.family} defines no network; fit a model with another encoder"
+        )
+    return ModelGraph(encoder.network, model.classifier.network(), model.novelty.network()).eval()
+
+
+def check_packages() -> None:
+    """Refuse to start without the packages that an export needs.
+
+    Raises:
+        FlawshotError: With the remedy.
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise FlawshotError(
+            f"{missing[0]} is not installed, and an export to ONNX needs it; install it with pip install "
+            '"flawshot[onnx]"'
+        )
+
+
+def export_graph(graph: ModelGraph, path: Path, *, views: int, side: int) -> None:
+    """Write a graph as ONNX; the number of regions is free, views and side are fixed.
+
+    Args:
+        graph: The graph, on the CPU.
+        path: The file. Weights of more than 2 GB are written beside it, as ``model.onnx.data``.
+        views: Number of views of a region.
+        side: Side of a crop, px.
+
+    Raises:
+        FlawshotError: If ONNX cannot express one of its operations.
+    """
+    images = torch.zeros(2, views, side, side, 3, dtype=torch.uint8)
+    masks = torch.zeros(2, views, side, side, dtype=torch.uint8)
+    regions = torch.export.Dim("regions", min=1)
+    try:
+        with _silent(), torch.inference_mode():
+            program: Any = torch.onnx.export(
+                graph,
+                (images, masks),
+                dynamo=True,
+                input_names=list(INPUTS),
+                output_names=list(OUTPUTS),
+                dynamic_shapes={"images": {0: regions}, "masks": {0: regions}},
+                optimize=True,
+                verbose=False,
+            )
+            size = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
+            program.save(str(path), external_data=size > EXTERNAL_BYTES)
+    except Exception as error:  # the exporter raises many kinds, and reports of many lines
+        raise FlawshotError(
+            f"{path.name}: torch cannot express the model in ONNX ({type(error).__name__}: {one_line(error)[:200]})"
+        ) from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Hide what torch's exporter says of itself: progress, deprecations, and notes on its passes."""
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [each.level for each in loggers]
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            for each in loggers:
+                each.setLevel(logging.ERROR)
+            yield
+        finally:
+            for each, level in zip(loggers, levels, strict=True):
+                each.setLevel(level)
