@@ -1,4 +1,4 @@
-"""Classifiers as torch modules: the same probabilities as from numpy, and a plain refusal where there is no such form."""
+"""Classifiers as torch modules: the same probabilities as from numpy, or a refusal in one line."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ class NearestMean(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """float32 ``[instances, views, dim]`` to ``[instances]``."""
         squared = (self.entry(features)[:, None] - self.means).square().sum(dim=-1)
-        return (squared * self.weights).amin(dim=1)
+        return torch.amin(squared * self.weights, dim=1)
 
 
 def binary_as_two(weight: NDArray[np.floating], bias: NDArray[np.floating]) -> tuple[NDArray[np.floating], ...]:

@@ -226,12 +226,26 @@ def _blocks(taken: Sequence[ExampleBatch]) -> Iterator[NDArray[np.float16]]:
             yield each.bank.rows(rows[start : start + at_once])
 
 
-def each_left_out(bank: FeatureBank, groups: Mapping[str, str], estimator: FewShotClassifier) -> tuple[HeldOut, int]:
-    """Results for each support instance from fits without its image or group, and the number of fits."""
+def each_left_out(
+    bank: FeatureBank,
+    groups: Mapping[str, str],
+    estimator: FewShotClassifier,
+    *,
+    features: NDArray[np.float32] | None = None,
+) -> tuple[HeldOut, int]:
+    """Results for each support instance from fits without its image or group, and the number of fits.
+
+    Args:
+        bank: The support instances.
+        groups: The group of each image, by path.
+        estimator: The unfitted classifier.
+        features: Their features, float32 ``[instances, views, dim]``; by default those of the bank.
+    """
     units = units_of(bank.catalog.column("image"), dict(groups))
     most = TRAINED_FOLDS if "device" in estimator.get_params() else FOLDS
     folds = min(most, len(set(units)))
-    features, truth = bank.features(bank.catalog.column("id")), bank.catalog.column("category")
+    truth = bank.catalog.column("category")
+    features = bank.features(bank.catalog.column("id")) if features is None else features
     return leave_one_out(estimator, features, truth, units, folds=0 if folds < most else most), folds
 
 

@@ -16,12 +16,24 @@ from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from pathlib import Path
 
     from flawshot.models.model import Model
 
-__all__ = ["EXTERNAL_BYTES", "INPUTS", "OUTPUTS", "ModelGraph", "check_packages", "export_graph", "model_graph"]
+__all__ = [
+    "EXTERNAL_BYTES",
+    "INPUTS",
+    "OUTPUTS",
+    "ModelGraph",
+    "check_packages",
+    "export_graph",
+    "features_only",
+    "model_graph",
+    "nodes_before",
+    "save_graph",
+    "silent",
+]
 
 INPUTS: Final = ("images", "masks")
 OUTPUTS: Final = ("probabilities", "novelty", "features")
@@ -104,7 +116,7 @@ def export_graph(graph: ModelGraph, path: Path, *, views: int, side: int) -> Non
     masks = torch.zeros(2, views, side, side, dtype=torch.uint8)
     regions = torch.export.Dim("regions", min=1)
     try:
-        with _silent(), torch.inference_mode():
+        with silent(), torch.inference_mode():
             program: Any = torch.onnx.export(
                 graph,
                 (images, masks),
@@ -123,8 +135,51 @@ def export_graph(graph: ModelGraph, path: Path, *, views: int, side: int) -> Non
         ) from error
 
 
+def features_only(path: Path) -> bytes:
+    """The part of an exported graph after the encoder, from features to probabilities and novelty, as ONNX."""
+    import onnx  # noqa: PLC0415 - an optional package
+
+    whole = onnx.load(path)
+    kept = nodes_before(whole.graph, set(OUTPUTS[:2]), until={"features"})
+    used = {name for node in kept for name in node.input}
+    views, dim = whole.graph.output[2].type.tensor_type.shape.dim[1:]
+    entry = onnx.helper.make_tensor_value_info(
+        "features", onnx.TensorProto.FLOAT, ["regions", views.dim_value, dim.dim_value]
+    )
+    constants = [each for each in whole.graph.initializer if each.name in used]
+    part = onnx.helper.make_graph(kept, "features_only", [entry], list(whole.graph.output)[:2], constants)
+    made: bytes = onnx.helper.make_model(
+        part, opset_imports=whole.opset_import, ir_version=whole.ir_version
+    ).SerializeToString()
+    return made
+
+
+def nodes_before(graph: Any, outputs: set[str], *, until: Container[str] = ()) -> list[Any]:
+    """The nodes of an ONNX graph that some values depend on, in order.
+
+    Args:
+        graph: The graph.
+        outputs: Names of the values.
+        until: Names of values whose own nodes do not count.
+    """
+    wanted, kept = set(outputs), []
+    for node in reversed(graph.node):
+        if any(name in wanted and name not in until for name in node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    return kept[::-1]
+
+
+def save_graph(model: Any, path: Path) -> None:
+    """Write an ONNX model; weights of more than 2 GB go beside it."""
+    import onnx  # noqa: PLC0415 - an optional package
+
+    external = model.ByteSize() > EXTERNAL_BYTES
+    onnx.save(model, path, save_as_external_data=external, location=f"{path.name}.data" if external else None)
+
+
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Hide what torch's exporter says of itself: progress, deprecations, and notes on its passes."""
     loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
     levels = [each.level for each in loggers]
