@@ -1,15 +1,24 @@
-"""``flawshot export``: converts a catalog to other formats."""
+"""``flawshot export``: converts a catalog to other formats, and a model for computers without torch."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flawshot.base.errors import FlawshotError
 from flawshot.cli.formats import FormatGroup, Given, Shown
-from flawshot.cli.options import DataArgument, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+from flawshot.cli.options import (
+    DataArgument,
+    LayoutOption,
+    OverwriteOption,
+    ProductOption,
+    StrictOption,
+    open_data,
+    with_pixel_limit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +47,9 @@ class _Exports(FormatGroup):
         return shown.command(partial(_export, entry, function), more)
 
 
-exports = typer.Typer(cls=_Exports, no_args_is_help=True, help="Turn Labelme files into other formats.")
+exports = typer.Typer(
+    cls=_Exports, no_args_is_help=True, help="Turn Labelme files into other formats, or a model into one."
+)
 
 
 @exports.callback()
@@ -63,3 +74,59 @@ def _export(
     except FlawshotError as error:
         raise given.error(error) from error
     typer.echo(f"{out}: {written} {entry.counted} of {len(catalog)} instances")
+
+
+def _onnx(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the graph, its description, a script.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            help="Folder of the images that the model was fitted to, on which the export is verified.",
+            show_default="the folder that was fitted, if it is still there",
+        ),
+    ] = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option("--pretrained", metavar="FILE", help="The encoder's weights, if they came from a file."),
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "float16", "int8"],
+        typer.Option(
+            "--precision", help="Of the encoder's weights: float16 halves the file; int8 quantizes matrix products."
+        ),
+    ] = "float32",
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            "--tolerance",
+            metavar="SHARE",
+            help="float16, int8: refuse if the leave-one-out accuracy falls by more than this.",
+        ),
+    ] = 0.01,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """A model for a computer without torch: one ONNX graph, its description, and a script that predicts."""
+    from flawshot.models.line_side.exporting import export_onnx
+
+    report = export_onnx(
+        model, out, data=data, pretrained=pretrained, precision=precision, tolerance=tolerance, overwrite=overwrite
+    )
+    found, cost = report.record.verification, report.record.left_out
+    on = "of the examples" if found.images == "support" else "of noise, and on stored features, as images are missing"
+    said = (
+        f"{report.out}: {report.size / 1e6:.1f} MB, {precision}; onnxruntime differs from torch by at most "
+        f"{found.largest_probability_difference:.1e} in probability on {found.regions} regions {on}"
+    )
+    if cost is not None:
+        said += (
+            f"; leave-one-out accuracy on {cost.instances} examples {cost.reduced:.1%}, with float32 "
+            f"({cost.float32_bytes / 1e6:.1f} MB) {cost.float32:.1%}"
+        )
+    typer.echo(said)
+
+
+exports.command("onnx")(with_pixel_limit(_onnx))

@@ -136,7 +136,10 @@ def export_graph(graph: ModelGraph, path: Path, *, views: int, side: int) -> Non
 
 
 def features_only(path: Path) -> bytes:
-    """The part of an exported graph after the encoder, from features to probabilities and novelty, as ONNX."""
+    """The part of an exported graph after the encoder, as ONNX: from features to probabilities and novelty.
+
+    It also has the whole graph's inputs, as far as it takes the number of regions from them.
+    """
     import onnx  # noqa: PLC0415 - an optional package
 
     whole = onnx.load(path)
@@ -147,7 +150,8 @@ def features_only(path: Path) -> bytes:
         "features", onnx.TensorProto.FLOAT, ["regions", views.dim_value, dim.dim_value]
     )
     constants = [each for each in whole.graph.initializer if each.name in used]
-    part = onnx.helper.make_graph(kept, "features_only", [entry], list(whole.graph.output)[:2], constants)
+    entries = [entry, *(each for each in whole.graph.input if each.name in used)]
+    part = onnx.helper.make_graph(kept, "features_only", entries, list(whole.graph.output)[:2], constants)
     made: bytes = onnx.helper.make_model(
         part, opset_imports=whole.opset_import, ir_version=whole.ir_version
     ).SerializeToString()

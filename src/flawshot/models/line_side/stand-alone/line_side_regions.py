@@ -151,7 +151,8 @@ def four_corners(points: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]
 
 def box_of(shape: Shape) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Corners of a box that contains what is drawn."""
-    low, high, margin = shape.points.min(axis=0), shape.points.max(axis=0), 0.0
+    low, high = shape.points.min(axis=0), shape.points.max(axis=0)
+    margin = 0.0
     if shape.kind == "circle":
         low = high = shape.points[0]
         margin = math.dist(*shape.points)
@@ -177,8 +178,11 @@ def rasterized(shape: Shape, width: int, height: int) -> Region | None:
     elif shape.kind in {"line", "linestrip"}:
         draw.line(points, fill=1, width=int(LINE_WIDTH))
     else:
-        radius = math.dist(*points) if shape.kind == "circle" else POINT_RADIUS
-        for x, y in points[:1] if shape.kind == "circle" else points:
+        radius, centers = POINT_RADIUS, points
+        if shape.kind == "circle":
+            (cx, cy), (rim_x, rim_y) = points
+            radius, centers = math.sqrt((cx - rim_x) ** 2 + (cy - rim_y) ** 2), points[:1]
+        for x, y in centers:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=1, fill=1)
     return trimmed(np.asarray(canvas).astype(bool), 0, 0)
 
