@@ -93,6 +93,16 @@ def test_a_mask_shape_is_pasted_at_its_corner_and_cut_at_the_border(corner, box)
     assert region.pixels.all()
 
 
+def test_a_mask_of_one_bit_is_like_one_of_eight():
+    pixels = np.arange(12).reshape(3, 4) % 3 == 0
+    several = [
+        rasterize(make("mask", [[2, 1], [5, 3]], mask_png=png(each)), 10, 10) for each in (pixels, pixels.astype("u1"))
+    ]
+    for region in several:
+        # The stored bytes too, because numpy counts these, and a crop is made of them.
+        np.testing.assert_array_equal(region.pixels.view(np.uint8), pixels)
+
+
 def test_a_mask_keeps_its_holes():
     pixels = np.full((5, 5), 255, np.uint8)
     pixels[2, 2] = 0

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from flawshot import Catalog, import_masks
 from flawshot.labelme.images import read_image
-from flawshot.labelme.shapes import Shape, rasterize
+from flawshot.labelme.shapes import Shape, rasterize, trim
 from flawshot.regions.crops import crop_views
 from flawshot.regions.views import SCHEMES, extent_of, make_scheme
 from helpers import SHARED
@@ -133,3 +133,11 @@ def test_mso_on_real_photographs_is_the_plain_one(tmp_path):
             pixels, expected = plain(image, own, center, view, view.size.pixels(instance.box), 224, "zero")
             np.testing.assert_array_equal(crops.images[number], pixels)
             np.testing.assert_array_equal(crops.masks[number], expected)
+
+
+def test_a_mask_from_a_one_bit_image_is_255_inside():
+    pixels = np.asarray(Image.fromarray(np.ones((8, 8), dtype=bool)))  # as Pillow stores it, True is the byte 255
+    image = Image.new("RGB", (40, 40))
+    crops = crop_views(image, trim(pixels, 10, 10), make_scheme("none", ["40px"]), 40)
+    assert set(np.unique(crops.masks)) == {0, 255}
+    assert (crops.masks == 255).sum() == 64

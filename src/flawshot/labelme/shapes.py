@@ -179,7 +179,9 @@ def decode_mask(shape: Shape) -> NDArray[np.bool_]:
         pixels = np.asarray(image)
     if pixels.ndim != 2:
         raise ValueError("the mask has more than one channel")
-    return pixels.astype(bool)
+    if pixels.dtype == np.bool_:  # of a 1-bit image, and then True is stored as 255
+        pixels = pixels.view(np.uint8)
+    return pixels != 0
 
 
 def _paste(shape: Shape, height: int, width: int) -> Region:

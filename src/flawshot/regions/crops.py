@@ -106,7 +106,8 @@ def _drawn(region: Region, left: int, top: int, width: int, height: int) -> Imag
     """The mask in a window of the image, mode ``L``: 255 inside, 0 outside."""
     mask = Image.new("L", (width, height))
     if region.pixels.size:
-        mask.paste(Image.fromarray(region.pixels.view(np.uint8) * np.uint8(255)), (region.x0 - left, region.y0 - top))
+        # Not a view as uint8: True of a 1-bit image is stored as 255.
+        mask.paste(Image.fromarray(region.pixels.astype(np.uint8) * np.uint8(255)), (region.x0 - left, region.y0 - top))
     return mask
 
 
