@@ -114,7 +114,7 @@ class Shape(NamedTuple):
 def parse_shape(index: int, raw: Any) -> Shape:
     """A shape, checked."""
     try:
-        label, kind, group = raw["label"], raw.get("shape_type") or "polygon", raw.get("group_id")
+        label, kind, group = raw["label"], str(raw.get("shape_type") or "polygon"), raw.get("group_id")
         points = np.array([[float(x), float(y)] for x, y in raw["points"]], dtype=np.float64)
         mask = None
         if kind == "mask":
@@ -127,11 +127,11 @@ def parse_shape(index: int, raw: Any) -> Shape:
         kind = "polygon"
     if kind == "rectangle" and len(points) in {4, 5}:
         kind, points = four_corners(points)
-    least, most = POINTS.get(kind, (math.inf, None)) if isinstance(kind, str) else (math.inf, None)
+    least, most = POINTS.get(kind, (math.inf, None))
     if not isinstance(label, str) or not isinstance(group, int | None) or (mask is not None and mask.ndim != 2):
         raise Mistake(f"shape {index}: label, group_id or mask is not valid")
     if len(points) < least or (most is not None and len(points) > most):
-        raise Mistake(f"shape {index}: a {str(kind)[:60]} of {len(points)} points is not known")
+        raise Mistake(f"shape {index}: a {kind[:60]} of {len(points)} points is not known")
     if not (np.abs(points) <= MAX_COORDINATE).all() or np.abs(np.diff(points[:, 1])).sum() > MAX_ROWS:
         raise Mistake(f"shape {index}: its points are too far away or too many")
     return Shape(index, label, kind, points, group, mask)
@@ -164,9 +164,10 @@ def box_of(shape: Shape) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def rasterized(shape: Shape, width: int, height: int) -> Region | None:
     """What a shape covers of an image, pixel for pixel as in labelme; None if nothing."""
     if shape.mask is not None:
-        x, y = (int(value) for value in shape.points[0])
-        left, top = max(0, -x), max(0, -y)
-        return trimmed(shape.mask[top : max(0, height - y), left : max(0, width - x)], x + left, y + top)
+        column, row = (int(value) for value in shape.points[0])
+        left, top = max(0, -column), max(0, -row)
+        part = shape.mask[top : max(0, height - row), left : max(0, width - column)]
+        return trimmed(part, column + left, row + top)
     ends = (math.floor(end) + 2 for end in box_of(shape)[1])
     canvas = Image.new("L", tuple(max(0, min(size, end)) for size, end in zip((width, height), ends, strict=True)))
     draw, points = ImageDraw.Draw(canvas), [(float(x), float(y)) for x, y in shape.points]
