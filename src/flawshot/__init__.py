@@ -65,6 +65,7 @@ _PUBLIC = {
     "labelme.shapes": "Region Shape rasterize",
     "models.fitting": "fit_model",
     "models.learning": "LearnReport learn_corrections",
+    "models.line_side.exporting": "LineSideReport export_onnx",
     "models.model": "Model load_model",
     "models.predicting": "PredictReport predict_catalog",
     "models.predictions": "Prediction Predictions",
@@ -173,6 +174,8 @@ if TYPE_CHECKING:
     from flawshot.models.fitting import fit_model as fit_model
     from flawshot.models.learning import LearnReport as LearnReport
     from flawshot.models.learning import learn_corrections as learn_corrections
+    from flawshot.models.line_side.exporting import LineSideReport as LineSideReport
+    from flawshot.models.line_side.exporting import export_onnx as export_onnx
     from flawshot.models.model import Model as Model
     from flawshot.models.model import load_model as load_model
     from flawshot.models.predicting import PredictReport as PredictReport
