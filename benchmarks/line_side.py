@@ -68,7 +68,7 @@ def process(*arguments: object) -> Callable[[], object]:
     return lambda: subprocess.run(command, check=True, capture_output=True)  # noqa: S603
 
 
-def compare(
+def compare(  # noqa: PLR0917
     name: str, encoder: BaseEncoder, scheme: ViewScheme, drawn: Path, work: Path, weights: str, rounds: int
 ) -> None:
     """Print one model's line for each precision."""
@@ -78,7 +78,7 @@ def compare(
     pretrained = weights or None
     one = work / "one"
     one.mkdir()
-    first = sorted(drawn.rglob("*.json"))[0]
+    first = min(drawn.rglob("*.json"))
     for path in (first, first.with_suffix(".png")):
         (one / path.name).write_bytes(path.read_bytes())
     model = flawshot.load_model(work / "model", device="cpu", pretrained=pretrained)

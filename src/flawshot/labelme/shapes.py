@@ -181,7 +181,8 @@ def decode_mask(shape: Shape) -> NDArray[np.bool_]:
         raise ValueError("the mask has more than one channel")
     if pixels.dtype == np.bool_:  # of a 1-bit image, and then True is stored as 255
         pixels = pixels.view(np.uint8)
-    return pixels != 0
+    inside: NDArray[np.bool_] = pixels != 0
+    return inside
 
 
 def _paste(shape: Shape, height: int, width: int) -> Region:

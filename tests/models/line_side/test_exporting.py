@@ -155,7 +155,9 @@ def test_a_reduced_precision_needs_the_images(vit, tmp_path):
 
 
 def test_convolutions_alone_are_not_quantized(model, parts, tmp_path):
-    with pytest.raises(FlawshotError, match="precision='int8': nothing to quantize, .* only convolutions; use float16"):
+    with pytest.raises(
+        FlawshotError, match=r"precision='int8': nothing to quantize, .* only convolutions; use float16"
+    ):
         export_onnx(model.path, tmp_path / "line", data=parts, precision="int8")
     assert list(tmp_path.iterdir()) == []
 

@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -31,10 +32,9 @@ from line_side_regions import (
     MAX_PIXELS,
     Mistake,
     Region,
-    annotation_files,
     one_line,
+    read_data,
     read_image,
-    read_regions,
     trimmed,
     upright_rgb,
 )
@@ -93,7 +93,11 @@ class LineSide:
             self.filter = Image.Resampling[self.about["interpolation"].upper()]
         except (OSError, KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
             raise Mistake(f"{folder}: is not a folder of flawshot export onnx ({one_line(error)})") from error
-        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=list(providers))
+        try:
+            graph = str(folder / "model.onnx")
+            self.session = onnxruntime.InferenceSession(graph, options, providers=list(providers))
+        except Exception as error:  # onnxruntime raises many kinds
+            raise Mistake(f"{graph}: onnxruntime {onnxruntime.__version__} says {one_line(error)}") from error
 
     def predict(self, image: Any, mask: NDArray[np.bool_]) -> Prediction:
         """Predict one region.
@@ -267,16 +271,15 @@ def main() -> int:
     try:
         output = Output(LineSide(options.folder), options.batch, as_json=options.json)
         for data in options.data:
-            root, names = annotation_files(data)
-            for name in names:
-                try:
-                    for found in read_regions(root, name, options.max_pixels, report):
-                        output.add(found)
-                except (OSError, RecursionError, ValueError) as error:  # a mistake of this file, not of others
-                    report(f"{name}: {error}")
+            for found in read_data(data, options.max_pixels, report):
+                output.add(found)
         output.flush()
+        sys.stdout.flush()
     except Mistake as error:
         report(str(error))
+    except BrokenPipeError:  # the reader of a pipe closed it, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 2 if reports else 0
 
 

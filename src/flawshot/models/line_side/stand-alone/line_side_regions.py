@@ -228,6 +228,16 @@ class Found(NamedTuple):
     region: Region
 
 
+def read_data(data: Path, max_pixels: int, report: Callable[[str], None]) -> Iterator[Found]:
+    """The regions of a Labelme file, or of all of a folder; what cannot be used is reported."""
+    root, names = annotation_files(data)
+    for name in names:
+        try:
+            yield from read_regions(root, name, max_pixels, report)
+        except (OSError, RecursionError, ValueError) as error:
+            report(f"{name}: {error}")
+
+
 def read_regions(root: Path, name: str, max_pixels: int, report: Callable[[str], None]) -> Iterator[Found]:
     """The regions of a Labelme file, ``name`` under ``root``; shapes that cannot be used are reported."""
     document = read_json(root / name)
