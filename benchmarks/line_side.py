@@ -1,6 +1,6 @@
 """What an exported model saves: latency per region, size, and the time from start to first answer, beside torch.
 
-    python benchmarks/line_side.py [--rounds 5]
+    python benchmarks/line_side.py [--rounds 5] [--threads 1]
 
 Both sides answer the same regions on the CPU in turns, and medians are compared; ratios count, not seconds. The first
 model is flawshot-tiny with its default views, the second ViT-B-32 with random weights and one view, for its size alone.
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnxruntime
 import open_clip
 import torch
 from safetensors.torch import save_file
@@ -30,7 +31,6 @@ from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.models.fitting import fit_model
 from flawshot.models.line_side.exporting import export_onnx
 from flawshot.models.line_side.graph import INPUTS, OUTPUTS, model_graph
-from flawshot.models.line_side.verifying import open_session
 from flawshot.regions.views import ViewScheme, make_scheme
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ def compare(  # noqa: PLR0917
         except flawshot.FlawshotError as error:
             print(f"{name}, {precision}: {error}")
             continue
-        session = open_session(out / "model.onnx")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(str(out / "model.onnx"), options, providers=["CPUExecutionProvider"])
         given = dict(zip(INPUTS, (images, masks), strict=True))
         latency = in_turns([by_torch, lambda s=session, g=given: s.run(list(OUTPUTS), g)], 4 * rounds)
         start = in_turns(
@@ -125,7 +127,11 @@ def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--threads", type=int, default=0, help="of torch and onnxruntime; 0: torch's own number")
+    options = parser.parse_args()
+    rounds = options.rounds
+    if options.threads:
+        torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__} on {torch.get_num_threads()} threads, medians of {rounds} rounds")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
