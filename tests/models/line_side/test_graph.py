@@ -21,9 +21,11 @@ from flawshot.encoders.flawshot_tiny import TinyEncoder
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.encoders.timm import TimmEncoder
 from flawshot.models.calibration import fit_novelty
+from flawshot.models.line_side import graph as graph_module
 from flawshot.models.line_side.examples import drawn_noise
-from flawshot.models.line_side.graph import OUTPUTS, ModelGraph, export_graph, features_only, model_graph
+from flawshot.models.line_side.graph import OUTPUTS, ModelGraph, export_graph, features_only, model_graph, save_graph
 from flawshot.models.line_side.verifying import open_session
+from helpers import REPOSITORY
 
 VIEWS = 2
 
@@ -166,6 +168,28 @@ def test_features_are_rounded_as_a_bank_s_are_and_the_part_behind_them_can_run_a
     given["features"] = features[::-1].copy()
     found = session.run(["probabilities"], {each.name: given[each.name] for each in session.get_inputs()})[0]
     np.testing.assert_allclose(found, fitted.predict_proba(features[::-1]), atol=1e-5)
+
+
+def test_a_graph_does_not_tell_where_it_was_made(tmp_path):
+    graph, _ = fitted_graph(Thumbnail())
+    export_graph(graph, tmp_path / "model.onnx", views=VIEWS, side=16)
+    content = (tmp_path / "model.onnx").read_bytes()
+    assert b".py" not in content
+    assert str(REPOSITORY).encode() not in content
+
+
+def test_large_weights_are_beside_the_graph(tmp_path, monkeypatch):
+    monkeypatch.setattr(graph_module, "EXTERNAL_BYTES", 0)
+    graph, _ = fitted_graph(Thumbnail())
+    export_graph(graph, tmp_path / "model.onnx", views=VIEWS, side=16)
+    given = dict(zip(("images", "masks"), inputs(16, 4), strict=True))
+    found = open_session(tmp_path / "model.onnx").run(list(OUTPUTS), given)
+    (tmp_path / "again").mkdir()
+    save_graph(onnx.load(tmp_path / "model.onnx"), tmp_path / "again/model.onnx")
+    for folder in (tmp_path, tmp_path / "again"):
+        assert (folder / "model.onnx.data").stat().st_size > (folder / "model.onnx").stat().st_size
+    again = open_session(tmp_path / "again/model.onnx").run(list(OUTPUTS), given)
+    np.testing.assert_array_equal(again[0], found[0])
 
 
 class Unknown(torch.nn.Module):

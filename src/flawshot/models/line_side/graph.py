@@ -127,12 +127,26 @@ def export_graph(graph: ModelGraph, path: Path, *, views: int, side: int) -> Non
                 optimize=True,
                 verbose=False,
             )
+            _forget_origin(program.model)
             size = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
             program.save(str(path), external_data=size > EXTERNAL_BYTES)
     except Exception as error:  # the exporter raises many kinds, and reports of many lines
         raise FlawshotError(
             f"{path.name}: torch cannot express the model in ONNX ({type(error).__name__}: {one_line(error)[:200]})"
         ) from error
+
+
+def _forget_origin(model: Any) -> None:
+    """Remove what torch notes about a graph's origin: modules, lines of code and paths on this computer."""
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in node.outputs:
+            value.metadata_props.clear()
+    for value in (*model.graph.inputs, *model.graph.initializers.values()):
+        value.metadata_props.clear()
 
 
 def features_only(path: Path) -> bytes:
