@@ -78,7 +78,7 @@ def device_crop_views(
     around = pixel_extent(region.box) if extent is None else extent
     inside = torch.zeros(image.shape[:2], dtype=torch.uint8, device=image.device)
     x0, y0, x1, y1 = region.box
-    covered = torch.from_numpy(region.pixels.view(np.uint8) * np.uint8(255))
+    covered = torch.from_numpy(region.pixels.astype(np.uint8) * np.uint8(255))
     inside[y0:y1, x0:x1] = covered.to(image.device, non_blocking=True)
     by_size: dict[int, dict[tuple[int, int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
     for number, view in enumerate(scheme.views):
