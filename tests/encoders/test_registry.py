@@ -135,7 +135,11 @@ def test_a_record_that_does_not_fit_its_encoder_is_refused(weights, change, said
         ("ViT-B-32", {"region": "alpha"}, "pretrained: name the weights of ViT-B-32: one of its tags"),
         ("ViT-B-32", {"region": "alpha", "activation": "gelu"}, "activation='gelu': ViT-B-32 takes quickgelu"),
         ("ViT-B-32", {"region": "inside"}, "region='inside': ViT-B-32 takes crop or masked or mask-pool"),
-        ("ViT-B-33", {}, "model='ViT-B-33': is not a model of flawshot-tiny, alpha_clip, open_clip, timm; similar: ViT-B-32"),
+        (
+            "ViT-B-33",
+            {},
+            "model='ViT-B-33': is not a model of flawshot-tiny, alpha_clip, open_clip, timm; similar: ViT-B-32",
+        ),
         (
             "flawshot",
             {},

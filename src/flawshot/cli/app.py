@@ -12,6 +12,7 @@ import typer
 
 from flawshot.base.errors import FlawshotError
 from flawshot.cli.annotations import stats
+from flawshot.cli.benchmarking import bench
 from flawshot.cli.checking import check
 from flawshot.cli.demonstrating import demo
 from flawshot.cli.encoding import crops, encode
@@ -46,7 +47,24 @@ app = typer.Typer(
 )
 app.add_typer(imports, name="import")
 app.add_typer(exports, name="export")
-for command in (demo, synth, check, stats, query, crops, sample, encode, evaluate, report, fit, predict, review, learn):
+COMMANDS = (
+    demo,
+    synth,
+    check,
+    stats,
+    query,
+    crops,
+    sample,
+    encode,
+    evaluate,
+    report,
+    fit,
+    predict,
+    review,
+    learn,
+    bench,
+)
+for command in COMMANDS:
     app.command()(with_pixel_limit(with_groups(command)))
 
 

@@ -150,11 +150,14 @@ class BaseEncoder(ABC):
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Encode crops; see :meth:`Encoder.encode`."""
 
-    def compile(self, crops: int) -> str:  # noqa: ARG002
+    def compile(self, crops: int, *, threads: int = 1) -> str:  # noqa: ARG002
         """Compile the network for a number of crops at a time, if that makes it faster.
 
         Args:
             crops: The number.
+            threads: On the CPU, torch's threads that share the work of one layer; with another number of them, the
+                uncompiled network computes. Where crops are divided among threads, as in ``flawshot encode``, it is
+                one.
 
         Returns:
             In one line, what was done and what it gained, for the user.

@@ -51,14 +51,15 @@ class CompiledNetwork:
         return torch.cat(parts)
 
     def _filled(self, some: torch.Tensor) -> torch.Tensor:
-        if len(some) == self.crops:
-            return some
+        # Always a new tensor: torch would compile again for one that was made outside its inference mode.
         full = some.new_zeros((self.crops, *some.shape[1:]))
         full[: len(some)] = some
         return full
 
 
-def compiled(network: nn.Module, device: torch.device, side: int, crops: int) -> tuple[Network, str]:
+def compiled(
+    network: nn.Module, device: torch.device, side: int, crops: int, *, threads: int = 1
+) -> tuple[Network, str]:
     """Compile a network, and take it only if it gives the same features sooner.
 
     Args:
@@ -66,19 +67,20 @@ def compiled(network: nn.Module, device: torch.device, side: int, crops: int) ->
         device: The device.
         side: The side of its input, in px.
         crops: The number of crops that it is to encode at a time.
+        threads: On the CPU, torch's threads that share the work of one layer; where crops are divided among threads, as
+            :func:`flawshot.bank.encoding.encode_rows` does it, that is one.
 
     Returns:
         The compiled network, or the network itself; and in one line what was done, for the user.
     """
     if device.type != "cpu":
         return _compiled(network, device, side, crops)
-    # Encoding on the CPU divides crops among threads that compute with one thread each.
-    threads = torch.get_num_threads()
-    with ThreadPoolExecutor(1, "flawshot-compile", torch.set_num_threads, (1,)) as pool:
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(1, "flawshot-compile", torch.set_num_threads, (threads,)) as pool:
         try:
             return pool.submit(_compiled, network, device, side, crops).result()
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(before)
 
 
 @torch.inference_mode()

@@ -115,9 +115,9 @@ class NetworkEncoder(BaseEncoder):
         features: torch.Tensor = (self._fast or self.network)(images, masks)
         return features
 
-    def compile(self, crops: int) -> str:
+    def compile(self, crops: int, *, threads: int = 1) -> str:
         """Compile the network; see :meth:`flawshot.BaseEncoder.compile`."""
-        self._fast, remark = compiled(self.network, self.device, self.side, crops)
+        self._fast, remark = compiled(self.network, self.device, self.side, crops, threads=threads)
         return remark
 
 

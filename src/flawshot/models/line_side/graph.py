@@ -28,6 +28,7 @@ __all__ = [
     "ModelGraph",
     "check_packages",
     "export_graph",
+    "export_network",
     "features_only",
     "model_graph",
     "nodes_before",
@@ -112,23 +113,42 @@ def export_graph(graph: ModelGraph, path: Path, *, views: int, side: int) -> Non
     Raises:
         FlawshotError: If ONNX cannot express one of its operations.
     """
-    images = torch.zeros(2, views, side, side, 3, dtype=torch.uint8)
-    masks = torch.zeros(2, views, side, side, dtype=torch.uint8)
-    regions = torch.export.Dim("regions", min=1)
+    _export(graph, path, (views, side), "regions", OUTPUTS)
+
+
+def export_network(network: nn.Module, path: Path, *, side: int) -> None:
+    """Write an encoder's network as ONNX, from any number of crops to their tokens.
+
+    Args:
+        network: The network, on the CPU; see :attr:`flawshot.BaseEncoder.network`.
+        path: The file, as for :func:`export_graph`.
+        side: Side of a crop, px.
+
+    Raises:
+        FlawshotError: If ONNX cannot express one of its operations.
+    """
+    _export(network, path, (side,), "crops", ("tokens",))
+
+
+def _export(module: nn.Module, path: Path, shape: tuple[int, ...], counted: str, outputs: tuple[str, ...]) -> None:
+    """Write a module of crops and masks; their first dimension is free, and each has these others."""
+    images = torch.zeros(2, *shape, shape[-1], 3, dtype=torch.uint8)
+    masks = torch.zeros(2, *shape, shape[-1], dtype=torch.uint8)
+    count = torch.export.Dim(counted, min=1)
     try:
         with silent(), torch.inference_mode():
             program: Any = torch.onnx.export(
-                graph,
+                module,
                 (images, masks),
                 dynamo=True,
                 input_names=list(INPUTS),
-                output_names=list(OUTPUTS),
-                dynamic_shapes={"images": {0: regions}, "masks": {0: regions}},
+                output_names=list(outputs),
+                dynamic_shapes={"images": {0: count}, "masks": {0: count}},
                 optimize=True,
                 verbose=False,
             )
             _forget_origin(program.model)
-            size = sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values())
+            size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
             program.save(str(path), external_data=size > EXTERNAL_BYTES)
     except Exception as error:  # the exporter raises many kinds, and reports of many lines
         raise FlawshotError(
@@ -199,7 +219,7 @@ def save_graph(model: Any, path: Path) -> None:
 @contextmanager
 def silent() -> Iterator[None]:
     """Hide what torch's exporter says of itself: progress, deprecations, and notes on its passes."""
-    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
+    loggers = [logging.getLogger(name) for name in (None, "torch", "torch.onnx", "onnxscript", "onnx_ir")]
     levels = [each.level for each in loggers]
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
