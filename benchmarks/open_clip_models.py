@@ -4,8 +4,8 @@
 
 A row per model and preprocessing: the side, mean, standard deviation and filter that flawshot takes from open_clip's
 configuration, the number of tags that expect it, and the largest difference between the inputs of the two, after
-normalization. The image is square; how open_clip makes others square (by cropping, squashing or padding) does not matter
-to crops. Models are built without memory for their weights, and nothing is downloaded.
+normalization. The image is square; how open_clip makes others square (by cropping, squashing or padding) does not
+matter to crops. Models are built without memory for their weights, and nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ def test_a_compiled_encoder_gives_the_same_features(encoder, crops, monkeypatch)
     # Whichever is faster, so that the compiled network is tested on every machine.
     monkeypatch.setattr(compiling, "_seconds", lambda network, *_: 1 if isinstance(network, CompiledNetwork) else 2)
     threads = torch.get_num_threads()
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
     remark = encoder.compile(4)
     assert SAID.fullmatch(remark)
     assert torch.get_num_threads() == threads
@@ -48,6 +50,11 @@ def test_a_compiled_encoder_gives_the_same_features(encoder, crops, monkeypatch)
                 encoder.encode(images[:count], masks[:count]), plain[:count], atol=1e-4, rtol=1e-4
             )
         assert calls == [4] * 5
+        # Whether crops are made inside torch's inference mode or outside, it compiles once.
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+        with torch.inference_mode():
+            encoder.encode(images[:4].clone(), masks[:4].clone())
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
     finally:
         torch.set_num_threads(threads)
     # With another number of threads torch would compile again, for a minute: the uncompiled network is taken.

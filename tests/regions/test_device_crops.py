@@ -52,6 +52,15 @@ def test_every_filter_enlarges_shrinks_and_keeps(sizes, interpolation):
         check(image, rasterize(thin, 90, 120), make_scheme("ms", sizes, border), 64, interpolation=interpolation)
 
 
+def test_a_mask_whose_true_is_another_byte():
+    """Pillow stores True as 255 in pictures of one bit."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8))
+    region = Region(10, 12, np.full((20, 15), 255, dtype=np.uint8).view(bool))
+    check(image, region, make_scheme("ms", ["32px", "48px"]), 32)
+    whole = device_crop_views(torch.from_numpy(np.array(image)), region, make_scheme("none", ["10px"]), 10)
+    assert (whole.masks == 255).all()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     size=st.integers(1, 400),
