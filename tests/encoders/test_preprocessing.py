@@ -113,6 +113,19 @@ def test_an_encoder_feeds_its_tower_what_the_preprocessing_says(tmp_path, crops)
     assert again.record == encoder.record
 
 
+def test_a_record_of_a_tag_is_rebuilt_with_its_own_values(monkeypatch, tmp_path):
+    """Banks of earlier versions resized all crops by bicubic, whatever the tag expects."""
+    torch.save(tiny_clip.make("tiny-vit").state_dict(), tmp_path / "w.pt")
+    made = OpenClipEncoder("tiny-vit", str(tmp_path / "w.pt"), device="cpu")
+    old = made.record.model_copy(
+        update={"weights": "openai", "options": made.record.options | {"interpolation": "bilinear", "std": (0.3,) * 3}}
+    )
+    monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *_: {"mean": None, "std": None})
+    monkeypatch.setattr("flawshot.encoders.open_clip.build_model", lambda *_: (tiny_clip.make("tiny-vit"), []))
+    again = OpenClipEncoder.from_record(old, device="cpu")
+    assert again.record.options == old.options
+
+
 @pytest.mark.parametrize(
     "options",
     [

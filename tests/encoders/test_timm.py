@@ -309,6 +309,10 @@ def test_every_tag_of_timm_is_understood_or_refused_in_one_line():
         ("timm/resnet10t", "FILE", {"layer": "trunk"}, "layer='trunk': is not supported by timm/resnet10t"),
         ("timm/resnet10t", "FILE", {"patch_tokens": 99}, "has 36 of them"),
         ("timm/regnetx_002", "FILE", {}, "does not fit the model"),
+        ("timm/resnet10t", "FILE", {"side": 10**6}, "side=1000000: must be from 1 to 4096 px"),
+        ("timm/resnet10t", "FILE", {"side": -5}, "side=-5: must be at least 0"),
+        ("timm/resnet10t", "FILE", {"patch_tokens": -1}, "patch_tokens=-1: must be at least 0"),
+        ("timm/vit_tiny_patch16_224.augreg_in21k", "augreg_in21k_ft_in1k", {}, "is not the tag of model="),
         ("timm/vit_tiny_patch16_224", "VIT", {"side": 100}, "side=100: "),
     ],
 )  # fmt: skip

@@ -59,11 +59,10 @@ def bench(
     from flawshot.models.model import load_model
     from flawshot.models.timing import time_runtimes
 
-    if what is not None and Path(what).is_dir():
-        for name in encoder_options.given() | view_options.given():
-            if name != "pretrained":
-                raise FlawshotError(f"{argument(name)}: is for an encoder, and {what} is a model; omit it")
-        model = load_model(what, device=encoder_options.device, pretrained=encoder_options.pretrained)
+    if json not in {None, "-"} and Path(str(json)).exists() and not overwrite:
+        raise FlawshotError(f"{json}: exists; name another file, or add {argument('overwrite', True)}")
+    if _is_model(what, encoder_options, view_options):
+        model = load_model(str(what), device=encoder_options.device, pretrained=encoder_options.pretrained)
         encoder, scheme, judge = model.encoder, model.scheme, model.judge
         named = f"model {model.path.name}, {encoder.record.name}"
     else:
@@ -80,6 +79,32 @@ def bench(
             print_json([timing._asdict() for timing in timings], json, overwrite=overwrite)
         if json != "-":
             _show(timings, f"{named}, {len(scheme.views)} views of {encoder.side} px", catalog, drawn=data is None)
+
+
+def _is_model(what: str | None, encoder_options: EncoderGroup, view_options: ViewGroup) -> bool:
+    """Whether the user named a model's folder; options that say otherwise are refused.
+
+    Raises:
+        FlawshotError: With the option.
+    """
+    from flawshot.base.arguments import argument
+    from flawshot.base.errors import FlawshotError
+
+    if encoder_options.compile:
+        raise FlawshotError(f"{argument('compile', True)}: is one of the rows anyway; omit it")
+    if what is None:
+        return False
+    if encoder_options.model != EncoderGroup.model:
+        raise FlawshotError(f"{argument('model')}: {what} is named already; omit one")
+    if not (Path(what) / "model.json").is_file():
+        return False
+    given = encoder_options.given() | view_options.given()
+    if encoder_options.precision != "auto":
+        given["precision"] = encoder_options.precision
+    for name in given:
+        if name != "pretrained":
+            raise FlawshotError(f"{argument(name)}: is for an encoder, and {what} is a model; omit it")
+    return True
 
 
 @contextmanager
@@ -104,7 +129,13 @@ def _show(timings: Sequence[Timing], what: str, catalog: Catalog, *, drawn: bool
     where = "drawn images" if drawn else str(catalog.root)
     title = f"{what}; {len(catalog)} regions of {where}; {torch.get_num_threads()} threads"
     table = new_table(
-        title, "runtime", "prepared, s", "one region, ms", "slowest tenth, ms", "regions/s of the folder", "difference"
+        title,
+        "runtime",
+        "prepared, s",
+        "one region, ms",
+        "90th percentile, ms",
+        "regions/s of the folder",
+        "difference",
     )
     for timing in timings:
         cells = [

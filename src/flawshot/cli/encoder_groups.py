@@ -65,7 +65,8 @@ class EncoderGroup:
         typer.Option(
             "--pretrained",
             metavar="TAG|FILE",
-            help="One of the model's tags (downloaded once), or a local file; flawshot-tiny brings its own weights.",
+            help="One of the model's tags (downloaded once), or a local file; yes: the usual tag of a model of timm. "
+            "flawshot-tiny brings its own weights.",
         ),
     ] = None
     region: Annotated[
@@ -104,7 +105,7 @@ class EncoderGroup:
         typer.Option(
             "--preprocessing",
             metavar="TAG",
-            help="For a local file of open_clip's: the tag whose mean, standard deviation and filter it expects, "
+            help="For a local file: the tag whose mean, standard deviation and filter it expects, "
             "or clip, imagenet or inception.",
         ),
     ] = None
@@ -120,7 +121,7 @@ class EncoderGroup:
         typer.Option(
             "--precision",
             metavar="|".join(("auto", *PRECISIONS)),
-            help="Precision of the arithmetic; auto: float16 on a GPU, float32 elsewhere.",
+            help="Precision of the arithmetic; auto: float16 on a GPU (bfloat16 for timm), float32 elsewhere.",
         ),
     ] = "auto"
 

@@ -45,8 +45,8 @@ class OpenClipEncoder(NetworkEncoder):
             of them are averaged).
         patch_tokens: The number of patch tokens after the first: those nearest to it by cosine, nearest first.
         activation: ``gelu`` or ``quickgelu``, for local files; if None, the model's own is used, with a remark.
-        preprocessing: For local files: the tag whose mean, standard deviation and interpolation the weights expect, or
-            these themselves; if None, those of the model's tags, with a remark if they differ.
+        preprocessing: For local files: the tag whose mean, standard deviation and interpolation the weights expect; or,
+            for any weights, these themselves. If None, those of the model's tags, with a remark if they differ.
         device: ``auto``, ``cpu``, ``cuda``, ….
         precision: ``auto``, ``float32``, ``float16`` or ``bfloat16``; of the towers' arithmetic, not of the weights.
 
@@ -139,7 +139,7 @@ class OpenClipEncoder(NetworkEncoder):
             region=cast("MaskUse", record.options.get("region")),
             patch_tokens=len(record.tokens) - 1,
             activation="quickgelu" if quick else None,
-            preprocessing=None if by_tag else Preprocessing.recorded(record.options),
+            preprocessing=Preprocessing.recorded(record.options),
             device=device,
             precision=precision,
         )

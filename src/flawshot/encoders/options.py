@@ -69,6 +69,9 @@ class EncoderOptions:
         Raises:
             FlawshotError: With one line, if the family does not support an option or its value.
         """
+        for name in ("patch_tokens", "side"):
+            if getattr(self, name) < 0:
+                raise FlawshotError(f"{argument(name, getattr(self, name))}: must be at least 0")
         defaults: dict[str, Any] = {}
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+import timm
 import torch
 from torch import nn
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.base.records import EncoderRecord, OptionValue
+from flawshot.base.records import EncoderRecord, OptionValue, shown
 from flawshot.base.store.files import one_line
 from flawshot.encoders.base import hash_weights, pick_device, pick_precision
 from flawshot.encoders.network import CropInput, NetworkEncoder, RegionNetwork, prepared
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from flawshot.encoders.options import EncoderOptions, MaskUse
 
 __all__ = ["TimmEncoder"]
+
+
+# The largest side of an encoder's input, in px.
+LARGEST_SIDE = 4096
 
 
 class TimmEncoder(NetworkEncoder):
@@ -87,6 +92,10 @@ class TimmEncoder(NetworkEncoder):
             raise FlawshotError(
                 f"{argument('region', region)}: must be crop, masked or mask-pool (alpha needs AlphaCLIP weights)"
             )
+        if not 0 <= side <= LARGEST_SIDE:
+            raise FlawshotError(f"{argument('side', side)}: must be from 1 to {LARGEST_SIDE} px")
+        if patch_tokens < 0:
+            raise FlawshotError(f"{argument('patch_tokens', patch_tokens)}: must be at least 0")
         self.device = pick_device(device)
         arithmetic = pick_precision(precision, self.device, wide=True)
         known = preprocessing if isinstance(preprocessing, Preprocessing) else None
@@ -155,13 +164,15 @@ class TimmEncoder(NetworkEncoder):
     ) -> Self:
         """Rebuild an encoder; see :meth:`BaseEncoder.from_record`."""
         model = str(record.options["model"])
+        if not timm.is_model(model):
+            raise FlawshotError(f"encoder.options.model: {shown(model)} is not a model of timm; update timm")
         weights = pretrained or (record.weights if record.weights in timm_tags(model) else weights_file(record, None))
         return cls(
             model,
             weights,
             region=cast("MaskUse", record.options.get("region")),
             patch_tokens=len(record.tokens) - 1,
-            preprocessing=None if weights in timm_tags(model) else Preprocessing.recorded(record.options),
+            preprocessing=Preprocessing.recorded(record.options),
             side=int(cast("int", record.options["side"])),
             device=device,
             precision=precision,
@@ -173,8 +184,8 @@ class TimmEncoder(NetworkEncoder):
         Raises:
             FlawshotError: If the model does not take the side, or does not have the patch tokens.
         """
-        blank = torch.zeros(1, 3, self.side, self.side, device=self.device)
         try:
+            blank = torch.zeros(1, 3, self.side, self.side, device=self.device)
             with torch.inference_mode():
                 pooled, patches = tower(blank)
         except Exception as error:  # of a model that is given a side for which it was not built, anything

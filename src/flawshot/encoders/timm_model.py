@@ -70,7 +70,7 @@ def build_timm(
         model: timm's name, with or without a tag after a dot.
         pretrained: A tag, ``yes`` for the one that timm prefers, or a local file. If None, the tag in the name.
         like: For a local file, the tag whose preprocessing it expects; or ``clip``, ``imagenet`` or ``inception``.
-        known: For a local file, what it expects, if that is known.
+        known: What the weights expect, if that is known.
 
     Raises:
         FlawshotError: With one line, if there is no such model, tag or file, or the weights do not fit.
@@ -84,6 +84,10 @@ def build_timm(
     if tag and tag not in tags:
         raise FlawshotError(
             f"{argument('model', PREFIX + model)}: {tag} is not a tag of {name}: {', '.join(tags) or 'it has none'}"
+        )
+    if tag and pretrained in tags and pretrained != tag:
+        raise FlawshotError(
+            f"{argument('pretrained', pretrained)}: is not the tag of {argument('model', PREFIX + model)}; omit one"
         )
     wanted = pretrained or tag
     if not wanted:
@@ -99,7 +103,7 @@ def build_timm(
         if like is not None:
             raise FlawshotError(f"{argument('preprocessing', like)}: is for local files; the tag {wanted} has its own")
         expected, side = _tag_config(name, wanted)
-        return BuiltModel(_from_tag(name, wanted), wanted, expected, side, [])
+        return BuiltModel(_from_tag(name, wanted), wanted, known or expected, side, [])
     return _from_file(name, Path(wanted), tags, like or tag or None, known)
 
 
@@ -113,14 +117,22 @@ def _from_file(name: str, path: Path, tags: Sequence[str], like: str | None, kno
     built = _created(f"{name}.{configured}" if configured else name, pretrained=False)
     config = dict(built.pretrained_cfg)
     remarks: list[str] = []
+    side = _square(config, name)
     if known is None:
-        of_tags = {each: _tag_config(name, each)[0] for each in tags}
-        known, remarks = expected_by_file(path, name, of_tags, like, NAMED_PREPROCESSING)
+        of_tags = {each: _tag_config(name, each) for each in tags}
+        expected = {each: preprocessing for each, (preprocessing, _) in of_tags.items()}
+        known, remarks = expected_by_file(path, name, expected, like, NAMED_PREPROCESSING)
+        sides = sorted({each for _, each in of_tags.values()})
+        if len(sides) > 1 and like not in tags:
+            remarks.append(
+                f"{path.name}: does not state its side; used {side} px; the tags of {name} have "
+                f"{', '.join(map(str, sides))}; name another side if wrong"
+            )
     if known is None:
         known = Preprocessing.of(_resolved(config), name)
         remarks = [f"{path.name}: does not state its preprocessing; used timm's for {name}; name another if wrong"]
     load_into(built, _fitting(built, read_weights(path)), path)
-    return BuiltModel(built, path.name, known, _square(config, name), remarks)
+    return BuiltModel(built, path.name, known, side, remarks)
 
 
 def _created(name: str, *, pretrained: bool) -> Any:

@@ -15,6 +15,7 @@ import torch
 
 from flawshot.bank.encoding import crops_per_call
 from flawshot.base.errors import FlawshotError
+from flawshot.base.store.files import one_line
 from flawshot.models.line_side.graph import check_packages, export_network
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class OnnxEncoder:
         self._path = path
         self._loaded: dict[int, Any] = {}
         self._lock = threading.Lock()
-        self._for_threads(torch.get_num_threads())
+        for threads in {1, torch.get_num_threads()}:  # for many crops, and for few
+            self._for_threads(threads)
 
     def encode(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Encode crops; see :meth:`flawshot.encoders.base.Encoder.encode`."""
@@ -137,7 +139,11 @@ def runtimes(encoder: BaseEncoder, crops: int) -> Iterator[Runtime]:
                 yield Runtime(name, None, None, remark=f"is not installed; install it with pip install {package}")
                 continue
             start = time.perf_counter()
-            loaded = kind(encoder, path)
+            try:
+                loaded = kind(encoder, path)
+            except Exception as error:  # noqa: BLE001 - of a graph that a runtime does not know, anything
+                yield Runtime(name, None, None, remark=f"cannot load the graph ({one_line(error)[:200]})")
+                continue
             yield Runtime(name, loaded, loaded, time.perf_counter() - start)
 
 

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -290,32 +291,53 @@ MISTAKES = {
     "not JSON": (b"{", "Expecting"),
     "not Labelme": (b"[]", "is not a Labelme file"),
     "nested too deeply": (b'{"shapes": ' + b"[" * 100_000, "recursion"),
-    "an image that is missing": ({"imagePath": "gone.png"}, "gone.png: the image cannot be used (is missing"),
+    "an image that is missing": (
+        {"imagePath": "gone.png"},
+        "gone.png: the image cannot be used (there is no such",
+    ),
     "an image outside the folder": ({"imagePath": "../../secret.png"}, "secret.png: the image cannot be used"),
-    "an absolute path": ({"imagePath": "/etc/passwd"}, "passwd: the image cannot be used (is missing"),
+    "an absolute path": ({"imagePath": "/etc/passwd"}, "passwd: the image cannot be used (there is no such file)"),
     "a path with NUL": ({"imagePath": "a\0.png"}, "the image cannot be used"),
-    "PostScript, which would start a program": ({"imagePath": "a.eps"}, "a.eps: the image cannot be used (cannot"),
+    "PostScript, which would start a program": (
+        {"imagePath": "a.eps"},
+        "a.eps: the image is damaged, or not one of",
+    ),
     "a bomb": ({"imagePath": "bomb.png"}, "bomb.png: the image cannot be used"),
     "another size": ({"imageWidth": 99, "imageHeight": 20}, "is 20 x 20 px, but the annotation says 99 x 20"),
-    "not a shape": ({"shapes": [7]}, "shape 0: is damaged"),
-    "no label": ({"shapes": [{"points": [[1, 1], [9, 9]]}]}, "shape 0: is damaged ('label')"),
-    "an unknown type": ({"shapes": [SQUARE | {"shape_type": "cube"}]}, "shape 0: a cube of 2 points is not known"),
-    "a type that is no text": ({"shapes": [SQUARE | {"shape_type": [1]}]}, "shape 0: a [1] of 2 points"),
-    "too few points": ({"shapes": [SQUARE | {"shape_type": "polygon"}]}, "shape 0: a polygon of 2 points"),
+    "not a shape": ({"shapes": [7]}, "shape 0: is not an object"),
+    "no label": ({"shapes": [{"points": [[1, 1], [9, 9]]}]}, "shape 0: label and shape_type must be text"),
+    "an unknown type": ({"shapes": [SQUARE | {"shape_type": "cube"}]}, "shape 0: shape_type cube is unknown"),
+    "a type that is no text": (
+        {"shapes": [SQUARE | {"shape_type": [1]}]},
+        "shape 0: label and shape_type must be text",
+    ),
+    "too few points": ({"shapes": [SQUARE | {"shape_type": "polygon"}]}, "shape 0: a polygon cannot have 2 points"),
     "NaN": ({"shapes": [SQUARE | {"points": [[1, float("nan")], [9, 9]]}]}, "shape 0: its points are too far"),
     "points beyond any image": (
         {"shapes": [SQUARE | {"points": [[1, 1e9], [9, 9]]}]},
         "shape 0: its points are too far",
     ),
-    "a mask that is no image": ({"shapes": [SQUARE | {"shape_type": "mask", "mask": "AAAA"}]}, "shape 0: is damaged"),
+    "a mask that is no image": (
+        {"shapes": [SQUARE | {"shape_type": "mask", "mask": "AAAA"}]},
+        "shape 0: its mask cannot be used",
+    ),
     "a mask of several channels": (
         {"shapes": [SQUARE | {"shape_type": "mask", "mask": base64.b64encode(png(3, 3, "RGB")).decode()}]},
-        "shape 0: label, group_id or mask is not valid",
+        "shape 0: mask must be a picture of one channel",
     ),
     "a mask that is a bomb": (
         {"shapes": [SQUARE | {"shape_type": "mask", "mask": base64.b64encode(bomb()).decode()}]},
-        "shape 0: is damaged",
+        "shape 0: its mask cannot be used",
     ),
+    "an image path that is a number": ({"imagePath": 5}, "imagePath must be text"),
+    "an image path that is an object": ({"imagePath": {"a": 1}}, "imagePath must be text"),
+    "points that are text": ({"shapes": [SQUARE | {"points": [["1", "1"], ["9", "9"]]}]}, "must be pairs of numbers"),
+    "points that are no pairs": (
+        {"shapes": [SQUARE | {"points": [[1, 1, 1], [9, 9, 9]]}]},
+        "its points cannot be used",
+    ),
+    "no points": ({"shapes": [{"label": "a"}]}, "points must be pairs of numbers"),
+    "a group beyond all numbers": ({"shapes": [SQUARE | {"group_id": 10**400}]}, "group_id must be a whole number"),
     "a region outside the image": ({"shapes": [SQUARE | {"points": [[50, 50], [60, 60]]}]}, "covers no pixel"),
     "too many shapes": ({"shapes": [SQUARE] * 100_002}, "has too many or too large shapes"),
 }
@@ -365,7 +387,19 @@ def foreign_graph(folder):
     (folder / "model.json").write_text(json.dumps(about), encoding="utf-8")
 
 
+def about(folder, **changes):
+    described = json.loads((folder / "model.json").read_bytes()) | changes
+    (folder / "model.json").write_text(json.dumps(described), encoding="utf-8")
+
+
 DAMAGED = {
+    "views without a size": (lambda f: about(f, views=[{}] * 3), "model.json: is damaged"),
+    "no calibration": (lambda f: about(f, calibration={}), "is not a folder of flawshot export onnx"),
+    "one category": (lambda f: about(f, categories=["a"]), "model.json: is damaged"),
+    "another side": (lambda f: about(f, side=97), "model.json: views and side are not those of model.onnx"),
+    "another filter": (lambda f: about(f, interpolation="best"), "model.json: is damaged"),
+    "a file name with NUL": (lambda f: about(f, files={"a\0": "b"}), "is not a folder of flawshot export onnx"),
+    "not UTF-8": (lambda f: (f / "model.json").write_bytes(b"\xff\xfe\0"), "is not a folder of flawshot export onnx"),
     "a graph that onnxruntime cannot load": (foreign_graph, "model.onnx: onnxruntime "),
     "nothing there": (shutil.rmtree, "is not a folder of flawshot export onnx"),
     "another graph": (lambda f: changed(f, "model.onnx", lambda data: data[:-1] + b"x"), "model.onnx: is damaged"),
@@ -395,6 +429,25 @@ def test_a_damaged_folder_is_one_line(programs, exported, parts, tmp_path, monke
     assert out == ""
     (reported,) = err.splitlines()
     assert said in reported
+
+
+def test_the_programs_may_be_changed(programs, exported, tmp_path):
+    shutil.copytree(exported.out, tmp_path / "line")
+    for name in ("line_side.py", "line_side_regions.py"):
+        changed(tmp_path / "line", name, lambda data: data + b"# mine\n")
+    assert programs[0].LineSide(tmp_path / "line").categories
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are text there")
+def test_a_file_name_that_is_no_text_is_printed(exported, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(20, 20))
+    written = json.dumps({"imagePath": "a.png", "shapes": [SQUARE]}).encode()
+    with open(os.fsencode(tmp_path) + b"/\xff.json", "wb") as opened:  # noqa: PTH123 - bytes
+        opened.write(written)
+    done = subprocess.run(
+        [sys.executable, exported.out / "line_side.py", exported.out, tmp_path], capture_output=True, check=True
+    )
+    assert done.stdout.splitlines()[1].startswith(b"\\udcff.json#0,a.png,")
 
 
 def test_text_chunks_of_a_png_do_no_harm(programs, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import logging
+import re
 import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,7 @@ __all__ = [
 INPUTS: Final = ("images", "masks")
 OUTPUTS: Final = ("probabilities", "novelty", "features")
 PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
+COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 # Protocol buffers, and thus an ONNX file, end at 2 GiB; larger weights are written beside it.
 EXTERNAL_BYTES: Final = 2_000_000_000
 
@@ -152,8 +154,17 @@ def _export(module: nn.Module, path: Path, shape: tuple[int, ...], counted: str,
             program.save(str(path), external_data=size > EXTERNAL_BYTES)
     except Exception as error:  # the exporter raises many kinds, and reports of many lines
         raise FlawshotError(
-            f"{path.name}: torch cannot express the model in ONNX ({type(error).__name__}: {one_line(error)[:200]})"
+            f"{path.name}: torch {torch.__version__} cannot express the encoder in ONNX ({_cause(error)}); use a model "
+            "with another encoder"
         ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """What an error of the exporter goes back to, in a few words without the colors of a terminal."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = COLORS.sub("", str(error)).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {one_line(text)[:150]}"
 
 
 def _forget_origin(model: Any) -> None:

@@ -1,5 +1,7 @@
 """Classify regions of images with a model that flawshot exported; needs numpy, Pillow and onnxruntime, nothing else.
 
+Needs Python 3.10 and Pillow 9.1, or newer.
+
     python line_side.py FOLDER DATA… [--json] [--max-pixels N] [--batch N]
 
 FOLDER contains model.onnx and model.json. DATA are Labelme files, or folders of them; labels do not influence the
@@ -78,26 +80,19 @@ class LineSide:
         self, folder: str | Path, *, providers: Iterable[str] = ("CPUExecutionProvider",), options: Any = None
     ) -> None:
         folder = Path(folder)
-        try:
-            self.about = json.loads((folder / "model.json").read_bytes())
-            if (self.about["format"], self.about["version"]) != ("flawshot-line-side", 1):
-                raise Mistake(f"{folder / 'model.json'}: is not a model of version 1; get a line_side.py of its time")
-            for name, expected in self.about["files"].items():
-                with (folder / Path(name).name).open("rb") as opened:
-                    if name != "line_side.py" and hashlib.file_digest(opened, "sha256").hexdigest() != expected:
-                        raise Mistake(f"{folder / name}: is damaged or of another model; copy the folder again")
-            self.categories: list[str] = self.about["categories"]
-            self.side: int = self.about["side"]
-            self.views: list[dict[str, Any]] = self.about["views"]
-            self.calibration: dict[str, Any] = self.about["calibration"]
-            self.filter = Image.Resampling[self.about["interpolation"].upper()]
-        except (OSError, KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
-            raise Mistake(f"{folder}: is not a folder of flawshot export onnx ({one_line(error)})") from error
+        self.about = read_about(folder)
+        self.categories: list[str] = self.about["categories"]
+        self.side: int = self.about["side"]
+        self.views: list[dict[str, Any]] = self.about["views"]
+        self.calibration: dict[str, Any] = self.about["calibration"]
+        self.filter = Image.Resampling[self.about["interpolation"].upper()]
         try:
             graph = str(folder / "model.onnx")
             self.session = onnxruntime.InferenceSession(graph, options, providers=list(providers))
         except Exception as error:  # onnxruntime raises many kinds
             raise Mistake(f"{graph}: onnxruntime {onnxruntime.__version__} says {one_line(error)}") from error
+        if self.session.get_inputs()[0].shape[1:] != [len(self.views), self.side, self.side, 3]:
+            raise Mistake(f"{folder / 'model.json'}: views and side are not those of model.onnx; copy the folder again")
 
     def predict(self, image: Any, mask: NDArray[np.bool_]) -> Prediction:
         """Predict one region.
@@ -110,8 +105,9 @@ class LineSide:
             upright = Image.fromarray(image).convert("RGB")
         else:
             upright = upright_rgb(image) if isinstance(image, Image.Image) else read_image(Path(image), str(image))
-        region = trimmed(np.asarray(mask, dtype=bool), 0, 0)
-        if mask.shape != (upright.height, upright.width) or region is None:
+        pixels = np.asarray(mask, dtype=bool)
+        region = trimmed(pixels, 0, 0) if pixels.shape == (upright.height, upright.width) else None
+        if region is None:
             raise Mistake(f"the mask must be of the image's size {(upright.height, upright.width)}, and not empty")
         return self.predict_crops(*(part[None] for part in self.crop(upright, region)))[0]
 
@@ -172,6 +168,41 @@ class LineSide:
 
     def _resized(self, crop: Image.Image) -> NDArray[np.uint8]:
         return np.asarray(crop if crop.width == self.side else crop.resize((self.side, self.side), self.filter))
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """The folder's description, checked; it names the other files, which are compared with their hashes."""
+    place = folder / "model.json"
+    try:
+        about: dict[str, Any] = json.loads(place.read_bytes())
+        known = (about["format"], about["version"]) == ("flawshot-line-side", 1)
+        # The programs may be changed.
+        differ = [name for name in about["files"] if not name.endswith(".py")] if known else []
+        differ = [name for name in differ if sha256(folder / Path(name).name) != about["files"][name]]
+        fits = not known or (
+            2 <= len(about["categories"]) == len(about["calibration"]["least"])
+            and {"coverage", "promised", "novelty_limit"} <= set(about["calibration"])
+            and all({"size", "relative", "column", "row", "angle", "flip"} <= set(view) for view in about["views"])
+            and about["interpolation"].upper() in Image.Resampling.__members__
+            and {"side", "border"} <= set(about)
+        )
+    except (OSError, KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
+        raise Mistake(f"{folder}: is not a folder of flawshot export onnx ({one_line(error)})") from error
+    if not known:
+        raise Mistake(f"{place}: is not a model of version 1; get a line_side.py of its time")
+    if differ or not fits:
+        broken = folder / differ[0] if differ else place
+        raise Mistake(f"{broken}: is damaged or of another model; copy the folder again")
+    return about
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as opened:
+        while part := opened.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def window(image: Image.Image, x: int, y: int, width: int, height: int) -> Image.Image:
@@ -250,18 +281,25 @@ class Output:
         self._waiting = []
 
 
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number above 0")
+    return int(text)
+
+
 def main() -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], allow_abbrev=False)
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="what flawshot export onnx wrote")
     parser.add_argument("data", metavar="DATA", type=Path, nargs="+", help="Labelme files, or folders of them")
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of CSV")
-    parser.add_argument("--max-pixels", type=int, default=MAX_PIXELS, metavar="N", help="refuse larger images")
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="regions at once")
+    parser.add_argument("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N", help="refuse larger images")
+    parser.add_argument("--batch", type=positive, default=8, metavar="N", help="regions at once")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # Pillow's, of images that are refused or usable anyway
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     reports: list[str] = []
 
     def report(text: str) -> None:

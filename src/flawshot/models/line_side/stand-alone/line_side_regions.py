@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +30,7 @@ POINTS = {
     "linestrip": (2, None), "point": (1, 1), "points": (1, None), "mask": (2, 2),
 }  # fmt: skip
 OUTLINED = {"polygon", "rectangle", "oriented_rectangle"}
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is lower; ours is checked before anything is decoded
 
 
 class Mistake(ValueError):
@@ -52,7 +53,7 @@ class Region(NamedTuple):
 def opened_image(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """An image's header, by a decoder of :data:`FORMATS`; its pixels are decoded on demand."""
     if isinstance(source, Path) and not source.is_file():
-        raise Mistake("is missing, or not an ordinary file")
+        raise Mistake("there is no such file")
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
         if image.width * image.height > max_pixels:
             raise Mistake(f"has {image.width} x {image.height} px, more than {max_pixels}")
@@ -64,8 +65,12 @@ def read_image(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) ->
     try:
         with opened_image(source, max_pixels) as image:
             return upright_rgb(image)
-    except Exception as error:  # a damaged file makes the decoders raise anything at all
+    except Mistake as error:
         raise Mistake(f"{name}: the image cannot be used ({one_line(error)})") from error
+    except UnidentifiedImageError as error:
+        raise Mistake(f"{name}: the image is damaged, or not one of {', '.join(FORMATS)}") from error
+    except Exception as error:  # a damaged file makes the decoders raise anything at all
+        raise Mistake(f"{name}: the image cannot be decoded ({one_line(error)})") from error
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -111,30 +116,51 @@ class Shape(NamedTuple):
     mask: NDArray[np.bool_] | None
 
 
+def checked_fields(index: int, raw: Any) -> tuple[str, str, int | None]:
+    """A shape's label, type and group; its points are pairs of numbers."""
+    if not isinstance(raw, dict):
+        raise Mistake(f"shape {index}: is not an object")
+    label, kind, group = raw.get("label"), raw.get("shape_type") or "polygon", raw.get("group_id")
+    if not isinstance(label, str) or not isinstance(kind, str):
+        raise Mistake(f"shape {index}: label and shape_type must be text")
+    if isinstance(group, bool) or not isinstance(group, int | None) or abs(group or 0) >= 2**63:
+        raise Mistake(f"shape {index}: group_id must be a whole number or null")
+    if not all(type(value) in {int, float} for point in listed(raw.get("points")) for value in listed(point)):
+        raise Mistake(f"shape {index}: points must be pairs of numbers")
+    return label, kind, group
+
+
 def parse_shape(index: int, raw: Any) -> Shape:
     """A shape, checked."""
+    label, kind, group = checked_fields(index, raw)
     try:
-        label, kind, group = raw["label"], str(raw.get("shape_type") or "polygon"), raw.get("group_id")
-        points = np.array([[float(x), float(y)] for x, y in raw["points"]], dtype=np.float64)
+        points = np.array([[float(x), float(y)] for x, y in raw["points"]], dtype=np.float64).reshape(-1, 2)
         mask = None
         if kind == "mask":
             data = base64.b64decode("".join(raw["mask"].split()), validate=True)
             with opened_image(data) as opened:
                 mask = np.asarray(opened).astype(bool)
     except Exception as error:
-        raise Mistake(f"shape {index}: is damaged ({one_line(error)})") from error
+        raise Mistake(f"shape {index}: its {'mask' if kind == 'mask' else 'points'} cannot be used") from error
     if kind in {"quadrilateral", "rotation"}:  # of X-AnyLabeling
         kind = "polygon"
     if kind == "rectangle" and len(points) in {4, 5}:
         kind, points = four_corners(points)
     least, most = POINTS.get(kind, (math.inf, None))
-    if not isinstance(label, str) or not isinstance(group, int | None) or (mask is not None and mask.ndim != 2):
-        raise Mistake(f"shape {index}: label, group_id or mask is not valid")
+    if mask is not None and mask.ndim != 2:
+        raise Mistake(f"shape {index}: mask must be a picture of one channel")
+    if kind not in POINTS:
+        raise Mistake(f"shape {index}: shape_type {kind[:60]} is unknown")
     if len(points) < least or (most is not None and len(points) > most):
-        raise Mistake(f"shape {index}: a {kind[:60]} of {len(points)} points is not known")
+        raise Mistake(f"shape {index}: a {kind} cannot have {len(points)} points")
     if not (np.abs(points) <= MAX_COORDINATE).all() or np.abs(np.diff(points[:, 1])).sum() > MAX_ROWS:
         raise Mistake(f"shape {index}: its points are too far away or too many")
     return Shape(index, label, kind, points, group, mask)
+
+
+def listed(value: Any) -> list[Any]:
+    """The value, if it is a list; or else a list that is no list of numbers."""
+    return value if isinstance(value, list) else [None]
 
 
 def four_corners(points: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]:
@@ -234,8 +260,8 @@ def read_data(data: Path, max_pixels: int, report: Callable[[str], None]) -> Ite
     for name in names:
         try:
             yield from read_regions(root, name, max_pixels, report)
-        except (OSError, RecursionError, ValueError) as error:
-            report(f"{name}: {error}")
+        except Exception as error:  # noqa: BLE001 - one odd file must not cost the others
+            report(f"{name}: {one_line(error)}")
 
 
 def read_regions(root: Path, name: str, max_pixels: int, report: Callable[[str], None]) -> Iterator[Found]:
@@ -266,13 +292,15 @@ def read_regions(root: Path, name: str, max_pixels: int, report: Callable[[str],
 
 def read_json(path: Path) -> dict[str, Any]:
     """A Labelme file's object."""
-    if not path.is_file() or path.stat().st_size > MAX_JSON:
-        raise Mistake("is missing, not an ordinary file, or too large")
+    if not path.is_file():
+        raise Mistake("there is no such file or folder")
+    if path.stat().st_size > MAX_JSON:
+        raise Mistake(f"has more than {MAX_JSON} bytes")
     data = path.read_bytes()
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        document = json.loads(data.decode("gbk"))
+        document = json.loads(data.decode("gbk", errors="replace"))
     if not isinstance(document, dict) or not isinstance(document.get("shapes"), list):
         raise Mistake("is not a Labelme file")
     return document
@@ -281,6 +309,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def find_image(root: Path, name: str, document: dict[str, Any], max_pixels: int) -> tuple[str, Image.Image]:
     """An annotation's image: the embedded one if there is one that is readable, or else the file; and its name."""
     given, beside = document.get("imagePath") or "", (PurePosixPath(name).parent / "_").as_posix()[:-1]
+    if not isinstance(given, str):
+        raise Mistake("imagePath must be text")
     own = PureWindowsPath(given)
     wanted = os.path.normpath(beside + own.as_posix()).replace(os.sep, "/")
     by_name = beside + (own.name or f"{PurePosixPath(name).stem}.png")
