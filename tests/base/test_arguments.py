@@ -19,7 +19,8 @@ from flawshot.cli.wording import option_words
 
 SOURCES = Path(flawshot.__file__).parent
 # Programs of their own, which read options.
-PROGRAMS = {"synthetic/ship.py", "synthetic/train.py"}
+# Programs with options of their own, which are not part of the library.
+PROGRAMS = {"synthetic/ship.py", "synthetic/train.py", "models/line_side/stand-alone/line_side.py"}
 NAMES = st.from_regex(r"[a-z][a-z_]{0,20}", fullmatch=True)
 
 

@@ -142,7 +142,7 @@ def test_what_cannot_be_loaded_disturbs_nobody_but_who_needs_it(installed):
         make_encoder("theirs/x")
     said = str(raised.value)
     assert said.startswith(
-        "model='theirs/x': is not a model of flawshot-tiny, alpha_clip, open_clip, gone, means, misnamed, "
+        "model='theirs/x': is not a model of flawshot-tiny, alpha_clip, open_clip, timm, gone, means, misnamed, "
     )
     assert "encoder 'gone': tiny_broken:Gone cannot be loaded (module 'tiny_broken' has no attribute 'Gone')" in said
     assert "encoder 'not-one': tiny_broken:NotOne is not a subclass of flawshot.BaseEncoder" in said

@@ -187,6 +187,8 @@ def test_nothing_else_in_the_package_opens_images():
     package = Path(flawshot.__file__).parent
     opened = []
     for path in package.rglob("*.py"):
+        if path.parent.name == "stand-alone":  # programs for computers without flawshot, which have a list of their own
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module == "PIL.Image":
                 opened.append(path.relative_to(package).as_posix())
