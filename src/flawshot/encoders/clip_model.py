@@ -18,9 +18,8 @@ from timm.data import (
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.base.store.files import one_line
 from flawshot.encoders.preprocessing import Preprocessing, expected_by_file
-from flawshot.encoders.weights import read_weights
+from flawshot.encoders.weights import downloading, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,10 +151,5 @@ def _from_tag(model: str, pretrained: str, own: str, expected: str) -> Any:
         raise FlawshotError(
             f"{argument('pretrained', pretrained)}: its weights expect {expected}, {model} has {own}; use {other}"
         )
-    try:
+    with downloading(pretrained):
         return open_clip.create_model(model, pretrained=pretrained, require_pretrained=True)
-    except Exception as error:  # the hub's client raises many kinds
-        raise FlawshotError(
-            f"{argument('pretrained', pretrained)}: cannot be downloaded ({one_line(error)[:200]}); offline, use a "
-            "local file"
-        ) from error

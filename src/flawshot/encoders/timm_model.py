@@ -13,10 +13,9 @@ from timm.data.config import resolve_data_config
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.base.store.files import one_line
 from flawshot.encoders.clip_model import NAMED_PREPROCESSING, load_into
 from flawshot.encoders.preprocessing import Preprocessing, expected_by_file
-from flawshot.encoders.weights import read_weights
+from flawshot.encoders.weights import downloading, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,12 +139,8 @@ def _created(name: str, *, pretrained: bool) -> Any:
 
 
 def _from_tag(model: str, tag: str) -> Any:
-    try:
+    with downloading(tag):
         return _created(f"{model}.{tag}", pretrained=True)
-    except Exception as error:  # the hub's client raises many kinds
-        raise FlawshotError(
-            f"{argument('pretrained', tag)}: cannot be downloaded ({one_line(error)[:200]}); offline, use a local file"
-        ) from error
 
 
 def _tag_config(model: str, tag: str) -> tuple[Preprocessing, int]:

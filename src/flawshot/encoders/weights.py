@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import zipfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,9 +16,36 @@ from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.store.files import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["read_weights"]
+__all__ = ["downloading", "read_weights"]
+
+
+@contextmanager
+def downloading(pretrained: str) -> Iterator[None]:
+    """Within the block, weights are downloaded: the hub's client does not report its retries.
+
+    Args:
+        pretrained: The tag, for the error.
+
+    Raises:
+        FlawshotError: With one line, if anything fails.
+    """
+    loggers = [logging.getLogger(name) for name in (None, "huggingface_hub", "timm")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    except Exception as error:  # the hub's client raises many kinds
+        reason = one_line(error).partition(". ")[0][:160]
+        raise FlawshotError(
+            f"{argument('pretrained', pretrained)}: cannot be downloaded ({reason}); offline, use a local file"
+        ) from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
