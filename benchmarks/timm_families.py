@@ -58,7 +58,7 @@ def row(name: str, folder: Path) -> str:
     try:
         encoder = TimmEncoder(name, str(path), device="cpu")
     except FlawshotError as error:
-        return f"| {name} | {millions:.1f} | | | | {error} |"
+        return f"| {name} | {millions:.1f} | | | | refused: {str(error).partition(': ')[2]} |"
     try:
         grid = TimmEncoder(name, str(path), region="mask-pool", device="cpu").network.grid
         patches = "{} x {}".format(*grid)

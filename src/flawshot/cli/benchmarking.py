@@ -52,7 +52,7 @@ def bench(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Time one region and a folder on this machine: torch, compiled, onnxruntime, and OpenVINO if it is installed."""
-    from flawshot.base.arguments import argument
+    from flawshot.base.arguments import argument, worded
     from flawshot.base.errors import FlawshotError
     from flawshot.cli.console import print_json, say
     from flawshot.cli.wording import option_words
@@ -73,7 +73,7 @@ def bench(
     with _data(data, layout, product) as catalog:
         timings = []
         for timing in time_runtimes(encoder, scheme, catalog, judge=judge, rounds=rounds):
-            say(FlawshotError(f"{timing.runtime}: {timing.remark or 'timed'}").worded(option_words))
+            say(worded(f"{timing.runtime}: {timing.remark or 'timed'}", option_words))
             timings.append(timing)
         if json is not None:
             print_json([timing._asdict() for timing in timings], json, overwrite=overwrite)
