@@ -81,7 +81,7 @@ def _quantize(source: Path, target: Path) -> None:
     if not products:
         raise FlawshotError(
             f"{argument('precision', 'int8')}: nothing to quantize, because the encoder has no matrix products with "
-            "weights, only convolutions; use float16, which halves its size, or float32"
+            "weights, only convolutions; use float16, which makes it smaller, or float32"
         )
     kept = [node for node in model.graph.node if node not in products]
     for number, node in enumerate(kept):
