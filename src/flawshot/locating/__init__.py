@@ -1,0 +1,1 @@
+"""Finding regions on images that nobody has annotated."""
