@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(flawshot.__file__).parent
-MOST_ENTRIES = 18
+MOST_ENTRIES = 19
 # The picture names a line's packages in its first columns, and says what is in them behind.
 PACKAGES_WIDTH = 24
 MOST_LINES = 400

@@ -56,6 +56,22 @@ def test_another_seed_draws_another_data_set(drawn, tmp_path):
     assert not set(annotations(out).values()) & set(annotations(tmp_path / "other").values())
 
 
+def test_good_pictures_show_the_surface_without_a_flaw_and_change_no_other(drawn, tmp_path):
+    out, _ = drawn
+    products = draw_data_set(tmp_path / "more", workers=1, good=2, **SMALL)
+    assert [each.good for each in products] == [2, 2]
+    assert annotations(tmp_path / "more") == annotations(out)
+    for each, plan in zip(
+        products, plan_products(**{name: SMALL[name] for name in SMALL if name != "side"}), strict=True
+    ):
+        good = pixels(tmp_path / "more" / each.name / "good")
+        assert len(good) == 2
+        for number, image in enumerate(good.values(), start=SMALL["images"]):
+            assert np.array_equal(image, draw_scene(plan.product, [], SMALL["side"], number).image)
+    with pytest.raises(FlawshotError, match="good"):
+        draw_data_set(tmp_path / "none", workers=1, **(SMALL | {"good": -1}))
+
+
 def test_what_was_drawn_is_what_is_read(drawn):
     out, products = drawn
     catalog = Catalog.open(out)

@@ -34,6 +34,9 @@ def synth(
         str | None,
         typer.Option("--flaws", metavar="a,b,…", help="Kinds of flaw, such as scratch,dent,chip; any by default."),
     ] = None,
+    good: Annotated[
+        int, typer.Option("--good", metavar="N", min=0, help="Further images per product without a flaw.")
+    ] = 0,
     workers: Annotated[
         int, typer.Option("--workers", metavar="N", min=0, help="Number of processes; 0: one per core.")
     ] = 0,
@@ -52,6 +55,7 @@ def synth(
             products=products,
             surface=surface,
             flaws=None if flaws is None else flaws.split(","),
+            good=good,
             workers=workers,
             progress=progress,
         )
@@ -60,4 +64,5 @@ def synth(
         typer.echo(
             f"{out / product.name}: {product.images} images of {product.surface}, "
             f"{sum(product.instances.values())} instances: {names}"
+            + (f"; {product.good} images without a flaw" if product.good else "")
         )

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["DrawnProduct", "draw_data_set"]
 
 SMALLEST, LARGEST = 64, 2048
+# The folder of a product's pictures without a flaw.
+GOOD = "good"
 # An instance with more components than this becomes one mask: nobody would draw that many polygons.
 MOST_POLYGONS = 8
 # Starting a process takes about as long as drawing this many pictures.
@@ -45,12 +47,14 @@ class DrawnProduct(NamedTuple):
         surface: Its surface.
         images: Number of pictures.
         instances: Number of instances of each category, by label.
+        good: Number of pictures without a flaw.
     """
 
     name: str
     surface: str
     images: int
     instances: Mapping[str, int]
+    good: int = 0
 
 
 def draw_data_set(
@@ -63,10 +67,13 @@ def draw_data_set(
     products: int = 1,
     surface: str | None = None,
     flaws: Sequence[str] | None = None,
+    good: int = 0,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[DrawnProduct]:
     """Draw pictures of products with flaws, and annotate them: ``OUT/<product>/<number>.png`` and ``.json``.
+
+    Pictures without a flaw have no annotation: ``OUT/<product>/good/<number>.png``.
 
     Each flaw is an instance with its exact mask: a polygon that covers exactly its pixels, several with the same
     ``group_id`` if it has several parts, and a ``mask`` if it has holes or very many parts. The files are first written
@@ -81,6 +88,7 @@ def draw_data_set(
         products: Number of products.
         surface: One of :data:`flawshot.synthetic.surfaces.SURFACES`; any if None.
         flaws: Some of :data:`flawshot.synthetic.flaws.FLAWS`; if None, any that need no edge of the object.
+        good: Number of further images per product that show no flaw.
         workers: Number of processes; 0: one per core.
         progress: Called with the pictures done and their total.
 
@@ -94,6 +102,8 @@ def draw_data_set(
     out = Path(out)
     if not SMALLEST <= side <= LARGEST:
         raise FlawshotError(f"{argument('side', side)}: must be {SMALLEST} to {LARGEST} px")
+    if good < 0:
+        raise FlawshotError(f"{argument('good', good)}: must be at least 0")
     settle(out)
     try:
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -105,7 +115,7 @@ def draw_data_set(
     )
     try:
         with new_folder(out) as folder:
-            _draw_all(plans, folder, side, workers, progress)
+            _draw_all(plans, folder, side, good=good, workers=workers, progress=progress)
             if out.exists() and any(out.iterdir()):  # since it was looked at
                 raise FlawshotError(f"{out}: exists; name another folder, or move it away")
     except OSError as error:
@@ -116,6 +126,7 @@ def draw_data_set(
             plan.product.surface,
             len(plan.images),
             dict(sorted(Counter(label for own in plan.images for label, _ in own).items())),
+            good,
         )
         for plan in plans
     ]
@@ -125,16 +136,21 @@ def _draw_all(
     plans: Sequence[ProductPlan],
     folder: Path,
     side: int,
+    *,
+    good: int,
     workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     tasks = []
     for plan in plans:
-        (folder / plan.name).mkdir(parents=True)
-        digits = max(3, len(str(len(plan.images) - 1)))
-        tasks += [
-            (plan, number, folder / plan.name / f"{number:0{digits}}", side) for number in range(len(plan.images))
-        ]
+        own = folder / plan.name
+        own.mkdir(parents=True)
+        if good:
+            (own / GOOD).mkdir()
+        digits = max(3, len(str(max(len(plan.images), good) - 1)))
+        flawed = len(plan.images)
+        tasks += [(plan, number, own / f"{number:0{digits}}", side) for number in range(flawed)]
+        tasks += [(plan, flawed + number, own / GOOD / f"{number:0{digits}}", side) for number in range(good)]
     count = max(1, min(workers or cores(), len(tasks) // IMAGES_A_WORKER))
     with closing(in_order(_draw_image, tasks, count)) as drawn:
         for number, _ in enumerate(drawn, start=1):
@@ -143,7 +159,10 @@ def _draw_all(
 
 
 def _draw_image(plan: ProductPlan, number: int, stem: Path, side: int) -> None:
-    """Draw one picture and write it with its annotation."""
+    """Draw one picture and write it, with its annotation if it is one of those with flaws."""
+    if number >= len(plan.images):
+        Image.fromarray(draw_scene(plan.product, [], side, number).image).save(stem.with_suffix(".png"))
+        return
     labels = [label for label, _ in plan.images[number]]
     flaws = [(plan.categories[label], own) for label, own in plan.images[number]]
     scene = draw_scene(plan.product, flaws, side, number)
