@@ -67,7 +67,8 @@ _PUBLIC = {
     "models.learning": "LearnReport learn_corrections",
     "models.line_side.exporting": "LineSideReport export_onnx",
     "models.model": "Model load_model",
-    "models.predicting": "PredictReport predict_catalog",
+    "models.predict_report": "PredictReport",
+    "models.predicting": "predict_catalog",
     "models.predictions": "Prediction Predictions",
     "regions.crops": "Crops crop_views",
     "regions.outlines": "standard_outlines",
@@ -178,7 +179,7 @@ if TYPE_CHECKING:
     from flawshot.models.line_side.exporting import export_onnx as export_onnx
     from flawshot.models.model import Model as Model
     from flawshot.models.model import load_model as load_model
-    from flawshot.models.predicting import PredictReport as PredictReport
+    from flawshot.models.predict_report import PredictReport as PredictReport
     from flawshot.models.predicting import predict_catalog as predict_catalog
     from flawshot.models.predictions import Prediction as Prediction
     from flawshot.models.predictions import Predictions as Predictions

@@ -13,9 +13,9 @@ from PIL import Image
 
 import flawshot
 from flawshot import FlawshotError, read_labelme
-from flawshot.models import predicting
+from flawshot.models import predicted_regions
 from flawshot.models.predicted_files import described
-from flawshot.models.prediction_folder import RegionPrediction, read_predictions
+from flawshot.models.prediction_folder import FileRecord, RegionPrediction, read_predictions
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ class KilledError(Exception):
 @pytest.mark.parametrize("damage", ["none", "torn line", "a file is gone"])
 def test_a_killed_run_goes_on_where_it_was(model, data, tmp_path, monkeypatch, damage):
     whole = predict(model, data, tmp_path / "whole")
-    monkeypatch.setattr(predicting, "REGIONS_AT_ONCE", 4)
+    monkeypatch.setattr(predicted_regions, "REGIONS_AT_ONCE", 4)
 
     def kill(done, total):
         if done > total / 2:
@@ -205,7 +205,7 @@ def test_a_killed_run_goes_on_where_it_was(model, data, tmp_path, monkeypatch, d
 
 
 def test_an_unfinished_run_of_another_request_is_not_mixed_in(model, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(predicting, "REGIONS_AT_ONCE", 4)
+    monkeypatch.setattr(predicted_regions, "REGIONS_AT_ONCE", 4)
 
     def kill(done, total):
         if done > total / 2:
@@ -219,7 +219,7 @@ def test_an_unfinished_run_of_another_request_is_not_mixed_in(model, data, tmp_p
 
 
 def test_what_an_unfinished_run_of_other_data_left_does_not_come_along(model, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(predicting, "REGIONS_AT_ONCE", 4)
+    monkeypatch.setattr(predicted_regions, "REGIONS_AT_ONCE", 4)
 
     def kill(done, total):
         if done > total / 2:
@@ -347,7 +347,7 @@ def test_what_a_person_wrote_stays_and_our_line_is_not_piled_up():
 def test_no_cell_of_the_table_is_a_formula(tmp_path):
     from flawshot.models.predicted_files import write_table
 
-    write_table(tmp_path / "predictions.csv", [ANSWER])
+    write_table(tmp_path / "predictions.csv", [FileRecord(annotation="a.json", file_hash=None, answers=(ANSWER,))])
     (row,) = rows_of(tmp_path)
     assert row["predicted"] == "'=cmd()"
     assert row["set"] == "'=cmd()|dent"

@@ -13,7 +13,7 @@ from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
-    from flawshot.models.predicting import PredictReport
+    from flawshot.models.predict_report import PredictReport
 
 __all__ = ["predict"]
 

@@ -33,7 +33,18 @@ if TYPE_CHECKING:
     from flawshot.labelme.shapes import Shape
     from flawshot.models.prediction_folder import FileRecord, PredictionHeader
 
-__all__ = ["ALL_CONFIRMED", "PREDICTED", "Corrections", "How", "data_root", "how_said", "image_of", "read_corrections"]
+__all__ = [
+    "ALL_CONFIRMED",
+    "PREDICTED",
+    "Corrections",
+    "DeletedRegion",
+    "How",
+    "data_root",
+    "deleted_found",
+    "how_said",
+    "image_of",
+    "read_corrections",
+]
 
 # The flag of a shape that stays ticked until someone confirms the prediction, and that of a file that confirms all.
 PREDICTED, ALL_CONFIRMED = "predicted", "all_confirmed"
@@ -61,6 +72,20 @@ class Corrections(NamedTuple):
     catalog: Catalog
     named: dict[How, int]
     problems: tuple[Problem, ...]
+
+
+class DeletedRegion(NamedTuple):
+    """A region that a finder put on an image, and a person deleted.
+
+    Attributes:
+        image: Its image, relative to the data root (POSIX).
+        box: (x0, y0, x1, y1) of its mask, half-open, px.
+        id: Its id in the predictions.
+    """
+
+    image: str
+    box: tuple[int, int, int, int]
+    id: str
 
 
 def data_root(out: Path, header: PredictionHeader, data: Path | None) -> Path:
@@ -133,6 +158,37 @@ def read_corrections(out: Path, product: str, *, data: Path | None = None, accep
     return Corrections(header, catalog, counts, tuple(problems))
 
 
+def deleted_found(out: Path) -> list[DeletedRegion]:
+    """The found regions that a person deleted: no flaws, which is worth knowing for whatever found them.
+
+    A file that cannot be read, or is gone, says nothing of its regions.
+
+    Args:
+        out: The folder of predictions.
+
+    Raises:
+        FlawshotError: If it is not a folder of predictions.
+    """
+    deleted: list[DeletedRegion] = []
+    for answered in read_predictions(out)[1]:
+        found = [answer for answer in answered.answers if answer.found]
+        if not found or answered.file_hash is None:
+            continue
+        place = out / answered.annotation
+        try:
+            content = annotation_bytes(place, str(place))
+            if hashlib.sha256(content).hexdigest() == answered.file_hash:
+                continue
+            file, problems = parse_labelme(content, str(place))
+        except AnnotationError:
+            continue
+        if any(problem.severity == "error" for problem in problems):  # a shape that cannot be read was not deleted
+            continue
+        left = {_answer_id(shape) for shape in file.shapes}
+        deleted += [DeletedRegion(answer.image, answer.box, answer.id) for answer in found if answer.id not in left]
+    return deleted
+
+
 def _chosen(
     place: Path, answered: FileRecord, named: Counter[How], problems: list[Problem], *, accept_all: bool
 ) -> LabelmeFile | None:
@@ -184,7 +240,7 @@ def image_of(answered: FileRecord) -> str:
     Raises:
         FlawshotError: If it is outside the data folder; the record may come from an untrusted source.
     """
-    image = answered.answers[0].image if answered.answers else ""
+    image = answered.answers[0].image if answered.answers else answered.image or ""
     if not image or "\0" in image or re.search(LEAVES, image):
         raise FlawshotError(
             f"predictions.jsonl: {answered.annotation}: image: {image[:80]!r} is outside the data folder"

@@ -17,6 +17,7 @@ from flawshot.classifiers import make_classifier
 from flawshot.encoders import rebuild_encoder
 from flawshot.encoders.preprocessing import interpolation_of
 from flawshot.models.calibration import fit_novelty
+from flawshot.models.joining import joined
 from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY
@@ -140,11 +141,14 @@ class Model:
         """Whether an instance is one of the support instances, by its image's file name and its box."""
         return (instance.image.rpartition("/")[2], *instance.box) in self._examples
 
-    def judge(self, features: NDArray[np.float32]) -> Predictions:
+    def judge(
+        self, features: NDArray[np.float32], shares: Sequence[NDArray[np.float32] | None] | None = None
+    ) -> Predictions:
         """Predict regions from their features.
 
         Args:
             features: float32 ``[regions, views, dim]``: the first token's features, from the model's encoder and views.
+            shares: What a finder says of each region: float32 ``[categories]``, or None where it says nothing.
 
         Raises:
             FlawshotError: If the features are not finite or have another shape.
@@ -161,6 +165,8 @@ class Model:
         probabilities = self.classifier.predict_proba(features)
         if not np.isfinite(probabilities).all():
             raise FlawshotError(f"{self.path}: {self.record.classifier.name} gives probabilities that are not finite")
+        if shares is not None:
+            probabilities = joined(probabilities, shares)
         new = self.novelty.of(features)
         judgement = self.record.calibration.judge(probabilities, new)
         return Predictions(self.categories, probabilities, new, judgement.sets, judgement.unsure, judgement.unknown)

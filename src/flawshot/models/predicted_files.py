@@ -11,12 +11,12 @@ from flawshot.base.errors import printable
 from flawshot.base.store.files import write_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from flawshot.labelme.labelme_file import LabelmeFile
     from flawshot.labelme.shapes import Shape
-    from flawshot.models.prediction_folder import RegionPrediction
+    from flawshot.models.prediction_folder import FileRecord, RegionPrediction
 
 __all__ = ["KEY", "described", "predicted_file", "write_table"]
 
@@ -28,6 +28,8 @@ COLUMNS = (
     "id", "image", "x0", "y0", "x1", "y1", "true", "predicted", "probability", "runner_up", "runner_up_probability",
     "set", "unsure", "unknown",
 )  # fmt: skip
+# What a finder says; only in tables of images in which regions were looked for.
+FOUND_COLUMNS = ("found", "score", "image_score")
 
 
 def predicted_file(
@@ -37,7 +39,8 @@ def predicted_file(
 
     A predicted shape has the most probable category as its label; its probability and the runner-up in a line of its
     description that begins with ``flawshot:`` and follows a person's own text; the flags ``predicted``, ``unsure`` and
-    ``unknown``; and the full prediction under the key ``flawshot``, which Labelme keeps. All else is unchanged.
+    ``unknown``, and ``found`` if a finder put it there; and the full prediction under the key ``flawshot``, which
+    Labelme keeps. All else is unchanged.
 
     Args:
         file: The annotation.
@@ -54,6 +57,8 @@ def _predicted(shape: Shape, answer: RegionPrediction | None) -> Shape:
     if answer is None:
         return shape
     flags = shape.flags | {"predicted": True, "unsure": answer.unsure, "unknown": answer.unknown}
+    if answer.found:
+        flags["found"] = True
     said = answer.model_dump(mode="json", exclude={"image", "box"})
     return replace(
         shape,
@@ -78,15 +83,23 @@ def described(description: str, answer: RegionPrediction) -> str:
     return "\n".join([*kept, said])
 
 
-def write_table(path: Path, answers: Iterable[RegionPrediction]) -> None:
-    """Write predictions as CSV, one per row; an apostrophe precedes text that would be a formula in a spreadsheet."""
+def write_table(path: Path, records: Iterable[FileRecord], *, finders: bool = False) -> None:
+    """Write predictions as CSV, one per row; an apostrophe precedes text that would be a formula in a spreadsheet.
+
+    Args:
+        path: The file.
+        records: The predictions of each annotation file.
+        finders: Whether regions were looked for: then there are columns for what the finder said, and an image without
+            a region has a row, too.
+    """
 
     def write(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8", newline="") as opened:
             writer = csv.writer(opened, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for answer in answers:
-                writer.writerow(map(_inert, _row(answer)))
+            writer.writerow(COLUMNS + (FOUND_COLUMNS if finders else ()))
+            for record in records:
+                for row in _found_rows(record) if finders else map(_row, record.answers):
+                    writer.writerow(map(_inert, row))
 
     write_with(path, write, overwrite=True)
 
@@ -105,6 +118,19 @@ def _row(answer: RegionPrediction) -> tuple[str, ...]:
         str(answer.unsure).lower(),
         str(answer.unknown).lower(),
     )
+
+
+def _found_rows(record: FileRecord) -> Iterator[tuple[str, ...]]:
+    image_score = _number(record.image_score)
+    for answer in record.answers:
+        yield *_row(answer), str(answer.found).lower(), _number(answer.score), image_score
+    if not record.answers:
+        empty = len(COLUMNS) + len(FOUND_COLUMNS) - 3
+        yield "", record.image or "", *[""] * empty, image_score
+
+
+def _number(score: float | None) -> str:
+    return "" if score is None else f"{score:.6g}"
 
 
 def _inert(text: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import field_validator
+from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
@@ -77,6 +77,8 @@ class RegionPrediction(Document):
         categories: The prediction set, most probable first.
         unsure: Whether a person should look at it.
         unknown: Whether it is unlike every category.
+        found: Whether a finder, and not a person, put it on the image.
+        score: What the finder scored it; None if a person drew it, or the finder gives none.
     """
 
     id: str
@@ -92,29 +94,48 @@ class RegionPrediction(Document):
     categories: tuple[str, ...]
     unsure: bool
     unknown: bool
+    found: bool = False
+    score: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _told(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(usual(self), () if self.found else ("found", "score"))
 
 
 class FileRecord(Document):
-    """One processed annotation file; a line of ``predictions.jsonl``.
+    """One processed annotation file, or image; a line of ``predictions.jsonl``.
 
     Attributes:
         annotation: Its path, relative both to the data root and to the folder of predictions (POSIX).
         file_hash: SHA-256 of the Labelme file as it was written; None if none was.
         answers: The predictions of its regions.
         left_out: Its image, if it cannot be used.
+        image: Its image, relative to the data root (POSIX), if regions were looked for on it.
+        image_score: What the finder scored the image as a whole, if it does.
     """
 
     annotation: str
     file_hash: str | None
     answers: tuple[RegionPrediction, ...]
     left_out: LeftOut | None = None
+    image: str | None = None
+    image_score: float | None = None
 
-    @field_validator("annotation")
+    @field_validator("annotation", "image")
     @classmethod
-    def _stays_inside(cls, value: str) -> str:
-        if not value or re.search(LEAVES, value):
+    def _stays_inside(cls, value: str | None) -> str | None:
+        if value is not None and (not value or "\0" in value or re.search(LEAVES, value)):
             raise ValueError(f"{value[:80]!r} points outside the folder")
         return value
+
+    @model_serializer(mode="wrap")
+    def _told(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(usual(self), ("image", "image_score") if self.image is None else ())
+
+
+def _without(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """A document as earlier versions wrote it, so that what they can read stays the same."""
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def read_predictions(out: Path) -> tuple[PredictionHeader, Iterator[FileRecord]]:

@@ -89,7 +89,8 @@ def listed(out: Path, problems: list[Problem]) -> list[ReviewItem]:
     """The files of a folder of predictions, in the order in which a person should look at them.
 
     Files with doubtful regions (unsure, or unlike every category) that nobody has reviewed come first, lowest
-    probability first; then the others with unreviewed regions, in the same order; then those that are done.
+    probability first; then the others with unreviewed regions, in the same order; then those that are done, and those
+    on which nothing was found, with the highest score of the image first.
 
     Args:
         out: The folder.
@@ -122,7 +123,18 @@ def listed(out: Path, problems: list[Problem]) -> list[ReviewItem]:
                 flags=tuple(dict.fromkeys(flag for shape in file.shapes for flag in shape.flags)),
             )
         )
-    return sorted(found, key=lambda each: (not each.doubtful, not each.waiting, each.probability, each.annotation))
+    return sorted(found, key=_urgency)
+
+
+def _urgency(each: ReviewItem) -> tuple[bool, bool, float, float, str]:
+    score = each.answered.image_score
+    return (
+        not each.doubtful,
+        not each.waiting,
+        each.probability,
+        0.0 if each.waiting or score is None else -score,
+        each.annotation,
+    )
 
 
 def _share(other: dict[str, Any], shares: dict[str, float]) -> float:

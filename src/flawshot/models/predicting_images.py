@@ -1,0 +1,316 @@
+"""Prediction of bare images: a finder's regions are classified and written as Labelme files, block by block."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+
+from flawshot.base.arguments import argument
+from flawshot.base.errors import AnnotationError, FlawshotError, Problem
+from flawshot.base.records import LeftOut
+from flawshot.catalog import Catalog
+from flawshot.catalog.instances import instances_of
+from flawshot.catalog.table import SCHEMA, row_of
+from flawshot.labelme.images import ImageError, header_size
+from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
+from flawshot.labelme.labelme_json import annotation_bytes
+from flawshot.labelme.shapes import join_regions, rasterize
+from flawshot.models.predict_report import report_of
+from flawshot.models.predicted_files import write_table
+from flawshot.models.predicted_regions import Span, labelme_bytes, predicted_records
+from flawshot.models.predicting import data_apart, header_of
+from flawshot.models.prediction_folder import (
+    TABLE,
+    FileRecord,
+    Unfinished,
+    check_predictions_free,
+    read_predictions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from flawshot.catalog.instances import Instance
+    from flawshot.labelme.shapes import Region, Shape
+    from flawshot.models.model import Model
+    from flawshot.models.predict_report import PredictReport
+    from flawshot.regions.found import FoundOnImage, FoundRegion
+
+__all__ = ["Find", "annotation_names", "predict_images"]
+
+# A finder is given this many images at a time; memory is that for their regions.
+IMAGES_AT_ONCE = 32
+# A found region is dropped if it is the same as an annotated one by this intersection over union, or if this share of
+# it is inside an annotated one.
+SAME, INSIDE = 0.5, 0.5
+
+if TYPE_CHECKING:
+    Find = Callable[[Sequence[str]], Iterable[FoundOnImage]]
+
+
+class _Image(NamedTuple):
+    """An image to predict; ``exists`` says whether there is an annotation file."""
+
+    image: str
+    annotation: str
+    exists: bool
+
+
+class _Annotated(NamedTuple):
+    """An image's annotation together with what was found.
+
+    ``file`` is the annotation with usable shapes only, ``found`` has the found regions by the index of their shape, and
+    ``reason`` says why the image cannot be used.
+    """
+
+    file: LabelmeFile
+    instances: list[Instance]
+    found: dict[int, FoundRegion]
+    reason: str
+
+
+def predict_images(
+    model: Model,
+    root: str | Path,
+    images: Sequence[str],
+    find: Find,
+    out: str | Path,
+    *,
+    request: str,
+    annotations: Mapping[str, str] = MappingProxyType({}),
+    batch_size: int = 0,
+    workers: int = 0,
+    strict: bool = False,
+    overwrite: bool = False,
+    problems: list[Problem] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> PredictReport:
+    """Find regions on images, predict them, and write them as Labelme files and a table.
+
+    Every usable image gets a Labelme file, also one on which nothing was found, so that a person can draw there what
+    was missed. Annotated regions are predicted, too, and stay; a found region that is the same as an annotated one
+    (intersection over union of at least 0.5), or lies mostly inside one, is dropped. As in
+    :func:`~flawshot.models.predicting.predict_catalog`, files are first written to a folder beside ``out``, and an
+    interrupted call resumes where it stopped. Memory does not depend on the number of images, except for their names.
+
+    Args:
+        model: The model.
+        root: The folder of the images.
+        images: Their paths relative to it (POSIX).
+        find: Finds regions: called with some images in order, it yields one value for each.
+        out: The folder of predictions; see :func:`annotation_names` for the files' names.
+        request: What identifies the finder and everything that its regions depend on besides the images, such as a
+            hash; unfinished predictions with another one are not resumed.
+        annotations: The Labelme files of images that have one, relative to ``root`` (POSIX).
+        batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
+        workers: Likewise.
+        strict: Stop at the first unusable image instead of leaving it out.
+        overwrite: Whether existing predictions may be replaced, if nobody has changed them.
+        problems: Regions that were left out, and oddities, are added here.
+        progress: Called with the images done and their total.
+
+    Raises:
+        FlawshotError: If ``out`` exists, an image cannot be used and ``strict`` is set, no image can be used, or the
+            model's encoder is not available.
+    """
+    out = Path(out).resolve()
+    check_predictions_free(out, overwrite=overwrite)
+    root = data_apart(Path(root), out)
+    if not images:
+        raise FlawshotError(f"{root}: contains no image")
+    entries = [
+        _Image(image, name, exists=image in annotations)
+        for image, name in annotation_names(root, images, annotations).items()
+    ]
+    header = header_of(model, root, out, "images", request, _stamps(root, entries))
+    problems = [] if problems is None else problems
+    unfinished = Unfinished(out, header, [entry.annotation for entry in entries])
+    try:
+        for start in range(unfinished.done, len(entries), IMAGES_AT_ONCE):
+            block = entries[start : start + IMAGES_AT_ONCE]
+            on_images = _found(find, block, strict=strict)
+            for record, labelme in _block(model, root, out, block, on_images, problems, batch_size, workers, strict):
+                unfinished.add(record, labelme)
+            if progress is not None:
+                progress(start + len(block), len(entries))
+        report = report_of(unfinished, out)
+        if len(report.left_out) == len(entries) and not report.regions:
+            unfinished.remove()
+            raise FlawshotError(f"{out}: none of the images could be used; {report.left_out[0].reason}")
+        check_predictions_free(out, overwrite=overwrite)
+        unfinished.finish(lambda folder: write_table(folder / TABLE, read_predictions(folder)[1], finders=True))
+    finally:
+        unfinished.close()
+    return report
+
+
+def annotation_names(root: Path, images: Sequence[str], annotations: Mapping[str, str]) -> dict[str, str]:
+    """The name of each image's Labelme file in the folder of predictions, by image, in the order of the images.
+
+    It is that of the image's annotation, if it has one; otherwise the image's own with ``.json`` in place of its
+    suffix. If several images, or a file of the data, would have that name, ``.json`` follows the suffix.
+
+    Args:
+        root: The folder of the images.
+        images: Their paths relative to it (POSIX).
+        annotations: The Labelme files of images that have one, likewise.
+
+    Raises:
+        FlawshotError: If two images would still have the same name; it names both.
+
+    >>> annotation_names(Path("nowhere"), ["a.jpg", "b.jpg", "b.png"], {})
+    {'a.jpg': 'a.json', 'b.jpg': 'b.jpg.json', 'b.png': 'b.png.json'}
+    """
+    plain = {image: annotations.get(image) or PurePosixPath(image).with_suffix(".json").as_posix() for image in images}
+    times = Counter(name.casefold() for name in plain.values())
+    names: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for image, usual in plain.items():
+        taken = times[usual.casefold()] > 1 or (root / usual).exists()
+        name = f"{image}.json" if taken and image not in annotations else usual
+        other = owners.setdefault(name.casefold(), image)
+        if other != image:
+            raise FlawshotError(f"{image}: would have the same file of predictions {name} as {other}; rename one")
+        names[image] = name
+    return names
+
+
+def _stamps(root: Path, entries: Iterable[_Image]) -> str:
+    """A hash of the images' names, sizes and modification times, and of those of their annotations."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        stamp: list[object] = [entry.image, entry.annotation]
+        for name in (entry.image, entry.annotation) if entry.exists else (entry.image,):
+            try:
+                status = (root / name).stat()
+            except OSError:
+                stamp.append(None)
+            else:
+                stamp += [status.st_size, status.st_mtime_ns]
+        digest.update(json.dumps(stamp).encode())
+    return digest.hexdigest()
+
+
+def _found(find: Find, block: Sequence[_Image], *, strict: bool) -> list[FoundOnImage]:
+    found = list(find([entry.image for entry in block]))
+    if len(found) != len(block):
+        raise ValueError(f"the finder was given {len(block)} images, but said something of {len(found)}")
+    for each in found:
+        if strict:
+            _stop(each.reason)
+    return found
+
+
+def _stop(reason: str) -> None:
+    if reason:
+        raise FlawshotError(f"{reason} (without {argument('strict', True)} it is left out)")
+
+
+def _block(  # noqa: PLR0917 - all of it is one call's
+    model: Model,
+    root: Path,
+    out: Path,
+    block: Sequence[_Image],
+    on_images: Sequence[FoundOnImage],
+    problems: list[Problem],
+    batch_size: int,
+    workers: int,
+    strict: bool,  # noqa: FBT001
+) -> Iterator[tuple[FileRecord, bytes | None]]:
+    """The records of some images in order, and their Labelme files."""
+    annotated = [_annotated(root, entry, on_image, problems) for entry, on_image in zip(block, on_images, strict=True)]
+    rows: list[Instance] = []
+    spans: list[Span] = []
+    found: dict[int, FoundRegion] = {}
+    for entry, each in zip(block, annotated, strict=True):
+        if strict:
+            _stop(each.reason)
+        first = len(rows)
+        rows += each.instances
+        found |= {
+            first + number: each.found[instance.shapes[0].index]
+            for number, instance in enumerate(each.instances)
+            if instance.shapes[0].index in each.found
+        }
+        if each.instances:
+            spans.append(Span(entry.annotation, range(first, len(rows)), entry.exists))
+    catalog = Catalog(pa.Table.from_pylist([row_of(row) for row in rows], schema=SCHEMA), root)
+    records = predicted_records(
+        model, catalog, spans, out, found=found, batch_size=batch_size, workers=workers, strict=strict
+    )
+    for entry, each, on_image in zip(block, annotated, on_images, strict=True):
+        if each.instances:
+            record, labelme = next(records)
+        else:
+            labelme = None
+            if not each.reason:
+                labelme = labelme_bytes(each.file, {}, root / entry.image, out / entry.annotation)
+            digest = None if labelme is None else hashlib.sha256(labelme).hexdigest()
+            record = FileRecord(annotation=entry.annotation, file_hash=digest, answers=())
+        left_out = record.left_out
+        if left_out is None and each.reason:
+            left_out = LeftOut(image=entry.image, reason=each.reason, instances=())
+        score = float(on_image.score) if on_image.score is not None and math.isfinite(on_image.score) else None
+        told = {"image": entry.image, "image_score": score, "left_out": left_out}
+        yield record.model_copy(update=told), labelme
+
+
+def _annotated(root: Path, entry: _Image, on_image: FoundOnImage, problems: list[Problem]) -> _Annotated:
+    """An image's annotation, with the found regions that it does not have yet."""
+    try:
+        height, width = header_size(root / entry.image, entry.image)
+    except ImageError as error:
+        return _Annotated(LabelmeFile("", ()), [], {}, on_image.reason or error.marked)
+    file = LabelmeFile(PurePosixPath(entry.image).name, (), image_height=height, image_width=width)
+    if entry.exists:
+        try:
+            file, wrong = parse_labelme(annotation_bytes(root / entry.annotation, entry.annotation), entry.annotation)
+        except AnnotationError as error:
+            return _Annotated(file, [], {}, error.marked)
+        problems += wrong
+    own = _instances(file, entry, (height, width), problems)
+    regions = () if on_image.reason else on_image.regions
+    start = 1 + max((shape.index for shape in file.shapes), default=-1)
+    known = [instance.region() for instance in own]
+    shapes: list[Shape] = []
+    found: dict[int, FoundRegion] = {}
+    for each in regions:
+        if known and _is_known(rasterize(each.shape, height, width), known):
+            continue
+        index = start + len(shapes)
+        shapes.append(replace(each.shape, index=index, label="", group_id=None))
+        found[index] = each
+    new = _instances(replace(file, shapes=tuple(shapes)), entry, (height, width), problems)
+    used = {shape.index for instance in own for shape in instance.shapes}
+    usable = replace(file, shapes=tuple(shape for shape in file.shapes if shape.index in used))
+    return _Annotated(usable, [*own, *new], found, on_image.reason)
+
+
+def _instances(file: LabelmeFile, entry: _Image, size: tuple[int, int], problems: list[Problem]) -> list[Instance]:
+    """The instances of an image; that they have no label is no news."""
+    wrong: list[Problem] = []
+    made = instances_of(
+        file, entry.annotation, wrong, image=entry.image, size=size, product=entry.image.partition("/")[0], split=None
+    )
+    problems += [problem for problem in wrong if problem.kind != "no-label"]
+    return made
+
+
+def _is_known(region: Region, known: Sequence[Region]) -> bool:
+    """Whether a region is one of others, or lies mostly inside one."""
+    for other in known:
+        (x0, y0, x1, y1), (left, top, right, bottom) = region.box, other.box
+        if max(x0, left) >= min(x1, right) or max(y0, top) >= min(y1, bottom):
+            continue
+        shared = region.area + other.area - join_regions((region, other)).area
+        if shared and (shared >= SAME * (region.area + other.area - shared) or shared > INSIDE * region.area):
+            return True
+    return False
