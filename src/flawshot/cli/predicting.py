@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
+from flawshot.cli.finder_groups import REMEDIES, FinderGroup, whole_threshold
 from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
+    from flawshot.formats.scored_shapes import ShapeReader
+    from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
 
 __all__ = ["predict"]
@@ -25,7 +28,11 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
     data: Annotated[
         Path,
-        typer.Argument(metavar="DATA", help="Labelme files with regions, labeled or not; or images with masks."),
+        typer.Argument(
+            metavar="DATA",
+            help="Labelme files with regions, labeled or not; images with masks; or bare images, with --boxes, "
+            "--masks, --maps or --whole-image.",
+        ),
     ],
     *,
     out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Folder for the predictions.")],
@@ -38,15 +45,17 @@ def predict(
         typer.Option("--pattern", metavar="IMAGES|MASKS", help="Images with masks: 'images/{name} | masks/{name}'."),
     ] = None,
     threshold: Annotated[
-        int | None,
-        typer.Option("--threshold", metavar="N", min=0, max=65535, help="Masks: values above N belong to a region."),
+        float | None,
+        typer.Option("--threshold", metavar="N", help="Masks and maps: values above N belong to a region."),
     ] = None,
     min_area: Annotated[
-        int, typer.Option("--min-area", metavar="PX", min=1, help="Masks: skip regions with fewer px.")
+        int, typer.Option("--min-area", metavar="PX", min=1, help="Masks and maps: skip regions with fewer px.")
     ] = 1,
     max_instances: Annotated[
-        int, typer.Option("--max-instances", metavar="N", min=1, help="Masks: skip images with more regions.")
+        int,
+        typer.Option("--max-instances", metavar="N", min=1, help="Skip images with more such regions, or boxes."),
     ] = 10_000,
+    finder: FinderGroup,
     encoder_options: ModelEncoderGroup,
     batch: BatchGroup,
     product: ProductOption = None,
@@ -54,17 +63,27 @@ def predict(
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Classify annotated regions: Labelme files to review and correct, and a table; resumes after an interruption."""
+    """Classify annotated or found regions: Labelme files to review and correct, and a table; resumes after an interruption."""
     from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.models.model import load_model
     from flawshot.models.predicting import predict_catalog
     from flawshot.models.prediction_folder import check_predictions_free
 
     at_once = batch.size
+    others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout}
+    finder.check(threshold=threshold, min_area=min_area, others=others)
     check_predictions_free(out.absolute(), overwrite=overwrite)
     opened = load_model(model, device=encoder_options.device, pretrained=encoder_options.pretrained)
+    if finder.named:
+        reader = finder.reader(data, out, threshold=threshold, min_area=min_area, max_instances=max_instances)
+        encoder_options.introduce(opened.encoder, at_once)
+        _say(_predict_found(opened, data, out, reader, batch, strict=strict, overwrite=overwrite), out)
+        return
     if layout_name or pattern or _only_masks(data):
-        catalog = _masked(data, out, layout_name or pattern, threshold, min_area, max_instances, product)
+        if not (layout_name or pattern):
+            _refuse_bare(data, out)
+        limit = whole_threshold(threshold)
+        catalog = _masked(data, out, layout_name or pattern, limit, min_area, max_instances, product)
     else:
         catalog = open_data(data, layout, product, strict=strict, unsaid=NO_NEWS)
     encoder_options.introduce(opened.encoder, at_once)
@@ -82,6 +101,62 @@ def predict(
     for entry in report.left_out:
         say_left_out(entry.reason, f"{len(entry.instances)} regions")
     _say(report, out)
+
+
+def _predict_found(
+    model: Model,
+    data: Path,
+    out: Path,
+    reader: ShapeReader,
+    batch: BatchGroup,
+    *,
+    strict: bool,
+    overwrite: bool,
+) -> PredictReport:
+    """Predict what another program found, with a summary of what could not be used."""
+    from flawshot.base.errors import Problem
+    from flawshot.cli.console import progress_bar, say, say_left_out, say_problems
+    from flawshot.models.predicting_images import annotations_of, found_by, predict_images
+
+    problems: list[Problem] = []
+    with progress_bar("images") as progress:
+        report = predict_images(
+            model,
+            data,
+            reader.images,
+            found_by(reader),
+            out,
+            request=reader.request,
+            annotations=annotations_of(data, reader.images, problems),
+            batch_size=batch.size,
+            workers=batch.workers,
+            strict=strict,
+            overwrite=overwrite,
+            problems=problems,
+            progress=progress,
+        )
+    say_problems([*reader.problems, *problems], data, remedy=f"{out / 'predictions.csv'} lists all images")
+    for what, count in reader.skipped.items():
+        say(f"{count} regions {what} are left out")
+    for entry in report.left_out:
+        say_left_out(entry.reason, f"{len(entry.instances)} regions" if entry.instances else "the image")
+    return report
+
+
+def _refuse_bare(data: Path, out: Path) -> None:
+    """Say what can be done about images without masks and without regions."""
+    from flawshot.base.errors import FlawshotError
+    from flawshot.formats.mask_layouts import recognize_masks
+    from flawshot.formats.scored_shapes import bare_images
+
+    try:
+        recognize_masks(data, beyond=out)
+    except FlawshotError as error:
+        found = bare_images(data, [], beyond=[out])
+        raise FlawshotError(
+            f"{data}: contains {len(found)} images, but no Labelme files, and no masks in a known layout: {REMEDIES}; "
+            "for masks that people drew, name their layout with --as or --pattern"
+        ) from error
 
 
 def _only_masks(data: Path) -> bool:
@@ -154,7 +229,9 @@ def _say(report: PredictReport, out: Path) -> None:
             "they do not count toward the accuracy"
         )
     gone = sum(len(entry.instances) for entry in report.left_out)
+    searched = f"{report.images} images, {report.without} without a region; " if report.images else ""
     typer.echo(
-        f"{out}: {report.regions} regions predicted, {report.unsure} unsure, {report.unknown} unlike every category, "
-        f"{gone} left out" + (f"; {report.kept} files kept from an earlier run" if report.kept else "")
+        f"{out}: {searched}{report.regions} regions predicted, {report.unsure} unsure, "
+        f"{report.unknown} unlike every category, {gone} left out"
+        + (f"; {report.kept} files kept from an earlier run" if report.kept else "")
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["LAYOUTS", "MaskLayout", "MaskTree", "MaskedImage", "recognize_masks", "target_folders"]
+__all__ = ["GOOD", "LAYOUTS", "NO_MASK", "MaskLayout", "MaskTree", "MaskedImage", "recognize_masks", "target_folders"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Categories whose images have no defect, and therefore no mask.
@@ -29,6 +29,8 @@ GOOD = frozenset({"good", "ok", "normal"})
 # The category if the pattern has none.
 NO_CATEGORY = "anomaly"
 DEFAULT_THRESHOLD = 127
+# What the problem of an image without a mask begins with.
+NO_MASK = "has no mask"
 
 FIELDS = {
     "{product}": r"(?P<product>[^/]+)",
@@ -294,7 +296,7 @@ def _paired(
         elif key in taken:
             problems.append(Problem(path, "mask", f"shares its mask with {taken[key]}; give it its own"))
         elif not found:
-            problems.append(Problem(path, "mask", f"has no mask {_expected(layout, fields, path)}"))
+            problems.append(Problem(path, "mask", f"{NO_MASK} {_expected(layout, fields, path)}"))
         elif len(found) > 1 and not layout.each_mask_one:
             problems.append(Problem(path, "mask", f"has several masks: {', '.join(found)}; keep one"))
         else:

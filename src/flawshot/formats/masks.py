@@ -18,7 +18,7 @@ from flawshot.base.names import folder_name
 from flawshot.formats import Option
 from flawshot.formats.components import check_number, component_shape, large_components, merge_near, value_components
 from flawshot.formats.importing import Imported, LabelmeFolder, Target, Written, write_annotation
-from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, recognize_masks, target_folders
+from flawshot.formats.mask_layouts import DEFAULT_THRESHOLD, MaskedImage, MaskLayout, recognize_masks, target_folders
 from flawshot.formats.mask_values import mask_values
 from flawshot.formats.visa_labels import with_visa_labels
 from flawshot.labelme.images import open_image, orientation, under_pixel_limit, upright_rgb
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from flawshot.labelme.shapes import Region, Shape
 
-__all__ = ["import_masks", "read_masks"]
+__all__ = ["import_masks", "masked_annotation", "read_masks"]
 
 OPTIONS = {
     "source": Option("Images with pixel masks, of one or several products."),
@@ -273,8 +273,6 @@ def read_masks(
     if tree.layout.name == "visa":
         tree = with_visa_labels(source, tree)
     problems += tree.problems
-    several, usual = tree.layout.each_mask_one, tree.layout.threshold
-    options = _Options(source, threshold, usual, False, several, min_area, 0.0, False, max_instances)  # noqa: FBT003
     taken: dict[str, str] = {}
     for number, each in enumerate(tree.images, start=1):
         path = f"{each.image.rpartition('.')[0]}.json"
@@ -284,12 +282,30 @@ def read_masks(
             )
         else:
             taken[path] = each.image
-            file, done = _annotate(each, options, each.image.rpartition("/")[2])
-            problems += done.problems
+            file, found = masked_annotation(
+                source, each, tree.layout, threshold=threshold, min_area=min_area, max_instances=max_instances
+            )
+            problems += found
             if file is not None:
                 yield path, file
         if progress is not None:
             progress(number, len(tree.images))
+
+
+def masked_annotation(
+    source: Path,
+    each: MaskedImage,
+    layout: MaskLayout,
+    *,
+    threshold: int | None = None,
+    min_area: int = 1,
+    max_instances: int = MAX_INSTANCES,
+) -> tuple[LabelmeFile | None, tuple[Problem, ...]]:
+    """The annotation of one image with masks, or None if it cannot be used, and the problems; others as above."""
+    several, usual = layout.each_mask_one, layout.threshold
+    options = _Options(source, threshold, usual, False, several, min_area, 0.0, False, max_instances)  # noqa: FBT003
+    file, done = _annotate(each, options, each.image.rpartition("/")[2])
+    return file, done.problems
 
 
 def _import(each: MaskedImage, target: Target, options: _Options) -> _Done:

@@ -19,6 +19,7 @@ from flawshot.base.records import LeftOut
 from flawshot.catalog import Catalog
 from flawshot.catalog.instances import instances_of
 from flawshot.catalog.table import SCHEMA, row_of
+from flawshot.labelme.data_folder import annotation_files, find_image
 from flawshot.labelme.images import ImageError, header_size
 from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
@@ -34,26 +35,27 @@ from flawshot.models.prediction_folder import (
     check_predictions_free,
     read_predictions,
 )
+from flawshot.regions.found import FoundOnImage, FoundRegion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from flawshot.catalog.instances import Instance
+    from flawshot.formats.scored_shapes import ShapeReader
     from flawshot.labelme.shapes import Region, Shape
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
-    from flawshot.regions.found import FoundOnImage, FoundRegion
 
-__all__ = ["Find", "annotation_names", "predict_images"]
+    # Given some images in order, yields one value for each.
+    Find = Callable[[Sequence[str]], Iterable[FoundOnImage]]
+
+__all__ = ["Find", "annotation_names", "annotations_of", "found_by", "predict_images"]
 
 # A finder is given this many images at a time; memory is that for their regions.
 IMAGES_AT_ONCE = 32
 # A found region is dropped if it is the same as an annotated one by this intersection over union, or if this share of
 # it is inside an annotated one.
 SAME, INSIDE = 0.5, 0.5
-
-if TYPE_CHECKING:
-    Find = Callable[[Sequence[str]], Iterable[FoundOnImage]]
 
 
 class _Image(NamedTuple):
@@ -314,3 +316,45 @@ def _is_known(region: Region, known: Sequence[Region]) -> bool:
         if shared and (shared >= SAME * (region.area + other.area - shared) or shared > INSIDE * region.area):
             return True
     return False
+
+
+def annotations_of(root: Path, images: Sequence[str], problems: list[Problem]) -> dict[str, str]:
+    """The Labelme files of some images under their folder, by image, relative to it (POSIX).
+
+    Args:
+        root: The folder.
+        images: The images' paths relative to it (POSIX).
+        problems: Files that cannot be read, or annotate none of the images, or one that another annotates, are added.
+    """
+    root, known = root.resolve(), frozenset(images)
+    found: dict[str, str] = {}
+    for name in annotation_files(root, problems):
+        try:
+            file, _ = parse_labelme(annotation_bytes(root / name, name), name)
+        except AnnotationError as error:
+            problems.append(error.problem)
+            continue
+        image = find_image(name, file, root, [])
+        if image not in known:
+            problems.append(Problem(name, "other-image", f"its image {image} is not among the images", "warning"))
+        elif image in found:
+            problems.append(Problem(name, "two-annotations", f"{found[image]} annotates {image}, too, and is used"))
+        else:
+            found[image] = name
+    return found
+
+
+def found_by(reader: ShapeReader) -> Find:
+    """The finder that gives what another program found.
+
+    Args:
+        reader: Reads it.
+    """
+
+    def find(images: Sequence[str]) -> Iterator[FoundOnImage]:
+        for image in images:
+            said = reader.read(image)
+            regions = tuple(FoundRegion(each.shape, each.score) for each in said.shapes)
+            yield FoundOnImage(regions, said.score, said.reason)
+
+    return find
