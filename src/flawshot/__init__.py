@@ -56,6 +56,7 @@ _PUBLIC = {
     "formats.mpdd": "import_mpdd",
     "formats.mvtec_fs": "import_mvtec_fs read_mvtec_fs",
     "formats.voc": "import_voc",
+    "formats.folders": "import_folders",
     "inspect.checks": "check_data",
     "inspect.query": "query_catalog",
     "inspect.same_sample": "SameSamples SampleGroup find_same_samples",
@@ -151,6 +152,7 @@ if TYPE_CHECKING:
     from flawshot.formats.catalog_labelme import labelme_files as labelme_files
     from flawshot.formats.coco import import_coco as import_coco
     from flawshot.formats.detailed import write_detailed as write_detailed
+    from flawshot.formats.folders import import_folders as import_folders
     from flawshot.formats.mask_export import export_masks as export_masks
     from flawshot.formats.masks import import_masks as import_masks
     from flawshot.formats.mpdd import import_mpdd as import_mpdd

@@ -88,7 +88,7 @@ def test_problems_beyond_three_of_a_kind_are_in_the_file_that_is_named(tmp_path)
     assert written[:3] == lines[:3]
 
 
-FORMATS = ["coco", "voc", "mpdd", "masks", "mvtec-fs"]
+FORMATS = ["coco", "voc", "mpdd", "masks", "mvtec-fs", "folders"]
 TABLE = """img_rel_path,imageHeight,imageWidth,label,points
 {split}/dent/a.png,9,9,dent,"[[1, 1], [5, 1], [5, 5]]"
 """
@@ -103,6 +103,7 @@ def small_source(name, root):
         "voc": {"a.xml": "<annotation/>"},
         "mpdd": {"a.json": json.dumps({"p": [record | {"num_anomalies": 0, "size_anomalies": 0}]})},
         "masks": {"note.txt": ""},
+        "folders": {"note.txt": ""},
         "mvtec-fs": {
             f"CONFIG/nut_config1/{table}.csv": TABLE.format(split=split)
             for table, split in (("train", "training"), ("valid", "testing"))

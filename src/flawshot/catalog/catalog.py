@@ -87,6 +87,11 @@ class Catalog:
             raise FlawshotError(f"{data}: is neither a folder of Labelme files nor a .parquet catalog")
         if not len(catalog):
             first = f"; the first problem: {catalog.problems[0].marked}" if catalog.problems else ""
+            if is_folder and not annotation_files(data.resolve(), []):
+                first += (
+                    "; it has no Labelme file: convert masks or other annotations with flawshot import, and images in "
+                    "one folder per category with flawshot import folders"
+                )
             raise FlawshotError(f"{data}: contains no usable defect instance{first}")
         return catalog
 

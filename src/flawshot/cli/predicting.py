@@ -63,7 +63,7 @@ def predict(
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Classify annotated or found regions: Labelme files to review and correct, and a table; resumes after an interruption."""
+    """Classify annotated or found regions: Labelme files to review, and a table; resumes after an interruption."""
     from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.models.model import load_model
     from flawshot.models.predicting import predict_catalog

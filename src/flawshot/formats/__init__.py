@@ -107,6 +107,11 @@ IMPORTERS = {
         "flawshot.formats.voc:import_voc",
         "Convert Pascal VOC's boxes to Labelme files, with the images if found.",
     ),
+    "folders": Importer(
+        "flawshot.formats.folders:import_folders",
+        "Turn images in one folder per category into Labelme files, the whole image one region, and copy the images.",
+        "images",
+    ),
 }
 EXPORTERS = {
     "masks": Exporter(

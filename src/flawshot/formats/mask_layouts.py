@@ -219,7 +219,10 @@ def recognize_masks(source: Path, layout: str | None = None, *, beyond: Path | N
         found = f"{len(pictures)} images were examined, and none has a mask according to {known}"
         first = next(iter((*problems, *(best.problems if layout else ()))), None)
         also = f"; the first problem: {first.marked}" if first else ""
-        raise FlawshotError(f"{source}: {found}; specify it with {argument('layout')}{also}")
+        raise FlawshotError(
+            f"{source}: {found}; specify it with {argument('layout')}, or import images "
+            f"in one folder per category with flawshot import folders{also}"
+        )
     for each in best.images:
         if is_split(each.product):
             raise FlawshotError(
