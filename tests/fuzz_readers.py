@@ -17,6 +17,8 @@ from PIL import Image
 
 import flawshot
 from flawshot.encoders.weights import read_weights
+from flawshot.formats.anomaly_maps import AnomalyMaps
+from flawshot.formats.found_boxes import FoundBoxes
 from flawshot.inspect.query import Condition, query_rows
 from flawshot.labelme.images import read_image
 from flawshot.labelme.labelme_file import parse_labelme
@@ -186,6 +188,40 @@ def make_masks(folder):
         mask.paste(255, (20, 20, 32, 25))
         write(folder / f"images/scratch/{number}.png", png(number))
         write(folder / f"masks/scratch/{number}.{suffix}", _bytes(mask, kind))
+
+
+def make_found(folder):
+    """An image, and what other programs found on it."""
+    write(folder / "images/a.png", png(1))
+    box = {"image_id": "a", "bbox": [2, 3, 9, 8], "score": 0.5}
+    polygon = {"image_id": "a", "segmentation": [[2, 3, 12, 3, 12, 9]], "score": 0.25}
+    runs = {"image_id": "a", "segmentation": {"size": [SIDE, SIDE], "counts": [9, 30, SIDE * SIDE - 39]}}
+    write(folder / "boxes.json", json.dumps([box, polygon, runs]).encode())
+    write(folder / "boxes.csv", b"image,x0,y0,x1,y1,score\na.png,2,3,12,9,0.5\n")
+    write(folder / "labels/a.txt", b"0 0.5 0.5 0.25 0.25 0.9\n1 0.1 0.1 0.5 0.1 0.5 0.5\n")
+    values = np.arange(SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE) % 97
+    stored = io.BytesIO()
+    np.save(stored, values)
+    write(folder / "arrays/a.npy", stored.getvalue())
+    write(folder / "tiffs/a.tiff", _bytes(Image.fromarray(values), "TIFF"))
+
+
+def boxes(name):
+    def read(folder, out):
+        reader = FoundBoxes(folder / "images", folder / name)
+        reader.read("a.png")
+        return reader.problems
+
+    return read
+
+
+def maps(name):
+    def read(folder, out):
+        reader = AnomalyMaps(folder / "images", str(folder / name), threshold=90)
+        reader.read("a.png")
+        return reader.problems
+
+    return read
 
 
 def read_problems(made):
@@ -466,6 +502,12 @@ READERS: dict[str, Reader] = {
     "visa": Reader(make_visa, imported(flawshot.import_masks), ("**/*.csv",)),
     "masks": Reader(make_masks, imported(flawshot.import_masks), ("masks/**/*.*",)),
     "masks-by-value": Reader(make_masks, imported(flawshot.import_masks, instance_values=True), ("masks/**/*.*",)),
+    "boxes-coco": Reader(make_found, boxes("boxes.json"), ("boxes.json",)),
+    "boxes-table": Reader(make_found, boxes("boxes.csv"), ("boxes.csv",)),
+    "boxes-yolo": Reader(make_found, boxes("labels"), ("labels/*.txt",)),
+    "maps-numpy": Reader(make_found, maps("arrays"), ("arrays/*.npy",)),
+    "maps-tiff": Reader(make_found, maps("tiffs"), ("tiffs/*.tiff",)),
+    "folders": Reader(make_found, imported(flawshot.import_folders), ("images/*.png",)),
     "groups": Reader(make_groups, groups, ("*.csv",)),
     "prompts": Reader(make_prompts, each_file(flawshot.read_prompts), ("*.json",)),
     "episodes": Reader(make_episodes, read_episodes, ("**/*.json", "**/*.jsonl")),
