@@ -193,7 +193,7 @@ def test_regions_without_a_name_are_no_problem(parts, model, tmp_path):
         (["predict", "{model}", "{parts}", "--out", "{new}", "--pretrained", "x"], "flawshot-tiny has its own"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--as", "x"], "--as x: must be one of"),
         (["predict", "{model}", "{parts}", "--out", "{new}", "--product", "nut"], "--product nut: is not in the data"),
-        (["predict", "{model}", "{empty}", "--out", "{new}"], "none has a mask according to"),
+        (["predict", "{model}", "{empty}", "--out", "{new}"], "empty: contains no image"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(drawn, model, tmp_path, arguments, said):

@@ -128,6 +128,9 @@ def test_confident_boxes_only(root, tmp_path):
         pytest.param("r.csv", "image,x0,y0,x1,y1,score\nc.png,0,0,5,5,inf", "score: 'inf' is not", id="infinite"),
         pytest.param("r.csv", "image,x0,y0,x1,y1\nc.png,0,0,,5", "x1: '' is not", id="empty cell"),
         pytest.param("r.json", [{"image_id": "c", "bbox": [0, 0, 1, 1], "score": "x"}], "score: x is not", id="score"),
+        pytest.param(
+            "r.json", [{"image_id": "c", "bbox": [0, 0, 1, 1], "score": 10**400}], "is not a finite", id="beyond floats"
+        ),
         pytest.param("r.json", [7], "entry 0: is not an object", id="no object"),
         pytest.param("r.json", [{"bbox": [0, 0, 1, 1]}], "image_id 'None' is not the id", id="no image"),
     ],

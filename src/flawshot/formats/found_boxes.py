@@ -37,6 +37,8 @@ __all__ = ["FoundBoxes"]
 TABLES = (".csv", ".tsv", ".txt")
 CORNERS = ("x0", "y0", "x1", "y1")
 MOST_REGIONS = 10_000
+# JSON's whole numbers may be beyond floats.
+LARGEST_SCORE = 1e300
 # YOLO's shares may leave the image by rounding.
 SLACK = 0.01
 SCORES = ("score", "confidence", "conf")
@@ -265,7 +267,7 @@ def _list(document: Any, field: str, path: Path) -> list[Any]:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_SCORE
 
 
 def _number(text: str, name: str) -> float:
