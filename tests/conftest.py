@@ -41,6 +41,12 @@ def mvtec_fs_catalog(mvtec_fs):
 
 
 @pytest.fixture(scope="session")
+def magnetic_tile() -> Path:
+    """The folder of magnetic tiles with masks."""
+    return shared("magnetic-tile")
+
+
+@pytest.fixture(scope="session")
 def mvrec() -> Path:
     """The folder of the released features and accuracies."""
     return shared("mvrec")

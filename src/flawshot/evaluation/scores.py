@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["QueryPredictions", "QueryTable", "Resampled", "resample"]
+__all__ = ["QueryPredictions", "QueryTable", "Resampled", "mean_over_seeds", "resample"]
 
 DRAWS_AT_ONCE = 500
 # Fewer draws at a time if each has many sums, as with hundreds of random tasks.
@@ -155,14 +155,14 @@ def _statistics(sums: NDArray[np.float64], weights: NDArray[np.float64], categor
         occurs = asked > 0
         macro = np.where(occurs, recalls, 0.0).sum(axis=2) / occurs.sum(axis=2)
         return Resampled(
-            accuracy=_over_seeds(right.sum(axis=2) / total, weights),
-            macro_recall=_over_seeds(macro, weights),
-            ece=_over_seeds(np.abs(sums[..., 2 * categories :]).sum(axis=2) / total, weights),
-            per_category=np.stack([_over_seeds(recalls[..., c], weights) for c in range(categories)], axis=1),
+            accuracy=mean_over_seeds(right.sum(axis=2) / total, weights),
+            macro_recall=mean_over_seeds(macro, weights),
+            ece=mean_over_seeds(np.abs(sums[..., 2 * categories :]).sum(axis=2) / total, weights),
+            per_category=np.stack([mean_over_seeds(recalls[..., c], weights) for c in range(categories)], axis=1),
         )
 
 
-def _over_seeds(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_over_seeds(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted mean over seeds of the episodes that have a value, ``[draws, seeds]`` to ``[draws]``."""
     there = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):

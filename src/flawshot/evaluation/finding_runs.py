@@ -1,0 +1,241 @@
+"""Running finders over episodes: fitted to support images, scored on query images."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from flawshot.base.errors import FlawshotError
+from flawshot.evaluation.finding_episodes import unit_of
+from flawshot.evaluation.finding_inspection import Inspection
+from flawshot.evaluation.finding_results import FindingEpisodeScore, FindingMean, FindingRun
+from flawshot.evaluation.finding_tallies import FindingTally, estimate_finding, resample_finding
+from flawshot.evaluation.intervals import percentile_interval
+from flawshot.evaluation.results import CategoryScore
+from flawshot.labelme.data_folder import image_source
+from flawshot.labelme.images import ImageError, read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from flawshot.catalog.instances import Instance
+    from flawshot.evaluation.finding_data import FindingData, GoodImage
+    from flawshot.evaluation.finding_episodes import FindingEpisode, GoodShots
+    from flawshot.evaluation.finding_inspection import Finder
+    from flawshot.evaluation.finding_names import RegionNamer
+    from flawshot.evaluation.finding_results import FindingScore
+    from flawshot.labelme.shapes import Region
+
+__all__ = ["FitFinder", "LabeledImage", "ScoredRun", "average_finding", "evaluate_finding"]
+
+# The scores that each category has, too.
+BY_CATEGORY = ("found", "found_and_named", "named_given_regions")
+
+
+class LabeledImage(NamedTuple):
+    """A support image with flaws.
+
+    Attributes:
+        image: The file, or the image if it is embedded in its annotation.
+        instances: The support instances: category and pixels.
+        others: Instances that are no support; nothing is known about them, but their pixels are not good.
+    """
+
+    image: Path | Image.Image
+    instances: tuple[tuple[str, Region], ...]
+    others: tuple[Region, ...] = ()
+
+
+class FitFinder(Protocol):
+    """Makes a finder from support images."""
+
+    def __call__(self, labeled: Sequence[LabeledImage], good: Sequence[Path]) -> Finder:
+        """The fitted finder."""
+        ...
+
+
+class ScoredRun(NamedTuple):
+    """A run with its bootstrap, from which means over products are made.
+
+    Attributes:
+        run: The run.
+        resampled: By the name of a score, its values by draw.
+    """
+
+    run: FindingRun
+    resampled: Mapping[str, NDArray[np.float64]]
+
+
+def evaluate_finding(
+    data: FindingData,
+    episodes: Sequence[FindingEpisode],
+    fit: FitFinder,
+    *,
+    shots: int,
+    good_shots: GoodShots,
+    namer: RegionNamer | None = None,
+    groups: Mapping[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoredRun:
+    """Fit and score a finder on every episode.
+
+    Intervals are percentiles of 10,000 bootstrap draws over seeds and query images together; the images of a group stay
+    together.
+
+    Args:
+        data: The images of one product.
+        episodes: As :func:`flawshot.evaluation.finding_episodes.draw_finding_episodes` draws them.
+        fit: Makes a finder from support images.
+        shots: Labeled instances per category, for the record.
+        good_shots: Good images, likewise.
+        namer: Names found regions; None if they are not to be named.
+        groups: The physical sample that each image shows, by its path or name.
+        progress: Called after each image with the number of images done and their total.
+
+    Raises:
+        FlawshotError: If a support image cannot be used, or no query image.
+    """
+    by_image: dict[str, list[Instance]] = {}
+    for instance in data.catalog:
+        by_image.setdefault(instance.image, []).append(instance)
+    total = sum(len(each.queries) + len(each.good_queries) for each in episodes)
+    done = 0
+    left_out: dict[str, str] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    tallies: list[FindingTally] = []
+    scores: list[FindingEpisodeScore] = []
+    measured: list[dict[str, float]] = []
+    asked: dict[str, int] = {}
+    for episode in episodes:
+        inspection, seconds = _fitted(data, by_image, episode, fit, namer)
+        queries: list[str | GoodImage] = [*episode.queries, *episode.good_queries]
+        for query in queries:
+            own = by_image[query] if isinstance(query, str) else []
+            name = query if isinstance(query, str) else query.name
+            reason = _inspect(inspection, data, query, own, unit_of(query, groups))
+            if reason:
+                left_out[name] = reason
+            elif own:
+                asked[name] = len(own)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        if not any(inspection.flawed):
+            raise FlawshotError(f"{data.product}: no query image with a flaw can be used; {_first(left_out)}")
+        tally = inspection.tally(numbers)
+        tallies.append(tally)
+        measured.append(tally.measured())
+        overall = {key: value for key, value in measured[-1].items() if "/" not in key}
+        times = {"fit_seconds": seconds, "find_seconds": inspection.seconds}
+        scores.append(FindingEpisodeScore(seed=episode.seed, scores=overall, **times))
+    resampled = resample_finding(tallies, len(numbers), f"{data.product}/{shots}/{good_shots}")
+    made = estimate_finding(tallies, measured, resampled)
+    used_good = {each.name for episode in episodes for each in episode.good_queries} - set(left_out)
+    run = FindingRun(
+        product=data.product,
+        shots=shots,
+        good_shots=good_shots,
+        good_images=max(len(episode.good) for episode in episodes),
+        n_images=len(asked),
+        n_good=len(used_good),
+        n_instances=sum(asked.values()),
+        scores={name: value for name, value in made.items() if "/" not in name},
+        per_category=_by_category(made),
+        episodes=tuple(scores),
+        left_out=left_out,
+    )
+    return ScoredRun(run, {name: values for name, values in resampled.items() if name in run.scores})
+
+
+def _fitted(
+    data: FindingData,
+    by_image: Mapping[str, Sequence[Instance]],
+    episode: FindingEpisode,
+    fit: FitFinder,
+    namer: RegionNamer | None,
+) -> tuple[Inspection, float]:
+    """A finder and a classifier, fitted to an episode's support, and the seconds that the finder took."""
+    rows, support = data.catalog.row_of, set(episode.support)
+    images = dict.fromkeys(data.catalog.column("image")[rows[identifier]] for identifier in episode.support)
+    labeled: list[LabeledImage] = []
+    examples: list[Instance] = []
+    for name in images:
+        own = [each for each in by_image[name] if each.id in support]
+        others = tuple(each.region() for each in by_image[name] if each.id not in support)
+        source = image_source(data.catalog.root, name, own[0].annotation)
+        picture = source if isinstance(source, Path) else read_image(source, name)
+        labeled.append(LabeledImage(picture, tuple((each.category, each.region()) for each in own), others))
+        examples += own
+        if namer is not None:
+            namer.encode(picture if not isinstance(picture, Path) else read_image(picture, name), own)
+    start = time.perf_counter()
+    finder = fit(labeled, [each.path for each in episode.good])
+    seconds = time.perf_counter() - start
+    categories = sorted({each.category for each in examples})
+    return Inspection(finder, categories, namer, None if namer is None else namer.fit(examples)), seconds
+
+
+def _inspect(
+    inspection: Inspection,
+    data: FindingData,
+    query: str | GoodImage,
+    instances: Sequence[Instance],
+    unit: tuple[str, str],
+) -> str:
+    try:
+        if isinstance(query, str):
+            image = read_image(image_source(data.catalog.root, query, instances[0].annotation), query)
+        else:
+            image = read_image(query.path, query.name)
+    except ImageError as error:
+        return str(error)
+    return inspection.add(image, instances, unit)
+
+
+def _first(left_out: Mapping[str, str]) -> str:
+    return next(iter(left_out.values()), "annotate more images")
+
+
+def _by_category(made: Mapping[str, FindingScore]) -> dict[str, dict[str, CategoryScore]]:
+    categories = sorted({name.partition("/")[2] for name in made if "/" in name})
+    return {
+        category: {
+            kind: CategoryScore(mean=score.mean, ci95=score.ci95, n_query=score.n)
+            for kind in BY_CATEGORY
+            if (score := made.get(f"{kind}/{category}")) is not None
+        }
+        for category in categories
+    }
+
+
+def average_finding(scored: Sequence[ScoredRun]) -> list[FindingMean]:
+    """Means over products for each number of labeled instances and good images, if there are several products.
+
+    Args:
+        scored: The runs of all products.
+    """
+    made = []
+    for key in dict.fromkeys((each.run.shots, each.run.good_shots) for each in scored):
+        own = [each for each in scored if (each.run.shots, each.run.good_shots) == key]
+        if len(own) < 2:
+            continue
+        scores = {}
+        for name in own[0].run.scores:
+            if any(name not in each.run.scores for each in own):
+                continue
+            mean = float(np.mean([each.run.scores[name].mean for each in own]))
+            low, high = percentile_interval(np.mean([each.resampled[name] for each in own], axis=0))
+            count = sum(each.run.scores[name].n for each in own)
+            first = own[0].run.scores[name]
+            scores[name] = first.model_copy(
+                update={"mean": mean, "std": None, "ci95": (min(low, mean), max(high, mean)), "n": count}
+            )
+        products = tuple(each.run.product for each in own)
+        made.append(FindingMean(shots=key[0], good_shots=key[1], products=products, scores=scores))
+    return made
