@@ -184,7 +184,7 @@ def pro(negative: NDArray[np.float64], covered: NDArray[np.float64], limit: floa
     References:
         Bergmann et al.: "The MVTec Anomaly Detection Dataset", IJCV 2021.
 
-    >>> float(pro(np.array([7.0, 2.0, 1.0]), np.array([0.0, 0.0, 1.0])))
+    >>> float(pro(np.array([8.0, 2.0, 0.0]), np.array([0.0, 0.0, 1.0])))
     1.0
     """
     rate, share = _from_above(negative), _from_above(covered)
