@@ -13,7 +13,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
@@ -28,6 +28,7 @@ __all__ = [
     "ProductOption",
     "RowsOption",
     "StrictOption",
+    "image_groups",
     "open_data",
     "problems_of",
     "read_groups",
@@ -141,10 +142,14 @@ def problems_of(selected: Catalog, catalog: Catalog) -> list[Problem]:
 
 
 def read_groups(group: str, catalog: Catalog) -> dict[str, str]:
-    """The group of each image, by the regular expression or table given as ``--group``."""
+    """The group of each image of a catalog, by the regular expression or table given as ``--group``."""
+    return image_groups(group, catalog.column("image"))
+
+
+def image_groups(group: str, images: Sequence[str]) -> dict[str, str]:
+    """The group of each image, given by its path, by the regular expression or table given as ``--group``."""
     from flawshot.episodes import groups_from_csv, groups_from_regex
 
-    images = catalog.column("image")
     if group.lower().endswith(TABLE_SUFFIXES) or _is_file(group):
         return groups_from_csv(Path(group), images)
     return groups_from_regex(group, images)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flawshot.catalog import Catalog
     from flawshot.evaluation.results import Results
 
-__all__ = ["open_pictures", "report", "save_report", "stamped"]
+__all__ = ["command_stamp", "open_pictures", "report", "save_report", "stamped"]
 
 
 def report(
@@ -107,10 +107,14 @@ def save_report(results: Results, path: Path, data: Catalog | None, *, overwrite
 
 
 def stamped(results: Results, started: datetime, seconds: float) -> Results:
-    """The results with what only the command knows: its command line, start time and duration."""
-    own = {
+    """The results with what only the command knows."""
+    return results.model_copy(update={"provenance": results.provenance | command_stamp(started, seconds)})
+
+
+def command_stamp(started: datetime, seconds: float) -> dict[str, str | float]:
+    """What only the command knows: its command line, start time and duration."""
+    return {
         "command": shlex.join(["flawshot", *sys.argv[1:]]),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
     }
-    return results.model_copy(update={"provenance": results.provenance | own})

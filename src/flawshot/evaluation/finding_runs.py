@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from flawshot.evaluation.finding_results import FindingScore
     from flawshot.labelme.shapes import Region
 
-__all__ = ["FitFinder", "LabeledImage", "ScoredRun", "average_finding", "evaluate_finding"]
+__all__ = [
+    "FitFinder",
+    "LabeledImage",
+    "ScoredRun",
+    "average_finding",
+    "evaluate_finding",
+]
 
 # The scores that each category has, too.
 BY_CATEGORY = ("found", "found_and_named", "named_given_regions")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flawshot.evaluation.finding_scores import BinnedHeat, ImageHeat
+    from flawshot.evaluation.finding_scores import BinnedHeat, ImageHeat, PixelScores
 
 __all__ = ["UNBOUNDED", "FindingTally", "estimate_finding", "resample_finding"]
 
@@ -56,11 +56,21 @@ class FindingTally:
     def _images(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return image_histograms(self.score, self.flawed)
 
+    @cached_property
+    def _pixels(self) -> PixelScores:
+        return pixel_scores(self.heats)
+
+    @cached_property
+    def _shift(self) -> NDArray[np.float64]:
+        """What short histograms change in the scores over pixels, and is taken back in every draw."""
+        good, flawed, covered = (each.astype(np.float64).sum(axis=0) for each in self._binned)
+        short = [float(auroc(good, flawed)), float(f1_max(good, flawed)), float(pro(good, covered))]
+        return np.array(self._pixels) - short
+
     def measured(self) -> dict[str, float]:
         """The scores by name; those that cannot be measured are omitted."""
         image = [each.sum(axis=0) for each in self._images]
-        pixel = pixel_scores(self.heats)
-        curves = (float(auroc(*image)), float(f1_max(*image)), pixel.auroc, pixel.f1_max, pixel.pro)
+        curves = (float(auroc(*image)), float(f1_max(*image)), *self._pixels)
         made = dict(zip(CURVES, curves, strict=True))
         for name, (part, whole) in self.counts.items():
             made[name] = float(part.sum() / whole.sum()) if whole.sum() else float("nan")
@@ -75,8 +85,9 @@ class FindingTally:
         own = weights[:, self.unit]
         image = [own @ each for each in self._images]
         good, flawed, covered = ((own @ each).astype(np.float64) for each in self._binned)
-        curves = (auroc(*image), f1_max(*image), auroc(good, flawed), f1_max(good, flawed), pro(good, covered))
-        made = dict(zip(CURVES, curves, strict=True))
+        pixels = np.stack([auroc(good, flawed), f1_max(good, flawed), pro(good, covered)])
+        shifted = (pixels + self._shift[:, None]).clip(0.0, 1.0)
+        made = dict(zip(CURVES, (auroc(*image), f1_max(*image), *shifted), strict=True))
         with np.errstate(invalid="ignore", divide="ignore"):
             made |= {name: (own @ part) / (own @ whole) for name, (part, whole) in self.counts.items()}
         return made

@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from flawshot.bank.records import scheme_of
+from flawshot.bank.records import ViewRecord, scheme_of
 from flawshot.evaluation.intervals import DRAWS
 from flawshot.regions.views import SCHEMES
 
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flawshot.bank.features import FeatureBank
-    from flawshot.bank.records import ViewRecord
     from flawshot.classifiers.base import FewShotClassifier
+    from flawshot.encoders.base import Encoder
     from flawshot.episodes import EpisodeSet
+    from flawshot.evaluation.finding_data import FindingData
+    from flawshot.regions.views import ViewScheme
 
-__all__ = ["make_provenance"]
+__all__ = ["finding_provenance", "make_provenance"]
 
 # The libraries that compute results from features.
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+INTERVAL = f"bootstrap over seeds and query images together, {DRAWS} draws, percentiles 2.5 and 97.5"
 
 
 def make_provenance(
@@ -55,7 +58,7 @@ def make_provenance(
             name: {"class": type(estimator).__name__, "parameters": estimator.get_params()}
             for name, estimator in estimators.items()
         },
-        "interval": f"bootstrap over seeds and query images together, {DRAWS} draws, percentiles 2.5 and 97.5",
+        "interval": INTERVAL,
     }
 
 
@@ -78,3 +81,29 @@ def _counts(bank: FeatureBank, episode_sets: Sequence[EpisodeSet]) -> dict[str, 
         own = [image for name, image in zip(products, images, strict=True) if name == product]
         counts[product] = {"instances": len(own), "images": len(set(own))}
     return counts
+
+
+def finding_provenance(data: Sequence[FindingData], encoder: Encoder, scheme: ViewScheme) -> dict[str, Any]:
+    """Data, encoder, views and versions, as JSON values.
+
+    Args:
+        data: The images of each product.
+        encoder: The encoder.
+        scheme: The views with which regions are named.
+    """
+    return {
+        "flawshot": version("flawshot"),
+        "data": {
+            own.product: {
+                "instances": len(own.catalog),
+                "images": len(set(own.catalog.column("image"))),
+                "good": len(own.good),
+                "fingerprint": own.catalog.fingerprint(own.product),
+            }
+            for own in data
+        },
+        "encoder": encoder.record.model_dump(mode="json"),
+        "views": _views(ViewRecord.of(scheme)),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+        "interval": INTERVAL,
+    }
