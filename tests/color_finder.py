@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 from flawshot.labelme.images import read_image
-from flawshot.labelme.shapes import Shape
+from flawshot.labelme.shapes import Shape, join_regions
 from flawshot.regions.found import FoundOnImage, FoundRegion
+from helpers import box_shape, labelme_document
 
 COLORS = {"rust": (180, 60, 30), "stain": (30, 40, 120)}
 SIDE, PATCH = 64, 4
@@ -48,6 +50,24 @@ def write_tree(root, products=("bolt",), train=4, good=3, flawed=3, seed=0):
     return root
 
 
+def write_labelme(root, flawed=4, good=6, seed=0):
+    """Labelme files with one flaw each in ``data``, and good images in ``good``; their names end in a part's number."""
+    rng = np.random.default_rng(seed)
+    (root / "data").mkdir(parents=True)
+    (root / "good").mkdir()
+    for number in range(good):
+        part(rng)[0].save(root / "good" / f"fine-{number}.png")
+    for category in COLORS:
+        for number in range(flawed):
+            x, y = (4 * rng.integers(1, 11, 2)).tolist()
+            name = f"{category}-{number}"
+            part(rng, (category, x, y, 12))[0].save(root / "data" / f"{name}.png")
+            shape = box_shape(category, at=(x, y), size=11)
+            document = labelme_document([shape], imagePath=f"{name}.png", imageHeight=SIDE, imageWidth=SIDE)
+            (root / "data" / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
+    return root
+
+
 class ColorHeat:
     """A heat map over patches."""
 
@@ -63,8 +83,17 @@ class ColorFinder:
     """Distances to the nearest good patch; regions are patches beyond half of the distance of the labeled flaws."""
 
     def __init__(self, labeled, good):
-        images = [read_image(path, path.name) for path in good]
-        self.good = np.concatenate([_patches(image).reshape(-1, 3) for image in images])[::7]
+        images = [(read_image(path, path.name), ()) for path in good]
+        # Of images with flaws, the patches beside them.
+        images += [
+            (read_image(each.image, "support"), (*(own for _, own in each.instances), *each.others))
+            for each in (labeled if not good else ())
+        ]
+        patches = []
+        for image, flaws in images:
+            covered = join_regions(flaws).full_mask(SIDE, SIDE).reshape(SIDE // PATCH, PATCH, SIDE // PATCH, PATCH)
+            patches.append(_patches(image)[~covered.any(axis=(1, 3))])
+        self.good = np.concatenate(patches)[::7]
         self.categories = sorted({category for each in labeled for category, _ in each.instances})
         self.colors = []
         for category in self.categories:

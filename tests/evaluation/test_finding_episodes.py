@@ -8,7 +8,7 @@ from PIL import Image
 
 from color_finder import write_tree
 from flawshot import Catalog, FlawshotError
-from flawshot.evaluation.finding_data import data_of_folder, data_of_tree, is_mask_tree
+from flawshot.evaluation.finding_data import FindingData, data_of_folder, data_of_tree, is_mask_tree
 from flawshot.evaluation.finding_episodes import draw_finding_episodes, unit_of
 from helpers import box_shape
 
@@ -59,6 +59,12 @@ def test_labeled_instances_and_queries_share_no_image(tmp_path):
         assert len(episode.queries) == 4
         assert len(episode.good) == 2
         assert len(episode.good_queries) == 3
+
+
+def test_a_single_category_is_enough_to_find(catalog_of):
+    data = FindingData("part", catalog_of([(f"x{n}", ["dent"]) for n in range(4)]), ())
+    for episode in draw_finding_episodes(data, 2, 0):
+        assert (len(episode.support), len(episode.queries)) == (2, 2)
 
 
 def test_good_images_in_one_folder_are_divided(tmp_path, write_annotations):

@@ -103,6 +103,8 @@ def test_means_over_products_have_intervals_of_their_own(tree):
     assert mean.scores["pixel_f1_max"].mean == pytest.approx(np.mean(values))
     low, high = mean.scores["pixel_f1_max"].ci95
     assert low <= np.mean(values) <= high
+    # All six good images, the rarer kind, are below all flawed ones.
+    assert mean.scores["image_auroc"].ci95 == pytest.approx((0.6097, 1.0), abs=1e-4)
     assert not average_finding(scored[:1])
 
 

@@ -37,6 +37,7 @@ def sample_episodes(
     protocol: Protocol = "disjoint",
     groups: Mapping[str, str] | None = None,
     allow_short: bool = False,
+    least: int = 2,
 ) -> EpisodeSet:
     """Draw one episode per seed: K support instances of every category of a product, and the query set.
 
@@ -58,13 +59,14 @@ def sample_episodes(
         protocol: ``mvrec`` or ``disjoint``.
         groups: The physical sample that each image shows, by image path (``disjoint`` only).
         allow_short: Whether to accept categories with fewer than K instances, and use those there are.
+        least: The number of categories that the product must have; 1 if they are not to be told apart, but found.
 
     Returns:
         The episodes, verified.
 
     Raises:
-        EpisodeError: If the product has fewer than two categories, or a category (named with its count) has too few
-            instances.
+        EpisodeError: If the product has fewer than ``least`` categories, or a category (named with its count) has too
+            few instances.
 
     References:
         MVREC (AAAI 2025, arXiv 2412.16897) for ``mvrec``.
@@ -83,7 +85,7 @@ def sample_episodes(
         )
     own = catalog.select([product])
     pools = make_pools(own, protocol, groups)
-    if len(pools.categories) < 2:
+    if len(pools.categories) < max(1, least):
         named = f"one category ({pools.categories[0]})" if pools.categories else "no labeled instance outside val"
         raise EpisodeError(f"{product}: has {named}; there is nothing to tell apart")
     if not allow_short:

@@ -77,7 +77,7 @@ def draw_finding_episodes(
     if shots:
         own = None if groups is None else {image: groups[image] for image in dict.fromkeys(images)}
         drawn = sample_episodes(
-            data.catalog, data.product, shots, seeds=seeds, groups=own, allow_short=allow_short
+            data.catalog, data.product, shots, seeds=seeds, groups=own, allow_short=allow_short, least=1
         ).episodes
         rows = data.catalog.row_of
         flawed = [

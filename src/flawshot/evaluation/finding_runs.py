@@ -11,9 +11,9 @@ import numpy as np
 from flawshot.base.errors import FlawshotError
 from flawshot.evaluation.finding_episodes import unit_of
 from flawshot.evaluation.finding_inspection import Inspection
-from flawshot.evaluation.finding_results import FindingEpisodeScore, FindingMean, FindingRun
-from flawshot.evaluation.finding_tallies import FindingTally, estimate_finding, resample_finding
-from flawshot.evaluation.intervals import percentile_interval
+from flawshot.evaluation.finding_results import FindingEpisodeScore, FindingMean, FindingRun, FindingScore
+from flawshot.evaluation.finding_tallies import UNBOUNDED, FindingTally, estimate_finding, resample_finding
+from flawshot.evaluation.intervals import percentile_interval, wilson
 from flawshot.evaluation.results import CategoryScore
 from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from flawshot.evaluation.finding_episodes import FindingEpisode, GoodShots
     from flawshot.evaluation.finding_inspection import Finder
     from flawshot.evaluation.finding_names import RegionNamer
-    from flawshot.evaluation.finding_results import FindingScore
     from flawshot.labelme.shapes import Region
 
 __all__ = [
@@ -72,10 +71,12 @@ class ScoredRun(NamedTuple):
     Attributes:
         run: The run.
         resampled: By the name of a score, its values by draw.
+        counts: By the name of a score, the number for Wilson's interval if it is 0 or 1.
     """
 
     run: FindingRun
     resampled: Mapping[str, NDArray[np.float64]]
+    counts: Mapping[str, int]
 
 
 def evaluate_finding(
@@ -156,7 +157,8 @@ def evaluate_finding(
         episodes=tuple(scores),
         left_out=left_out,
     )
-    return ScoredRun(run, {name: values for name, values in resampled.items() if name in run.scores})
+    counts = {name: max(tally.size(name)[1] for tally in tallies) for name in run.scores}
+    return ScoredRun(run, {name: resampled[name] for name in run.scores}, counts)
 
 
 def _fitted(
@@ -231,17 +233,23 @@ def average_finding(scored: Sequence[ScoredRun]) -> list[FindingMean]:
         own = [each for each in scored if (each.run.shots, each.run.good_shots) == key]
         if len(own) < 2:
             continue
-        scores = {}
-        for name in own[0].run.scores:
-            if any(name not in each.run.scores for each in own):
-                continue
-            mean = float(np.mean([each.run.scores[name].mean for each in own]))
-            low, high = percentile_interval(np.mean([each.resampled[name] for each in own], axis=0))
-            count = sum(each.run.scores[name].n for each in own)
-            first = own[0].run.scores[name]
-            scores[name] = first.model_copy(
-                update={"mean": mean, "std": None, "ci95": (min(low, mean), max(high, mean)), "n": count}
-            )
+        names = [name for name in own[0].run.scores if all(name in each.run.scores for each in own)]
+        scores = {name: _mean_score(own, name) for name in names}
         products = tuple(each.run.product for each in own)
         made.append(FindingMean(shots=key[0], good_shots=key[1], products=products, scores=scores))
     return made
+
+
+def _mean_score(own: Sequence[ScoredRun], name: str) -> FindingScore:
+    mean = float(np.mean([each.run.scores[name].mean for each in own]))
+    low, high = percentile_interval(np.mean([each.resampled[name] for each in own], axis=0))
+    if name not in UNBOUNDED and mean in {0.0, 1.0}:
+        count = sum(each.counts[name] for each in own)
+        low, high = wilson(count * mean, count)
+    seeds = [[episode.seed for episode in each.run.episodes if name in episode.scores] for each in own]
+    std = None
+    if len(seeds[0]) > 1 and all(each == seeds[0] for each in seeds):
+        by_seed = [[episode.scores[name] for episode in each.run.episodes if name in episode.scores] for each in own]
+        std = float(np.std(np.mean(by_seed, axis=0), ddof=1))
+    total = sum(each.run.scores[name].n for each in own)
+    return FindingScore(mean=mean, std=std, ci95=(min(low, mean), max(high, mean)), n=total)
