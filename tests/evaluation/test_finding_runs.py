@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 
 from color_finder import ColorFinder, write_tree
 from flawshot import FlawshotError
 from flawshot.encoders import make_encoder
 from flawshot.evaluation.finding_data import data_of_tree
 from flawshot.evaluation.finding_episodes import draw_finding_episodes
+from flawshot.evaluation.finding_inspection import Inspection
 from flawshot.evaluation.finding_names import RegionNamer
 from flawshot.evaluation.finding_runs import average_finding, evaluate_finding
 from flawshot.evaluation.finding_scores import summarize_heat
 from flawshot.evaluation.finding_tallies import FindingTally, estimate_finding, resample_finding
+from flawshot.labelme.images import read_image
 from flawshot.regions.found import FoundOnImage
 from flawshot.regions.views import make_scheme
 
@@ -62,6 +65,20 @@ def test_without_labeled_instances_only_finding_is_scored(tree, namer):
     assert made.n_images == 6
     assert {"image_auroc", "pixel_auroc", "pro", "found"} <= set(made.scores)
     assert not [name for name in made.scores if "named" in name]
+
+
+def test_a_found_instance_with_the_wrong_name_is_wrong(tree, namer):
+    data = data_of_tree(tree, [])[0]
+    always = DummyClassifier(strategy="constant", constant="rust").fit(np.zeros((2, 1)), ["rust", "stain"])
+    (episode,) = draw_finding_episodes(data, 0, "all")
+    inspection = Inspection(ColorFinder((), [each.path for each in episode.good]), ("rust", "stain"), namer, always)
+    for instance in data.catalog:
+        image = read_image(tree / instance.image, instance.image)
+        assert not inspection.add(image, [instance], ("flawed", instance.image))
+    scores = inspection.tally({}).measured()
+    assert scores["found"] == scores["found_and_named/rust"] == 1.0
+    assert scores["found_and_named"] == scores["named_of_found"] == scores["named_given_regions"] == 0.5
+    assert scores["found_and_named/stain"] == 0.0
 
 
 class Blind(ColorFinder):
@@ -118,7 +135,7 @@ def tally(seed, images=40, units=20):
     truth[2:4, 2:5] = True
     heats = [summarize_heat(heat + 0.2 * truth * flag, truth & flag) for flag in flawed]
     counts = {"found": (found, flawed.astype(float))}
-    return FindingTally(np.arange(images) % units, flawed, rng.normal(size=images) + flawed, heats, counts)
+    return FindingTally(np.arange(images) * units // images, flawed, rng.normal(size=images) + flawed, heats, counts)
 
 
 def test_intervals_are_those_of_a_plain_bootstrap():
