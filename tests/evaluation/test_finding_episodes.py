@@ -35,6 +35,7 @@ def test_a_tree_is_read_with_its_good_images_and_their_split(tmp_path):
     (alone,) = data_of_tree(tmp_path / "bolt", [])
     assert (alone.product, len(alone.good), len(alone.catalog)) == ("bolt", 7, 4)
     assert {instance.area for instance in bolt.catalog} == {144}
+    (tmp_path / "bolt/defects_config.json").write_text("[]")
     assert is_mask_tree(tmp_path)
 
 
@@ -70,6 +71,7 @@ def test_a_single_category_is_enough_to_find(catalog_of):
 def test_good_images_in_one_folder_are_divided(tmp_path, write_annotations):
     catalog, good = labelme_data(tmp_path, write_annotations)
     (data,) = data_of_folder(catalog, good, [])
+    assert not is_mask_tree(catalog.root)
     for count, expected in ((0, (0, 6)), (2, (2, 4)), ("all", (3, 3))):
         for episode in draw_finding_episodes(data, 1, count):
             assert (len(episode.good), len(episode.good_queries)) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.base.arguments import argument
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["FindingData", "GoodImage", "data_of_folder", "data_of_tree", "is_mask_tree"]
+
+
+# Data sets with masks have few JSON files of their own, such as LOCO's defects_config.json; Labelme's are many.
+LOOKED_AT = 5
 
 
 class GoodImage(NamedTuple):
@@ -50,8 +55,11 @@ class FindingData(NamedTuple):
 
 
 def is_mask_tree(data: Path) -> bool:
-    """Whether a folder is a tree of images and masks rather than Labelme files."""
-    return data.is_dir() and next(data.rglob("*.json"), None) is None
+    """Whether a folder is a tree of images and masks: none of its first JSON files has shapes, as Labelme's do."""
+    if not data.is_dir():
+        return False
+    files = itertools.islice((path for path in data.rglob("*.json") if path.is_file()), LOOKED_AT)
+    return not any(b'"shapes"' in path.read_bytes() for path in files)
 
 
 def data_of_folder(catalog: Catalog, good: Path | None, problems: list[Problem]) -> list[FindingData]:
