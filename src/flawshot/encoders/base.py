@@ -107,6 +107,35 @@ class BaseEncoder(ABC):
     network: torch.nn.Module | None = None
     remarks: Sequence[str] = ()
 
+    @property
+    def map_side(self) -> int:
+        """The only side of images, in px, that :meth:`maps` takes; 0 if it takes any multiples of 32.
+
+        Raises:
+            FlawshotError: If the encoder has no maps.
+        """
+        raise self._without_maps()
+
+    def _without_maps(self) -> FlawshotError:
+        return FlawshotError(
+            f"{self.record.name}: has no feature maps, which finding regions needs; name another encoder for it with "
+            f"{argument('find_encoder')}"
+        )
+
+    def maps(self, images: torch.Tensor) -> list[torch.Tensor]:  # noqa: ARG002
+        """Feature maps of whole images, to find regions on them; masks play no part.
+
+        Args:
+            images: uint8 ``[images, height, width, 3]``, on any device; see :attr:`map_side` for the sizes.
+
+        Returns:
+            float32 ``[images, channels, rows, columns]`` each, the finest first, on the encoder's device.
+
+        Raises:
+            FlawshotError: If the encoder has no maps.
+        """
+        raise self._without_maps()
+
     @classmethod
     def models(cls) -> Sequence[str]:
         """The names of its models, for suggestions when a name is unknown."""

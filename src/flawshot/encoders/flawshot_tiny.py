@@ -163,6 +163,18 @@ class TinyEncoder(OpenClipEncoder):
             precision=precision,
         )
 
+    @property
+    def map_side(self) -> int:
+        """0: maps are computed of images of any size; see :attr:`flawshot.BaseEncoder.map_side`."""
+        return 0
+
+    @torch.inference_mode()
+    def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """The maps of the four stages, of strides 4 to 32 px; see :meth:`flawshot.BaseEncoder.maps`."""
+        pixels = images.to(self.device).permute(0, 3, 1, 2).float()
+        made: list[torch.Tensor] = self._model.visual.trunk.maps(tiny_input(pixels, torch.zeros_like(pixels[:, :1])))
+        return [each.float() for each in made]
+
     def _entry(self, expected: Preprocessing) -> torch.nn.Module:  # noqa: ARG002 - tiny_input knows it
         return TinyInput(masked=self.record.options["region"] == "alpha")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,9 +10,12 @@ from torch import nn
 
 from flawshot.encoders.base import BaseEncoder, mask_shares, normalized
 from flawshot.encoders.compiling import compiled
+from flawshot.encoders.maps import map_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from flawshot.encoders.maps import MapReader
 
 __all__ = ["CropInput", "NetworkEncoder", "RegionNetwork", "prepared"]
 
@@ -114,6 +118,35 @@ class NetworkEncoder(BaseEncoder):
         images, masks = (crops.to(self.device, non_blocking=True) for crops in (images, masks))
         features: torch.Tensor = (self._fast or self.network)(images, masks)
         return features
+
+    @property
+    def map_side(self) -> int:
+        """The side of images that :meth:`maps` takes; see :attr:`flawshot.BaseEncoder.map_side`."""
+        return self._map_reader.side
+
+    @torch.inference_mode()
+    def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Feature maps of whole images; see :meth:`flawshot.BaseEncoder.maps`."""
+        images = images.to(self.device, non_blocking=True)
+        return [each.float() for each in self._map_reader.read(self._map_input(images))]
+
+    @cached_property
+    def _map_reader(self) -> MapReader:
+        blank = self._map_input(torch.zeros(1, self.side, self.side, 3, dtype=torch.uint8, device=self.device))
+        reader = map_reader(self._map_tower(), blank)
+        if reader is None:
+            raise self._without_maps()
+        return reader
+
+    def _map_tower(self) -> Any:
+        """The image tower whose maps are read."""
+        raise NotImplementedError
+
+    def _map_input(self, images: torch.Tensor) -> torch.Tensor:
+        """The tower's input from uint8 images ``[images, height, width, 3]``; everything is inside the mask."""
+        inside = torch.full(images.shape[:3], 255, dtype=torch.uint8, device=images.device)
+        made: torch.Tensor = self.network.entry(images, inside)  # type: ignore[operator]
+        return made.contiguous(memory_format=torch.channels_last)
 
     def compile(self, crops: int, *, threads: int = 1) -> str:
         """Compile the network; see :meth:`flawshot.BaseEncoder.compile`."""

@@ -208,6 +208,9 @@ class OpenClipEncoder(NetworkEncoder):
         """What makes the tower's input from crops and masks."""
         return CropInput(expected.mean, expected.std, dimmed=self.record.options["region"] == "masked")
 
+    def _map_tower(self) -> Any:
+        return self._model.visual
+
     def no_text(self) -> str:
         """Why text cannot be encoded; see :meth:`flawshot.encoders.base.TextEncoder.no_text`."""
         layer = self.record.options["layer"]

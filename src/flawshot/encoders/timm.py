@@ -178,6 +178,9 @@ class TimmEncoder(NetworkEncoder):
             precision=precision,
         )
 
+    def _map_tower(self) -> Any:
+        return self.network.tower.model  # type: ignore[union-attr]
+
     def _grid(self, tower: TimmTower, model: str, patch_tokens: int) -> tuple[int, int] | None:
         """Patches (down, across), found by encoding one blank crop; sets :attr:`dim`.
 

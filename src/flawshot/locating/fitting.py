@@ -1,0 +1,196 @@
+"""Fitting locators to a few labeled images and good ones, and the threshold above which they find."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from flawshot.base.arguments import argument
+from flawshot.base.errors import FlawshotError
+from flawshot.labelme.images import read_image
+from flawshot.locating.dense import dense_features
+from flawshot.locating.examples import LabeledImage, examples_of
+from flawshot.locating.heat import good_bank, heat_model
+from flawshot.locating.locator import Locator
+from flawshot.locating.outlining import outline_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from flawshot.encoders.base import BaseEncoder
+    from flawshot.locating.examples import ImageExamples
+    from flawshot.locating.heat import GoodBank, HeatModel
+
+__all__ = ["ALARMS", "FittedLocator", "Threshold", "Variant", "fit_locator", "peaks_threshold"]
+
+# The share of good images that may be alarmed.
+ALARMS = 0.05
+# The parts into which images are divided, each held out in turn.
+FOLDS = 5
+
+
+class Threshold(NamedTuple):
+    """Above which heat a region is found.
+
+    Attributes:
+        value: The heat.
+        source: Whether it comes from held-out ``good`` images, or from the ``background`` of held-out labeled ones.
+        images: The number of them.
+        promised: The share of good images that this leads one to expect to be alarmed: k / (images + 1), where the
+            k-th highest peak is the threshold.
+    """
+
+    value: float
+    source: Literal["good", "background"]
+    images: int
+    promised: float
+
+
+class Variant(NamedTuple):
+    """A locator that has not seen some of the images.
+
+    Attributes:
+        locator: The locator; its threshold comes from the other images, too.
+        units: The units that it has not seen.
+    """
+
+    locator: Locator
+    units: frozenset[str]
+
+
+class FittedLocator(NamedTuple):
+    """A locator with what was held out to fit it.
+
+    Attributes:
+        locator: The locator.
+        threshold: Where its threshold comes from.
+        variants: Locators that have not seen some of the images, to measure what can be expected; each image is unseen
+            by exactly one of them. Empty if there is only one unit.
+    """
+
+    locator: Locator
+    threshold: Threshold
+    variants: tuple[Variant, ...]
+
+
+def fit_locator(
+    encoder: BaseEncoder,
+    labeled: Sequence[LabeledImage],
+    good: Sequence[Path | Image.Image] = (),
+    *,
+    alarms: float = ALARMS,
+    units: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FittedLocator:
+    """Fit a locator.
+
+    Good cells are those of good images, and those of labeled images that are apart from every flaw. The threshold is
+    the k-th highest peak of n held-out good images, with the largest k for which k / (n + 1) is at most ``alarms``; if
+    that is less than 1, the highest. If there is no good image, the backgrounds of held-out labeled images stand in.
+
+    Args:
+        encoder: An encoder with maps.
+        labeled: Images with labeled flaws.
+        good: Images without flaws: files, or upright RGB images.
+        alarms: The share of good images that may be alarmed, above 0 and below 1.
+        units: What each image shows, first of ``labeled``, then of ``good``; images of one unit are held out together.
+            Each is a unit of its own if None.
+        progress: Called with the number of encoded images and their total.
+
+    Raises:
+        FlawshotError: If there is nothing to fit, an image cannot be read, or the encoder has no maps.
+    """
+    if not 0 < alarms < 1:
+        raise FlawshotError(f"{argument('alarms', alarms)}: must be a share above 0 and below 1, such as {ALARMS}")
+    if not labeled and not good:
+        raise FlawshotError("a locator needs images: labeled ones, good ones, or both")
+    total = len(labeled) + len(good)
+    names = [str(number) for number in range(total)] if units is None else list(units)
+    examples: list[ImageExamples] = []
+    for number, (each, unit) in enumerate(zip([*labeled, *good], names, strict=True), start=1):
+        given = each if isinstance(each, LabeledImage) else LabeledImage(each, ())
+        picture = given.image
+        image = picture if isinstance(picture, Image.Image) else read_image(picture, str(picture))
+        features = dense_features(encoder, image)
+        examples.append(examples_of(features, given.instances, given.others, unit=unit))
+        if progress is not None:
+            progress(number, total)
+    return fit_examples(encoder, examples, alarms)
+
+
+def fit_examples(encoder: BaseEncoder, examples: Sequence[ImageExamples], alarms: float) -> FittedLocator:
+    """Fit a locator to what was taken from images; see :func:`fit_locator`."""
+    bank = good_bank(examples)
+    unfixed = _locator(encoder, examples, bank)
+    parts = _parts(examples)
+    held_out = [_without(encoder, examples, bank, units) for units in parts]
+    peaks: list[tuple[str, bool, float]] = []
+    for locator, units in zip(held_out, parts, strict=True):
+        peaks += [
+            (each.unit, each.flawless, _peak(locator.heat_model, each)) for each in examples if each.unit in units
+        ]
+    if not peaks:  # a single unit: nothing can be held out
+        peaks = [(each.unit, each.flawless, _peak(unfixed.heat_model, each)) for each in examples]
+    threshold = peaks_threshold(peaks, alarms)
+    variants = []
+    for locator, units in zip(held_out, parts, strict=True):
+        others = [peak for peak in peaks if peak[0] not in units]
+        value = peaks_threshold(others or peaks, alarms).value
+        variants.append(Variant(replace(locator, threshold=value), units))
+    return FittedLocator(replace(unfixed, threshold=threshold.value), threshold, tuple(variants))
+
+
+def peaks_threshold(peaks: Sequence[tuple[str, bool, float]], alarms: float) -> Threshold:
+    """The threshold from the peaks of held-out images.
+
+    Args:
+        peaks: Unit, whether the image is good, and the highest heat of its good cells.
+        alarms: The share of good images that may be alarmed.
+
+    >>> peaks_threshold([("a", True, 3.0), ("b", True, 5.0), ("c", True, 4.0)], 0.5).value
+    4.0
+    >>> peaks_threshold([("a", True, 3.0), ("b", True, 5.0)], 0.05).promised
+    0.3333333333333333
+    """
+    own = [peak for _, flawless, peak in peaks if flawless and math.isfinite(peak)]
+    source: Literal["good", "background"] = "good" if own else "background"
+    own = sorted(own or [peak for _, _, peak in peaks if math.isfinite(peak)], reverse=True)
+    if not own:
+        raise FlawshotError("no part of any image is good: flaws cover everything; give images without flaws")
+    rank = max(1, math.floor(alarms * (len(own) + 1) + 1e-9))
+    return Threshold(own[rank - 1], source, len(own), rank / (len(own) + 1))
+
+
+def _locator(encoder: BaseEncoder, examples: Sequence[ImageExamples], bank: GoodBank) -> Locator:
+    edges = [edge for each in examples for edge in each.edges]
+    return Locator(encoder, heat_model(examples, bank), outline_model(edges), threshold=math.inf)
+
+
+def _without(encoder: BaseEncoder, examples: Sequence[ImageExamples], bank: GoodBank, units: frozenset[str]) -> Locator:
+    seen = [each for each in examples if each.unit not in units]
+    return _locator(encoder, seen, bank.without(units))
+
+
+def _parts(examples: Sequence[ImageExamples]) -> list[frozenset[str]]:
+    """Units in several parts, good and labeled ones spread evenly; none if there is only one unit."""
+    flawed = list(dict.fromkeys(each.unit for each in examples if not each.flawless))
+    flawless = [unit for unit in dict.fromkeys(each.unit for each in examples) if unit not in set(flawed)]
+    order = []
+    for own in (flawed, flawless):
+        random.Random("parts").shuffle(own)
+        order += own
+    count = min(FOLDS, len(order))
+    return [frozenset(order[start::count]) for start in range(count)] if count > 1 else []
+
+
+def _peak(model: HeatModel, example: ImageExamples) -> float:
+    """The highest heat of an image's good cells; minus infinity if it has none."""
+    if not example.good.any():
+        return -math.inf
+    return float(np.max(model.heat(model.bank.scaled([level[example.good] for level in example.levels]))))

@@ -1,0 +1,214 @@
+"""A locator: finds regions on images that nobody has annotated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation, binary_fill_holes, label
+from torch.nn import functional
+
+from flawshot.formats.components import component_shape
+from flawshot.labelme.shapes import trim
+from flawshot.locating.dense import FINE_CELLS, dense_features
+from flawshot.locating.outlining import color_ratio
+from flawshot.regions.found import FoundOnImage, FoundRegion
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from numpy.typing import NDArray
+
+    from flawshot.encoders.base import BaseEncoder
+    from flawshot.locating.dense import DenseFeatures
+    from flawshot.locating.heat import HeatModel
+    from flawshot.locating.outlining import OutlineModel
+
+__all__ = ["HeatMap", "Locator", "image_score"]
+
+# The share of the hottest cells whose mean is an image's score.
+TOP = 0.01
+# A region is where the heat is at least this share of its peak's; its outline is searched where it is at least that.
+HALF, WIDE = 0.5, 0.35
+# How far the outline may go beyond that, in fine cells.
+BEYOND = 2
+# How much the evidence of fine cells counts beside that of colors.
+FINE_WEIGHT = 6.0
+# Regions of fewer px of the resized image are dropped.
+SMALLEST = 12
+EVERY_NEIGHBOR = np.ones((3, 3), dtype=bool)
+
+
+class HeatMap(NamedTuple):
+    """How unlike a good part each place on an image is.
+
+    Attributes:
+        cells: The heat of each cell, in standard deviations of good cells, float32 ``[rows, columns]``.
+        evidence: How much each cell speaks for each category, float32 ``[rows, columns, categories]``.
+        size: (height, width) of the image, in px.
+    """
+
+    cells: NDArray[np.float32]
+    evidence: NDArray[np.float32]
+    size: tuple[int, int]
+
+    @property
+    def score(self) -> float:
+        """The image's score: the mean heat of the hottest hundredth of its cells."""
+        return image_score(self.cells)
+
+    def pixels(self) -> NDArray[np.float32]:
+        """The heat of all pixels, float32 ``[height, width]`` of the upright image."""
+        return _resized(self.cells, self.size)
+
+
+def image_score(cells: NDArray[np.float32]) -> float:
+    """The mean heat of the hottest hundredth of an image's cells, at least one."""
+    hottest = np.sort(cells, axis=None)[::-1]
+    return float(hottest[: max(1, round(TOP * hottest.size))].mean())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Locator:
+    """Finds regions on images.
+
+    Attributes:
+        encoder: Computes maps.
+        heat_model: Gives cells their heat.
+        outline_model: Draws outlines; None if there was no labeled flaw to learn them from.
+        threshold: A region's peak is hotter than this.
+        sharpness: By which evidence is multiplied before it becomes shares.
+    """
+
+    encoder: BaseEncoder
+    heat_model: HeatModel
+    outline_model: OutlineModel | None
+    threshold: float
+    sharpness: float = 0.1
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of labeled flaws, in label order."""
+        return self.heat_model.categories
+
+    def heat(self, image: Image.Image) -> HeatMap:
+        """The heat map of an upright RGB image."""
+        return self._heat(dense_features(self.encoder, image))
+
+    def find(self, image: Image.Image) -> FoundOnImage:
+        """The regions found on an upright RGB image, the hottest first."""
+        return self.inspect(image)[1]
+
+    def inspect(self, image: Image.Image) -> tuple[HeatMap, FoundOnImage]:
+        """Both the heat map of an upright RGB image and the regions found on it."""
+        features = dense_features(self.encoder, image)
+        heat = self._heat(features)
+        regions = tuple(self._regions(features, heat))
+        return heat, FoundOnImage(regions, round(heat.score, 4))
+
+    def _heat(self, features: DenseFeatures) -> HeatMap:
+        cells = self.heat_model.bank.scaled(features.levels())
+        evidence = self.heat_model.evidence(cells).reshape(*features.grid, len(self.categories))
+        return HeatMap(self.heat_model.heat(cells).reshape(features.grid), evidence, features.size)
+
+    def _regions(self, features: DenseFeatures, heat: HeatMap) -> list[FoundRegion]:
+        hot = np.where(heat.cells > self.threshold, heat.cells, -np.inf)
+        fine = _resized(heat.cells, (FINE_CELLS * len(heat.cells), FINE_CELLS * heat.cells.shape[1]))
+        taken = np.zeros(heat.cells.shape, dtype=bool)
+        found: list[FoundRegion] = []
+        claimed = np.zeros(features.pixels.shape[:2], dtype=bool)
+        while True:
+            free = np.where(taken, -np.inf, hot)
+            row, column = (int(each) for each in np.unravel_index(int(free.argmax()), free.shape))
+            peak = float(free[row, column])
+            if not np.isfinite(peak):
+                break
+            seed = (FINE_CELLS * row + FINE_CELLS // 2, FINE_CELLS * column + FINE_CELLS // 2)
+            half = _around(np.maximum(fine, _spot(fine.shape, seed, peak)) >= HALF * peak, seed)
+            taken |= _pooled(half, heat.cells.shape)
+            taken[row, column] = True
+            category = int(heat.evidence[row, column].argmax()) if self.categories else 0
+            mask = self._outlined(features, fine, seed, half, peak, category) & ~claimed
+            mask = _largest(mask)
+            if mask.sum() < SMALLEST:
+                continue
+            claimed |= mask
+            cells = _pooled(mask, heat.cells.shape)
+            cells[row, column] = True
+            shares = self._shares(heat.evidence[cells])
+            region = trim(_resized(mask.astype(np.float32), features.size) >= 0.5, 0, 0)
+            if region.pixels.size:
+                found.append(FoundRegion(component_shape(len(found), "", region), round(peak, 4), shares))
+        return found
+
+    def _outlined(  # noqa: PLR0917
+        self,
+        features: DenseFeatures,
+        fine: NDArray[np.float32],
+        seed: tuple[int, int],
+        half: NDArray[np.bool_],
+        peak: float,
+        category: int,
+    ) -> NDArray[np.bool_]:
+        """The mask of a region on the resized image."""
+        size = features.pixels.shape[:2]
+        if self.outline_model is None or self.categories[category] not in self.outline_model.categories:
+            return _resized(half.astype(np.float32), size) >= 0.5
+        wide = _around(np.maximum(fine, _spot(fine.shape, seed, peak)) >= WIDE * peak, seed)
+        support = binary_dilation(wide, EVERY_NEIGHBOR, iterations=BEYOND)
+        weights, offsets = self.outline_model.directions
+        column = self.outline_model.categories.index(self.categories[category])
+        score = features.fine_projection(weights[:, [column]])[..., 0] - offsets[column]
+        full, allowed = _resized(score, size), _resized(support.astype(np.float32), size) >= 0.5
+        inside = (full > 0) & allowed
+        ratio = color_ratio(features.pixels, inside, allowed)
+        made = inside if ratio is None else (ratio + FINE_WEIGHT * full > 0) & allowed
+        if made.sum() < SMALLEST:
+            return _resized(half.astype(np.float32), size) >= 0.5
+        return binary_fill_holes(made)  # type: ignore[no-any-return]
+
+    def _shares(self, evidence: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """The probability of each category, from the evidence of a region's cells."""
+        if not self.categories:
+            return None
+        said = self.sharpness * evidence.mean(axis=0, dtype=np.float64)
+        shares = np.exp(said - said.max())
+        made: NDArray[np.float32] = (shares / shares.sum()).astype(np.float32)
+        return made
+
+
+def _resized(values: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    given = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
+    return functional.interpolate(given, size=tuple(size), mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def _spot(shape: tuple[int, ...], seed: tuple[int, int], value: float) -> NDArray[np.float32]:
+    """A value at one place; interpolation may have lowered a peak there."""
+    made = np.full(shape, -np.inf, dtype=np.float32)
+    made[seed] = value
+    return made
+
+
+def _around(mask: NDArray[np.bool_], seed: tuple[int, int]) -> NDArray[np.bool_]:
+    """The connected part of a mask that contains a place."""
+    numbers, _ = label(mask, EVERY_NEIGHBOR)
+    own: NDArray[np.bool_] = numbers == numbers[seed]
+    return own & mask
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    numbers, count = label(mask, EVERY_NEIGHBOR)
+    if count < 2:
+        return mask
+    own: NDArray[np.bool_] = numbers == 1 + int(np.bincount(numbers.ravel())[1:].argmax())
+    return own
+
+
+def _pooled(mask: NDArray[np.bool_], grid: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The cells of which a mask covers at least half."""
+    given = torch.from_numpy(mask.astype(np.float32))[None, None]
+    rows, columns = grid
+    pooled: NDArray[np.bool_] = functional.adaptive_avg_pool2d(given, (rows, columns))[0, 0].numpy() >= 0.5
+    return pooled
