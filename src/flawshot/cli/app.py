@@ -17,6 +17,7 @@ from flawshot.cli.checking import check
 from flawshot.cli.demonstrating import demo
 from flawshot.cli.encoding import crops, encode
 from flawshot.cli.evaluating import evaluate
+from flawshot.cli.evaluating_finding import evaluate_find
 from flawshot.cli.exports import exports
 from flawshot.cli.fitting import fit
 from flawshot.cli.groups import with_groups
@@ -57,6 +58,7 @@ COMMANDS = (
     sample,
     encode,
     evaluate,
+    evaluate_find,
     report,
     fit,
     predict,
