@@ -109,6 +109,9 @@ class ColorFinder:
         patches = _patches(image)
         return ColorHeat(np.linalg.norm(patches[:, :, None] - self.good, axis=-1).min(axis=2))
 
+    def inspect(self, image):
+        return self.heat(image), self.find(image)
+
     def find(self, image):
         heat = self.heat(image)
         labels, count = ndimage.label(heat.pixels() > 25)

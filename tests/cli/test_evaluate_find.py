@@ -6,19 +6,13 @@ import json
 
 import pytest
 
-from color_finder import ColorFinder, write_labelme, write_tree
+from color_finder import write_labelme, write_tree
 from commands import refuse, succeed
-from flawshot.cli import evaluating_finding
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     return write_tree(tmp_path_factory.mktemp("tree"), products=("bolt", "nut"))
-
-
-@pytest.fixture(autouse=True)
-def _finder(monkeypatch):
-    monkeypatch.setattr(evaluating_finding, "finder_fitter", lambda _: ColorFinder)
 
 
 def test_the_published_task_prints_heat_map_scores(tree):

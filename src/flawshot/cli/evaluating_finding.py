@@ -146,7 +146,9 @@ def evaluate_find(
 
 def finder_fitter(encoder: BaseEncoder) -> FitFinder:
     """What fits a locator to support images, with this encoder."""
-    raise NotImplementedError(encoder)
+    from flawshot.locating.fitting import fit_locator
+
+    return lambda labeled, good: fit_locator(encoder, labeled, good).locator
 
 
 def _numbers(text: str, name: str) -> list[int]:

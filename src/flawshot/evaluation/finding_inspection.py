@@ -50,12 +50,8 @@ class HeatMap(Protocol):
 class Finder(Protocol):
     """Finds flaws on images."""
 
-    def heat(self, image: Image.Image) -> HeatMap:
-        """The heat map of an upright RGB image."""
-        ...
-
-    def find(self, image: Image.Image) -> FoundOnImage:
-        """The regions found on an upright RGB image."""
+    def inspect(self, image: Image.Image) -> tuple[HeatMap, FoundOnImage]:
+        """The heat map of an upright RGB image, and the regions found on it."""
         ...
 
 
@@ -125,7 +121,7 @@ class Inspection:
             Why it cannot be used; empty if it can.
         """
         start = time.perf_counter()
-        heat, found = self._finder.heat(image), self._finder.find(image)
+        heat, found = self._finder.inspect(image)
         self.seconds += time.perf_counter() - start
         if found.reason:
             return found.reason

@@ -17,23 +17,21 @@ from flawshot.evaluation.intervals import percentile_interval, wilson
 from flawshot.evaluation.results import CategoryScore
 from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
+from flawshot.locating.examples import LabeledImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from PIL import Image
 
     from flawshot.catalog.instances import Instance
     from flawshot.evaluation.finding_data import FindingData, GoodImage
     from flawshot.evaluation.finding_episodes import FindingEpisode, GoodShots
     from flawshot.evaluation.finding_inspection import Finder
     from flawshot.evaluation.finding_names import RegionNamer
-    from flawshot.labelme.shapes import Region
 
 __all__ = [
     "FitFinder",
-    "LabeledImage",
     "ScoredRun",
     "average_finding",
     "evaluate_finding",
@@ -41,20 +39,6 @@ __all__ = [
 
 # The scores that each category has, too.
 BY_CATEGORY = ("found", "found_and_named", "named_given_regions")
-
-
-class LabeledImage(NamedTuple):
-    """A support image with flaws.
-
-    Attributes:
-        image: The file, or the image if it is embedded in its annotation.
-        instances: The support instances: category and pixels.
-        others: Instances that are no support; nothing is known about them, but their pixels are not good.
-    """
-
-    image: Path | Image.Image
-    instances: tuple[tuple[str, Region], ...]
-    others: tuple[Region, ...] = ()
 
 
 class FitFinder(Protocol):

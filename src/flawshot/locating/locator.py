@@ -17,9 +17,8 @@ from flawshot.locating.outlining import color_ratio
 from flawshot.regions.found import FoundOnImage, FoundRegion
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from numpy.typing import NDArray
+    from PIL import Image
 
     from flawshot.encoders.base import BaseEncoder
     from flawshot.locating.dense import DenseFeatures
