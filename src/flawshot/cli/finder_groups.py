@@ -21,12 +21,27 @@ REMEDIES = (
     "find regions with --find if the model has a locator, give those of another program with --boxes, --masks or "
     "--maps, or take each image as one region with --whole-image"
 )
+# Options that go with one source only.
+NEEDS = {"heatmaps": "find", "find_pretrained": "find", "coco": "boxes", "min_score": "boxes"}
 
 
 @dataclass(frozen=True)
 class FinderGroup:
     """Where the regions on bare images come from: one source at most."""
 
+    find: Annotated[
+        bool, typer.Option("--find", help="Find regions with the model's locator, on bare and on annotated images.")
+    ] = False
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option("--heatmaps", metavar="DIR", help="With --find: write each image with its heat and regions."),
+    ] = None
+    find_pretrained: Annotated[
+        Path | None,
+        typer.Option(
+            "--find-pretrained", metavar="FILE", help="The weights of the locator's own encoder, if from a file."
+        ),
+    ] = None
     boxes: Annotated[
         Path | None,
         typer.Option(
@@ -65,7 +80,7 @@ class FinderGroup:
     @property
     def named(self) -> list[str]:
         """The options of sources that were given."""
-        return [option_of(name) for name in ("boxes", "masks", "maps", "whole_image") if getattr(self, name)]
+        return [option_of(name) for name in ("find", "boxes", "masks", "maps", "whole_image") if getattr(self, name)]
 
     def check(self, *, threshold: float | None, min_area: int, others: dict[str, Any]) -> None:
         """Refuse options that do not go together.
@@ -81,9 +96,9 @@ class FinderGroup:
         named = self.named
         if len(named) > 1:
             raise FlawshotError(f"{' and '.join(named)}: regions come from one of them; remove the others")
-        for name in ("coco", "min_score"):
-            if getattr(self, name) is not None and not self.boxes:
-                raise FlawshotError(f"{option_of(name)}: needs --boxes")
+        for name, source in NEEDS.items():
+            if getattr(self, name) is not None and not getattr(self, source):
+                raise FlawshotError(f"{option_of(name)}: needs {option_of(source)}")
         if not named:
             return
         (source,) = named
@@ -91,7 +106,7 @@ class FinderGroup:
             raise FlawshotError(f"{clash[0]}: is for annotated data, and {source} for bare images; remove one of them")
         if threshold is None and self.maps:
             raise FlawshotError("--maps: needs --threshold T, the value above which a map shows a flaw")
-        if source in {"--boxes", "--whole-image"}:
+        if source in {"--find", "--boxes", "--whole-image"}:
             given = "--threshold" if threshold is not None else "--min-area" if min_area > 1 else ""
             if given:
                 raise FlawshotError(f"{given}: is for masks and maps, not for {source}; remove it")

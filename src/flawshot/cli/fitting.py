@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, ViewGroup
+from flawshot.cli.locator_groups import LocatorGroup, print_expected
 from flawshot.cli.options import GroupOption, LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ def fit(
     encoder_options: EncoderGroup,
     view_options: ViewGroup,
     batch: BatchGroup,
+    locator: LocatorGroup,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
@@ -57,13 +61,15 @@ def fit(
     from flawshot.base.arguments import argument
     from flawshot.base.errors import FlawshotError
     from flawshot.base.store.places import hold
-    from flawshot.cli.options import read_groups
+    from flawshot.cli.console import progress_bar
+    from flawshot.cli.options import image_groups, read_groups
     from flawshot.encoders.base import pick_device
     from flawshot.models.fitting import fit_model, labeled, pick_classifier
     from flawshot.models.model_folder import check_model_free, check_nothing_learned, sound_bank_beside
 
     if not 0 < coverage < 1:
         raise FlawshotError(f"--coverage {coverage:g}: must be a share above 0 and below 1, such as 0.9")
+    locator.check()
     check_model_free(out, overwrite=overwrite)
     check_nothing_learned(out)
     estimator, _ = pick_classifier(classifier)
@@ -74,26 +80,39 @@ def fit(
             given = {"layout": layout} if layout else {}
             for name in given | encoder_options.given() | view_options.given():
                 raise FlawshotError(f"{argument(name)}: is for DATA, and {data} is a feature bank; omit it")
-            bank = FeatureBank.open(data, verify=not no_verify)
+            if locator.find:
+                raise FlawshotError(f"--find: needs the images, and {data} is a feature bank; give DATA instead")
+            bank, plan = FeatureBank.open(data, verify=not no_verify), None
         else:
             catalog = open_data(data, layout, [product] if product else None, strict=strict)
             own = labeled(catalog, product, data)
             scheme = view_options.scheme(encoder_options.model)
             encoder = encoder_options.make(batch.size)
+            plan = None
+            if locator.find:
+                every = catalog.select([own.products[0]])
+                good = locator.files(every)
+                names = [*dict.fromkeys(every.column("image")), *(each.name for each in good)]
+                units = {} if group is None else image_groups(group, names)
+                plan = locator.plan(every, encoder, scheme, good, units, encoder_options.device)
             place = sound_bank_beside(out, "bank")
             bank = _encode(own, encoder, scheme, place, batch, strict=strict)
         groups = None if group is None else read_groups(group, labeled(bank.catalog, product, data))
-        made = fit_model(
-            bank,
-            out,
-            classifier=estimator,
-            product=product,
-            groups=groups,
-            coverage=coverage,
-            source=str(data),
-            overwrite=overwrite,
-        )
+        with nullcontext() if plan is None else progress_bar("images") as progress:
+            made = fit_model(
+                bank,
+                out,
+                classifier=estimator,
+                product=product,
+                groups=groups,
+                coverage=coverage,
+                source=str(data),
+                locate=None if plan is None else replace(plan, progress=progress),
+                overwrite=overwrite,
+            )
     _say(made)
+    if made.record.locator is not None:
+        print_expected(made.record.locator)
 
 
 def _is_bank(data: Path) -> bool:

@@ -13,10 +13,14 @@ from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, S
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
     from flawshot.formats.scored_shapes import ShapeReader
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
+    from flawshot.models.predicting_images import Find
 
 __all__ = ["predict"]
 
@@ -73,7 +77,16 @@ def predict(
     others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout}
     finder.check(threshold=threshold, min_area=min_area, others=others)
     check_predictions_free(out.absolute(), overwrite=overwrite)
-    opened = load_model(model, device=encoder_options.device, pretrained=encoder_options.pretrained)
+    opened = load_model(
+        model,
+        device=encoder_options.device,
+        pretrained=encoder_options.pretrained,
+        find_pretrained=None if finder.find_pretrained is None else str(finder.find_pretrained),
+    )
+    if finder.find:
+        encoder_options.introduce(opened.encoder, at_once)
+        _say(_find(opened, data, out, finder.heatmaps, batch, strict=strict, overwrite=overwrite), out)
+        return
     if finder.named:
         reader = finder.reader(data, out, threshold=threshold, min_area=min_area, max_instances=max_instances)
         encoder_options.introduce(opened.encoder, at_once)
@@ -103,6 +116,32 @@ def predict(
     _say(report, out)
 
 
+def _find(
+    model: Model,
+    data: Path,
+    out: Path,
+    heat_maps: Path | None,
+    batch: BatchGroup,
+    *,
+    strict: bool,
+    overwrite: bool,
+) -> PredictReport:
+    """Predict what the model's own locator finds."""
+    from flawshot.base.errors import FlawshotError
+    from flawshot.formats.scored_shapes import bare_images
+    from flawshot.models.finding import find_request, finder_of
+
+    apart = [out] if heat_maps is None else [out, heat_maps]
+    if heat_maps is not None and heat_maps.absolute().is_relative_to(out.absolute()):
+        raise FlawshotError(f"--heatmaps {heat_maps}: must not be inside the predictions; name another folder")
+    problems: list[Problem] = []
+    images = bare_images(data, problems, beyond=apart)
+    _ = model.locator  # a model without one is refused before anything is written
+    root = data.resolve()
+    find, request = finder_of(model, root, heat_maps), find_request(model)
+    return _on_images(model, data, out, images, find, request, problems, batch, strict=strict, overwrite=overwrite)
+
+
 def _predict_found(
     model: Model,
     data: Path,
@@ -114,20 +153,45 @@ def _predict_found(
     overwrite: bool,
 ) -> PredictReport:
     """Predict what another program found, with a summary of what could not be used."""
-    from flawshot.base.errors import Problem
-    from flawshot.cli.console import progress_bar, say, say_left_out, say_problems
-    from flawshot.models.predicting_images import annotations_of, found_by, predict_images
+    from flawshot.cli.console import say
+    from flawshot.models.predicting_images import found_by
+
+    find, said = found_by(reader), reader.problems
+    report = _on_images(
+        model, data, out, reader.images, find, reader.request, said, batch, strict=strict, overwrite=overwrite
+    )
+    for what, count in reader.skipped.items():
+        say(f"{count} regions {what} are left out")
+    return report
+
+
+def _on_images(
+    model: Model,
+    data: Path,
+    out: Path,
+    images: Sequence[str],
+    find: Find,
+    request: str,
+    said: list[Problem],
+    batch: BatchGroup,
+    *,
+    strict: bool,
+    overwrite: bool,
+) -> PredictReport:
+    """Predict what a finder finds, with a summary of what could not be used; ``said`` may grow while it runs."""
+    from flawshot.cli.console import progress_bar, say_left_out, say_problems
+    from flawshot.models.predicting_images import annotations_of, predict_images
 
     problems: list[Problem] = []
     with progress_bar("images") as progress:
         report = predict_images(
             model,
             data,
-            reader.images,
-            found_by(reader),
+            images,
+            find,
             out,
-            request=reader.request,
-            annotations=annotations_of(data, reader.images, problems),
+            request=request,
+            annotations=annotations_of(data, images, problems),
             batch_size=batch.size,
             workers=batch.workers,
             strict=strict,
@@ -135,9 +199,7 @@ def _predict_found(
             problems=problems,
             progress=progress,
         )
-    say_problems([*reader.problems, *problems], data, remedy=f"{out / 'predictions.csv'} lists all images")
-    for what, count in reader.skipped.items():
-        say(f"{count} regions {what} are left out")
+    say_problems([*said, *problems], data, remedy=f"{out / 'predictions.csv'} lists all images")
     for entry in report.left_out:
         say_left_out(entry.reason, f"{len(entry.instances)} regions" if entry.instances else "the image")
     return report
@@ -176,7 +238,7 @@ def _masked(
     product: list[str] | None,
 ) -> Catalog:
     """The regions of images with masks."""
-    from flawshot.base.errors import FlawshotError, Problem
+    from flawshot.base.errors import FlawshotError
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar, say_problems
     from flawshot.cli.options import problems_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,7 @@ from flawshot.classifiers import classifier_name, classifier_names, make_classif
 from flawshot.models.accuracy import measure_accuracy, units_of
 from flawshot.models.calibration import calibrate
 from flawshot.models.leave_one_out import leave_one_out
+from flawshot.models.locator_fitting import fit_model_locator
 from flawshot.models.model import load_model
 from flawshot.models.model_folder import (
     check_model_free,
@@ -32,17 +34,21 @@ from flawshot.models.model_folder import (
 from flawshot.models.record import VERSION, ClassifierRecord, ModelRecord, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Literal
 
     from numpy.typing import NDArray
 
     from flawshot.bank.features import FeatureBank
     from flawshot.classifiers.base import FewShotClassifier
+    from flawshot.locating.record import LocatorRecord
     from flawshot.models.calibration import Calibration
     from flawshot.models.leave_one_out import HeldOut
+    from flawshot.models.locator_fitting import LocatorPlan
     from flawshot.models.model import Model
     from flawshot.models.record import Accuracy
+
+    MakeLocator = Callable[[FeatureBank, FewShotClassifier, Path], LocatorRecord]
 
 __all__ = ["ExampleBatch", "each_left_out", "fit_model", "labeled", "make_model", "pick_classifier"]
 
@@ -83,6 +89,7 @@ def fit_model(
     groups: Mapping[str, str] | None = None,
     coverage: float = 0.9,
     source: str | None = None,
+    locate: LocatorPlan | None = None,
     overwrite: bool = False,
 ) -> Model:
     """Fit a model to all labeled instances of one product of a bank.
@@ -98,6 +105,7 @@ def fit_model(
         groups: The group of each image, by path; images of one group show one physical sample.
         coverage: Desired share of regions whose prediction set contains their category.
         source: The source of the instances in the model's history; by default the bank's folder.
+        locate: What the model's locator is fitted to; without it, the model finds no regions on bare images.
         overwrite: Whether an existing model may be replaced.
 
     Returns:
@@ -112,7 +120,8 @@ def fit_model(
     estimator, name = pick_classifier(classifier)
     own = labeled(bank.catalog, product, bank.path)
     taken = ExampleBatch(own, bank, own.column("id"), groups or {}, "fit", str(bank.path) if source is None else source)
-    return make_model(out, [taken], estimator, name, coverage=coverage)
+    locator = None if locate is None else partial(fit_model_locator, locate)
+    return make_model(out, [taken], estimator, name, coverage=coverage, locator=locator)
 
 
 def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassifier, str]:
@@ -172,6 +181,7 @@ def make_model(
     *,
     coverage: float,
     before: Sequence[Step] = (),
+    locator: MakeLocator | None = None,
 ) -> Model:
     """Write a model from batches of instances, and load it.
 
@@ -182,6 +192,8 @@ def make_model(
         name: Its name.
         coverage: Desired share of regions whose prediction set contains their category.
         before: The history so far, which describes the instances of ``taken[0]``.
+        locator: Writes a locator into the model's folder, given the support bank, the unfitted classifier and the
+            folder.
 
     Raises:
         FlawshotError: If an instance occurs twice, or the folder cannot be written.
@@ -213,6 +225,7 @@ def make_model(
             calibration=calibration,
             history=history,
             files=support_files(folder),
+            locator=None if locator is None else locator(bank, estimator, folder),
         )
         write_record(folder, record)
     return load_model(out)

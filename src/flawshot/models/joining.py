@@ -2,27 +2,116 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["joined"]
+__all__ = ["USUAL", "HeldOutName", "Naming", "best_naming", "joined"]
+
+# No category is less likely than this.
+LEAST = 1e-6
+# The weights and sharpnesses that are tried, and the fewest found regions from which one of them is chosen.
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHARPNESSES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4)
+FEWEST = 5
 
 
-def joined(probabilities: NDArray[np.float32], shares: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
-    """The probabilities by which regions are named: for now, those of the classifier.
+class Naming(NamedTuple):
+    """How a finder's and a classifier's probabilities are joined.
+
+    Attributes:
+        weight: How much the finder's count, 0 to 1; the classifier's count the rest.
+        sharpness: By which the finder's evidence is multiplied before it becomes probabilities.
+    """
+
+    weight: float
+    sharpness: float
+
+
+USUAL = Naming(0.5, 0.1)
+
+
+class HeldOutName(NamedTuple):
+    """A region that was found on an image that neither finder nor classifier had seen.
+
+    Attributes:
+        truth: The number of its category.
+        probabilities: The classifier's, ``[categories]``.
+        shares: The finder's, with the sharpness :data:`USUAL`, ``[categories]``; NaN for a category it does not know.
+        part: The part of the images that was held out.
+    """
+
+    truth: int
+    probabilities: NDArray[np.float32]
+    shares: NDArray[np.float32]
+    part: int
+
+
+def joined(
+    probabilities: NDArray[np.float32], shares: Sequence[NDArray[np.float32] | None], weight: float
+) -> NDArray[np.float32]:
+    """The probabilities by which regions are named: a weighted geometric mean of both.
 
     Args:
         probabilities: The classifier's, float32 ``[regions, categories]``.
-        shares: The finder's, float32 ``[categories]`` for each region, or None where it says nothing.
+        shares: The finder's, float32 ``[categories]`` for each region, NaN for categories that it does not know; or
+            None where it says nothing, and the classifier's are kept.
+        weight: How much the finder's count, 0 to 1.
 
     Returns:
         float32 ``[regions, categories]``; each row adds up to 1.
+
+    >>> joined(np.array([[0.5, 0.5]], np.float32), [np.array([0.9, 0.1], np.float32)], 1.0).round(3).tolist()
+    [[0.8999999761581421, 0.10000000149011612]]
     """
     if len(shares) != len(probabilities):
         raise ValueError(f"there are {len(probabilities)} regions, but shares of {len(shares)}")
-    return probabilities
+    made = probabilities.copy()
+    for row, own in enumerate(shares):
+        if own is not None and weight > 0:
+            made[row] = _mixed(probabilities[row], own, weight)
+    return made
+
+
+def _mixed(probabilities: NDArray[np.float32], shares: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    known = np.isfinite(shares)
+    # Of categories that the finder does not know, the classifier's word stands.
+    full = np.where(known, np.nan_to_num(shares) * probabilities[known].sum(dtype=np.float64), probabilities)
+    logs = (1 - weight) * np.log(np.maximum(probabilities, LEAST)) + weight * np.log(np.maximum(full, LEAST))
+    made = np.exp(logs - logs.max())
+    shared: NDArray[np.float32] = (made / made.sum()).astype(np.float32)
+    return shared
+
+
+def sharpened(shares: NDArray[np.float32], sharpness: float) -> NDArray[np.float32]:
+    """A finder's probabilities with another sharpness than :data:`USUAL`; NaN stays."""
+    logs = np.log(np.maximum(shares, 1e-30)) * (sharpness / USUAL.sharpness)
+    made = np.exp(logs - np.nanmax(logs))
+    shared: NDArray[np.float32] = (made / np.nansum(made)).astype(np.float32)
+    return shared
+
+
+def best_naming(held_out: Sequence[HeldOutName]) -> Naming:
+    """The weight and sharpness under which held-out regions' categories are most likely; the usual ones if few.
+
+    Args:
+        held_out: The regions.
+    """
+    if len(held_out) < FEWEST:
+        return USUAL
+    likely = {}
+    for weight, sharpness in itertools.product(WEIGHTS, SHARPNESSES):
+        naming = Naming(weight, sharpness)
+        likely[naming] = sum(np.log(max(float(named(each, naming)[each.truth]), LEAST)) for each in held_out)
+    return max(likely, key=lambda naming: likely[naming])
+
+
+def named(held_out: HeldOutName, naming: Naming) -> NDArray[np.float32]:
+    """The joined probabilities of one region, float32 ``[categories]``."""
+    return joined(held_out.probabilities[None], [sharpened(held_out.shares, naming.sharpness)], naming.weight)[0]

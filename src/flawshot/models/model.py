@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.bank.records import difference, scheme_of
+from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.records import LONGEST_VALUE, encoder_difference, shown
 from flawshot.base.store.files import one_line
@@ -16,12 +17,13 @@ from flawshot.base.store.places import steadily
 from flawshot.classifiers import make_classifier
 from flawshot.encoders import rebuild_encoder
 from flawshot.encoders.preprocessing import interpolation_of
+from flawshot.locating.record import LOCATOR, read_locator
 from flawshot.models.calibration import fit_novelty
 from flawshot.models.joining import joined
 from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY
-from flawshot.models.regions import region_crops
+from flawshot.models.regions import decoded, region_crops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from flawshot.catalog.instances import Instance
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.encoders.base import BaseEncoder
+    from flawshot.locating.locator import Locator
     from flawshot.models.calibration import NoveltyMeasure
+    from flawshot.models.finding import ImageFinding
     from flawshot.models.record import ModelRecord
     from flawshot.models.regions import Picture
     from flawshot.regions.views import ViewScheme
@@ -40,19 +44,22 @@ if TYPE_CHECKING:
 __all__ = ["Model", "load_model"]
 
 
-def load_model(path: str | Path, *, device: str = "auto", pretrained: str | None = None) -> Model:
+def load_model(
+    path: str | Path, *, device: str = "auto", pretrained: str | None = None, find_pretrained: str | None = None
+) -> Model:
     """Load a model that ``flawshot fit`` made.
 
     Args:
         path: The model's folder.
         device: Where its encoder, and a trained classifier, compute: ``auto``, ``cpu``, ``cuda``, ….
         pretrained: The encoder's weights, if they came from a file.
+        find_pretrained: The weights of the locator's own encoder, likewise.
 
     Raises:
         FlawshotError: With one line that names the file and the field, if the folder is missing, damaged, not a
             model's, or from a newer flawshot.
     """
-    return Model(Path(path), device=device, pretrained=pretrained)
+    return Model(Path(path), device=device, pretrained=pretrained, find_pretrained=find_pretrained)
 
 
 class Model:
@@ -64,6 +71,7 @@ class Model:
         path: The model's folder.
         device: As for :func:`load_model`.
         pretrained: As for :func:`load_model`.
+        find_pretrained: Likewise.
 
     Attributes:
         path: The model's folder.
@@ -71,12 +79,14 @@ class Model:
         support: The support instances, as a feature bank in the order in which they were added.
     """
 
-    def __init__(self, path: Path, *, device: str = "auto", pretrained: str | None = None) -> None:
+    def __init__(
+        self, path: Path, *, device: str = "auto", pretrained: str | None = None, find_pretrained: str | None = None
+    ) -> None:
         self.path = path
         self.record: ModelRecord
         self.support: FeatureBank
         (self.record, self.support), self._hash = steadily(path, RECORD, lambda: (read_model(path), record_hash(path)))
-        self._device, self._pretrained = device, pretrained
+        self._device, self._pretrained, self._find_pretrained = device, pretrained, find_pretrained
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -109,6 +119,22 @@ class Model:
         return rebuild_encoder(
             self.record.encoder, self.path / RECORD, pretrained=self._pretrained, device=self._device
         )
+
+    @cached_property
+    def locator(self) -> Locator:
+        """Finds regions on images that nobody has annotated.
+
+        Raises:
+            FlawshotError: If the model has none, or its encoder is not available.
+        """
+        record = self.record.locator
+        if record is None:
+            raise FlawshotError(f"{self.path}: has no locator; fit the model again with {argument('find', True)}")
+        encoder = self.encoder
+        if record.encoder != self.record.encoder:
+            place = f"{self.path / RECORD}: locator"
+            encoder = rebuild_encoder(record.encoder, place, pretrained=self._find_pretrained, device=self._device)
+        return read_locator(self.path / LOCATOR, record, encoder)
 
     @cached_property
     def scheme(self) -> ViewScheme:
@@ -166,7 +192,8 @@ class Model:
         if not np.isfinite(probabilities).all():
             raise FlawshotError(f"{self.path}: {self.record.classifier.name} gives probabilities that are not finite")
         if shares is not None:
-            probabilities = joined(probabilities, shares)
+            weight = 0.0 if self.record.locator is None else self.record.locator.naming
+            probabilities = joined(probabilities, shares, weight)
         new = self.novelty.of(features)
         judgement = self.record.calibration.judge(probabilities, new)
         return Predictions(self.categories, probabilities, new, judgement.sets, judgement.unsure, judgement.unknown)
@@ -198,6 +225,22 @@ class Model:
             field, ours, theirs = found
             model = printable(self.path.name, LONGEST_VALUE)  # its path would not fit beside that of the bank
             raise FlawshotError(f"{place}: {part}.{field}: is {shown(theirs)}, but {shown(ours)} in {model}; {remedy}")
+
+    def find(self, images: Sequence[Picture]) -> list[ImageFinding]:
+        """Find regions on images that nobody has annotated, and name them.
+
+        Args:
+            images: Paths, PIL images, or uint8 arrays ``[height, width]`` or ``[height, width, 3]``.
+
+        Returns:
+            One value per image, in order; without regions where nothing exceeds the locator's threshold.
+
+        Raises:
+            FlawshotError: If the model has no locator, or an image (named) cannot be used.
+        """
+        from flawshot.models.finding import find_on_image  # noqa: PLC0415 - which needs models
+
+        return [find_on_image(self, decoded(given, f"images[{number}]")) for number, given in enumerate(images)]
 
     def predict(
         self,

@@ -13,10 +13,11 @@ from flawshot.base.store.files import one_line, write_json
 from flawshot.base.store.places import discard, hold, new_folder, settle, steadily
 from flawshot.base.store.seals import check_files, hash_files, sealed
 from flawshot.base.store.unfinished import unfinished_place
+from flawshot.locating.record import LOCATOR
 from flawshot.models.record import REMEDY, ModelRecord, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -68,6 +69,8 @@ def _read(path: Path) -> tuple[ModelRecord, FeatureBank]:
     except FeatureBankError as error:
         raise FlawshotError(f"{error.marked} (part of a model: {REMEDY})") from error
     _check_support(place, record, support)
+    if record.locator is not None:
+        check_files(path, {LOCATOR: record.locator.sha256}, REMEDY)
     return record, support
 
 
@@ -109,16 +112,23 @@ def check_model_free(path: Path, *, overwrite: bool) -> None:
         raise FlawshotError(f"{path}: exists; name another folder, move it away, or add {argument('overwrite', True)}")
     if there is None:
         raise FlawshotError(f"{path}: is not a model's folder; move it away")
-    for name in there:
-        if name not in {RECORD, SUPPORT}:
-            raise FlawshotError(f"{path}: contains {name}, which is not part of a model; move it away")
     if there:
-        record, _ = read_model(path)
-        for entry in (path / SUPPORT).iterdir():
-            if entry.name not in record.files:
-                raise FlawshotError(
-                    f"{path}: contains {SUPPORT}/{entry.name}, which is not part of the model; move it away"
-                )
+        _check_only_model(path, there)
+
+
+def _check_only_model(path: Path, there: Sequence[str]) -> None:
+    """Refuse a folder that contains anything but a complete model."""
+    for name in there:
+        if name not in {RECORD, SUPPORT, LOCATOR}:
+            raise FlawshotError(f"{path}: contains {name}, which is not part of a model; move it away")
+    record, _ = read_model(path)
+    if record.locator is None and LOCATOR in there:
+        raise FlawshotError(f"{path}: contains {LOCATOR}, which is not part of the model; move it away")
+    for entry in (path / SUPPORT).iterdir():
+        if entry.name not in record.files:
+            raise FlawshotError(
+                f"{path}: contains {SUPPORT}/{entry.name}, which is not part of the model; move it away"
+            )
 
 
 def _check_name(path: Path) -> None:

@@ -11,6 +11,7 @@ from flawshot.base.records import EncoderRecord  # noqa: TC001 - pydantic reads 
 from flawshot.base.store.files import Document
 from flawshot.base.store.json_documents import file_bytes, load_json
 from flawshot.base.store.seals import check_seal
+from flawshot.locating.record import LocatorRecord  # noqa: TC001 - likewise
 from flawshot.models.calibration import Calibration  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class ModelRecord(Document):
         calibration: How far its predictions can be trusted.
         history: The steps in which instances were added; the first one is the fit.
         files: SHA-256 of each file of the support bank, by name.
+        locator: What finds regions on bare images, if the model has a locator.
         seal: SHA-256 of the other fields; None in files written by flawshot 0.1.
     """
 
@@ -123,6 +125,7 @@ class ModelRecord(Document):
     calibration: Calibration
     history: tuple[Step, ...]
     files: dict[str, str]
+    locator: LocatorRecord | None = None
     seal: str | None = None
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flawshot.regions.crops import Crops, Interpolation
     from flawshot.regions.views import ViewScheme
 
-__all__ = ["Picture", "region_crops"]
+__all__ = ["Picture", "decoded", "region_crops"]
 
 Picture: TypeAlias = "str | Path | Image.Image | NDArray[np.uint8]"
 
@@ -47,14 +47,23 @@ def region_crops(
         FlawshotError: If an image or a mask (named) cannot be used.
     """
     before: Picture | None = None
-    decoded: Image.Image | None = None
+    current: Image.Image | None = None
     for number, (given, mask) in enumerate(zip(images, masks, strict=True)):
-        if decoded is None or given is not before:
-            before, decoded = given, _decoded(given, f"images[{number}]")
-        yield crop_views(decoded, _region(mask, decoded, number), scheme, side, interpolation=interpolation)
+        if current is None or given is not before:
+            before, current = given, decoded(given, f"images[{number}]")
+        yield crop_views(current, _region(mask, current, number), scheme, side, interpolation=interpolation)
 
 
-def _decoded(given: Picture, name: str) -> Image.Image:
+def decoded(given: Picture, name: str) -> Image.Image:
+    """A picture as an upright RGB image.
+
+    Args:
+        given: The picture.
+        name: Its name for errors.
+
+    Raises:
+        FlawshotError: If it cannot be used.
+    """
     if isinstance(given, str | Path):
         return read_image(Path(given), str(given))
     if isinstance(given, Image.Image):

@@ -1,0 +1,190 @@
+"""Options of flawshot fit that give a model a locator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawshot.base.errors import FlawshotError
+from flawshot.cli.wording import option_of
+
+if TYPE_CHECKING:
+    from flawshot.catalog import Catalog
+    from flawshot.encoders.base import BaseEncoder
+    from flawshot.locating.record import LocatorRecord
+    from flawshot.models.locator_fitting import GoodFile, LocatorPlan
+    from flawshot.regions.views import ViewScheme
+
+__all__ = ["LocatorGroup", "print_expected"]
+
+# The share of good images that may be alarmed, unless another is named.
+ALARMS = 0.05
+# Scores by name, as they are printed, and whether they are shares.
+WORDED = {
+    "found": ("instances found", True),
+    "found_and_named": ("instances found and named right", True),
+    "mean_iou": ("mean IoU of those found", True),
+    "precision": ("found regions that are instances", True),
+    "false_regions_per_image": ("false regions per image", False),
+    "good_images_alarmed": ("good images alarmed", True),
+    "image_auroc": ("image AUROC", True),
+    "pixel_auroc": ("pixel AUROC", True),
+    "pro": ("PRO to 30 % false positives", True),
+}
+# Scores of good images, which fewer than this number say little about.
+FEW = 10
+
+
+@dataclass(frozen=True)
+class LocatorGroup:
+    """Whether the model gets a locator, and what it is fitted to besides the labeled images."""
+
+    find: Annotated[
+        bool,
+        typer.Option("--find", help="Also fit a locator: flawshot predict --find then finds regions on bare images."),
+    ] = False
+    good: Annotated[
+        list[Path] | None,
+        typer.Option("--good", metavar="FOLDER", help="With --find: images without flaws; can be repeated."),
+    ] = None
+    alarms: Annotated[
+        float | None,
+        typer.Option(
+            "--alarms",
+            metavar="SHARE",
+            help="With --find: the share of good images that may be alarmed; more finds more.",
+            show_default=str(ALARMS),
+        ),
+    ] = None
+    find_encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--find-encoder",
+            metavar="NAME",
+            help="With --find: another encoder for finding, named as for --model.",
+            show_default="the model's",
+        ),
+    ] = None
+    find_pretrained: Annotated[
+        str | None,
+        typer.Option("--find-pretrained", metavar="TAG|FILE", help="Its weights, named as for --pretrained."),
+    ] = None
+
+    def check(self) -> None:
+        """Refuse options without ``--find``, and shares that are none.
+
+        Raises:
+            FlawshotError: With one line that names the option.
+        """
+        if not self.find:
+            for name in ("good", "alarms", "find_encoder", "find_pretrained"):
+                if getattr(self, name):
+                    raise FlawshotError(f"{option_of(name)}: needs --find")
+        if self.find_pretrained and not self.find_encoder:
+            raise FlawshotError("--find-pretrained: needs --find-encoder")
+        if self.alarms is not None and not 0 < self.alarms < 1:
+            raise FlawshotError(f"--alarms {self.alarms:g}: must be a share above 0 and below 1, such as {ALARMS}")
+
+    def files(self, catalog: Catalog) -> list[GoodFile]:
+        """The good images.
+
+        Args:
+            catalog: The annotated data; its images are not good.
+
+        Raises:
+            FlawshotError: If a folder has none.
+        """
+        from flawshot.base.errors import Problem
+        from flawshot.cli.console import say_problems
+        from flawshot.formats.scored_shapes import bare_images
+        from flawshot.models.locator_fitting import GoodFile
+
+        annotated = set()
+        if catalog.root is not None:
+            annotated = {(catalog.root / image).resolve() for image in set(catalog.column("image"))}
+        made: list[GoodFile] = []
+        for folder in self.good or []:
+            problems: list[Problem] = []
+            named = [GoodFile(name, folder.resolve() / name) for name in bare_images(folder, problems)]
+            kept = [each for each in named if each.path not in annotated]
+            if len(kept) < len(named):
+                gone = len(named) - len(kept)
+                problems.append(Problem(str(folder), "annotated", f"{gone} images have annotated flaws", "warning"))
+            say_problems(problems, folder, remedy="these are not used")
+            made += kept
+        if self.good and not made:
+            raise FlawshotError(f"--good {self.good[0]}: contains no image without annotated flaws")
+        return made
+
+    def plan(
+        self,
+        catalog: Catalog,
+        namer: BaseEncoder,
+        scheme: ViewScheme,
+        good: list[GoodFile],
+        groups: dict[str, str],
+        device: str,
+    ) -> LocatorPlan:
+        """What the locator is fitted to.
+
+        Args:
+            catalog: All instances of the product.
+            namer: The model's encoder.
+            scheme: The model's views.
+            good: Images without flaws.
+            groups: The group of each image, if ``--group`` was given.
+            device: Where its encoder computes.
+        """
+        from flawshot.cli.console import say
+        from flawshot.encoders import make_encoder
+        from flawshot.models.locator_fitting import LocatorPlan
+
+        encoder = namer
+        if self.find_encoder is not None:
+            encoder = make_encoder(self.find_encoder, self.find_pretrained, device=device)
+            for remark in encoder.remarks:
+                say(remark)
+        _ = encoder.map_side  # an encoder without maps is refused before anything is encoded
+        alarms = ALARMS if self.alarms is None else self.alarms
+        return LocatorPlan(encoder, catalog, namer, scheme, good, groups, alarms)
+
+
+def print_expected(record: LocatorRecord) -> None:
+    """Print what a locator was fitted to, and what can be expected of it."""
+    from flawshot.cli.console import new_table, print_table
+    from flawshot.evaluation.intervals import percent
+
+    typer.echo(
+        f"Locator: fitted to {record.labeled} labeled and {record.good} good images; {record.encoder.name}, "
+        f"{len(record.categories)} categories"
+    )
+    if record.expected:
+        table = new_table(
+            "Finding, on images left out of the fit in turn [95 % interval]", "score", "n", "value (shares in %)"
+        )
+        for name, (words, share) in WORDED.items():
+            score = record.expected.get(name)
+            if score is None:
+                continue
+            low, high = score.ci95
+            value = percent(score.mean, score.ci95) if share else f"{score.mean:.2f} [{low:.2f}, {high:.2f}]"
+            table.add_row(words, f"{score.n}{'*' if score.n < FEW else ''}", value)
+        print_table(table)
+        if any(score.n < FEW for score in record.expected.values()):
+            typer.echo(f"* fewer than {FEW}")
+    else:
+        typer.echo("What to expect cannot be estimated: all images show one part")
+    of = f"{record.images} good images" if record.source == "good" else f"the backgrounds of {record.images} images"
+    promised = f"about {record.promised:.0%} of good images will be alarmed"
+    if record.promised > record.alarms + 1e-9:
+        typer.echo(
+            f"Threshold: the highest peak on {of}; {promised}, more than the {record.alarms:.0%} asked for; "
+            f"{round(1 / record.alarms) - 1} good images would do"
+        )
+    else:
+        typer.echo(f"Threshold: from {of} that were held out; {promised}")
+    if record.source == "background":
+        typer.echo("No good image was given; with --good FOLDER the threshold is more reliable")

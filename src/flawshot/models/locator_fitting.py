@@ -1,0 +1,279 @@
+"""A model's locator: fitted to the images of its examples, with what can be expected of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image
+from sklearn.base import clone
+
+from flawshot.bank.region_features import region_features
+from flawshot.base.arguments import argument
+from flawshot.base.errors import FlawshotError
+from flawshot.base.store.seals import sha256_of
+from flawshot.evaluation.finding_inspection import Inspection
+from flawshot.evaluation.finding_tallies import estimate_finding, resample_finding
+from flawshot.evaluation.found_matches import match_regions
+from flawshot.labelme.data_folder import image_source
+from flawshot.labelme.images import read_image
+from flawshot.labelme.shapes import rasterize
+from flawshot.locating.examples import LabeledImage
+from flawshot.locating.fitting import ALARMS, fit_locator
+from flawshot.locating.record import LOCATOR, ExpectedScore, LocatorRecord, write_locator
+from flawshot.models.joining import USUAL, HeldOutName, Naming, best_naming, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from flawshot.bank.features import FeatureBank
+    from flawshot.catalog import Catalog
+    from flawshot.catalog.instances import Instance
+    from flawshot.classifiers.base import FewShotClassifier
+    from flawshot.encoders.base import BaseEncoder
+    from flawshot.evaluation.finding_tallies import FindingTally
+    from flawshot.locating.fitting import FittedLocator
+    from flawshot.locating.locator import HeatMap, Locator
+    from flawshot.regions.found import FoundOnImage
+    from flawshot.regions.views import ViewScheme
+
+__all__ = ["GoodFile", "LocatorPlan", "fit_model_locator", "known_shares"]
+
+# The scores that a model's record keeps, by the names of flawshot evaluate-find.
+NAMED = "found_and_named"
+KEPT = (
+    "image_auroc",
+    "pixel_auroc",
+    "pro",
+    "found",
+    "mean_iou",
+    "precision",
+    "false_regions_per_image",
+    "good_images_alarmed",
+    NAMED,
+)
+
+
+class GoodFile(NamedTuple):
+    """An image without a flaw: its path relative to the folder that was named (POSIX), and the file."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class LocatorPlan:
+    """What a model's locator is fitted to.
+
+    Attributes:
+        encoder: The encoder whose maps it uses.
+        catalog: All instances of the product, also those without a label, with their root available.
+        namer: The model's encoder, which encodes the regions that are found.
+        scheme: The model's views.
+        good: Images without flaws.
+        groups: What each image shows, by its path or, of good images, name.
+        alarms: The share of good images that may be alarmed.
+        progress: Called with the number of images done and their total.
+    """
+
+    encoder: BaseEncoder
+    catalog: Catalog
+    namer: BaseEncoder
+    scheme: ViewScheme
+    good: Sequence[GoodFile] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    alarms: float = ALARMS
+    progress: Callable[[int, int], None] | None = None
+
+
+class _Image(NamedTuple):
+    """An image, what it shows, and its instances; good ones have none."""
+
+    name: str
+    unit: str
+    source: Path | Image.Image
+    instances: tuple[Instance, ...] = ()
+    others: tuple[Instance, ...] = ()
+
+    def opened(self) -> Image.Image:
+        """The image, upright, RGB."""
+        return self.source if isinstance(self.source, Image.Image) else read_image(self.source, self.name)
+
+
+def fit_model_locator(
+    plan: LocatorPlan, support: FeatureBank, estimator: FewShotClassifier, folder: Path
+) -> LocatorRecord:
+    """Fit a locator, write its arrays into a model's folder, and measure what can be expected of it.
+
+    The images are divided into up to five parts. Each part is searched by a locator, and its regions are named by a
+    classifier, that have not seen it; the threshold of this locator, and the weights of both names, come from the other
+    parts.
+
+    Args:
+        plan: What to fit it to.
+        support: The model's examples.
+        estimator: The unfitted classifier.
+        folder: The model's folder.
+
+    Raises:
+        FlawshotError: If an image cannot be read, or the encoder has no maps.
+    """
+    labeled = list(_labeled(plan))
+    good = [_Image(each.name, plan.groups.get(each.name, f"good/{each.name}"), each.path) for each in plan.good]
+    fitted = fit_locator(
+        plan.encoder,
+        [_given(each) for each in labeled],
+        [each.source for each in good],
+        alarms=plan.alarms,
+        units=[each.unit for each in (*labeled, *good)],
+        progress=plan.progress,
+    )
+    expected, naming = _Trial(plan, support, estimator).run(fitted, [*labeled, *good])
+    locator = replace(fitted.locator, sharpness=naming.sharpness)
+    write_locator(folder / LOCATOR, locator)
+    return LocatorRecord(
+        encoder=plan.encoder.record,
+        categories=locator.categories,
+        labeled=len(labeled),
+        good=len(good),
+        alarms=plan.alarms,
+        threshold=fitted.threshold.value,
+        source=fitted.threshold.source,
+        images=fitted.threshold.images,
+        promised=fitted.threshold.promised,
+        sharpness=naming.sharpness,
+        naming=naming.weight,
+        expected=expected,
+        sha256=sha256_of(folder / LOCATOR),
+    )
+
+
+def _labeled(plan: LocatorPlan) -> Iterator[_Image]:
+    """The images with labeled instances."""
+    if plan.catalog.root is None:
+        raise FlawshotError(f"{argument('find', True)}: needs the images; give Labelme files instead of a bank")
+    by_image: dict[str, list[Instance]] = defaultdict(list)
+    for instance in plan.catalog:
+        by_image[instance.image].append(instance)
+    for name, own in by_image.items():
+        instances = tuple(each for each in own if each.category)
+        if instances:
+            source = image_source(plan.catalog.root, name, own[0].annotation)
+            image = read_image(source, name) if isinstance(source, bytes) else source
+            others = tuple(each for each in own if not each.category)
+            yield _Image(name, plan.groups.get(name, name), image, instances, others)
+
+
+def _given(image: _Image) -> LabeledImage:
+    instances = tuple((each.category, each.region()) for each in image.instances)
+    return LabeledImage(image.source, instances, tuple(each.region() for each in image.others))
+
+
+def known_shares(
+    shares: NDArray[np.float32] | None, known: Sequence[str], categories: Sequence[str]
+) -> NDArray[np.float32] | None:
+    """A finder's probabilities in the order of a model's categories, NaN for those that it does not know."""
+    if shares is None:
+        return None
+    made = np.full(len(categories), np.nan, dtype=np.float32)
+    places = {category: number for number, category in enumerate(categories)}
+    for category, share in zip(known, shares, strict=True):
+        if category in places:
+            made[places[category]] = share
+    return made
+
+
+class _Held:
+    """A locator that can be exchanged, and remembers what it found last."""
+
+    locator: Locator
+    found: FoundOnImage
+
+    def inspect(self, image: Image.Image) -> tuple[HeatMap, FoundOnImage]:
+        """As :meth:`flawshot.locating.locator.Locator.inspect`."""
+        heat, self.found = self.locator.inspect(image)
+        return heat, self.found
+
+
+class _Trial:
+    """Searches and names images that a fit had not seen."""
+
+    def __init__(self, plan: LocatorPlan, support: FeatureBank, estimator: FewShotClassifier) -> None:
+        self._plan, self._estimator = plan, estimator
+        catalog = support.catalog
+        self._features = support.features(catalog.column("id"))
+        self._labels = np.array(catalog.column("category"), dtype=object)
+        self._units = [plan.groups.get(image, image) for image in catalog.column("image")]
+        self._categories = tuple(sorted(set(self._labels.tolist())))
+
+    def run(self, fitted: FittedLocator, images: Sequence[_Image]) -> tuple[dict[str, ExpectedScore], Naming]:
+        """What can be expected, by score, and how names are joined best."""
+        held = _Held()
+        inspection = Inspection(held, ())
+        named_of: list[tuple[int, HeldOutName]] = []
+        asked: list[int] = []
+        for part, variant in enumerate(fitted.variants):
+            held.locator = variant.locator
+            classifier = self._without(variant.units)
+            for each in images:
+                if each.unit not in variant.units:
+                    continue
+                image = each.opened()
+                flaws = (*each.instances, *each.others)
+                inspection.add(image, [replace(one, category="") for one in flaws], ("unit", each.unit))
+                named_of += [(len(asked), name) for name in self._names(held, image, each, classifier, part)]
+                asked.append(len(each.instances))
+        names = [name for _, name in named_of]
+        if not asked:
+            return {}, USUAL
+        numbers: dict[tuple[str, str], int] = {}
+        tally = inspection.tally(numbers)
+        right = np.zeros(len(asked))
+        for number, name in named_of:
+            # The part's own regions have no say in how they are named.
+            naming = best_naming([other for other in names if other.part != name.part])
+            right[number] += int(named(name, naming).argmax()) == name.truth
+        tally = replace(tally, counts={**tally.counts, NAMED: (right, np.array(asked, dtype=np.float64))})
+        return _scores(tally, len(numbers)), best_naming(names)
+
+    def _without(self, units: frozenset[str]) -> FewShotClassifier | None:
+        """The classifier, fitted without some units; None if fewer than two categories are left."""
+        seen = np.array([unit not in units for unit in self._units])
+        if len(set(self._labels[seen].tolist())) < 2:
+            return None
+        return clone(self._estimator).fit(self._features[seen], self._labels[seen])  # type: ignore[no-any-return]
+
+    def _names(
+        self, held: _Held, image: Image.Image, each: _Image, classifier: FewShotClassifier | None, part: int
+    ) -> Iterator[HeldOutName]:
+        """What is said of the regions that find labeled instances."""
+        regions = [rasterize(found.shape, image.height, image.width) for found in held.found.regions]
+        matches = match_regions([one.region() for one in each.instances], regions)
+        matches = [match for match in matches if each.instances[match.instance].category in self._categories]
+        if classifier is None or not matches:
+            return
+        features = region_features(
+            self._plan.namer, self._plan.scheme, image, [regions[match.region] for match in matches]
+        )
+        probabilities = classifier.predict_proba(features)
+        columns = [self._categories.index(category) for category in classifier.classes_]
+        for match, row in zip(matches, probabilities, strict=True):
+            full = np.zeros(len(self._categories), dtype=np.float32)
+            full[columns] = row
+            shares = known_shares(held.found.regions[match.region].shares, held.locator.categories, self._categories)
+            if shares is not None and np.isfinite(shares).any():
+                truth = self._categories.index(each.instances[match.instance].category)
+                yield HeldOutName(truth, full, shares, part)
+
+
+def _scores(tally: FindingTally, units: int) -> dict[str, ExpectedScore]:
+    resampled = resample_finding([tally], units, "expected")
+    made = estimate_finding([tally], [tally.measured()], resampled)
+    return {
+        name: ExpectedScore(mean=made[name].mean, ci95=made[name].ci95, n=made[name].n) for name in KEPT if name in made
+    }
