@@ -21,7 +21,6 @@ from flawshot.classifiers import classifier_name, classifier_names, make_classif
 from flawshot.models.accuracy import measure_accuracy, units_of
 from flawshot.models.calibration import calibrate
 from flawshot.models.leave_one_out import leave_one_out
-from flawshot.models.locator_fitting import fit_model_locator
 from flawshot.models.model import load_model
 from flawshot.models.model_folder import (
     check_model_free,
@@ -120,7 +119,11 @@ def fit_model(
     estimator, name = pick_classifier(classifier)
     own = labeled(bank.catalog, product, bank.path)
     taken = ExampleBatch(own, bank, own.column("id"), groups or {}, "fit", str(bank.path) if source is None else source)
-    locator = None if locate is None else partial(fit_model_locator, locate)
+    locator = None
+    if locate is not None:
+        from flawshot.models.locator_fitting import fit_model_locator  # noqa: PLC0415 - with torch
+
+        locator = partial(fit_model_locator, locate)
     return make_model(out, [taken], estimator, name, coverage=coverage, locator=locator)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["USUAL", "HeldOutName", "Naming", "best_naming", "joined"]
+__all__ = ["USUAL", "HeldOutName", "Naming", "best_naming", "joined", "known_shares", "named"]
 
 # No category is less likely than this.
 LEAST = 1e-6
@@ -79,6 +79,20 @@ def joined(
     return made
 
 
+def known_shares(
+    shares: NDArray[np.float32] | None, known: Sequence[str], categories: Sequence[str]
+) -> NDArray[np.float32] | None:
+    """A finder's probabilities in the order of a model's categories, NaN for those that it does not know."""
+    if shares is None:
+        return None
+    made = np.full(len(categories), np.nan, dtype=np.float32)
+    places = {category: number for number, category in enumerate(categories)}
+    for category, share in zip(known, shares, strict=True):
+        if category in places:
+            made[places[category]] = share
+    return made
+
+
 def _mixed(probabilities: NDArray[np.float32], shares: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
     known = np.isfinite(shares)
     # Of categories that the finder does not know, the classifier's word stands.
@@ -114,4 +128,6 @@ def best_naming(held_out: Sequence[HeldOutName]) -> Naming:
 
 def named(held_out: HeldOutName, naming: Naming) -> NDArray[np.float32]:
     """The joined probabilities of one region, float32 ``[categories]``."""
-    return joined(held_out.probabilities[None], [sharpened(held_out.shares, naming.sharpness)], naming.weight)[0]
+    shares = [sharpened(held_out.shares, naming.sharpness)]
+    made: NDArray[np.float32] = joined(held_out.probabilities[None], shares, naming.weight)[0]
+    return made

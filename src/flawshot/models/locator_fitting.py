@@ -22,14 +22,13 @@ from flawshot.labelme.images import read_image
 from flawshot.labelme.shapes import rasterize
 from flawshot.locating.examples import LabeledImage
 from flawshot.locating.fitting import ALARMS, fit_locator
-from flawshot.locating.record import LOCATOR, ExpectedScore, LocatorRecord, write_locator
-from flawshot.models.joining import USUAL, HeldOutName, Naming, best_naming, named
+from flawshot.locating.locator_file import write_locator
+from flawshot.locating.record import LOCATOR, ExpectedScore, LocatorRecord
+from flawshot.models.joining import USUAL, HeldOutName, Naming, best_naming, known_shares, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from flawshot.regions.found import FoundOnImage
     from flawshot.regions.views import ViewScheme
 
-__all__ = ["GoodFile", "LocatorPlan", "fit_model_locator", "known_shares"]
+__all__ = ["GoodFile", "LocatorPlan", "fit_model_locator"]
 
 # The scores that a model's record keeps, by the names of flawshot evaluate-find.
 NAMED = "found_and_named"
@@ -172,20 +171,6 @@ def _labeled(plan: LocatorPlan) -> Iterator[_Image]:
 def _given(image: _Image) -> LabeledImage:
     instances = tuple((each.category, each.region()) for each in image.instances)
     return LabeledImage(image.source, instances, tuple(each.region() for each in image.others))
-
-
-def known_shares(
-    shares: NDArray[np.float32] | None, known: Sequence[str], categories: Sequence[str]
-) -> NDArray[np.float32] | None:
-    """A finder's probabilities in the order of a model's categories, NaN for those that it does not know."""
-    if shares is None:
-        return None
-    made = np.full(len(categories), np.nan, dtype=np.float32)
-    places = {category: number for number, category in enumerate(categories)}
-    for category, share in zip(known, shares, strict=True):
-        if category in places:
-            made[places[category]] = share
-    return made
 
 
 class _Held:

@@ -17,8 +17,10 @@ from flawshot.base.store.places import steadily
 from flawshot.classifiers import make_classifier
 from flawshot.encoders import rebuild_encoder
 from flawshot.encoders.preprocessing import interpolation_of
-from flawshot.locating.record import LOCATOR, read_locator
+from flawshot.labelme.shapes import rasterize
+from flawshot.locating.record import LOCATOR
 from flawshot.models.calibration import fit_novelty
+from flawshot.models.findings import ImageFinding, inspect_image
 from flawshot.models.joining import joined
 from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog.instances import Instance
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from flawshot.encoders.base import BaseEncoder
     from flawshot.locating.locator import Locator
     from flawshot.models.calibration import NoveltyMeasure
-    from flawshot.models.finding import ImageFinding
     from flawshot.models.record import ModelRecord
     from flawshot.models.regions import Picture
     from flawshot.regions.views import ViewScheme
@@ -127,6 +129,8 @@ class Model:
         Raises:
             FlawshotError: If the model has none, or its encoder is not available.
         """
+        from flawshot.locating.locator_file import read_locator  # noqa: PLC0415 - with torch
+
         record = self.record.locator
         if record is None:
             raise FlawshotError(f"{self.path}: has no locator; fit the model again with {argument('find', True)}")
@@ -238,9 +242,19 @@ class Model:
         Raises:
             FlawshotError: If the model has no locator, or an image (named) cannot be used.
         """
-        from flawshot.models.finding import find_on_image  # noqa: PLC0415 - which needs models
+        return [self._find(decoded(given, f"images[{number}]")) for number, given in enumerate(images)]
 
-        return [find_on_image(self, decoded(given, f"images[{number}]")) for number, given in enumerate(images)]
+    def _find(self, image: Image.Image) -> ImageFinding:
+        from flawshot.bank.region_features import region_features  # noqa: PLC0415 - with torch
+
+        heat, found = inspect_image(self.locator, self.categories, image)
+        regions = [rasterize(each.shape, image.height, image.width) for each in found.regions]
+        masks = np.zeros((len(regions), image.height, image.width), dtype=bool)
+        for mask, region in zip(masks, regions, strict=True):
+            mask[:] = region.full_mask(image.height, image.width)
+        features = region_features(self.encoder, self.scheme, image, regions)
+        predictions = self.judge(features, [each.shares for each in found.regions])
+        return ImageFinding(found.regions, masks, predictions, heat.score, heat)
 
     def predict(
         self,
