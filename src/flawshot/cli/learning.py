@@ -92,8 +92,14 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
 
     said = ", ".join(f"{count} {how}" for how, count in report.named.items())
     typer.echo(f"{predictions}: {sum(report.named.values())} regions: {said}")
+    if report.not_flaws:
+        typer.echo(
+            f"{report.not_flaws} found regions were deleted; the locator has learned that they are not flaws, and "
+            f"no longer finds {report.quiet} of them"
+        )
     if not report.added:
-        typer.echo(f"{before.path}: unchanged; all {report.known} regions are examples already")
+        if not report.not_flaws:
+            typer.echo(f"{before.path}: unchanged; all {report.known} regions are examples already")
         return
     table = new_table("Examples", "category", "before", "after")
     for category in sorted(report.before.keys() | report.after.keys()):

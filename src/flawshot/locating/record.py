@@ -44,7 +44,7 @@ class LocatorRecord(Document):
         sharpness: By which the evidence for categories is multiplied before it becomes probabilities.
         naming: How much these count beside the classifier's, 0 to 1.
         expected: What can be expected, by the names of ``flawshot evaluate-find``; empty if nothing can be held out.
-        not_flaws: Number of regions that a person deleted, and that were learned.
+        not_flaws: The ids of regions that a person deleted, and that were learned as no flaws.
         sha256: Of the file with the arrays.
     """
 
@@ -60,5 +60,5 @@ class LocatorRecord(Document):
     sharpness: float = Field(gt=0)
     naming: float = Field(ge=0, le=1)
     expected: dict[str, ExpectedScore]
-    not_flaws: int = 0
+    not_flaws: tuple[str, ...] = ()
     sha256: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,12 +12,12 @@ import pyarrow as pa
 
 from flawshot.bank.builder import encode_catalog
 from flawshot.base.arguments import argument
-from flawshot.base.errors import FlawshotError
+from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.places import hold
 from flawshot.catalog import Catalog
-from flawshot.models.corrections import read_corrections
+from flawshot.models.corrections import deleted_found, read_corrections
 from flawshot.models.fitting import ExampleBatch, each_left_out, make_model
-from flawshot.models.matching import match_examples
+from flawshot.models.matching import Matched, match_examples
 from flawshot.models.model import recorded_classifier
 from flawshot.models.model_folder import RECORD, check_model_free, discard_banks, record_hash, sound_bank_beside
 from flawshot.models.review_folder import carry_back_left
@@ -24,12 +25,12 @@ from flawshot.models.review_folder import carry_back_left
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flawshot.bank.builder import EncodeReport
     from flawshot.bank.features import FeatureBank
-    from flawshot.base.errors import Problem
     from flawshot.base.records import LeftOut
-    from flawshot.models.corrections import Corrections, How
-    from flawshot.models.matching import Matched
+    from flawshot.classifiers.base import FewShotClassifier
+    from flawshot.locating.record import LocatorRecord
+    from flawshot.models.corrections import Corrections, DeletedRegion, How
+    from flawshot.models.locator_learning import TaughtLocator
     from flawshot.models.model import Model
 
 __all__ = ["ChangedExample", "LearnReport", "Replaced", "learn_corrections"]
@@ -68,6 +69,8 @@ class LearnReport(NamedTuple):
         changed: Those of them that are classified differently now.
         left_out: Images that could not be used.
         problems: What could not be used in the files, or is odd.
+        not_flaws: Number of found regions that a person deleted, and that the locator has learned to be no flaws.
+        quiet: How many of these it no longer finds.
         foreign: Whether the predictions come from a model that is neither this one nor an earlier version of it.
         ungrouped: Number of images with new examples that have no group, although the model's earlier images have one.
     """
@@ -85,6 +88,8 @@ class LearnReport(NamedTuple):
     problems: tuple[Problem, ...]
     foreign: bool
     ungrouped: int
+    not_flaws: int = 0
+    quiet: int = 0
 
 
 def learn_corrections(
@@ -105,7 +110,8 @@ def learn_corrections(
 
     :func:`flawshot.models.corrections.how_said` defines which regions count as named. A region that is already an
     example (from the same predictions, or with the same image file name, box and features) replaces the example; all
-    other examples are kept. The old model stays in place until the new one is complete.
+    other examples are kept. If the model has a locator, it learns the same regions, and that found regions that a
+    person deleted are no flaws. The old model stays in place until the new one is complete.
 
     Args:
         model: The model.
@@ -158,79 +164,86 @@ def _learn(
     progress: Callable[[int, int], None] | None,
 ) -> LearnReport:
     """Learn into a folder that is locked against other processes."""
-    said, encoded = _collect(
-        model,
-        predictions,
-        target,
-        data=data,
-        accept_all=accept_all,
-        batch_size=batch_size,
-        workers=workers,
-        strict=strict,
-        progress=progress,
-    )
-    prefix = f"learned/{hashlib.sha256(said.header.request.encode()).hexdigest()[:8]}"
-    matched = match_examples(model.support, encoded.bank, prefix)
-    judged = _judged(model)  # before its folder may be replaced
-    if matched.fresh:
-        new_groups = {} if groups is None else dict(groups(encoded.bank.catalog))
-        taken = _batch(model, encoded.bank, matched, source=str(predictions), prefix=prefix, groups=new_groups)
-        made = _rebuild(model, target, taken, matched)
-        ungrouped = len({*taken.catalog.column("image")} - taken.groups.keys()) if model.record.groups else 0
-    else:
-        discard_banks(target)
-        made, ungrouped = model, 0
-    return _compare(model, made, said, encoded, judged=judged, matched=matched, ungrouped=ungrouped)
-
-
-def _collect(
-    model: Model,
-    predictions: Path,
-    target: Path,
-    *,
-    data: str | Path | None,
-    accept_all: bool,
-    batch_size: int,
-    workers: int,
-    strict: bool,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[Corrections, EncodeReport]:
-    """The regions that a person named in the predictions, and their features from the model's encoder."""
     carry_back_left(predictions)
     said = read_corrections(
         predictions, model.record.product, data=None if data is None else Path(data), accept_all=accept_all
     )
-    if not len(said.catalog):
+    prefix = f"learned/{hashlib.sha256(said.header.request.encode()).hexdigest()[:8]}"
+    deleted = [] if model.record.locator is None else deleted_found(predictions)
+    if not len(said.catalog) and not deleted:
         raise _nothing(predictions, said)
-    encoded = encode_catalog(
-        said.catalog,
-        model.encoder,
-        model.scheme,
-        sound_bank_beside(target, "learned"),
-        batch_size=batch_size,
-        workers=workers,
-        strict=strict,
-        overwrite=True,
-        progress=progress,
-    )
-    model.check_bank(encoded.bank)
-    return said, encoded
+    new = _Encoded(model.support, Catalog(said.catalog.table, said.catalog.root), Matched({}, [], []), ())
+    if len(said.catalog):
+        report = encode_catalog(
+            said.catalog,
+            model.encoder,
+            model.scheme,
+            sound_bank_beside(target, "learned"),
+            batch_size=batch_size,
+            workers=workers,
+            strict=strict,
+            overwrite=True,
+            progress=progress,
+        )
+        model.check_bank(report.bank)
+        matched = match_examples(model.support, report.bank, prefix)
+        new = _Encoded(report.bank, report.bank.catalog, matched, report.left_out)
+    judged = _judged(model)  # before its folder may be replaced
+    lesson = _taught(model, new, said.catalog.root, deleted, prefix)
+    if new.matched.fresh or (lesson is not None and lesson.learned):
+        new_groups = {} if groups is None else dict(groups(new.catalog))
+        taken = _batch(model, new, source=str(predictions), prefix=prefix, groups=new_groups)
+        made = _rebuild(model, target, taken, new.matched, lesson)
+        ungrouped = len({*taken.catalog.column("image")} - taken.groups.keys()) if model.record.groups else 0
+    else:
+        discard_banks(target)
+        made, ungrouped = model, 0
+    return _compare(model, made, said, new, lesson, judged=judged, ungrouped=ungrouped)
 
 
-def _batch(
-    model: Model, bank: FeatureBank, matched: Matched, *, source: str, prefix: str, groups: Mapping[str, str]
-) -> ExampleBatch:
+class _Encoded(NamedTuple):
+    """The regions that a person named, with their features.
+
+    Attributes:
+        bank: The features.
+        catalog: The regions.
+        matched: Which of them are examples already.
+        left_out: Images that could not be used.
+    """
+
+    bank: FeatureBank
+    catalog: Catalog
+    matched: Matched
+    left_out: tuple[LeftOut, ...]
+
+
+def _taught(
+    model: Model, new: _Encoded, root: Path | None, deleted: Sequence[DeletedRegion], prefix: str
+) -> TaughtLocator | None:
+    """The model's locator after the lesson; None if the model has none."""
+    if model.record.locator is None or root is None:
+        return None
+    from flawshot.models.locator_learning import LocatorLesson, taught  # noqa: PLC0415 - with torch
+
+    known, labels = new.matched.known, model.support.catalog.column("category")
+    catalog = Catalog(new.catalog.table, root)
+    named = [(catalog[row], labels[known[row]] if row in known else None) for row in new.matched.fresh]
+    return taught(model.locator, model.record.locator, LocatorLesson(root, named, deleted, prefix))
+
+
+def _batch(model: Model, new: _Encoded, *, source: str, prefix: str, groups: Mapping[str, str]) -> ExampleBatch:
     """The regions that are new to the model."""
-    catalog, own = _examples(model, bank.catalog, matched, prefix)
+    catalog, own = _examples(model, new.catalog, new.matched, prefix)
     old_groups = model.record.groups
     own_groups = {path: old_groups[path] for path in own.values() if path in old_groups}
     own_groups |= {path: groups[image] for image, path in own.items() if image in groups}
-    ids = bank.catalog.column("id")
-    fresh = [ids[row] for row in matched.fresh]
-    return ExampleBatch(catalog, bank, fresh, own_groups, "learn", source, len(matched.replaced), model.hash)
+    ids = new.catalog.column("id")
+    fresh = [ids[row] for row in new.matched.fresh]
+    replaced = len(new.matched.replaced)
+    return ExampleBatch(catalog, new.bank, fresh, own_groups, "learn", source, replaced, model.hash)
 
 
-def _rebuild(model: Model, target: Path, taken: ExampleBatch, matched: Matched) -> Model:
+def _rebuild(model: Model, target: Path, taken: ExampleBatch, matched: Matched, lesson: TaughtLocator | None) -> Model:
     """Make the model of the examples that are kept and those that are new."""
     kept = _kept(model, matched.replaced)
     categories = {*kept.catalog.column("category"), *taken.catalog.column("category")}
@@ -245,25 +258,41 @@ def _rebuild(model: Model, target: Path, taken: ExampleBatch, matched: Matched) 
         model.record.classifier.name,
         coverage=model.record.calibration.coverage,
         before=model.record.history,
+        locator=None if lesson is None else partial(_written, model.record.locator, lesson),
     )
+
+
+def _written(
+    record: LocatorRecord | None,
+    lesson: TaughtLocator,
+    bank: FeatureBank,  # noqa: ARG001 - those of make_model
+    estimator: FewShotClassifier,  # noqa: ARG001
+    folder: Path,
+) -> LocatorRecord:
+    from flawshot.models.locator_learning import write_taught  # noqa: PLC0415 - with torch
+
+    if record is None:
+        raise ValueError("only a locator can be taught")
+    return write_taught(folder, record, lesson)
 
 
 def _compare(
     model: Model,
     made: Model,
     said: Corrections,
-    encoded: EncodeReport,
+    encoded: _Encoded,
+    lesson: TaughtLocator | None,
     *,
     judged: dict[str, str],
-    matched: Matched,
     ungrouped: int,
 ) -> LearnReport:
     """Compare the new model's predictions of the examples with the old one's."""
+    unusable = () if lesson is None else lesson.unusable
     after = judged if made is model else _judged(made)
     both = [identifier for identifier in judged if identifier in after]
     truth = dict(zip(made.support.catalog.column("id"), made.support.catalog.column("category"), strict=True))
     ids, labels = (model.support.catalog.column(name) for name in ("id", "category"))
-    new = encoded.bank.catalog.column("category")
+    new, matched = encoded.catalog.column("category"), encoded.matched
     new_label = {matched.known[row]: new[row] for row in matched.fresh if row in matched.known}
     return LearnReport(
         model=made,
@@ -282,7 +311,12 @@ def _compare(
             ChangedExample(each, truth[each], judged[each], after[each]) for each in both if judged[each] != after[each]
         ),
         left_out=encoded.left_out,
-        problems=said.problems,
+        problems=(
+            *said.problems,
+            *(Problem(reason, "unreadable-image", "the locator learns nothing from it") for reason in unusable),
+        ),
+        not_flaws=0 if lesson is None else len(lesson.learned),
+        quiet=0 if lesson is None else lesson.quiet,
         foreign=said.header.model_hash not in {model.hash, *(step.previous for step in model.record.history)},
         ungrouped=ungrouped,
     )

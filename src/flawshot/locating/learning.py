@@ -1,0 +1,135 @@
+"""Teaching a locator: regions that a person named, and regions that a person said are not flaws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from flawshot.locating.dense import dense_features
+from flawshot.locating.examples import examples_of
+from flawshot.locating.heat import HeatModel
+from flawshot.locating.outlining import OutlineModel, outline_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from flawshot.labelme.shapes import Region
+    from flawshot.locating.examples import EdgeExample
+    from flawshot.locating.locator import Locator
+
+__all__ = ["NamedRegion", "teach_locator"]
+
+# The most cells of regions that are not flaws that a bank keeps.
+MOST_CELLS = 512
+NOT_A_FLAW = ""
+
+
+class NamedRegion(NamedTuple):
+    """A region that a person named.
+
+    Attributes:
+        category: Its category.
+        region: Its pixels.
+        before: The category under which the locator has learned it already; None if it is new.
+    """
+
+    category: str
+    region: Region
+    before: str | None = None
+
+
+def teach_locator(
+    locator: Locator, image: Image.Image, named: Sequence[NamedRegion], not_flaws: Sequence[Region]
+) -> Locator:
+    """A locator that has also learned the regions of an image.
+
+    A named region moves the mean of its category. A region that is not a flaw joins the bank of good cells, and the
+    directions that tell flaws from good cells become insensitive to what it differs from these in.
+
+    Args:
+        locator: The locator, which stays as it is.
+        image: The image, upright, RGB.
+        named: Regions that a person named.
+        not_flaws: Regions that a person said are none.
+    """
+    features = dense_features(locator.encoder, image)
+    wanted = [(each.category, each.region) for each in named] + [(NOT_A_FLAW, each) for each in not_flaws]
+    wanted = [each for each in wanted if each[1].pixels.size]
+    before = [each.before for each in named if each.region.pixels.size]
+    taken = examples_of(features, wanted, unit="learned")
+    heat, outline = locator.heat_model, locator.outline_model
+    edges: list[EdgeExample] = []
+    for number, flaw in enumerate(taken.flaws):
+        cells = heat.bank.scaled([level[flaw.cells] for level in taken.levels])
+        if flaw.category == NOT_A_FLAW and number >= len(before):
+            heat = _without_alarm(heat, cells)
+            continue
+        known = before[number]
+        if known is not None:
+            heat = _moved(heat, known, cells, -1)
+        heat = _moved(heat, flaw.category, cells, 1)
+        if known is None:
+            edges.append(taken.edges[number])
+    return replace(locator, heat_model=heat, outline_model=_outlined(outline, edges, int(heat.counts.sum())))
+
+
+def _without_alarm(heat: HeatModel, cells: NDArray[np.float32]) -> HeatModel:
+    """The model with a region that is not a flaw."""
+    vectors = np.concatenate([heat.bank.vectors, cells]) if len(heat.not_flaws) < MOST_CELLS else heat.bank.vectors
+    mean = cells.mean(axis=0, keepdims=True)
+    return replace(heat, bank=heat.bank._replace(vectors=vectors), not_flaws=np.concatenate([heat.not_flaws, mean]))
+
+
+def _moved(heat: HeatModel, category: str, cells: NDArray[np.float32], by: int) -> HeatModel:
+    """The model with one instance more, or less, of a category."""
+    means = dict(zip(heat.categories, heat.flaw_means, strict=True))
+    counts = dict(zip(heat.categories, heat.counts.tolist(), strict=True))
+    count = counts.get(category, 0)
+    if not count + by:
+        means.pop(category, None)
+        counts.pop(category, None)
+    elif count + by > 0:
+        old = means.get(category, np.zeros(cells.shape[1], np.float32))
+        means[category] = ((count * old + by * cells.mean(axis=0)) / (count + by)).astype(np.float32)
+        counts[category] = count + by
+    names = tuple(sorted(means))
+    cov = heat.flaw_cov
+    if by > 0:
+        away = cells - means[category]
+        total = sum(counts.values())
+        cov = ((total - 1) * cov + away.T @ away / len(cells)) / total
+    dim = cells.shape[1]
+    return HeatModel(
+        bank=heat.bank,
+        good_mean=heat.good_mean,
+        good_cov=heat.good_cov,
+        categories=names,
+        counts=np.array([counts[name] for name in names], dtype=np.int64),
+        flaw_means=np.array([means[name] for name in names], dtype=np.float32).reshape(len(names), dim),
+        flaw_cov=cov.astype(np.float32),
+        not_flaws=heat.not_flaws,
+    )
+
+
+def _outlined(outline: OutlineModel | None, edges: Sequence[EdgeExample], total: int) -> OutlineModel | None:
+    """The model of outlines with further instances; each counts as one of all."""
+    new = outline_model(edges)
+    if outline is None or new is None:
+        return new if outline is None else outline
+    share = len(edges) / max(total, len(edges) + 1)
+    rows = {name: (outline.apart[row], outline.middle[row]) for row, name in enumerate(outline.categories)}
+    for row, name in enumerate(new.categories):
+        apart, middle = rows.get(name, (new.apart[row], new.middle[row]))
+        rows[name] = ((apart + new.apart[row]) / 2, (middle + new.middle[row]) / 2)
+    names = tuple(sorted(rows))
+    apart, middle = (
+        np.stack([*(rows[name][part] for name in names), (1 - share) * old[-1] + share * own[-1]]).astype(np.float32)
+        for part, (old, own) in enumerate(((outline.apart, new.apart), (outline.middle, new.middle)))
+    )
+    cov = ((1 - share) * outline.cov + share * new.cov).astype(np.float32)
+    return OutlineModel(names, apart, middle, cov)

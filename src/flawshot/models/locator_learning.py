@@ -1,0 +1,125 @@
+"""What a model's locator learns from a person's corrections."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from flawshot.base.store.seals import sha256_of
+from flawshot.labelme.data_folder import image_source
+from flawshot.labelme.images import ImageError, read_image
+from flawshot.labelme.shapes import Region, rasterize
+from flawshot.locating.learning import NamedRegion, teach_locator
+from flawshot.locating.locator_file import write_locator
+from flawshot.locating.record import LOCATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from flawshot.catalog.instances import Instance
+    from flawshot.labelme.shapes import Region as AnyRegion
+    from flawshot.locating.locator import Locator
+    from flawshot.locating.record import LocatorRecord
+    from flawshot.models.corrections import DeletedRegion
+
+__all__ = ["LocatorLesson", "TaughtLocator", "taught", "write_taught"]
+
+
+class LocatorLesson(NamedTuple):
+    """What a locator is to learn.
+
+    Attributes:
+        root: The folder of the images.
+        named: Regions that a person named, and the category under which the locator has learned each already.
+        deleted: Regions that it found, and a person deleted.
+        prefix: Precedes the ids of these, so that none is learned twice.
+    """
+
+    root: Path
+    named: Sequence[tuple[Instance, str | None]]
+    deleted: Sequence[DeletedRegion]
+    prefix: str
+
+
+class TaughtLocator(NamedTuple):
+    """A locator after a lesson.
+
+    Attributes:
+        locator: The locator.
+        learned: The ids of deleted regions that were new to it.
+        quiet: How many of these it no longer finds.
+        unusable: Images that could not be read, with the reason.
+    """
+
+    locator: Locator
+    learned: tuple[str, ...]
+    quiet: int
+    unusable: tuple[str, ...]
+
+
+def taught(locator: Locator, record: LocatorRecord, lesson: LocatorLesson) -> TaughtLocator:
+    """Teach a locator.
+
+    Args:
+        locator: The model's locator, which stays as it is.
+        record: Its record.
+        lesson: What it is to learn.
+    """
+    named: dict[tuple[str, str], list[tuple[Instance, str | None]]] = defaultdict(list)
+    for instance, before in lesson.named:
+        named[instance.image, instance.annotation].append((instance, before))
+    deleted: dict[str, list[DeletedRegion]] = defaultdict(list)
+    for each in lesson.deleted:
+        if f"{lesson.prefix}/{each.id}" not in record.not_flaws:
+            deleted[each.image].append(each)
+    annotations = dict(named.keys())
+    unusable, learned = [], list[str]()
+    for image in dict.fromkeys([*annotations, *deleted]):
+        annotation = annotations.get(image, "")
+        try:
+            source = image_source(lesson.root, image, annotation) if annotation else lesson.root / image
+            picture = read_image(source, image)
+        except ImageError as error:
+            unusable.append(error.marked)
+            continue
+        own = [
+            NamedRegion(instance.category, instance.region(), before)
+            for instance, before in named.get((image, annotation), ())
+        ]
+        locator = teach_locator(locator, picture, own, [_box(each) for each in deleted[image]])
+        learned += [f"{lesson.prefix}/{each.id}" for each in deleted[image]]
+    quiet = sum(_quiet(locator, lesson.root, image, own) for image, own in deleted.items() if own)
+    return TaughtLocator(locator, tuple(learned), quiet, tuple(unusable))
+
+
+def _box(deleted: DeletedRegion) -> AnyRegion:
+    x0, y0, x1, y1 = deleted.box
+    return Region(x0, y0, np.ones((max(0, y1 - y0), max(0, x1 - x0)), dtype=bool))
+
+
+def _quiet(locator: Locator, root: Path, image: str, deleted: Sequence[DeletedRegion]) -> int:
+    """How many deleted regions of an image the locator no longer finds."""
+    try:
+        picture = read_image(root / image, image)
+    except ImageError:
+        return 0
+    boxes = [rasterize(each.shape, picture.height, picture.width).box for each in locator.find(picture).regions]
+    return sum(not any(_meet(each.box, box) for box in boxes) for each in deleted)
+
+
+def _meet(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    return max(one[0], other[0]) < min(one[2], other[2]) and max(one[1], other[1]) < min(one[3], other[3])
+
+
+def write_taught(folder: Path, record: LocatorRecord, made: TaughtLocator) -> LocatorRecord:
+    """Write a locator into a model's folder after a lesson, and return its record."""
+    write_locator(folder / LOCATOR, made.locator)
+    changed = {
+        "categories": made.locator.categories,
+        "not_flaws": (*record.not_flaws, *made.learned),
+        "sha256": sha256_of(folder / LOCATOR),
+    }
+    return record.model_copy(update=changed)
