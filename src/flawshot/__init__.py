@@ -51,12 +51,12 @@ _PUBLIC = {
     "formats.catalog_labelme": "labelme_files",
     "formats.coco": "import_coco",
     "formats.detailed": "write_detailed",
+    "formats.folders": "import_folders",
     "formats.mask_export": "export_masks",
     "formats.masks": "import_masks",
     "formats.mpdd": "import_mpdd",
     "formats.mvtec_fs": "import_mvtec_fs read_mvtec_fs",
     "formats.voc": "import_voc",
-    "formats.folders": "import_folders",
     "inspect.checks": "check_data",
     "inspect.query": "query_catalog",
     "inspect.same_sample": "SameSamples SampleGroup find_same_samples",
@@ -64,14 +64,20 @@ _PUBLIC = {
     "labelme.images": "pixel_limit read_image",
     "labelme.labelme_file": "LabelmeFile read_labelme write_labelme",
     "labelme.shapes": "Region Shape rasterize",
+    "locating.examples": "LabeledImage",
+    "locating.fitting": "FittedLocator fit_locator",
+    "locating.locator": "HeatMap Locator",
+    "models.findings": "ImageFinding",
     "models.fitting": "fit_model",
     "models.learning": "LearnReport learn_corrections",
     "models.line_side.exporting": "LineSideReport export_onnx",
     "models.model": "Model load_model",
     "models.predict_report": "PredictReport",
     "models.predicting": "predict_catalog",
+    "models.predicting_images": "predict_images",
     "models.predictions": "Prediction Predictions",
     "regions.crops": "Crops crop_views",
+    "regions.found": "FoundOnImage FoundRegion",
     "regions.outlines": "standard_outlines",
     "regions.views": "Size View ViewScheme make_scheme",
     "report": "write_report",
@@ -174,6 +180,12 @@ if TYPE_CHECKING:
     from flawshot.labelme.shapes import Region as Region
     from flawshot.labelme.shapes import Shape as Shape
     from flawshot.labelme.shapes import rasterize as rasterize
+    from flawshot.locating.examples import LabeledImage as LabeledImage
+    from flawshot.locating.fitting import FittedLocator as FittedLocator
+    from flawshot.locating.fitting import fit_locator as fit_locator
+    from flawshot.locating.locator import HeatMap as HeatMap
+    from flawshot.locating.locator import Locator as Locator
+    from flawshot.models.findings import ImageFinding as ImageFinding
     from flawshot.models.fitting import fit_model as fit_model
     from flawshot.models.learning import LearnReport as LearnReport
     from flawshot.models.learning import learn_corrections as learn_corrections
@@ -183,10 +195,13 @@ if TYPE_CHECKING:
     from flawshot.models.model import load_model as load_model
     from flawshot.models.predict_report import PredictReport as PredictReport
     from flawshot.models.predicting import predict_catalog as predict_catalog
+    from flawshot.models.predicting_images import predict_images as predict_images
     from flawshot.models.predictions import Prediction as Prediction
     from flawshot.models.predictions import Predictions as Predictions
     from flawshot.regions.crops import Crops as Crops
     from flawshot.regions.crops import crop_views as crop_views
+    from flawshot.regions.found import FoundOnImage as FoundOnImage
+    from flawshot.regions.found import FoundRegion as FoundRegion
     from flawshot.regions.outlines import standard_outlines as standard_outlines
     from flawshot.regions.views import Size as Size
     from flawshot.regions.views import View as View

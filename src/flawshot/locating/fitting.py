@@ -18,6 +18,7 @@ from flawshot.locating.examples import LabeledImage, examples_of
 from flawshot.locating.heat import good_bank, heat_model
 from flawshot.locating.locator import Locator
 from flawshot.locating.outlining import outline_model
+from flawshot.locating.threads import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,12 +114,16 @@ def fit_locator(
     total = len(labeled) + len(good)
     names = [str(number) for number in range(total)] if units is None else list(units)
     examples: list[ImageExamples] = []
-    for number, (each, unit) in enumerate(zip([*labeled, *good], names, strict=True), start=1):
-        given = each if isinstance(each, LabeledImage) else LabeledImage(each, ())
-        picture = given.image
-        image = picture if isinstance(picture, Image.Image) else read_image(picture, str(picture))
-        features = dense_features(encoder, image)
-        examples.append(examples_of(features, given.instances, given.others, unit=unit))
+    _ = encoder.map_side  # which some encoders find out by a trial, once
+
+    def taken(task: tuple[LabeledImage, str]) -> ImageExamples:
+        (source, instances, others), unit = task
+        image = source if isinstance(source, Image.Image) else read_image(source, str(source))
+        return examples_of(dense_features(encoder, image), instances, others, unit=unit)
+
+    given = [*labeled, *(LabeledImage(each, ()) for each in good)]
+    for number, each in enumerate(in_threads(taken, zip(given, names, strict=True), encoder.device), start=1):
+        examples.append(each)
         if progress is not None:
             progress(number, total)
     return fit_examples(encoder, examples, alarms)

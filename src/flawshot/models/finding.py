@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flawshot.base.store.seals import hash_of
 from flawshot.labelme.images import ImageError, read_image
+from flawshot.locating.threads import in_threads
 from flawshot.models.findings import inspect_image
 from flawshot.models.heat_pictures import write_heat_picture
 from flawshot.regions.found import FoundOnImage
@@ -28,18 +29,20 @@ def finder_of(model: Model, root: Path, heat_maps: Path | None = None) -> Find:
         root: The folder.
         heat_maps: Where a picture of each image's heat map is written, if anywhere.
     """
+    locator = model.locator
+
+    def search(name: str) -> FoundOnImage:
+        try:
+            image = read_image(root / name, name)
+        except ImageError as error:
+            return FoundOnImage((), None, error.marked)
+        heat, found = inspect_image(locator, model.categories, image)
+        if heat_maps is not None:
+            write_heat_picture(heat_maps / f"{name}.png", image, heat, found, locator.threshold)
+        return found
 
     def find(images: Sequence[str]) -> Iterator[FoundOnImage]:
-        for name in images:
-            try:
-                image = read_image(root / name, name)
-            except ImageError as error:
-                yield FoundOnImage((), None, error.marked)
-                continue
-            heat, found = inspect_image(model.locator, model.categories, image)
-            if heat_maps is not None:
-                write_heat_picture(heat_maps / f"{name}.png", image, heat, found, model.locator.threshold)
-            yield found
+        yield from in_threads(search, images, locator.encoder.device)
 
     return find
 
