@@ -354,7 +354,8 @@ def _examples(model: Model, new: Catalog, matched: Matched, prefix: str) -> tupl
     for name in ("id", "annotation"):
         named[name] = [f"{prefix}/{value}" for value in table.column(name).to_pylist()]
     for name, values in named.items():
-        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), pa.array(values))
+        field = table.schema.field(name)
+        table = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
     return Catalog(table), dict(zip(images, named["image"], strict=True))
 
 
