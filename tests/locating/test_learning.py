@@ -1,0 +1,133 @@
+"""A locator that is taught an image agrees with one that was fitted to it, too; what is no flaw stops being hot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import flawshot
+from flawshot.encoders.flawshot_tiny import TinyEncoder
+from flawshot.labelme.images import read_image
+from flawshot.labelme.shapes import rasterize
+from flawshot.locating.examples import LabeledImage
+from flawshot.locating.fitting import fit_locator
+from flawshot.locating.learning import NamedRegion, teach_locator
+from flawshot.locating.locator_file import read_locator, write_locator
+from flawshot.locating.record import LocatorRecord
+
+SIDE = 160
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Drawn images, each with its flaws, by image; and good images."""
+    root = tmp_path_factory.mktemp("drawn")
+    flawshot.draw_data_set(
+        root / "set", categories=2, images=8, good=6, side=SIDE, surface="brushed metal", workers=1, seed=11
+    )
+    (home,) = (root / "set").iterdir()
+    flaws = {}
+    for instance in flawshot.Catalog.open(home):
+        flaws.setdefault(home / instance.image, []).append((instance.category, instance.region()))
+    return flaws, sorted((home / "good").iterdir())
+
+
+@pytest.fixture(scope="module")
+def fitted(drawn):
+    """A locator fitted to all but the last image with flaws, and one fitted to all."""
+    flaws, good = drawn
+    labeled = [LabeledImage(path, tuple(own)) for path, own in flaws.items()]
+    encoder = TinyEncoder(device="cpu")
+    return [fit_locator(encoder, part, good, alarms=0.2).locator for part in (labeled[:-1], labeled)]
+
+
+def test_a_named_region_moves_its_category_as_a_fit_would(drawn, fitted):
+    flaws, _ = drawn
+    path, own = list(flaws.items())[-1]
+    few, every = fitted
+    taught = teach_locator(few, read_image(path, path.name), [NamedRegion(*each) for each in own], [])
+    assert taught.categories == every.categories
+    assert taught.heat_model.counts.tolist() == every.heat_model.counts.tolist()
+    # The scales of the maps come from good cells, of which the fit saw those of one image more.
+    scale = np.concatenate(
+        [
+            np.full(width, each)
+            for width, each in zip(_widths(few), every.heat_model.bank.scales / few.heat_model.bank.scales, strict=True)
+        ]
+    )
+    assert taught.heat_model.flaw_means == pytest.approx(every.heat_model.flaw_means * scale, abs=2e-3)
+    assert few.heat_model.counts.sum() == taught.heat_model.counts.sum() - len(own)
+
+
+def _widths(locator):
+    maps = locator.encoder.maps(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
+    return [each.shape[1] for each in maps[-len(locator.heat_model.bank.scales) :]]
+
+
+def _counts(locator):
+    return dict(zip(locator.categories, locator.heat_model.counts.tolist(), strict=True))
+
+
+def test_a_corrected_region_leaves_its_earlier_category(drawn, fitted):
+    flaws, _ = drawn
+    path, own = next(iter(flaws.items()))
+    _, every = fitted
+    (category, region), *_ = own
+    other = next(each for each in every.categories if each != category)
+    taught = teach_locator(every, read_image(path, path.name), [NamedRegion(other, region, category)], [])
+    before, after = (
+        dict(zip(each.categories, each.heat_model.counts.tolist(), strict=True)) for each in (every, taught)
+    )
+    assert after == before | {category: before[category] - 1, other: before[other] + 1}
+    back = teach_locator(taught, read_image(path, path.name), [NamedRegion(category, region, other)], [])
+    assert back.heat_model.flaw_means == pytest.approx(every.heat_model.flaw_means, abs=1e-4)
+
+
+def test_a_region_that_is_no_flaw_is_not_found_again_and_flaws_are(drawn, fitted):
+    flaws, _ = drawn
+    _, every = fitted
+    (path, ((_, region), *_)), *others = flaws.items()
+    image = read_image(path, path.name)
+    taught = teach_locator(every, image, [], [region])
+    inside = region.full_mask(SIDE, SIDE)
+    before, after = (float(each.heat(image).pixels()[inside].mean()) for each in (every, taught))
+    assert after < 0.5 * before
+    assert len(taught.heat_model.not_flaws) == 1
+    kept = [_found(taught, *each) for each in others if _found(every, *each)]
+    assert np.mean(kept) >= 0.5
+
+
+def _found(locator, path, own):
+    image = read_image(path, path.name)
+    masks = [rasterize(each.shape, SIDE, SIDE).full_mask(SIDE, SIDE) for each in locator.find(image).regions]
+    return all(any((mask & region.full_mask(SIDE, SIDE)).any() for mask in masks) for _, region in own)
+
+
+def test_a_locator_is_read_as_it_was_written(fitted, tmp_path):
+    _, every = fitted
+    write_locator(tmp_path / "file", every)
+    record = LocatorRecord.model_construct(
+        categories=every.categories, threshold=every.threshold, sharpness=every.sharpness
+    )
+    again = read_locator(tmp_path / "file", record, every.encoder)
+    image = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
+    (one, first), (other, second) = (each.inspect(Image.fromarray(image)) for each in (every, again))
+    assert np.array_equal(one.cells, other.cells)
+    assert np.array_equal(one.evidence, other.evidence)
+    assert [each.shape.points.tolist() for each in first.regions] == [
+        each.shape.points.tolist() for each in second.regions
+    ]
+
+
+def test_arrays_that_do_not_fit_are_refused(fitted, tmp_path):
+    _, every = fitted
+    path = tmp_path / "file"
+    write_locator(path, every)
+    record = LocatorRecord.model_construct(categories=("one",), threshold=1.0, sharpness=1.0)
+    with pytest.raises(flawshot.FlawshotError, match=r"file: is not a locator's file .*; fit the model again"):
+        read_locator(path, record, every.encoder)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(flawshot.FlawshotError, match="file: is not a locator's file"):
+        read_locator(path, record, every.encoder)
