@@ -139,8 +139,8 @@ class NetworkEncoder(BaseEncoder):
         return reader
 
     def _map_tower(self) -> Any:
-        """The image tower whose maps are read."""
-        raise NotImplementedError
+        """The image tower whose maps are read; None if the encoder has none."""
+        return None
 
     def _map_input(self, images: torch.Tensor) -> torch.Tensor:
         """The tower's input from uint8 images ``[images, height, width, 3]``; everything is inside the mask."""
