@@ -1,0 +1,72 @@
+"""An encoder, and drawn parts with flaws and without."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+import flawshot
+from flawshot.encoders.flawshot_tiny import TinyEncoder
+from flawshot.labelme.images import read_image
+from flawshot.locating.examples import LabeledImage
+from flawshot.locating.fitting import fit_locator
+
+SUPPORT, GOOD_SUPPORT = 8, 12
+
+
+class Parts(NamedTuple):
+    """Images of drawn parts.
+
+    Attributes:
+        flawed: Those with flaws: file and instances (category, pixels).
+        good: Files of those without.
+    """
+
+    flawed: list
+    good: list
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return TinyEncoder(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn") / "parts"
+    flawshot.draw_data_set(
+        folder, categories=2, images=20, side=256, good=32, seed=3, surface="brushed metal", workers=1
+    )
+    catalog = flawshot.Catalog.from_folder(folder)
+    images = {}
+    for each in catalog:
+        images.setdefault(each.image, []).append((each.category, each.region()))
+    return Parts(
+        [(folder / name, own) for name, own in sorted(images.items())],
+        sorted((folder / "brushed-metal/good").iterdir()),
+    )
+
+
+@pytest.fixture(scope="session")
+def labeled(parts):
+    """Support images with flaws."""
+    return [LabeledImage(path, tuple(own)) for path, own in parts.flawed[:SUPPORT]]
+
+
+@pytest.fixture(scope="session")
+def good(parts):
+    """Good support images."""
+    return parts.good[:GOOD_SUPPORT]
+
+
+@pytest.fixture(scope="session")
+def fitted(tiny, labeled, good):
+    return fit_locator(tiny, labeled, good)
+
+
+@pytest.fixture(scope="session")
+def held_out(parts):
+    """Images that are no support: (image, instances), and good images."""
+    flawed = [(read_image(path, path.name), [region for _, region in own]) for path, own in parts.flawed[SUPPORT:]]
+    return flawed, [read_image(path, path.name) for path in parts.good[GOOD_SUPPORT:]]
