@@ -38,11 +38,12 @@ def greedy_coreset(vectors: NDArray[np.float32], count: int) -> NDArray[np.intp]
     squares = (given * given).sum(dim=1)
     first = int((given - given.mean(dim=0)).square().sum(dim=1).argmin())
     chosen, nearest = [first], squares - 2 * (given @ given[first]) + squares[first]
+    nearest[first] = -torch.inf
     while len(chosen) < count:
         farthest = int(nearest.argmax())
         chosen.append(farthest)
         nearest = torch.minimum(nearest, squares - 2 * (given @ given[farthest]) + squares[farthest])
-        nearest[farthest] = -1.0
+        nearest[farthest] = -torch.inf
     return np.array(chosen, dtype=np.intp)
 
 
