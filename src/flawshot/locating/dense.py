@@ -133,9 +133,10 @@ def dense_features(encoder: BaseEncoder, image: Image.Image) -> DenseFeatures:
 def _tiled(encoder: BaseEncoder, image: torch.Tensor, side: int) -> list[torch.Tensor]:
     """The maps of an image from tiles, all resized to the grid of cells."""
     height, width = image.shape[1:3]
-    down, right = max(0, side - height), max(0, side - width)
+    tops, lefts = (_starts(max(length, side), side) for length in (height, width))
+    # Tiles begin at cells, so the last may end up to half a cell beyond the image.
+    down, right = max(0, tops[-1] + side - height), max(0, lefts[-1] + side - width)
     padded = functional.pad(image.permute(0, 3, 1, 2).float(), (0, right, 0, down), mode="replicate").byte()
-    tops, lefts = (_starts(length, side) for length in padded.shape[2:])
     tiles = [padded[0, :, top : top + side, left : left + side] for top in tops for left in lefts]
     made = encoder.maps(torch.stack(tiles).permute(0, 2, 3, 1))
     cells = max(1, round(side / CELL))
