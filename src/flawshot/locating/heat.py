@@ -140,10 +140,11 @@ class HeatModel:
         within = (good + self.flaw_cov) / 2 if len(self.categories) else good
         dim = len(within)
         away = (self.not_flaws - self.good_mean).astype(np.float64)
-        within = (1 - SHRINKAGE) * within + SHRINKAGE * np.trace(within) / dim * np.eye(dim)
+        within = (1 - SHRINKAGE) * within + (SHRINKAGE * np.trace(within) / dim + TINY) * np.eye(dim)
         within += NOT_A_FLAW * away.T @ away
         weights = np.linalg.solve(within, apart.T)
-        spread = np.sqrt(np.einsum("dc,de,ec->c", weights, good, weights)).clip(TINY)
+        # Of good cells that hardly vary, rounding may leave a negative variance.
+        spread = np.sqrt(np.einsum("dc,de,ec->c", weights, good, weights).clip(TINY**2))
         middle = (weights * ((self.flaw_means + self.good_mean) / 2).T).sum(axis=0)
         return weights.astype(np.float32), spread.astype(np.float32), middle.astype(np.float32)
 
