@@ -49,8 +49,8 @@ class OutlineModel:
     def directions(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weights ``[channels, categories]`` and offsets ``[categories]``.
 
-        The score of a fine cell, its features times the weights minus the offset, is on average 0.5 inside a labeled
-        flaw of that category and -0.5 around it.
+        The score of a fine cell, its features times the weights minus the offset, is 0.5 inside a labeled flaw and -0.5
+        around it, on average over the labeled flaws of all categories.
         """
         cov = self.cov.astype(np.float64)
         variances = np.diag(cov).copy()
@@ -128,4 +128,5 @@ def color_ratio(
     ratio = np.zeros(inside.shape, dtype=np.float32)
     ratio[support] = np.clip(likelihoods[0] - likelihoods[1], -CERTAIN, CERTAIN)
     smooth: NDArray[np.float32] = gaussian_filter(ratio, 1.0)
+    smooth[~support] = 0
     return smooth
