@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 import flawshot
 from flawshot.encoders.flawshot_tiny import TinyEncoder
 from flawshot.labelme.images import read_image
-from flawshot.locating.examples import LabeledImage
+from flawshot.locating.examples import FlawExample, ImageExamples, LabeledImage
 from flawshot.locating.fitting import fit_locator
 
 SUPPORT, GOOD_SUPPORT = 8, 12
@@ -70,3 +71,28 @@ def held_out(parts):
     """Images that are no support: (image, instances), and good images."""
     flawed = [(read_image(path, path.name), [region for _, region in own]) for path, own in parts.flawed[SUPPORT:]]
     return flawed, [read_image(path, path.name) for path in parts.good[GOOD_SUPPORT:]]
+
+
+@pytest.fixture(scope="session")
+def example_of():
+    """What is learned from an image, of given cells: good ones, and those of flaws as (category, cells)."""
+
+    def make(good_cells, flaws=(), unit="a", edges=(), spare=0):
+        good_cells = np.asarray(good_cells, np.float16)
+        parts = [good_cells, *(np.asarray(cells, np.float16) for _, cells in flaws)]
+        parts.append(np.zeros((spare, good_cells.shape[1]), np.float16))
+        starts = np.cumsum([0, *map(len, parts)])
+        return ImageExamples(
+            levels=(np.concatenate(parts),),
+            grid=(1, int(starts[-1])),
+            good=np.arange(starts[-1]) < len(good_cells),
+            flaws=tuple(
+                FlawExample(category, np.arange(starts[n], starts[n + 1]))
+                for n, (category, _) in enumerate(flaws, start=1)
+            ),
+            edges=tuple(edges),
+            unit=unit,
+            flawless=not flaws and not spare,
+        )
+
+    return make
