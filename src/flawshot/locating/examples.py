@@ -136,7 +136,7 @@ def examples_of(
         flaws=tuple(flaws),
         edges=tuple(edges),
         unit=unit,
-        flawless=not regions and not others,
+        flawless=not instances and not others,
     )
 
 
