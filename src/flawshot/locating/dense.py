@@ -32,6 +32,8 @@ WIDEST = 1024
 # The largest deviation of a color from the image's median, in median deviations.
 VIVID = 8.0
 
+LARGEST = float(np.finfo(np.float16).max)
+
 
 class DenseFeatures(NamedTuple):
     """Dense features of one image.
@@ -127,7 +129,9 @@ def dense_features(encoder: BaseEncoder, image: Image.Image) -> DenseFeatures:
     pixels = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
     tensor = torch.from_numpy(pixels.copy())[None]
     maps = [each[0].cpu() for each in encoder.maps(tensor)] if not side else _tiled(encoder, tensor, side)
-    return DenseFeatures(tuple(maps), pixels, (image.height, image.width))
+    # Some networks' maps leave the range of float16, in which features are kept.
+    inside = tuple(each.clamp(-LARGEST, LARGEST) for each in maps)
+    return DenseFeatures(inside, pixels, (image.height, image.width))
 
 
 def _tiled(encoder: BaseEncoder, image: torch.Tensor, side: int) -> list[torch.Tensor]:
