@@ -168,7 +168,7 @@ def peaks_threshold(peaks: Sequence[tuple[str, bool, float]], alarms: float) -> 
     own = sorted(own or [peak for _, _, peak in peaks if math.isfinite(peak)], reverse=True)
     if not own:
         raise FlawshotError("no part of any image is good: flaws cover everything; give images without flaws")
-    rank = max(1, math.floor(alarms * (len(own) + 1) + 1e-9))
+    rank = min(max(1, math.floor(alarms * (len(own) + 1) + 1e-9)), len(own))
     return Threshold(own[rank - 1], source, len(own), rank / (len(own) + 1))
 
 
