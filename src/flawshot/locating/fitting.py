@@ -145,7 +145,7 @@ def fit_examples(encoder: BaseEncoder, examples: Sequence[ImageExamples], alarms
     threshold = peaks_threshold(peaks, alarms)
     variants = []
     for locator, units in zip(held_out, parts, strict=True):
-        others = [peak for peak in peaks if peak[0] not in units]
+        others = [peak for peak in peaks if peak[0] not in units and math.isfinite(peak[2])]
         value = peaks_threshold(others or peaks, alarms).value
         variants.append(Variant(replace(locator, threshold=value), units))
     return FittedLocator(replace(unfixed, threshold=threshold.value), threshold, tuple(variants))
