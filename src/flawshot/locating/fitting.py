@@ -94,6 +94,7 @@ def fit_locator(
     Good cells are those of good images, and those of labeled images that are apart from every flaw. The threshold is
     the k-th highest peak of n held-out good images, with the largest k for which k / (n + 1) is at most ``alarms``; if
     that is less than 1, the highest. If there is no good image, the backgrounds of held-out labeled images stand in.
+    Of a single unit, each half of the good cells is held out in turn.
 
     Args:
         encoder: An encoder with maps.
@@ -131,17 +132,20 @@ def fit_locator(
 
 def fit_examples(encoder: BaseEncoder, examples: Sequence[ImageExamples], alarms: float) -> FittedLocator:
     """Fit a locator to what was taken from images; see :func:`fit_locator`."""
-    bank = good_bank(examples)
+    # Nothing can be held out of a single unit, so one half of its good cells stands in for another unit's.
+    alone = len({each.unit for each in examples}) == 1
+    compared = [half for each in examples for half in _halves(each)] if alone else examples
+    bank = good_bank(compared)
+    parts = _parts(compared)
+    held_out = [_without(encoder, compared, bank, units) for units in parts]
+    models = {unit: each.heat_model for each, units in zip(held_out, parts, strict=True) for unit in units}
+    peaks = [(each.unit, each.flawless, _peak(models[each.unit], each)) for each in compared]
+    if alone:
+        unit = examples[0].unit
+        peaks = [(unit, one[1], max(one[2], other[2])) for one, other in zip(peaks[::2], peaks[1::2], strict=True)]
+        bank = bank._replace(units=(unit,) * len(bank.units))
+        parts, held_out = [], []
     unfixed = _locator(encoder, examples, bank)
-    parts = _parts(examples)
-    held_out = [_without(encoder, examples, bank, units) for units in parts]
-    peaks: list[tuple[str, bool, float]] = []
-    for locator, units in zip(held_out, parts, strict=True):
-        peaks += [
-            (each.unit, each.flawless, _peak(locator.heat_model, each)) for each in examples if each.unit in units
-        ]
-    if not peaks:  # a single unit: nothing can be held out
-        peaks = [(each.unit, each.flawless, _peak(unfixed.heat_model, each)) for each in examples]
     threshold = peaks_threshold(peaks, alarms)
     variants = []
     for locator, units in zip(held_out, parts, strict=True):
@@ -192,6 +196,20 @@ def _parts(examples: Sequence[ImageExamples]) -> list[frozenset[str]]:
         order += own
     count = min(FOLDS, len(order))
     return [frozenset(order[start::count]) for start in range(count)] if count > 1 else []
+
+
+def _halves(example: ImageExamples) -> list[ImageExamples]:
+    """The same image twice, with half of its good cells each, as two units."""
+    rows, columns = example.grid
+    cells = np.flatnonzero(example.good)
+    if columns > rows:
+        cells = cells[np.argsort(cells % columns, kind="stable")]
+    made = []
+    for number, own in enumerate(np.array_split(cells, 2)):
+        good = np.zeros_like(example.good)
+        good[own] = True
+        made.append(replace(example, good=good, unit=f"{example.unit}/{number}"))
+    return made
 
 
 def _peak(model: HeatModel, example: ImageExamples) -> float:
