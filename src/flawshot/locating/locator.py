@@ -118,6 +118,7 @@ class Locator:
         taken = np.zeros(heat.cells.shape, dtype=bool)
         found: list[FoundRegion] = []
         claimed = np.zeros(features.pixels.shape[:2], dtype=bool)
+        drawn = np.zeros(features.size, dtype=bool)
         while True:
             free = np.where(taken, -np.inf, hot)
             row, column = (int(each) for each in np.unravel_index(int(free.argmax()), free.shape))
@@ -137,7 +138,10 @@ class Locator:
             cells = _pooled(mask, heat.cells.shape)
             cells[row, column] = True
             shares = self._shares(heat.evidence[cells])
-            region = trim(_resized(mask.astype(np.float32), features.size) >= 0.5, 0, 0)
+            # Halfway between two regions, both may cover half of a pixel.
+            own = (_resized(mask.astype(np.float32), features.size) >= 0.5) & ~drawn
+            drawn |= own
+            region = trim(own, 0, 0)
             if region.pixels.size:
                 found.append(FoundRegion(component_shape(len(found), "", region), round(peak, 4), shares))
         return found
