@@ -14,6 +14,7 @@ from flawshot.locating.examples import FlawExample, ImageExamples, LabeledImage
 from flawshot.locating.fitting import fit_locator
 
 SUPPORT, GOOD_SUPPORT = 6, 9
+SIDE = 256
 
 
 class Parts(NamedTuple):
@@ -37,7 +38,7 @@ def tiny():
 def parts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn") / "parts"
     flawshot.draw_data_set(
-        folder, categories=2, images=18, side=256, good=27, seed=3, surface="brushed metal", workers=1
+        folder, categories=2, images=16, side=SIDE, good=21, seed=3, surface="brushed metal", workers=1
     )
     catalog = flawshot.Catalog.from_folder(folder)
     images = {}
@@ -63,8 +64,9 @@ def good(parts):
 
 @pytest.fixture(scope="session")
 def fitted(tiny, labeled, good):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("flawshot.locating.heat.MOST_VECTORS", 300)  # choosing them is what takes time
+    with pytest.MonkeyPatch.context() as patch:  # to save time
+        patch.setattr("flawshot.locating.heat.MOST_VECTORS", 300)
+        patch.setattr("flawshot.locating.dense.LONG_SIDE", SIDE)
         return fit_locator(tiny, labeled, good)
 
 

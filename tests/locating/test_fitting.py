@@ -114,11 +114,16 @@ def test_an_encoder_without_maps_is_refused(tiny):
         fit_locator(Mapless(tiny), [], [noise(0)])
 
 
-WIDTH, HEIGHT = 96, 24
+WIDTH, HEIGHT = 96, 32
+
+
+@pytest.fixture(autouse=True)
+def _few_cells(monkeypatch):
+    """Time grows with the number of cells."""
+    monkeypatch.setattr("flawshot.locating.dense.LONG_SIDE", 192)
 
 
 def noise(seed):
-    """A good image; narrow, since time grows with the number of cells."""
     return Image.fromarray(np.random.default_rng(seed).integers(90, 150, (HEIGHT, WIDTH, 3), dtype=np.uint8))
 
 
@@ -139,7 +144,23 @@ def test_a_single_good_image(tiny):
     assert all(each.shares is None for each in found.regions)
 
 
-def test_a_single_labeled_image(tiny):
+def test_a_single_image_tells_what_others_of_its_kind_look_like(tiny):
+    """Its cells are compared with its other half: the distance of a cell to itself says nothing."""
+    fitted = fit_locator(tiny, [], [noise(0)])
+    bank = fitted.locator.heat_model.bank
+    assert set(bank.units) == {"0"}
+    several = fit_locator(tiny, [], [noise(seed) for seed in range(5)]).locator.heat_model.bank
+    assert several.mean / 2 < bank.mean < 2 * several.mean
+    assert several.std / 3 < bank.std < 3 * several.std
+    spots, others = (
+        np.median([fitted.locator.heat(image).cells.max() for image in images])
+        for images in ([spotted(seed).image for seed in range(5, 8)], [noise(seed) for seed in range(5, 8)])
+    )
+    assert others < 2 * fitted.threshold.value < spots
+
+
+def test_a_single_labeled_image(tiny, monkeypatch):
+    monkeypatch.setattr("flawshot.locating.dense.LONG_SIDE", 384)
     fitted = fit_locator(tiny, [spotted(0)])
     assert fitted.variants == ()
     assert fitted.threshold[1:3] == ("background", 1)
