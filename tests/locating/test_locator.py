@@ -119,12 +119,12 @@ def test_the_hottest_region_comes_first_and_all_are_above_the_threshold(fitted, 
     assert several
 
 
-@pytest.mark.parametrize("size", [(256, 256), (128, 128), (96, 96), (500, 400)])
+@pytest.mark.parametrize("size", [(256, 256), (128, 128), (64, 64), (500, 400)])
 def test_regions_do_not_overlap(fitted, held_out, size):
     """With a low threshold there are many side by side, and pixels on the border of two belong to one."""
-    eager = replace(fitted.locator, threshold=fitted.locator.threshold / 3)
+    eager = replace(fitted.locator, threshold=1.0)
     count = 0
-    for image, _ in held_out[0][:3]:
+    for image, _ in held_out[0][:4]:
         regions = pixels_of(eager.find(image.resize(size)), *size[::-1])
         count += len(regions)
         union = join_regions(regions)
