@@ -190,7 +190,8 @@ def test_a_deleted_region_teaches_the_locator_even_if_nothing_else_was_said(here
 
 
 def test_confirmed_and_new_categories_reach_the_locator(here):
-    first, second = [row["image"].replace(".png", ".json") for row in table(here / "named") if row["id"]][:2]
+    images = dict.fromkeys(row["image"] for row in table(here / "named") if row["id"])
+    first, second = [image.replace(".png", ".json") for image in images][:2]
     for name, label in ((first, None), (second, "novelty")):
         path = here / "named" / name
         document = json.loads(path.read_text(encoding="utf-8"))
