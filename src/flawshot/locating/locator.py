@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_dilation, binary_fill_holes, label
+from scipy.ndimage import binary_dilation, binary_fill_holes, find_objects, label
 from torch.nn import functional
 
 from flawshot.formats.components import component_shape
@@ -33,6 +33,8 @@ TOP = 0.01
 HALF, WIDE = 0.5, 0.35
 # How far the outline may go beyond that, in fine cells.
 BEYOND = 2
+# Peaks belong together if all of the way between them is hotter than this share of the lower one.
+JOINED = 0.7
 # How much the evidence of fine cells counts beside that of colors.
 FINE_WEIGHT = 6.0
 # Regions of fewer px of the resized image are dropped.
@@ -113,64 +115,37 @@ class Locator:
         return HeatMap(self.heat_model.heat(cells).reshape(features.grid), evidence, features.size)
 
     def _regions(self, features: DenseFeatures, heat: HeatMap) -> list[FoundRegion]:
-        hot = np.where(heat.cells > self.threshold, heat.cells, -np.inf)
-        fine = _resized(heat.cells, (FINE_CELLS * len(heat.cells), FINE_CELLS * heat.cells.shape[1]))
-        taken = np.zeros(heat.cells.shape, dtype=bool)
         found: list[FoundRegion] = []
         claimed = np.zeros(features.pixels.shape[:2], dtype=bool)
         drawn = np.zeros(features.size, dtype=bool)
-        while True:
-            free = np.where(taken, -np.inf, hot)
-            row, column = (int(each) for each in np.unravel_index(int(free.argmax()), free.shape))
-            peak = float(free[row, column])
-            if not np.isfinite(peak):
-                break
-            seed = (FINE_CELLS * row + FINE_CELLS // 2, FINE_CELLS * column + FINE_CELLS // 2)
-            half = _around(np.maximum(fine, _spot(fine.shape, seed, peak)) >= HALF * peak, seed)
-            taken |= _pooled(half, heat.cells.shape)
-            taken[row, column] = True
-            category = int(heat.evidence[row, column].argmax()) if self.categories else 0
-            mask = self._outlined(features, fine, seed, half, peak, category) & ~claimed
-            mask = _largest(mask)
+        scores: dict[str, NDArray[np.float32]] = {}
+        for hill in _hills(heat.cells, self.threshold):
+            if self.categories and self.outline_model is not None and not scores:
+                scores = self._fine_scores(features, self.outline_model)
+            category = self.categories[int(heat.evidence[hill.top].argmax())] if self.categories else ""
+            mask = _largest(_outlined(features, hill, scores.get(category)) & ~claimed)
             if mask.sum() < SMALLEST:
                 continue
             claimed |= mask
             cells = _pooled(mask, heat.cells.shape)
-            cells[row, column] = True
+            cells[hill.top] = True
             shares = self._shares(heat.evidence[cells])
             # Halfway between two regions, both may cover half of a pixel.
             own = (_resized(mask.astype(np.float32), features.size) >= 0.5) & ~drawn
             drawn |= own
             region = trim(own, 0, 0)
             if region.pixels.size:
-                found.append(FoundRegion(component_shape(len(found), "", region), round(peak, 4), shares))
+                found.append(FoundRegion(component_shape(len(found), "", region), round(hill.peak, 4), shares))
         return found
 
-    def _outlined(  # noqa: PLR0917
-        self,
-        features: DenseFeatures,
-        fine: NDArray[np.float32],
-        seed: tuple[int, int],
-        half: NDArray[np.bool_],
-        peak: float,
-        category: int,
-    ) -> NDArray[np.bool_]:
-        """The mask of a region on the resized image."""
-        size = features.pixels.shape[:2]
-        if self.outline_model is None or self.categories[category] not in self.outline_model.categories:
-            return _resized(half.astype(np.float32), size) >= 0.5
-        wide = _around(np.maximum(fine, _spot(fine.shape, seed, peak)) >= WIDE * peak, seed)
-        support = binary_dilation(wide, EVERY_NEIGHBOR, iterations=BEYOND)
-        weights, offsets = self.outline_model.directions
-        column = self.outline_model.categories.index(self.categories[category])
-        score = features.fine_projection(weights[:, [column]])[..., 0] - offsets[column]
-        full, allowed = _resized(score, size), _resized(support.astype(np.float32), size) >= 0.5
-        inside = (full > 0) & allowed
-        ratio = color_ratio(features.pixels, inside, allowed)
-        made = inside if ratio is None else (ratio + FINE_WEIGHT * full > 0) & allowed
-        if made.sum() < SMALLEST:
-            return _resized(half.astype(np.float32), size) >= 0.5
-        return binary_fill_holes(made)  # type: ignore[no-any-return]
+    def _fine_scores(self, features: DenseFeatures, model: OutlineModel) -> dict[str, NDArray[np.float32]]:
+        """For each category, how much each pixel of the resized image is like the inside of its flaws."""
+        weights, offsets = model.directions
+        scores = features.fine_projection(weights) - offsets
+        return {
+            category: _resized(scores[..., number], features.pixels.shape[:2])
+            for number, category in enumerate(model.categories)
+        }
 
     def _shares(self, evidence: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The probability of each category, from the evidence of a region's cells."""
@@ -182,16 +157,75 @@ class Locator:
         return made
 
 
+@dataclass(slots=True, eq=False)
+class _Hill:
+    """A hot place and its surroundings.
+
+    Attributes:
+        top: The hottest cell.
+        peak: Its heat.
+        half: Where the heat is at least half of a peak's, bool, by fine cell.
+        wide: Where its outline may be, likewise.
+    """
+
+    top: tuple[int, int]
+    peak: float
+    half: NDArray[np.bool_]
+    wide: NDArray[np.bool_]
+
+
+def _hills(cells: NDArray[np.float32], threshold: float) -> list[_Hill]:
+    """The hills whose peaks are above a threshold, the hottest first.
+
+    A flaw that is long or uneven has several peaks: one that is joined to a hotter one by heat of at least
+    :data:`JOINED` of its own belongs to the same hill.
+    """
+    fine = _resized(cells, tuple(FINE_CELLS * count for count in cells.shape))
+    free = np.where(cells > threshold, cells, -np.inf)
+    made: list[_Hill] = []
+    while np.isfinite(free.max(initial=-np.inf)):
+        row, column = (int(each) for each in np.unravel_index(int(free.argmax()), free.shape))
+        peak, seed = (
+            float(free[row, column]),
+            (FINE_CELLS * row + FINE_CELLS // 2, FINE_CELLS * column + FINE_CELLS // 2),
+        )
+        lifted = fine.copy()
+        lifted[seed] = max(peak, lifted[seed])  # interpolation may have lowered it
+        half, wide, near = (_around(lifted >= share * peak, seed) for share in (HALF, WIDE, JOINED))
+        free[_pooled(half, cells.shape)] = -np.inf
+        free[row, column] = -np.inf
+        hotter = next((each for each in made if (each.half & near).any()), None)
+        if hotter is None:
+            made.append(_Hill((row, column), peak, half, wide))
+        else:
+            hotter.half |= half
+            hotter.wide |= wide
+    return made
+
+
+def _outlined(features: DenseFeatures, hill: _Hill, score: NDArray[np.float32] | None) -> NDArray[np.bool_]:
+    """The mask of a hill on the resized image."""
+    size = features.pixels.shape[:2]
+    half = _resized(hill.half.astype(np.float32), size) >= 0.5
+    if score is None:
+        return half
+    support = binary_dilation(hill.wide, EVERY_NEIGHBOR, iterations=BEYOND)
+    allowed = _resized(support.astype(np.float32), size) >= 0.5
+    window = find_objects(allowed.astype(np.uint8))[0]
+    full, within = score[window], allowed[window]
+    inside = (full > 0) & within
+    ratio = color_ratio(features.pixels[window], inside, within)
+    drawn = inside if ratio is None else (ratio + FINE_WEIGHT * full > 0) & within
+    if drawn.sum() < SMALLEST:
+        return half
+    made = np.zeros(size, dtype=bool)
+    made[window] = binary_fill_holes(drawn)
+    return made
+
+
 def _resized(values: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
     given = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
     return functional.interpolate(given, size=tuple(size), mode="bilinear", align_corners=False)[0, 0].numpy()
-
-
-def _spot(shape: tuple[int, ...], seed: tuple[int, int], value: float) -> NDArray[np.float32]:
-    """A value at one place; interpolation may have lowered a peak there."""
-    made = np.full(shape, -np.inf, dtype=np.float32)
-    made[seed] = value
-    return made
 
 
 def _around(mask: NDArray[np.bool_], seed: tuple[int, int]) -> NDArray[np.bool_]:

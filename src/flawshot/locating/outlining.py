@@ -123,7 +123,7 @@ def color_ratio(
     for own in (inside, around):
         mean, cov = colors[own].mean(axis=0), np.cov(colors[own].T) + NOISE * np.eye(3)
         away = colors[support] - mean
-        far = np.einsum("ni,ij,nj->n", away, np.linalg.inv(cov), away)
+        far = (away @ np.linalg.inv(cov) * away).sum(axis=1)
         likelihoods.append(-0.5 * (far + np.linalg.slogdet(cov)[1]))
     ratio = np.zeros(inside.shape, dtype=np.float32)
     ratio[support] = np.clip(likelihoods[0] - likelihoods[1], -CERTAIN, CERTAIN)

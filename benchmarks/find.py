@@ -1,0 +1,207 @@
+"""What a locator reaches: flaws found on whole images, named, and what that costs.
+
+    python benchmarks/find.py [--encoders tiny,lite0] [--data tiles,drawn] [--good 0,1,4,16] [--alarms 0.05] [--seeds 3]
+
+Two kinds of data. Magnetic tile (as for ``magnetic_tile.py``) with whole tiles kept apart: it has no image without a
+flaw, so each is cut in two across its longer side; halves without any flaw pixel are the good images, and those with
+flaws of 30 px or more are the others. Tiles are parted by a hash of their names: settings were chosen on part 0, and
+part 1 is printed. Five instances per category are labeled. And products drawn by ``flawshot.draw_data_set`` with
+exact masks, of seeds on which nothing was chosen; three instances per category are labeled.
+
+Printed are, for each encoder and number of good images, the scores of ``flawshot evaluate-find`` with their 95 %
+intervals: heat maps, instances found, false regions, and names by the default classifier and by the locator itself.
+Then the time per image on one thread, and the bytes of the bank.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+import flawshot
+from flawshot.cli.finding_tables import print_finding
+from flawshot.encoders import make_encoder
+from flawshot.encoders.flawshot_tiny import TINY_VIEWS
+from flawshot.evaluation.finding_data import FindingData, data_of_folder
+from flawshot.evaluation.finding_episodes import draw_finding_episodes
+from flawshot.evaluation.finding_names import RegionNamer
+from flawshot.evaluation.finding_results import FindingResults
+from flawshot.evaluation.finding_runs import average_finding, evaluate_finding
+from flawshot.formats.components import component_shape, large_components
+from flawshot.labelme.labelme_file import LabelmeFile, write_labelme
+from flawshot.locating.dense import dense_features
+from flawshot.locating.examples import LabeledImage
+from flawshot.locating.fitting import ALARMS, fit_locator
+from flawshot.regions.views import make_scheme
+from lite0 import lite0_encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flawshot.encoders.base import BaseEncoder
+    from flawshot.evaluation.finding_runs import ScoredRun
+
+SHARED = Path(os.environ.get("FLAWSHOT_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
+MIN_AREA = 30
+LABELED = {"tiles": 5, "drawn": 3}
+# Seeds of drawn data sets on which nothing was chosen.
+DRAWN_SEEDS = (101, 102)
+
+
+def tile_halves(source: Path, out: Path, part: int) -> tuple[FindingData, dict[str, str]]:
+    """Write halves of magnetic tile's images as Labelme files and good images.
+
+    Args:
+        source: The data.
+        out: A new folder.
+        part: Which half of the tiles.
+
+    Returns:
+        The images, and the tile that each shows.
+    """
+    with (source / "groups.csv").open(encoding="utf-8", newline="") as file:
+        tiles = {row["image"]: row["group"] for row in csv.DictReader(file)}
+    groups = {}
+    for name, tile in tiles.items():
+        if int(hashlib.sha256(tile.encode()).hexdigest(), 16) % 2 != part:
+            continue
+        image, mask = Image.open(source / name), Image.open((source / name).with_suffix(".png")).convert("L")
+        width, height = image.size
+        middle = (width // 2, height) if width > height else (width, height // 2)
+        boxes = (0, 0, *middle), (*((middle[0], 0) if width > height else (0, middle[1])), width, height)
+        for number, box in enumerate(boxes):
+            flawed = np.asarray(mask.crop(box)) > 127
+            regions, small = large_components(flawed, MIN_AREA, None)
+            if small and not regions:
+                continue
+            category = Path(name).parts[0].removeprefix("MT_")
+            folder, stem = ("tile" if regions else "good"), f"{category}-{Path(name).stem}-{number}"
+            (out / folder).mkdir(parents=True, exist_ok=True)
+            image.crop(box).convert("RGB").save(out / folder / f"{stem}.png")
+            groups[f"{stem}.png"] = tile
+            if regions:
+                shapes = tuple(component_shape(index, category, each) for index, each in enumerate(regions))
+                write_labelme(LabelmeFile(f"{stem}.png", shapes, *flawed.shape), out / folder / f"{stem}.json")
+    catalog = flawshot.Catalog.open(out / "tile")
+    return data_of_folder(catalog, out / "good", [])[0], groups
+
+
+def drawn(out: Path, seeds: Sequence[int]) -> list[FindingData]:
+    """Draw products, each with good images."""
+    made = []
+    for seed in seeds:
+        flawshot.draw_data_set(out / str(seed), categories=5, images=30, products=2, good=30, seed=seed)
+        folders = sorted(path for path in (out / str(seed)).iterdir() if path.is_dir())
+        made += [data_of_folder(flawshot.Catalog.open(each), each / "good", [])[0] for each in folders]
+    return made
+
+
+def run(
+    data: FindingData,
+    encoder: BaseEncoder,
+    *,
+    shots: int,
+    good: Sequence[int],
+    alarms: float,
+    seeds: int,
+    groups: Mapping[str, str] | None = None,
+) -> list[ScoredRun]:
+    """Fit and score locators with several numbers of good images."""
+    made = []
+    # A namer remembers instances by their ids, so each data set has its own.
+    namer = RegionNamer(encoder, make_scheme(*TINY_VIEWS))
+    for count in good:
+        episodes = draw_finding_episodes(data, shots, count, seeds=range(seeds), groups=groups)
+        scored = evaluate_finding(
+            data,
+            episodes,
+            lambda labeled, own: fit_locator(encoder, labeled, own, alarms=alarms).locator,
+            shots=shots,
+            good_shots=count,
+            namer=namer,
+            groups=groups,
+        )
+        made.append(scored)
+    return made
+
+
+def show(scored: Sequence[ScoredRun]) -> None:
+    """Print the tables of ``flawshot evaluate-find``."""
+    runs, means = tuple(each.run for each in scored), tuple(average_finding(scored))
+    print_finding(FindingResults(runs=runs, means=means, provenance={}))
+
+
+def cost(encoder: BaseEncoder, data: FindingData) -> tuple[float, float, int]:
+    """Seconds per image for the encoder's maps and for everything, on one thread, and the bank's bytes."""
+    episode = draw_finding_episodes(data, LABELED["tiles"], 16, seeds=[0])[0]
+    support = [each for each in data.catalog if each.id in set(episode.support)]
+    root = Path(str(data.catalog.root))
+    labeled = [LabeledImage(root / each.image, ((each.category, each.region()),)) for each in support]
+    locator = fit_locator(encoder, labeled, [each.path for each in episode.good]).locator
+    image = Image.open(root / support[0].image).convert("RGB").resize((384, 384))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    middles = []
+    for call in (lambda: dense_features(encoder, image), lambda: locator.inspect(image)):
+        taken = []
+        for _ in range(9):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+        middles.append(statistics.median(taken))
+    torch.set_num_threads(threads)
+    return middles[0], middles[1], locator.heat_model.bank.vectors.nbytes
+
+
+def encoder_named(name: str) -> BaseEncoder:
+    """Flawshot-tiny, or EfficientNet-Lite0 whose last map is averaged in the mask."""
+    return make_encoder("flawshot-tiny", device="cpu") if name == "tiny" else lite0_encoder("mask-pool")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoders", default="tiny,lite0")
+    parser.add_argument("--data", default="tiles,drawn")
+    parser.add_argument("--good", default="0,1,4,16")
+    parser.add_argument("--alarms", type=float, default=ALARMS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--part", type=int, default=1, help="0: the half of the tiles to choose settings on")
+    options = parser.parse_args()
+    settings = {
+        "good": [int(each) for each in options.good.split(",")],
+        "alarms": options.alarms,
+        "seeds": options.seeds,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        tiles, groups = tile_halves(SHARED / "magnetic-tile", Path(folder, "tiles"), options.part)
+        products = drawn(Path(folder, "drawn"), DRAWN_SEEDS) if "drawn" in options.data else []
+        for name in options.encoders.split(","):
+            encoder = encoder_named(name)
+            print(
+                f"\n{encoder.record.name}, part {options.part} of the tiles, "
+                f"thresholds at {100 * options.alarms:g} % of good images"
+            )
+            if "tiles" in options.data:
+                show(run(tiles, encoder, shots=LABELED["tiles"], groups=groups, **settings))
+            if products:
+                show([one for each in products for one in run(each, encoder, shots=LABELED["drawn"], **settings)])
+            maps, everything, size = cost(encoder, tiles)
+            print(
+                f"one thread: {1000 * everything:.0f} ms per image, of which maps {1000 * maps:.0f}; bank {size} bytes"
+            )
+
+
+if __name__ == "__main__":
+    main()
