@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FINE_CELLS", "DenseFeatures", "dense_features"]
 
 # Images are resized to this long side, in px, or to the encoder's own side if that is the only one it takes and larger.
-LONG_SIDE = 384
+LONG_SIDE = 512
 # Sides of a cell and of a fine cell, in px of the resized image.
 CELL, FINE = 16, 4
 FINE_CELLS = CELL // FINE
