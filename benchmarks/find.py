@@ -139,7 +139,7 @@ def run(
 def show(scored: Sequence[ScoredRun]) -> None:
     """Print the tables of ``flawshot evaluate-find``."""
     runs, means = tuple(each.run for each in scored), tuple(average_finding(scored))
-    print_finding(FindingResults(runs=runs, means=means, provenance={}))
+    print_finding(FindingResults(runs=runs, means=means, provenance={}), per_category=False)
 
 
 def cost(encoder: BaseEncoder, data: FindingData) -> tuple[float, float, int]:
