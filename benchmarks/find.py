@@ -5,7 +5,8 @@
 Two kinds of data. Magnetic tile (as for ``magnetic_tile.py``) with whole tiles kept apart: it has no image without a
 flaw, so each is cut in two across its longer side; halves without any flaw pixel are the good images, and those with
 flaws of 30 px or more are the others. Tiles are parted by a hash of their names: settings were chosen on part 0, and
-part 1 is printed. Five instances per category are labeled. And products drawn by ``flawshot.draw_data_set`` with
+part 1 is printed. Five instances per category are
+labeled, or fewer where the other tiles have no more. And products drawn by ``flawshot.draw_data_set`` with
 exact masks, of seeds on which nothing was chosen; three instances per category are labeled.
 
 Printed are, for each encoder and number of good images, the scores of ``flawshot evaluate-find`` with their 95 %
@@ -122,7 +123,7 @@ def run(
     # A namer remembers instances by their ids, so each data set has its own.
     namer = RegionNamer(encoder, make_scheme(*TINY_VIEWS))
     for count in good:
-        episodes = draw_finding_episodes(data, shots, count, seeds=range(seeds), groups=groups)
+        episodes = draw_finding_episodes(data, shots, count, seeds=range(seeds), groups=groups, allow_short=True)
         scored = evaluate_finding(
             data,
             episodes,
@@ -144,7 +145,7 @@ def show(scored: Sequence[ScoredRun]) -> None:
 
 def cost(encoder: BaseEncoder, data: FindingData) -> tuple[float, float, int]:
     """Seconds per image for the encoder's maps and for everything, on one thread, and the bank's bytes."""
-    episode = draw_finding_episodes(data, LABELED["tiles"], 16, seeds=[0])[0]
+    episode = draw_finding_episodes(data, LABELED["tiles"], 16, seeds=[0], allow_short=True)[0]
     support = [each for each in data.catalog if each.id in set(episode.support)]
     root = Path(str(data.catalog.root))
     labeled = [LabeledImage(root / each.image, ((each.category, each.region()),)) for each in support]
