@@ -5,9 +5,9 @@
 Two kinds of data. Magnetic tile (as for ``magnetic_tile.py``) with whole tiles kept apart: it has no image without a
 flaw, so each is cut in two across its longer side; halves without any flaw pixel are the good images, and those with
 flaws of 30 px or more are the others. Tiles are parted by a hash of their names: settings were chosen on part 0, and
-part 1 is printed. Five instances per category are
-labeled, or fewer where the other tiles have no more. And products drawn by ``flawshot.draw_data_set`` with
-exact masks, of seeds on which nothing was chosen; three instances per category are labeled.
+part 1 is printed. Five instances per category are labeled, or fewer where support has no more. And products drawn by
+``flawshot.draw_data_set`` with exact masks, of seeds on which nothing was chosen; three instances per category are
+labeled.
 
 Printed are, for each encoder and number of good images, the scores of ``flawshot evaluate-find`` with their 95 %
 intervals: heat maps, instances found, false regions, and names by the default classifier and by the locator itself.

@@ -15,12 +15,12 @@ from flawshot.encoders.timm import TimmEncoder
 from flawshot.locating.dense import CELL, FINE_CELLS, LONG_SIDE, WIDEST, DenseFeatures, dense_features
 
 SIZES = {  # (width, height): (rows, columns)
-    (256, 256): (24, 24),
-    (3000, 40): (2, 24),
-    (40, 3000): (24, 2),
-    (500, 1): (2, 24),
-    (1, 1): (24, 24),
-    (1024, 700): (16, 24),
+    (256, 256): (32, 32),
+    (3000, 40): (2, 32),
+    (40, 3000): (32, 2),
+    (500, 1): (2, 32),
+    (1, 1): (32, 32),
+    (1024, 700): (22, 32),
 }
 
 
@@ -73,7 +73,8 @@ def test_tiles_cover_every_cell(of_one_side, side, size):
     check_all(dense_features(of_one_side(side), picture(*size)), size)
 
 
-def test_an_image_of_the_encoders_side_is_not_divided(of_one_side):
+def test_an_image_of_the_encoders_side_is_not_divided(of_one_side, monkeypatch):
+    monkeypatch.setattr("flawshot.locating.dense.LONG_SIDE", 384)
     encoder = of_one_side(448)
     image = picture(448, 448)
     features = dense_features(encoder, image)
@@ -94,7 +95,7 @@ class Recorded:
         return [functional.avg_pool2d(images.permute(0, 3, 1, 2).float(), CELL)]
 
 
-@pytest.mark.parametrize("size", [(384, 384), (384, 192), (96, 384)])
+@pytest.mark.parametrize("size", [(512, 512), (512, 256), (128, 512)])
 def test_a_map_made_of_tiles_shows_each_place_where_it_is(size):
     image = picture(*size)
     features = dense_features(Recorded(), image)
