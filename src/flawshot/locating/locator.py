@@ -33,8 +33,8 @@ TOP = 0.01
 HALF, WIDE = 0.5, 0.35
 # How far the outline may go beyond that, in fine cells.
 BEYOND = 2
-# Peaks belong together if all of the way between them is hotter than this share of the lower one.
-JOINED = 0.7
+# Peaks of one category belong together if all of the way between them is hotter than this share of the lower one.
+JOINED = 0.5
 # How much the evidence of fine cells counts beside that of colors.
 FINE_WEIGHT = 6.0
 # Regions of fewer px of the resized image are dropped.
@@ -119,10 +119,10 @@ class Locator:
         claimed = np.zeros(features.pixels.shape[:2], dtype=bool)
         drawn = np.zeros(features.size, dtype=bool)
         scores: dict[str, NDArray[np.float32]] = {}
-        for hill in _hills(heat.cells, self.threshold):
+        for hill in _hills(heat, self.threshold):
             if self.categories and self.outline_model is not None and not scores:
                 scores = self._fine_scores(features, self.outline_model)
-            category = self.categories[int(heat.evidence[hill.top].argmax())] if self.categories else ""
+            category = self.categories[hill.category] if self.categories else ""
             mask = _largest(_outlined(features, hill, scores.get(category)) & ~claimed)
             if mask.sum() < SMALLEST:
                 continue
@@ -164,39 +164,41 @@ class _Hill:
     Attributes:
         top: The hottest cell.
         peak: Its heat.
+        category: The number of the category that it speaks for most; 0 if there is none.
         half: Where the heat is at least half of a peak's, bool, by fine cell.
         wide: Where its outline may be, likewise.
     """
 
     top: tuple[int, int]
     peak: float
+    category: int
     half: NDArray[np.bool_]
     wide: NDArray[np.bool_]
 
 
-def _hills(cells: NDArray[np.float32], threshold: float) -> list[_Hill]:
+def _hills(heat: HeatMap, threshold: float) -> list[_Hill]:
     """The hills whose peaks are above a threshold, the hottest first.
 
-    A flaw that is long or uneven has several peaks: one that is joined to a hotter one by heat of at least
-    :data:`JOINED` of its own belongs to the same hill.
+    A flaw that is long or uneven has several peaks: one that is joined to a hotter one of its category by heat of at
+    least :data:`JOINED` of its own belongs to the same hill.
     """
+    cells = heat.cells
     fine = _resized(cells, tuple(FINE_CELLS * count for count in cells.shape))
     free = np.where(cells > threshold, cells, -np.inf)
     made: list[_Hill] = []
     while np.isfinite(free.max(initial=-np.inf)):
         row, column = (int(each) for each in np.unravel_index(int(free.argmax()), free.shape))
-        peak, seed = (
-            float(free[row, column]),
-            (FINE_CELLS * row + FINE_CELLS // 2, FINE_CELLS * column + FINE_CELLS // 2),
-        )
+        seed = (FINE_CELLS * row + FINE_CELLS // 2, FINE_CELLS * column + FINE_CELLS // 2)
+        peak = float(free[row, column])
         lifted = fine.copy()
         lifted[seed] = max(peak, lifted[seed])  # interpolation may have lowered it
         half, wide, near = (_around(lifted >= share * peak, seed) for share in (HALF, WIDE, JOINED))
         free[_pooled(half, cells.shape)] = -np.inf
         free[row, column] = -np.inf
-        hotter = next((each for each in made if (each.half & near).any()), None)
+        category = int(heat.evidence[row, column].argmax()) if heat.evidence.shape[-1] else 0
+        hotter = next((each for each in made if each.category == category and (each.half & near).any()), None)
         if hotter is None:
-            made.append(_Hill((row, column), peak, half, wide))
+            made.append(_Hill((row, column), peak, category, half, wide))
         else:
             hotter.half |= half
             hotter.wide |= wide
