@@ -70,6 +70,10 @@ def evaluate_find(
             "--good-shots", metavar="N,…|all", help="Good images for support; of a folder without splits, all is half."
         ),
     ] = "all",
+    alarms: Annotated[
+        float,
+        typer.Option("--alarms", metavar="SHARE", help="The share of good images that may be alarmed."),
+    ] = 0.05,
     seeds: Annotated[
         int, typer.Option("--seeds", metavar="N", min=1, help="Number of episodes, with seeds 0 to N-1.")
     ] = SEEDS,
@@ -113,6 +117,8 @@ def evaluate_find(
 
     if json not in {None, "-"} and Path(str(json)).exists() and not overwrite:
         raise FlawshotError(f"{json}: exists; name another file, move it away, or add --overwrite")
+    if not 0 < alarms < 1:
+        raise FlawshotError(f"--alarms {alarms:g}: must be a share above 0 and below 1, such as 0.05")
     if task == "published" and shots is not None:
         raise FlawshotError("--shots: is for --task few-shot; the published tasks have no labeled instances")
     pick_classifier(classifier)
@@ -126,8 +132,8 @@ def evaluate_find(
         groups = image_groups(group, names)
     plans = _plans(opened, labeled, several, range(seeds), groups, allow_short=allow_short)
     encoder, scheme = encoder_options.make(0), view_options.scheme(encoder_options.model)
-    scored = _run(plans, finder_fitter(encoder), RegionNamer(encoder, scheme, classifier), groups)
-    own = {"task": task, "seeds": seeds, "grouped": groups is not None, "classifier": classifier}
+    scored = _run(plans, finder_fitter(encoder, alarms), RegionNamer(encoder, scheme, classifier), groups)
+    own = {"task": task, "alarms": alarms, "seeds": seeds, "grouped": groups is not None, "classifier": classifier}
     results = FindingResults(
         runs=tuple(each.run for each in scored),
         means=tuple(average_finding(scored)),
@@ -144,11 +150,11 @@ def evaluate_find(
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
 
 
-def finder_fitter(encoder: BaseEncoder) -> FitFinder:
+def finder_fitter(encoder: BaseEncoder, alarms: float) -> FitFinder:
     """What fits a locator to support images, with this encoder."""
     from flawshot.locating.fitting import fit_locator
 
-    return lambda labeled, good: fit_locator(encoder, labeled, good).locator
+    return lambda labeled, good: fit_locator(encoder, labeled, good, alarms=alarms).locator
 
 
 def _numbers(text: str, name: str) -> list[int]:

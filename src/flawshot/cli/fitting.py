@@ -64,7 +64,7 @@ def fit(
     from flawshot.base.arguments import argument
     from flawshot.base.errors import FlawshotError
     from flawshot.base.store.places import hold
-    from flawshot.cli.console import progress_bar
+    from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.cli.options import read_groups
     from flawshot.encoders.base import pick_device
     from flawshot.models.fitting import fit_model, labeled, pick_classifier
@@ -112,6 +112,9 @@ def fit(
                 locate=None if plan is None else replace(plan, progress=progress),
                 overwrite=overwrite,
             )
+    if plan is not None:
+        for reason in plan.left_out:
+            say_left_out(f"locator: {reason}", "the image")
     _say(made)
     if made.record.locator is not None:
         print_expected(made.record.locator)

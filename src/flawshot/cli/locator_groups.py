@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocatorGroup", "print_expected"]
 
+# No more good images than this are used, since all are in memory at once; more hardly find more.
+MOST_GOOD = 400
 # The share of good images that may be alarmed, unless another is named.
 ALARMS = 0.05
 # Scores by name, as they are printed, and whether they are shares.
@@ -98,7 +101,7 @@ class LocatorGroup:
             FlawshotError: If a folder has none.
         """
         from flawshot.base.errors import Problem
-        from flawshot.cli.console import say_problems
+        from flawshot.cli.console import say, say_problems
         from flawshot.formats.scored_shapes import bare_images
         from flawshot.models.locator_fitting import GoodFile
 
@@ -117,6 +120,9 @@ class LocatorGroup:
             made += kept
         if self.good and not made:
             raise FlawshotError(f"--good {self.good[0]}: contains no image without annotated flaws")
+        if len(made) > MOST_GOOD:
+            say(f"{len(made)} good images: {MOST_GOOD} of them, drawn at random, are used")
+            made = [made[number] for number in sorted(random.Random("good").sample(range(len(made)), MOST_GOOD))]
         return made
 
     def plan(
@@ -177,7 +183,11 @@ def print_expected(record: LocatorRecord) -> None:
             typer.echo(f"* fewer than {FEW}")
     else:
         typer.echo("What to expect cannot be estimated: all images show one part")
-    of = f"{record.images} good images" if record.source == "good" else f"the backgrounds of {record.images} images"
+    of = {
+        "good": f"{record.images} good images",
+        "background": f"the backgrounds of {record.images} images",
+        "both": f"{record.images} good images and backgrounds of images with flaws",
+    }[record.source]
     promised = f"about {record.promised:.0%} of good images will be alarmed"
     if record.promised > record.alarms + 1e-9:
         typer.echo(

@@ -18,7 +18,7 @@ from flawshot.evaluation.finding_inspection import Inspection
 from flawshot.evaluation.finding_tallies import estimate_finding, resample_finding
 from flawshot.evaluation.found_matches import match_regions
 from flawshot.labelme.data_folder import image_source
-from flawshot.labelme.images import read_image
+from flawshot.labelme.images import ImageError, read_image
 from flawshot.labelme.shapes import rasterize
 from flawshot.locating.examples import LabeledImage
 from flawshot.locating.fitting import ALARMS, fit_locator
@@ -78,6 +78,7 @@ class LocatorPlan:
         groups: What each image shows, by its path or, of good images, name.
         alarms: The share of good images that may be alarmed.
         progress: Called with the number of images done and their total.
+        left_out: Why images could not be used; lines are added.
     """
 
     encoder: BaseEncoder
@@ -88,6 +89,7 @@ class LocatorPlan:
     groups: Mapping[str, str] = field(default_factory=dict)
     alarms: float = ALARMS
     progress: Callable[[int, int], None] | None = None
+    left_out: list[str] = field(default_factory=list)
 
 
 class _Image(NamedTuple):
@@ -122,8 +124,9 @@ def fit_model_locator(
     Raises:
         FlawshotError: If an image cannot be read, or the encoder has no maps.
     """
-    labeled = list(_labeled(plan))
+    labeled = [each for each in _labeled(plan) if _usable(each, plan.left_out)]
     good = [_Image(each.name, plan.groups.get(each.name, f"good/{each.name}"), each.path) for each in plan.good]
+    good = [each for each in good if _usable(each, plan.left_out)]
     fitted = fit_locator(
         plan.encoder,
         [_given(each) for each in labeled],
@@ -162,10 +165,23 @@ def _labeled(plan: LocatorPlan) -> Iterator[_Image]:
     for name, own in by_image.items():
         instances = tuple(each for each in own if each.category)
         if instances:
-            source = image_source(plan.catalog.root, name, own[0].annotation)
-            image = read_image(source, name) if isinstance(source, bytes) else source
+            try:
+                source = image_source(plan.catalog.root, name, own[0].annotation)
+                image = read_image(source, name) if isinstance(source, bytes) else source
+            except ImageError as error:
+                plan.left_out.append(error.marked)
+                continue
             others = tuple(each for each in own if not each.category)
             yield _Image(name, plan.groups.get(name, name), image, instances, others)
+
+
+def _usable(image: _Image, left_out: list[str]) -> bool:
+    try:
+        image.opened()
+    except ImageError as error:
+        left_out.append(error.marked)
+        return False
+    return True
 
 
 def _given(image: _Image) -> LabeledImage:
