@@ -10,6 +10,14 @@ from color_finder import write_labelme, write_tree
 from commands import refuse, succeed
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _small():
+    """To save time, images are searched at 192 px, not at 512."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flawshot.locating.dense.LONG_SIDE", 192)
+        yield
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     return write_tree(tmp_path_factory.mktemp("tree"), products=("bolt", "nut"))

@@ -63,10 +63,8 @@ def test_new_images_are_alarmed_as_often_as_promised(images, alarms):
     assert abs(exceeds - promised) < 4 * math.sqrt(promised * (1 - promised) / trials)
 
 
-def test_backgrounds_count_only_if_good_images_are_too_few_to_promise():
+def test_backgrounds_count_only_if_no_image_is_good():
     peaks = [("a", False, 9.0), ("b", False, 7.0), ("c", True, 3.0)]
-    assert peaks_threshold(peaks, 0.25) == (9.0, "both", 3, 0.25)
-    assert peaks_threshold([*peaks, ("d", True, 8.0), ("e", True, 1.0)], 0.25)[:3] == (8.0, "good", 3)
     assert peaks_threshold(peaks, 0.5)[:3] == (3.0, "good", 1)
     assert peaks_threshold(peaks[:2], 0.5)[:3] == (9.0, "background", 2)
     covered = ("d", True, -math.inf)

@@ -20,6 +20,14 @@ from flawshot.locating.record import LocatorRecord
 SIDE = 160
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _small():
+    """To save time, images are searched at 256 px, not at 512."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flawshot.locating.dense.LONG_SIDE", 256)
+        yield
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """Drawn images, each with its flaws, by image; and good images."""

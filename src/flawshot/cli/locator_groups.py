@@ -183,11 +183,7 @@ def print_expected(record: LocatorRecord) -> None:
             typer.echo(f"* fewer than {FEW}")
     else:
         typer.echo("What to expect cannot be estimated: all images show one part")
-    of = {
-        "good": f"{record.images} good images",
-        "background": f"the backgrounds of {record.images} images",
-        "both": f"{record.images} good images and backgrounds of images with flaws",
-    }[record.source]
+    of = f"{record.images} good images" if record.source == "good" else f"the backgrounds of {record.images} images"
     promised = f"about {record.promised:.0%} of good images will be alarmed"
     if record.promised > record.alarms + 1e-9:
         typer.echo(

@@ -41,15 +41,14 @@ class Threshold(NamedTuple):
 
     Attributes:
         value: The heat.
-        source: Whether it comes from held-out ``good`` images, from the ``background`` of held-out labeled ones, or
-            ``both``.
+        source: Whether it comes from held-out ``good`` images, or from the ``background`` of held-out labeled ones.
         images: The number of them.
         promised: The share of good images that this leads one to expect to be alarmed: k / (images + 1), where the
             k-th highest peak is the threshold.
     """
 
     value: float
-    source: Literal["good", "background", "both"]
+    source: Literal["good", "background"]
     images: int
     promised: float
 
@@ -94,7 +93,7 @@ def fit_locator(
 
     Good cells are those of good images, and those of labeled images that are apart from every flaw. The threshold is
     the k-th highest peak of n held-out good images, with the largest k for which k / (n + 1) is at most ``alarms``; if
-    that is less than 1, the backgrounds of held-out labeled images are added, and at last the highest peak is taken.
+    that is less than 1, the highest. If there is no good image, the backgrounds of held-out labeled images stand in.
     Of a single unit, each half of the good cells is held out in turn.
 
     Args:
@@ -159,8 +158,6 @@ def fit_examples(encoder: BaseEncoder, examples: Sequence[ImageExamples], alarms
 def peaks_threshold(peaks: Sequence[tuple[str, bool, float]], alarms: float) -> Threshold:
     """The threshold from the peaks of held-out images.
 
-    The backgrounds of images with flaws are used only if there are too few good images to promise the share.
-
     Args:
         peaks: Unit, whether the image is good, and the highest heat of its good cells.
         alarms: The share of good images that may be alarmed.
@@ -170,21 +167,13 @@ def peaks_threshold(peaks: Sequence[tuple[str, bool, float]], alarms: float) -> 
     >>> peaks_threshold([("a", True, 3.0), ("b", True, 5.0)], 0.05).promised
     0.3333333333333333
     """
-    good = [peak for _, flawless, peak in peaks if flawless and math.isfinite(peak)]
-    others = [peak for _, flawless, peak in peaks if not flawless and math.isfinite(peak)]
-    source: Literal["good", "background", "both"] = "good" if good else "background"
-    own = sorted(good or others, reverse=True)
-    if good and others and not _allowed(good, alarms):
-        source, own = "both", sorted([*good, *others], reverse=True)
+    own = [peak for _, flawless, peak in peaks if flawless and math.isfinite(peak)]
+    source: Literal["good", "background"] = "good" if own else "background"
+    own = sorted(own or [peak for _, _, peak in peaks if math.isfinite(peak)], reverse=True)
     if not own:
         raise FlawshotError("no part of any image is good: flaws cover everything; give images without flaws")
-    rank = min(max(1, _allowed(own, alarms)), len(own))
+    rank = min(max(1, math.floor(alarms * (len(own) + 1) + 1e-9)), len(own))
     return Threshold(own[rank - 1], source, len(own), rank / (len(own) + 1))
-
-
-def _allowed(peaks: Sequence[float], alarms: float) -> int:
-    """The largest k for which k / (n + 1) is at most the share of alarms."""
-    return math.floor(alarms * (len(peaks) + 1) + 1e-9)
 
 
 def _locator(encoder: BaseEncoder, examples: Sequence[ImageExamples], bank: GoodBank) -> Locator:

@@ -132,6 +132,9 @@ class Locator:
             shares = self._shares(heat.evidence[cells])
             # Halfway between two regions, both may cover half of a pixel.
             own = (_resized(mask.astype(np.float32), features.size) >= 0.5) & ~drawn
+            whole = binary_fill_holes(own)
+            if not (whole & drawn).any():  # a polygon has no holes
+                own = whole
             drawn |= own
             region = trim(own, 0, 0)
             if region.pixels.size:

@@ -38,8 +38,7 @@ class LocatorRecord(Document):
         good: Number of good images.
         alarms: The share of good images that may be alarmed, as it was asked for.
         threshold: A region's peak is hotter than this, in standard deviations of good cells.
-        source: Whether the threshold comes from held-out ``good`` images, the ``background`` of labeled ones, or
-            ``both``.
+        source: Whether the threshold comes from held-out ``good`` images or the ``background`` of labeled ones.
         images: The number of images that it comes from.
         promised: The share of good images that can be expected to be alarmed.
         sharpness: By which the evidence for categories is multiplied before it becomes probabilities.
@@ -55,7 +54,7 @@ class LocatorRecord(Document):
     good: int
     alarms: float
     threshold: float
-    source: Literal["good", "background", "both"]
+    source: Literal["good", "background"]
     images: int
     promised: float
     sharpness: float = Field(gt=0)
