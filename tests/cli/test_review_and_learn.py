@@ -48,6 +48,10 @@ def shapes_of(path):
     return json.loads(path.read_text(encoding="utf-8"))["shapes"]
 
 
+# What says where windows are shown; other tests of this process may have set the last one.
+NO_DISPLAY = frozenset({"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"})
+
+
 def review(here, label, **environment):
     """Run the command in a process of its own, with hands that work in Labelme."""
     (here / "home").mkdir(exist_ok=True)
@@ -60,7 +64,7 @@ def review(here, label, **environment):
         "FLAWSHOT_LABEL": label,
         "FLAWSHOT_SEEN": str(here / "seen.json"),
     }
-    kept = {name: value for name, value in os.environ.items() if name not in {"DISPLAY", "WAYLAND_DISPLAY"}}
+    kept = {name: value for name, value in os.environ.items() if name not in NO_DISPLAY}
     return subprocess.run(
         [sys.executable, "-m", "flawshot", "review", "named"],
         cwd=here,
