@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from flawshot.locating.coreset import greedy_coreset
 from flawshot.locating.dense import dense_features
 from flawshot.locating.examples import examples_of
 from flawshot.locating.heat import HeatModel
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NamedRegion", "teach_locator"]
 
-# The most cells of regions that are not flaws that a bank keeps.
-MOST_CELLS = 512
+# The most cells of one region that is not a flaw that join the bank, and the number of regions whose cells do; the
+# directions learn from all of them.
+MOST_CELLS, MOST_REGIONS = 16, 256
 NOT_A_FLAW = ""
 
 
@@ -80,7 +82,9 @@ def teach_locator(
 
 def _without_alarm(heat: HeatModel, cells: NDArray[np.float32]) -> HeatModel:
     """The model with a region that is not a flaw."""
-    vectors = np.concatenate([heat.bank.vectors, cells]) if len(heat.not_flaws) < MOST_CELLS else heat.bank.vectors
+    vectors = heat.bank.vectors
+    if len(heat.not_flaws) < MOST_REGIONS:
+        vectors = np.concatenate([vectors, cells[greedy_coreset(cells, MOST_CELLS)]])
     mean = cells.mean(axis=0, keepdims=True)
     return replace(heat, bank=heat.bank._replace(vectors=vectors), not_flaws=np.concatenate([heat.not_flaws, mean]))
 

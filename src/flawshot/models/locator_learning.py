@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flawshot.catalog.instances import Instance
-    from flawshot.labelme.shapes import Region as AnyRegion
     from flawshot.locating.locator import Locator
     from flawshot.locating.record import LocatorRecord
     from flawshot.models.corrections import DeletedRegion
@@ -68,34 +67,31 @@ def taught(locator: Locator, record: LocatorRecord, lesson: LocatorLesson) -> Ta
         record: Its record.
         lesson: What it is to learn.
     """
-    named: dict[tuple[str, str], list[tuple[Instance, str | None]]] = defaultdict(list)
+    named: dict[str, list[tuple[Instance, str | None]]] = defaultdict(list)
     for instance, before in lesson.named:
-        named[instance.image, instance.annotation].append((instance, before))
+        named[instance.image].append((instance, before))
     deleted: dict[str, list[DeletedRegion]] = defaultdict(list)
     for each in lesson.deleted:
         if f"{lesson.prefix}/{each.id}" not in record.not_flaws:
             deleted[each.image].append(each)
-    annotations = dict(named.keys())
     unusable, learned = [], list[str]()
-    for image in dict.fromkeys([*annotations, *deleted]):
-        annotation = annotations.get(image, "")
+    for image in dict.fromkeys([*named, *deleted]):
+        own = named.get(image, [])
         try:
-            source = image_source(lesson.root, image, annotation) if annotation else lesson.root / image
+            source = image_source(lesson.root, image, own[0][0].annotation) if own else lesson.root / image
             picture = read_image(source, image)
         except ImageError as error:
             unusable.append(error.marked)
             continue
-        own = [
-            NamedRegion(instance.category, instance.region(), before)
-            for instance, before in named.get((image, annotation), ())
-        ]
-        locator = teach_locator(locator, picture, own, [_box(each) for each in deleted[image]])
-        learned += [f"{lesson.prefix}/{each.id}" for each in deleted[image]]
-    quiet = sum(_quiet(locator, lesson.root, image, own) for image, own in deleted.items() if own)
+        regions = [NamedRegion(instance.category, instance.region(), before) for instance, before in own]
+        gone = deleted.get(image, [])
+        locator = teach_locator(locator, picture, regions, [_box(each) for each in gone])
+        learned += [f"{lesson.prefix}/{each.id}" for each in gone]
+    quiet = sum(_quiet(locator, lesson.root, image, own) for image, own in deleted.items())
     return TaughtLocator(locator, tuple(learned), quiet, tuple(unusable))
 
 
-def _box(deleted: DeletedRegion) -> AnyRegion:
+def _box(deleted: DeletedRegion) -> Region:
     x0, y0, x1, y1 = deleted.box
     return Region(x0, y0, np.ones((max(0, y1 - y0), max(0, x1 - x0)), dtype=bool))
 

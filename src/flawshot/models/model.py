@@ -137,7 +137,11 @@ class Model:
         encoder = self.encoder
         if record.encoder != self.record.encoder:
             place = f"{self.path / RECORD}: locator"
-            encoder = rebuild_encoder(record.encoder, place, pretrained=self._find_pretrained, device=self._device)
+            try:
+                encoder = rebuild_encoder(record.encoder, place, pretrained=self._find_pretrained, device=self._device)
+            except FlawshotError as error:  # the argument has another name here
+                worded = error.marked.replace(argument("pretrained"), argument("find_pretrained"))
+                raise FlawshotError(worded) from error
         return read_locator(self.path / LOCATOR, record, encoder)
 
     @cached_property
