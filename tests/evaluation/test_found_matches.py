@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flawshot.evaluation.found_matches import match_regions, overlap
+from flawshot.evaluation.found_matches import match_regions, overlap, same_place
 from flawshot.labelme.shapes import Region
 
 
@@ -57,3 +57,20 @@ def test_overlap_is_that_of_whole_masks():
         a, b = (region.full_mask(20, 20) for region in regions)
         union = (a | b).sum()
         assert overlap(*regions) == pytest.approx((a & b).sum() / union if union else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("region", "instance", "same"),
+    [
+        pytest.param(box(0, 0, 10, 10), box(0, 8, 10, 18), True, id="a ninth of both together"),
+        pytest.param(box(0, 0, 10, 10), box(0, 9, 10, 19), False, id="a nineteenth"),
+        pytest.param(box(9, 9, 12, 12), box(0, 0, 40, 40), True, id="inside a large one"),
+        pytest.param(box(0, 0, 40, 40), box(1, 1, 5, 5), True, id="around a small one, off its center"),
+        pytest.param(box(0, 0, 40, 40), box(39, 0, 42, 3), False, id="around a third of a small one"),
+        pytest.param(box(0, 0, 60, 2), box(28, 0, 32, 40), True, id="its center on the other"),
+        pytest.param(box(0, 0, 10, 10), box(10, 0, 20, 10), False, id="side by side"),
+        pytest.param(Region(0, 0, np.zeros((0, 0), bool)), box(0, 0, 9, 9), False, id="without a pixel"),
+    ],
+)
+def test_the_same_place(region, instance, same):
+    assert same_place(region, instance) is same

@@ -137,6 +137,25 @@ def test_an_annotated_region_stays_and_the_same_found_one_is_dropped(model, part
     assert report.regions == len({row["id"] for row in rows_of(tmp_path / "out")})
 
 
+def test_found_regions_that_repeat_annotated_ones_are_dropped_even_if_drawn_otherwise(model, bare, tmp_path):
+    """Counted as the evaluation counts: what would find an annotated flaw is that flaw."""
+
+    def rectangle(*corners):
+        return Shape(0, "x", "rectangle", np.array(corners, dtype=np.float64).reshape(2, 2))
+
+    image = min(path.relative_to(bare).as_posix() for path in bare.rglob("*.png"))
+    annotation = f"{image.rpartition('.')[0]}.json"
+    drawn = flawshot.LabelmeFile(image.rpartition("/")[2], (rectangle(30, 30, 49, 49),))
+    flawshot.write_labelme(drawn, bare / annotation)
+    shifted, around, far = rectangle(44, 30, 63, 49), rectangle(20, 20, 95, 95), rectangle(60, 60, 80, 80)
+    found = FoundOnImage(tuple(FoundRegion(each, 1.0) for each in (shifted, around, far)))
+    predict_images(
+        model, bare, [image], finder({image: found}), tmp_path / "out", request="", annotations={image: annotation}
+    )
+    after = read_labelme(tmp_path / "out" / annotation).shapes
+    assert [shape.points.tolist() for shape in after] == [drawn.shapes[0].points.tolist(), far.points.tolist()]
+
+
 def test_an_interrupted_call_goes_on_where_it_was(model, bare, truth, tmp_path, monkeypatch):
     monkeypatch.setattr(predicting_images, "IMAGES_AT_ONCE", 4)
     predict(model, bare, tmp_path / "whole", truth)

@@ -1,4 +1,4 @@
-"""Which annotated instances an image's found regions find."""
+"""Which annotated instances an image's found regions find, and which regions are the same one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
     from flawshot.labelme.shapes import Region
 
-__all__ = ["FOUND_IOU", "Match", "match_regions", "overlap"]
+__all__ = ["FOUND_IOU", "Match", "match_regions", "overlap", "same_place"]
 
 # The least intersection over union at which a region finds an instance, wherever its center lies.
 FOUND_IOU = 0.1
+# Two regions are the same one, too, if more than this share of one of them is in the other.
+MOST = 0.5
 
 
 class Match(NamedTuple):
@@ -48,7 +50,7 @@ def match_regions(instances: Sequence[Region], regions: Sequence[Region]) -> lis
         Match(number, other, iou)
         for number, instance in enumerate(instances)
         for other, region in enumerate(regions)
-        if (iou := overlap(instance, region)) >= FOUND_IOU or (iou > 0 and _centered(region, instance))
+        if _finds(region, instance, iou := overlap(instance, region))
     ]
     matches: dict[int, Match] = {}
     used: set[int] = set()
@@ -69,6 +71,25 @@ def overlap(first: Region, second: Region) -> float:
     b = second.pixels[top - by0 : bottom - by0, left - bx0 : right - bx0]
     shared = int(np.count_nonzero(a & b))
     return shared / (first.area + second.area - shared)
+
+
+def same_place(region: Region, instance: Region) -> bool:
+    """Whether a found region shows what an annotated one does, whoever drew either better.
+
+    It does if it finds the instance, as :func:`match_regions` has it, or if more than half of one of them is in the
+    other.
+
+    Args:
+        region: The found region's pixels.
+        instance: The annotated one's.
+    """
+    iou = overlap(region, instance)
+    shared = iou * (region.area + instance.area) / (1 + iou)
+    return _finds(region, instance, iou) or shared > MOST * min(region.area, instance.area)
+
+
+def _finds(region: Region, instance: Region, iou: float) -> bool:
+    return iou >= FOUND_IOU or (iou > 0 and _centered(region, instance))
 
 
 def _centered(region: Region, instance: Region) -> bool:

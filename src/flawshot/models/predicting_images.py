@@ -19,11 +19,12 @@ from flawshot.base.records import LeftOut
 from flawshot.catalog import Catalog
 from flawshot.catalog.instances import instances_of
 from flawshot.catalog.table import SCHEMA, row_of
+from flawshot.evaluation.found_matches import same_place
 from flawshot.labelme.data_folder import annotation_files, find_image
 from flawshot.labelme.images import ImageError, header_size
 from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
-from flawshot.labelme.shapes import join_regions, rasterize
+from flawshot.labelme.shapes import rasterize
 from flawshot.models.predict_report import report_of
 from flawshot.models.predicted_files import write_table
 from flawshot.models.predicted_regions import Span, labelme_bytes, predicted_records
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from flawshot.catalog.instances import Instance
     from flawshot.formats.scored_shapes import ShapeReader
-    from flawshot.labelme.shapes import Region, Shape
+    from flawshot.labelme.shapes import Shape
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
 
@@ -53,9 +54,6 @@ __all__ = ["Find", "annotation_names", "annotations_of", "found_by", "predict_im
 
 # A finder is given this many images at a time; memory is that for their regions.
 IMAGES_AT_ONCE = 32
-# A found region is dropped if it is the same as an annotated one by this intersection over union, or if this share of
-# it is inside an annotated one.
-SAME, INSIDE = 0.5, 0.5
 
 
 class _Image(NamedTuple):
@@ -98,8 +96,8 @@ def predict_images(
     """Find regions on images, predict them, and write them as Labelme files and a table.
 
     Every usable image gets a Labelme file, also one on which nothing was found, so that a person can draw there what
-    was missed. Annotated regions are predicted, too, and stay; a found region that is the same as an annotated one
-    (intersection over union of at least 0.5), or lies mostly inside one, is dropped. As in
+    was missed. Annotated regions are predicted, too, and stay; a found region that repeats one, as
+    :func:`~flawshot.evaluation.found_matches.same_place` has it, is dropped. As in
     :func:`~flawshot.models.predicting.predict_catalog`, files are first written to a folder beside ``out``, and an
     interrupted call resumes where it stopped. Memory does not depend on the number of images, except for their names.
 
@@ -285,8 +283,10 @@ def _annotated(root: Path, entry: _Image, on_image: FoundOnImage, problems: list
     shapes: list[Shape] = []
     found: dict[int, FoundRegion] = {}
     for each in regions:
-        if known and _is_known(rasterize(each.shape, height, width), known):
-            continue
+        if known:
+            region = rasterize(each.shape, height, width)
+            if any(same_place(region, other) for other in known):
+                continue
         index = start + len(shapes)
         shapes.append(replace(each.shape, index=index, label="", group_id=None))
         found[index] = each
@@ -304,18 +304,6 @@ def _instances(file: LabelmeFile, entry: _Image, size: tuple[int, int], problems
     )
     problems += [problem for problem in wrong if problem.kind != "no-label"]
     return made
-
-
-def _is_known(region: Region, known: Sequence[Region]) -> bool:
-    """Whether a region is one of others, or lies mostly inside one."""
-    for other in known:
-        (x0, y0, x1, y1), (left, top, right, bottom) = region.box, other.box
-        if max(x0, left) >= min(x1, right) or max(y0, top) >= min(y1, bottom):
-            continue
-        shared = region.area + other.area - join_regions((region, other)).area
-        if shared and (shared >= SAME * (region.area + other.area - shared) or shared > INSIDE * region.area):
-            return True
-    return False
 
 
 def annotations_of(root: Path, images: Sequence[str], problems: list[Problem]) -> dict[str, str]:
