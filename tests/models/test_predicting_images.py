@@ -14,7 +14,8 @@ import flawshot
 from flawshot import FlawshotError, read_labelme
 from flawshot.labelme.shapes import Shape
 from flawshot.models import predicting_images
-from flawshot.models.corrections import deleted_found, read_corrections
+from flawshot.models.corrections import read_corrections
+from flawshot.models.deletions import deleted_found
 from flawshot.models.predicting_images import annotation_names, predict_images
 from flawshot.models.prediction_folder import read_predictions
 from flawshot.models.review_folder import ReviewFolder, listed
@@ -239,7 +240,7 @@ def change(path, edit):
     path.write_text(json.dumps(document), encoding="utf-8")
 
 
-def test_a_person_confirms_deletes_and_draws(reviewed, truth):
+def test_a_person_confirms_deletes_and_draws(reviewed, bare, truth):
     records = [record for record in read_predictions(reviewed)[1] if len(record.answers) > 0]
     confirmed, deleted = records[0], records[1]
 
@@ -256,15 +257,20 @@ def test_a_person_confirms_deletes_and_draws(reviewed, truth):
     images = set(corrections.catalog.column("image"))
     assert images == {min(truth), confirmed.answers[0].image}
     gone = deleted.answers[0]
-    assert deleted_found(reviewed) == [(gone.image, gone.box, gone.id)]
+    (told,) = deleted_found(reviewed, bare)
+    assert (told.image, told.id) == (gone.image, gone.id)
+    shape = truth[gone.image].regions[0].shape
+    found = flawshot.rasterize(shape, 96, 96)
+    assert told.region.box == found.box == gone.box
+    assert np.array_equal(told.region.pixels, found.pixels)
 
 
-def test_a_file_that_cannot_be_read_deleted_nothing(reviewed):
+def test_a_file_that_cannot_be_read_deleted_nothing(reviewed, bare):
     record = next(record for record in read_predictions(reviewed)[1] if record.answers)
     change(reviewed / record.annotation, lambda document: document["shapes"][0].update(points="?"))
-    assert deleted_found(reviewed) == []
+    assert deleted_found(reviewed, bare) == []
     (reviewed / record.annotation).unlink()
-    assert deleted_found(reviewed) == []
+    assert deleted_found(reviewed, bare) == []
 
 
 def test_review_shows_found_regions_and_then_images_without_one(reviewed, bare, truth):

@@ -37,10 +37,9 @@ __all__ = [
     "ALL_CONFIRMED",
     "PREDICTED",
     "Corrections",
-    "DeletedRegion",
     "How",
+    "answer_id",
     "data_root",
-    "deleted_found",
     "how_said",
     "image_of",
     "read_corrections",
@@ -72,20 +71,6 @@ class Corrections(NamedTuple):
     catalog: Catalog
     named: dict[How, int]
     problems: tuple[Problem, ...]
-
-
-class DeletedRegion(NamedTuple):
-    """A region that a finder put on an image, and a person deleted.
-
-    Attributes:
-        image: Its image, relative to the data root (POSIX).
-        box: (x0, y0, x1, y1) of its mask, half-open, px.
-        id: Its id in the predictions.
-    """
-
-    image: str
-    box: tuple[int, int, int, int]
-    id: str
 
 
 def data_root(out: Path, header: PredictionHeader, data: Path | None) -> Path:
@@ -158,37 +143,6 @@ def read_corrections(out: Path, product: str, *, data: Path | None = None, accep
     return Corrections(header, catalog, counts, tuple(problems))
 
 
-def deleted_found(out: Path) -> list[DeletedRegion]:
-    """The found regions that a person deleted: no flaws, which is worth knowing for whatever found them.
-
-    A file that cannot be read, or is gone, says nothing of its regions.
-
-    Args:
-        out: The folder of predictions.
-
-    Raises:
-        FlawshotError: If it is not a folder of predictions.
-    """
-    deleted: list[DeletedRegion] = []
-    for answered in read_predictions(out)[1]:
-        found = [answer for answer in answered.answers if answer.found]
-        if not found or answered.file_hash is None:
-            continue
-        place = out / answered.annotation
-        try:
-            content = annotation_bytes(place, str(place))
-            if hashlib.sha256(content).hexdigest() == answered.file_hash:
-                continue
-            file, problems = parse_labelme(content, str(place))
-        except AnnotationError:
-            continue
-        if any(problem.severity == "error" for problem in problems):  # a shape that cannot be read was not deleted
-            continue
-        left = {_answer_id(shape) for shape in file.shapes}
-        deleted += [DeletedRegion(answer.image, answer.box, answer.id) for answer in found if answer.id not in left]
-    return deleted
-
-
 def _chosen(
     place: Path, answered: FileRecord, named: Counter[How], problems: list[Problem], *, accept_all: bool
 ) -> LabelmeFile | None:
@@ -248,7 +202,8 @@ def image_of(answered: FileRecord) -> str:
     return image
 
 
-def _answer_id(shape: Shape) -> str | None:
+def answer_id(shape: Shape) -> str | None:
+    """The id of the prediction that a shape has; None if it has none."""
     said = shape.other.get(KEY)
     identifier = said.get("id") if isinstance(said, dict) else None
     return identifier if isinstance(identifier, str) else None
@@ -258,7 +213,7 @@ def _together(shapes: Sequence[Shape]) -> list[list[Shape]]:
     """Shapes that were predicted as one region: those with the same group and answer."""
     regions: dict[tuple[object, ...], list[Shape]] = {}
     for number, shape in enumerate(shapes):
-        own = (number,) if shape.group_id is None else (shape.group_id, _answer_id(shape))
+        own = (number,) if shape.group_id is None else (shape.group_id, answer_id(shape))
         regions.setdefault(own, []).append(shape)
     return list(regions.values())
 
@@ -279,7 +234,7 @@ def _agreed(shapes: list[Shape], place: str, problems: list[Problem]) -> list[Sh
 
 def _id(instance: Instance, answered: FileRecord, taken: set[str]) -> str:
     """The region's id in the data; for regions drawn or copied by hand, an id derived from the outline."""
-    given = _answer_id(instance.shapes[0])
+    given = answer_id(instance.shapes[0])
     boxes = {answer.id: answer.box for answer in answered.answers}
     # A copied shape keeps its answer, but is elsewhere, or is the second with this id.
     if given in boxes and given not in taken and _overlap(instance.box, boxes[given]):

@@ -15,7 +15,8 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.places import hold
 from flawshot.catalog import Catalog
-from flawshot.models.corrections import deleted_found, read_corrections
+from flawshot.models.corrections import read_corrections
+from flawshot.models.deletions import deleted_found
 from flawshot.models.fitting import ExampleBatch, each_left_out, make_model
 from flawshot.models.matching import Matched, match_examples
 from flawshot.models.model import recorded_classifier
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from flawshot.base.records import LeftOut
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.locating.record import LocatorRecord
-    from flawshot.models.corrections import Corrections, DeletedRegion, How
+    from flawshot.models.corrections import Corrections, How
+    from flawshot.models.deletions import DeletedRegion
     from flawshot.models.locator_learning import TaughtLocator
     from flawshot.models.model import Model
 
@@ -169,7 +171,8 @@ def _learn(
         predictions, model.record.product, data=None if data is None else Path(data), accept_all=accept_all
     )
     prefix = f"learned/{hashlib.sha256(said.header.request.encode()).hexdigest()[:8]}"
-    deleted = [] if model.record.locator is None else deleted_found(predictions)
+    root = said.catalog.root
+    deleted = [] if model.record.locator is None or root is None else deleted_found(predictions, root)
     if not len(said.catalog) and not deleted:
         raise _nothing(predictions, said)
     new = _Encoded(model.support, Catalog(said.catalog.table, said.catalog.root), Matched({}, [], []), ())
@@ -189,7 +192,7 @@ def _learn(
         matched = match_examples(model.support, report.bank, prefix)
         new = _Encoded(report.bank, report.bank.catalog, matched, report.left_out)
     judged = _judged(model)  # before its folder may be replaced
-    lesson = _taught(model, new, said.catalog.root, deleted, prefix)
+    lesson = _taught(model, new, root, deleted, prefix)
     if new.matched.fresh or (lesson is not None and lesson.learned):
         new_groups = {} if groups is None else dict(groups(new.catalog))
         taken = _batch(model, new, source=str(predictions), prefix=prefix, groups=new_groups)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from flawshot.base.store.seals import sha256_of
+from flawshot.evaluation.found_matches import overlap
 from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
-from flawshot.labelme.shapes import Region, rasterize
+from flawshot.labelme.shapes import rasterize
 from flawshot.locating.learning import NamedRegion, teach_locator
 from flawshot.locating.locator_file import write_locator
 from flawshot.locating.record import LOCATOR
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from flawshot.catalog.instances import Instance
     from flawshot.locating.locator import Locator
     from flawshot.locating.record import LocatorRecord
-    from flawshot.models.corrections import DeletedRegion
+    from flawshot.models.deletions import DeletedRegion
 
 __all__ = ["LocatorLesson", "TaughtLocator", "taught", "write_taught"]
 
@@ -85,15 +84,10 @@ def taught(locator: Locator, record: LocatorRecord, lesson: LocatorLesson) -> Ta
             continue
         regions = [NamedRegion(instance.category, instance.region(), before) for instance, before in own]
         gone = deleted.get(image, [])
-        locator = teach_locator(locator, picture, regions, [_box(each) for each in gone])
+        locator = teach_locator(locator, picture, regions, [each.region for each in gone])
         learned += [f"{lesson.prefix}/{each.id}" for each in gone]
     quiet = sum(_quiet(locator, lesson.root, image, own) for image, own in deleted.items())
     return TaughtLocator(locator, tuple(learned), quiet, tuple(unusable))
-
-
-def _box(deleted: DeletedRegion) -> Region:
-    x0, y0, x1, y1 = deleted.box
-    return Region(x0, y0, np.ones((max(0, y1 - y0), max(0, x1 - x0)), dtype=bool))
 
 
 def _quiet(locator: Locator, root: Path, image: str, deleted: Sequence[DeletedRegion]) -> int:
@@ -102,12 +96,8 @@ def _quiet(locator: Locator, root: Path, image: str, deleted: Sequence[DeletedRe
         picture = read_image(root / image, image)
     except ImageError:
         return 0
-    boxes = [rasterize(each.shape, picture.height, picture.width).box for each in locator.find(picture).regions]
-    return sum(not any(_meet(each.box, box) for box in boxes) for each in deleted)
-
-
-def _meet(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
-    return max(one[0], other[0]) < min(one[2], other[2]) and max(one[1], other[1]) < min(one[3], other[3])
+    found = [rasterize(each.shape, picture.height, picture.width) for each in locator.find(picture).regions]
+    return sum(not any(overlap(each.region, region) for region in found) for each in deleted)
 
 
 def write_taught(folder: Path, record: LocatorRecord, made: TaughtLocator) -> LocatorRecord:

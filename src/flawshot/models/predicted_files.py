@@ -59,7 +59,7 @@ def _predicted(shape: Shape, answer: RegionPrediction | None) -> Shape:
     flags = shape.flags | {"predicted": True, "unsure": answer.unsure, "unknown": answer.unknown}
     if answer.found:
         flags["found"] = True
-    said = answer.model_dump(mode="json", exclude={"image", "box"})
+    said = answer.model_dump(mode="json", exclude={"image", "box", "outline"})
     return replace(
         shape,
         label=answer.predicted,

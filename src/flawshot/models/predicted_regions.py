@@ -17,6 +17,7 @@ from flawshot.base.store.files import json_bytes
 from flawshot.catalog import Catalog
 from flawshot.formats.catalog_labelme import labelme_file
 from flawshot.labelme.labelme_file import labelme_document
+from flawshot.models.found_outlines import recorded_outline
 from flawshot.models.predicted_files import predicted_file
 from flawshot.models.prediction_folder import FileRecord, RegionPrediction
 
@@ -241,4 +242,5 @@ def _answer(instance: Instance, said: Prediction, model: Model, found: FoundRegi
         unknown=said.unknown,
         found=found is not None,
         score=round(float(score), DIGITS) if score is not None and math.isfinite(score) else None,
+        outline=None if found is None else recorded_outline(found.shape),
     )

@@ -17,6 +17,7 @@ from flawshot.base.store.places import put, settle
 from flawshot.base.store.seals import sha256_of
 from flawshot.base.store.unfinished import UnfinishedFolder, unfinished_place
 from flawshot.labelme.data_folder import LEAVES
+from flawshot.models.found_outlines import FoundOutline  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,6 +80,7 @@ class RegionPrediction(Document):
         unknown: Whether it is unlike every category.
         found: Whether a finder, and not a person, put it on the image.
         score: What the finder scored it; None if a person drew it, or the finder gives none.
+        outline: Its outline as it was found, which remains known if a person deletes it; None if a person drew it.
     """
 
     id: str
@@ -96,10 +98,11 @@ class RegionPrediction(Document):
     unknown: bool
     found: bool = False
     score: float | None = None
+    outline: FoundOutline | None = None
 
     @model_serializer(mode="wrap")
     def _told(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without(usual(self), () if self.found else ("found", "score"))
+        return _without(usual(self), () if self.found else ("found", "score", "outline"))
 
 
 class FileRecord(Document):
