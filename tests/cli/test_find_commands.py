@@ -198,6 +198,38 @@ def test_a_deleted_region_teaches_the_locator_even_if_nothing_else_was_said(here
     assert "unchanged" in again
 
 
+def test_a_region_drawn_anew_is_still_found(here):
+    """It is the same flaw with a better outline, and no false alarm."""
+    row = next(row for row in table(here / "named") if row["id"])
+    path = here / "named" / row["image"].replace(".png", ".json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    (index,) = [n for n, shape in enumerate(document["shapes"]) if shape["flawshot"]["id"] == row["id"]]
+    box = [[int(row["x0"]), int(row["y0"])], [int(row["x1"]) - 1, int(row["y1"]) - 1]]
+    document["shapes"][index] = {"label": row["predicted"], "points": box, "shape_type": "rectangle", "flags": {}}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    said = succeed("learn", here / "model", here / "named", "--out", here / "taught", "--device", "cpu").stdout
+    assert "1 drawn" in said
+    assert "deleted" not in said
+    old, new = (flawshot.load_model(here / name, device="cpu") for name in ("model", "taught"))
+    assert new.record.locator.not_flaws == ()
+    (before,), (after,) = (model.find([here / "new" / row["image"]]) for model in (old, new))
+    assert after.regions[0].score > 0.8 * before.regions[0].score
+
+
+def test_ids_that_another_program_dropped_are_said_and_nothing_is_deleted(here):
+    row = next(row for row in table(here / "named") if row["id"])
+    path = here / "named" / row["image"].replace(".png", ".json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for shape in document["shapes"]:
+        del shape["flawshot"]
+        shape["flags"] = {"predicted": False}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    said = succeed("learn", here / "model", here / "named", "--out", here / "taught", "--device", "cpu")
+    assert "another program has dropped the ids of the regions" in said.stderr
+    assert f"{len(document['shapes'])} drawn" in said.stdout
+    assert "deleted" not in said.stdout
+
+
 def test_confirmed_and_new_categories_reach_the_locator(here):
     images = dict.fromkeys(row["image"] for row in table(here / "named") if row["id"])
     first, second = [image.replace(".png", ".json") for image in images][:2]

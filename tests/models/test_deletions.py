@@ -39,13 +39,13 @@ def drawn(shape_type, *points):
     return {"label": "dent", "points": points, "shape_type": shape_type, "flags": {}, "group_id": None}
 
 
-def edited(here, change):
+def edited(here, change, problems=None):
     """What is deleted once the shapes of the file are others."""
     path = here / "out/a.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     document["shapes"] = change(document["shapes"])
     path.write_text(json.dumps(document), encoding="utf-8")
-    return deleted_found(here / "out", here / "new")
+    return deleted_found(here / "out", here / "new", [] if problems is None else problems)
 
 
 def test_what_is_taught_is_the_outline_and_not_its_box(here):
@@ -115,3 +115,46 @@ def test_without_a_usable_outline_the_box_stands_in(here, outline):
     (told,) = edited(here, lambda shapes: shapes[1:])
     assert told.region.box == flawshot.rasterize(CORNER, SIDE, SIDE).box
     assert told.region.pixels.all()
+
+
+def lose(shape, *keys):
+    return {key: value for key, value in shape.items() if key not in {"flawshot", *keys}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "flags"),
+    [
+        pytest.param((), {}, id="only flawshot's own key"),
+        pytest.param(("description", "flags"), {"found": True}, id="the description, too"),
+        pytest.param(("flags",), {}, id="the flags, too"),
+    ],
+)
+def test_a_program_that_drops_ids_deletes_nothing(here, keys, flags):
+    """Of two regions one was confirmed, and the other is gone, by whatever that program did."""
+    problems = []
+    assert edited(here, lambda shapes: [lose(shapes[0], *keys) | {"flags": flags}], problems) == []
+    (problem,) = problems
+    assert problem.kind == "lost-ids"
+    assert problem.file == str(here / "out/a.json")
+
+
+def test_regions_that_lost_all_but_their_place_are_still_there(here):
+    problems = []
+    plain = [drawn("polygon", *CORNER.points.tolist()), drawn("rectangle", *OTHER.points.tolist())]
+    assert edited(here, lambda _: plain, problems) == []
+    assert [told.region.box for told in edited(here, lambda _: plain[:1], problems)] == [(60, 60, 81, 81)]
+    assert problems == []
+
+
+def test_one_region_that_kept_its_id_shows_that_ids_are_kept(here):
+    problems = []
+    (told,) = edited(here, lambda shapes: [shapes[1]], problems)
+    assert (told.region.box, problems) == ((10, 10, 41, 41), [])
+
+
+def test_all_regions_deleted_and_another_drawn(here):
+    """Labelme offers a drawn shape the flags of predictions, unticked."""
+    flags = dict.fromkeys(("predicted", "unsure", "unknown", "found"), False)
+    problems = []
+    told = edited(here, lambda _: [drawn("rectangle", [45, 45], [55, 55]) | {"flags": flags}], problems)
+    assert (len(told), problems) == (2, [])

@@ -257,7 +257,7 @@ def test_a_person_confirms_deletes_and_draws(reviewed, bare, truth):
     images = set(corrections.catalog.column("image"))
     assert images == {min(truth), confirmed.answers[0].image}
     gone = deleted.answers[0]
-    (told,) = deleted_found(reviewed, bare)
+    (told,) = deleted_found(reviewed, bare, [])
     assert (told.image, told.id) == (gone.image, gone.id)
     shape = truth[gone.image].regions[0].shape
     found = flawshot.rasterize(shape, 96, 96)
@@ -268,9 +268,9 @@ def test_a_person_confirms_deletes_and_draws(reviewed, bare, truth):
 def test_a_file_that_cannot_be_read_deleted_nothing(reviewed, bare):
     record = next(record for record in read_predictions(reviewed)[1] if record.answers)
     change(reviewed / record.annotation, lambda document: document["shapes"][0].update(points="?"))
-    assert deleted_found(reviewed, bare) == []
+    assert deleted_found(reviewed, bare, []) == []
     (reviewed / record.annotation).unlink()
-    assert deleted_found(reviewed, bare) == []
+    assert deleted_found(reviewed, bare, []) == []
 
 
 def test_review_shows_found_regions_and_then_images_without_one(reviewed, bare, truth):

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.base.errors import AnnotationError
+from flawshot.base.errors import AnnotationError, Problem
 from flawshot.evaluation.found_matches import same_place
 from flawshot.labelme.embedded import image_size
 from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
 from flawshot.labelme.shapes import Region, rasterize, trim
-from flawshot.models.corrections import answer_id, image_of
+from flawshot.models.corrections import PREDICTED, answer_id, image_of
+from flawshot.models.predicted_files import FOUND, MARK
 from flawshot.models.prediction_folder import read_predictions
 
 if TYPE_CHECKING:
@@ -40,16 +41,18 @@ class DeletedRegion(NamedTuple):
     id: str
 
 
-def deleted_found(out: Path, root: Path) -> list[DeletedRegion]:
+def deleted_found(out: Path, root: Path, problems: list[Problem]) -> list[DeletedRegion]:
     """The found regions that a person deleted: no flaws, which is worth knowing for whatever found them.
 
     A region at the same place as one that is still in the file (as
     :func:`~flawshot.evaluation.found_matches.same_place` has it) was not deleted: its outline was drawn anew, or it was
-    a second one of the same flaw. A file that cannot be read, or is gone, says nothing of its regions.
+    a second one of the same flaw. A file that cannot be read, or is gone, says nothing of its regions. Nor does one
+    whose predicted regions have all lost their ids, as programs other than Labelme may save them.
 
     Args:
         out: The folder of predictions.
         root: The folder of their images.
+        problems: Files whose regions have lost their ids are added here.
 
     Raises:
         FlawshotError: If it is not a folder of predictions.
@@ -60,7 +63,12 @@ def deleted_found(out: Path, root: Path) -> list[DeletedRegion]:
             continue
         file = _changed(out / answered.annotation, answered.file_hash)
         size = None if file is None else image_size(file, root / image_of(answered))
-        if file is not None and size is not None:
+        if file is None or size is None:
+            continue
+        if _lost_ids(file):
+            message = "another program has dropped the ids of the regions; none of those missing is taken for deleted"
+            problems.append(Problem(str(out / answered.annotation), "lost-ids", message, "warning"))
+        else:
             deleted += _deleted(file, answered, size)
     return deleted
 
@@ -75,6 +83,18 @@ def _changed(place: Path, file_hash: str) -> LabelmeFile | None:
     except AnnotationError:
         return None
     return None if any(problem.severity == "error" for problem in problems) else file
+
+
+def _lost_ids(file: LabelmeFile) -> bool:
+    """Whether no shape has an id, although some were not drawn by a person."""
+    if any(answer_id(shape) is not None for shape in file.shapes):
+        return False
+    return any(
+        shape.flags.get(FOUND) is True
+        or shape.flags.get(PREDICTED) is True
+        or any(line.startswith(MARK) for line in shape.description.splitlines())
+        for shape in file.shapes
+    )
 
 
 def _deleted(file: LabelmeFile, answered: FileRecord, size: tuple[int, int]) -> list[DeletedRegion]:

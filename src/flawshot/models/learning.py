@@ -171,8 +171,9 @@ def _learn(
         predictions, model.record.product, data=None if data is None else Path(data), accept_all=accept_all
     )
     prefix = f"learned/{hashlib.sha256(said.header.request.encode()).hexdigest()[:8]}"
-    root = said.catalog.root
-    deleted = [] if model.record.locator is None or root is None else deleted_found(predictions, root)
+    root, problems = said.catalog.root, list(said.problems)
+    deleted = [] if model.record.locator is None or root is None else deleted_found(predictions, root, problems)
+    said = said._replace(problems=tuple(problems))
     if not len(said.catalog) and not deleted:
         raise _nothing(predictions, said)
     new = _Encoded(model.support, Catalog(said.catalog.table, said.catalog.root), Matched({}, [], []), ())

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from flawshot.labelme.shapes import Shape
     from flawshot.models.prediction_folder import FileRecord, RegionPrediction
 
-__all__ = ["KEY", "described", "predicted_file", "write_table"]
+__all__ = ["FOUND", "KEY", "MARK", "described", "predicted_file", "write_table"]
 
 # The key of a shape under which Labelme keeps, and saves again, what was predicted.
 KEY = "flawshot"
+# The flag of a shape that a finder put there.
+FOUND = "found"
 # The prefix of flawshot's line in a shape's description.
 MARK = "flawshot: "
 COLUMNS = (
@@ -58,7 +60,7 @@ def _predicted(shape: Shape, answer: RegionPrediction | None) -> Shape:
         return shape
     flags = shape.flags | {"predicted": True, "unsure": answer.unsure, "unknown": answer.unknown}
     if answer.found:
-        flags["found"] = True
+        flags[FOUND] = True
     said = answer.model_dump(mode="json", exclude={"image", "box", "outline"})
     return replace(
         shape,
