@@ -266,6 +266,55 @@ def test_one_image_covered_by_its_flaw_beside_a_good_one(tiny):
         assert np.isfinite(variant.locator.heat(noise(2)).cells).all()
 
 
+def covered(seed):
+    """An image that is one flaw from edge to edge, as an imported folder of a category has them."""
+    return LabeledImage(spotted(seed).image, (("all", Region(0, 0, np.ones((HEIGHT, WIDTH), bool))),))
+
+
+@pytest.mark.parametrize("spare", [False, True])
+def test_a_single_good_image_beside_images_that_are_all_flaw(tiny, spare):
+    """Half of its cells tell what another good image would look like; before, the threshold was 10 ** 10."""
+    labeled = [covered(seed) for seed in range(6)]
+    if spare:  # hardly a good cell
+        labeled[0] = labeled[0]._replace(instances=(("all", Region(0, 0, np.ones((HEIGHT, WIDTH - 16), bool))),))
+    fitted = fit_locator(tiny, labeled, [noise(9)])
+    assert fitted.threshold[:4] == (fitted.locator.threshold, "good", 1, 0.5)
+    bank, alone = fitted.locator.heat_model.bank, fit_locator(tiny, [], [noise(9)]).locator.heat_model.bank
+    assert alone.mean / 2 < bank.mean < 2 * alone.mean
+    assert alone.std / 4 < bank.std < 4 * alone.std
+    assert set(bank.units) == ({"0", "6"} if spare else {"6"})
+    spots, others = (
+        np.median([fitted.locator.heat(image).cells.max() for image in images])
+        for images in ([spotted(seed).image for seed in range(10, 13)], [noise(seed) for seed in range(10, 13)])
+    )
+    assert others < spots
+    assert fitted.threshold.value < spots
+    assert fitted.locator.find(spotted(10).image).regions
+    # The labeled ones are held out, the good one cannot be.
+    assert sorted(unit for each in fitted.variants for unit in each.units) == [str(number) for number in range(6)]
+    for variant in fitted.variants:
+        assert variant.locator.find(spotted(11).image).regions
+
+
+def test_no_part_of_the_units_has_all_good_cells(tiny, example_of):
+    """Twelve units, two of which have good cells; without both there would be no bank to compare them with."""
+    for place in range(12):
+        examples = [
+            example_of(vectors(n, 25 if n in {place, (place + 5) % 12} else 0), [("a", vectors(n + 50, 6, 4))], f"u{n}")
+            for n in range(12)
+        ]
+        fitted = fit_examples(tiny, examples, 0.05)
+        for variant in fitted.variants:
+            assert variant.locator.heat_model.bank.units
+            assert not variant.units & set(variant.locator.heat_model.bank.units)
+
+
+def test_a_single_good_cell_is_not_enough(tiny, example_of):
+    examples = [example_of(vectors(n, n, 0), [("a", vectors(n + 50, 6, 4))], f"u{n}") for n in range(2)]
+    with pytest.raises(FlawshotError, match="hardly any part of any image is good.*give images without flaws"):
+        fit_examples(tiny, examples, 0.05)
+
+
 def test_blank_images(tiny):
     blank = Image.new("RGB", (WIDTH, HEIGHT), (120, 120, 120))
     fitted = fit_locator(tiny, [], [blank, blank, blank])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -34,6 +35,8 @@ __all__ = ["ALARMS", "FittedLocator", "Threshold", "Variant", "fit_locator", "pe
 ALARMS = 0.05
 # The parts into which images are divided, each held out in turn.
 FOLDS = 5
+# A unit with more than this share of all good cells cannot be held out: hardly a bank would be left.
+MOST_OF_ONE = 0.9
 
 
 class Threshold(NamedTuple):
@@ -72,7 +75,7 @@ class FittedLocator(NamedTuple):
         locator: The locator.
         threshold: Where its threshold comes from.
         variants: Locators that have not seen some of the images, to measure what can be expected; each image is unseen
-            by exactly one of them. Empty if there is only one unit.
+            by exactly one of them. If nearly all good cells come from one unit, all of them have seen that unit.
     """
 
     locator: Locator
@@ -94,7 +97,7 @@ def fit_locator(
     Good cells are those of good images, and those of labeled images that are apart from every flaw. The threshold is
     the k-th highest peak of n held-out good images, with the largest k for which k / (n + 1) is at most ``alarms``; if
     that is less than 1, the highest. If there is no good image, the backgrounds of held-out labeled images stand in.
-    Of a single unit, each half of the good cells is held out in turn.
+    If nearly all good cells come from a single unit, each half of these is held out in turn.
 
     Args:
         encoder: An encoder with maps.
@@ -132,19 +135,17 @@ def fit_locator(
 
 def fit_examples(encoder: BaseEncoder, examples: Sequence[ImageExamples], alarms: float) -> FittedLocator:
     """Fit a locator to what was taken from images; see :func:`fit_locator`."""
-    # Nothing can be held out of a single unit, so one half of its good cells stands in for another unit's.
-    alone = len({each.unit for each in examples}) == 1
-    compared = [half for each in examples for half in _halves(each)] if alone else examples
-    bank = good_bank(compared)
-    parts = _parts(compared)
-    held_out = [_without(encoder, compared, bank, units) for units in parts]
+    single = _single_unit(examples)
+    others = [each for each in examples if each.unit != single]
+    peaks: list[tuple[str, bool, float]] = []
+    if single is None:
+        bank = good_bank(examples)
+    else:
+        bank, peaks = _by_halves(examples, single)
+    parts = _parts(others)
+    held_out = [_without(encoder, examples, bank, units) for units in parts]
     models = {unit: each.heat_model for each, units in zip(held_out, parts, strict=True) for unit in units}
-    peaks = [(each.unit, each.flawless, _peak(models[each.unit], each)) for each in compared]
-    if alone:
-        unit = examples[0].unit
-        peaks = [(unit, one[1], max(one[2], other[2])) for one, other in zip(peaks[::2], peaks[1::2], strict=True)]
-        bank = bank._replace(units=(unit,) * len(bank.units))
-        parts, held_out = [], []
+    peaks += [(each.unit, each.flawless, _peak(models[each.unit], each)) for each in others]
     unfixed = _locator(encoder, examples, bank)
     threshold = peaks_threshold(peaks, alarms)
     variants = []
@@ -176,6 +177,31 @@ def peaks_threshold(peaks: Sequence[tuple[str, bool, float]], alarms: float) -> 
     return Threshold(own[rank - 1], source, len(own), rank / (len(own) + 1))
 
 
+def _single_unit(examples: Sequence[ImageExamples]) -> str | None:
+    """The unit without which there would hardly be a good cell; None if there is none."""
+    counts = Counter[str]()
+    for each in examples:
+        counts[each.unit] += int(each.good.sum())
+    ((unit, most),) = counts.most_common(1)
+    return unit if most > MOST_OF_ONE * counts.total() else None
+
+
+def _by_halves(examples: Sequence[ImageExamples], unit: str) -> tuple[GoodBank, list[tuple[str, bool, float]]]:
+    """A bank and the peaks of a unit's images, half of whose good cells stand in for another unit's."""
+    others = [each for each in examples if each.unit != unit]
+    halves = [_halves(each) for each in examples if each.unit == unit]
+    sides = [[pair[side] for pair in halves] for side in (0, 1)]
+    if not all(any(each.good.any() for each in side) for side in sides):
+        raise FlawshotError(
+            "hardly any part of any image is good: flaws cover nearly everything; give images without flaws"
+        )
+    bank = good_bank([*others, *sides[0], *sides[1]])
+    first, second = (heat_model([*others, *rest], bank.without({side[0].unit})) for side, rest in (sides, sides[::-1]))
+    peaks = [(unit, one.flawless, max(_peak(first, one), _peak(second, other))) for one, other in halves]
+    own = {side[0].unit for side in sides}
+    return bank._replace(units=tuple(unit if each in own else each for each in bank.units)), peaks
+
+
 def _locator(encoder: BaseEncoder, examples: Sequence[ImageExamples], bank: GoodBank) -> Locator:
     edges = [edge for each in examples for edge in each.edges]
     return Locator(encoder, heat_model(examples, bank), outline_model(edges), threshold=math.inf)
@@ -187,15 +213,18 @@ def _without(encoder: BaseEncoder, examples: Sequence[ImageExamples], bank: Good
 
 
 def _parts(examples: Sequence[ImageExamples]) -> list[frozenset[str]]:
-    """Units in several parts, good and labeled ones spread evenly; none if there is only one unit."""
-    flawed = list(dict.fromkeys(each.unit for each in examples if not each.flawless))
-    flawless = [unit for unit in dict.fromkeys(each.unit for each in examples) if unit not in set(flawed)]
+    """Units in up to five parts, good and labeled ones spread evenly."""
+    units = list(dict.fromkeys(each.unit for each in examples))
+    flawed = {each.unit for each in examples if not each.flawless}
+    covered = flawed - {each.unit for each in examples if each.good.any()}
     order = []
-    for own in (flawed, flawless):
-        random.Random("parts").shuffle(own)
-        order += own
+    # Those with good cells follow one another, so that no part has all of them.
+    for own in (covered, flawed - covered, set(units) - flawed):
+        ordered = [unit for unit in units if unit in own]
+        random.Random("parts").shuffle(ordered)
+        order += ordered
     count = min(FOLDS, len(order))
-    return [frozenset(order[start::count]) for start in range(count)] if count > 1 else []
+    return [frozenset(order[start::count]) for start in range(count)]
 
 
 def _halves(example: ImageExamples) -> list[ImageExamples]:
