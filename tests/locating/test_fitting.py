@@ -72,6 +72,30 @@ def test_backgrounds_count_only_if_no_image_is_good():
     assert peaks_threshold([*peaks[:2], covered], 0.5)[:3] == (9.0, "background", 2)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcdefg"), st.floats(-50, 50)), min_size=1, max_size=30), SHARES)
+def test_images_of_one_unit_count_once_with_the_highest_of_their_peaks(drawn, alarms):
+    made = peaks_threshold([(unit, True, peak) for unit, peak in drawn], alarms)
+    highest = [max(peak for other, peak in drawn if other == unit) for unit in {unit for unit, _ in drawn}]
+    assert made == peaks_threshold(good_peaks(highest), alarms)._replace(images=len(drawn))
+    assert made.units == len(highest)
+
+
+def test_new_parts_are_alarmed_as_often_as_promised_on_several_images_each():
+    """Images of a part are alike; were each taken for a part, the share would be several times too high."""
+    rng = np.random.default_rng(0)
+    trials, parts = 2000, 9
+    of_parts = rng.exponential(size=(trials, parts + 1)) ** 2
+    images = of_parts[..., None] * rng.uniform(0.9, 1, size=(trials, parts + 1, 5))
+    made = [
+        peaks_threshold([(str(part), True, float(peak)) for part in range(parts) for peak in row[part]], 0.1)
+        for row in images
+    ]
+    assert made[0].promised == pytest.approx(0.1)
+    exceeds = np.mean([row[-1].max() > each.value for row, each in zip(images, made, strict=True)])
+    assert abs(exceeds - 0.1) < 4 * math.sqrt(0.1 * 0.9 / trials)
+
+
 def test_no_peak_at_all_is_refused():
     with pytest.raises(FlawshotError, match="give images without flaws"):
         peaks_threshold([("a", False, -math.inf)], 0.05)
@@ -136,7 +160,7 @@ def spotted(seed):
 def test_a_single_good_image(tiny):
     fitted = fit_locator(tiny, [], [noise(0)])
     assert fitted.variants == ()
-    assert fitted.threshold[1:] == ("good", 1, 0.5)
+    assert fitted.threshold[1:] == ("good", 1, 0.5, 1)
     assert fitted.locator.categories == ()
     assert fitted.locator.outline_model is None
     found = fitted.locator.find(spotted(0).image)
@@ -227,12 +251,16 @@ def test_thresholds_are_peaks_of_images_by_locators_that_have_not_seen_them(tiny
                 heat = model.heat(model.bank.scaled([level[each.good] for level in each.levels]))
                 peaks[number] = float(heat.max())
     assert sorted(peaks) == [number for number, each in enumerate(in_units) if each.flawless]
-    rank = max(1, math.floor(0.2 * (len(peaks) + 1)))
-    assert fitted.threshold.value == pytest.approx(sorted(peaks.values(), reverse=True)[rank - 1])
+    highest = {}
+    for number, peak in peaks.items():
+        unit = in_units[number].unit
+        highest[unit] = max(peak, highest.get(unit, peak))
+    rank = max(1, math.floor(0.2 * (len(highest) + 1)))
+    assert fitted.threshold.value == pytest.approx(sorted(highest.values(), reverse=True)[rank - 1])
     assert fitted.locator.threshold == fitted.threshold.value
-    assert fitted.threshold.images == len(peaks)
+    assert (fitted.threshold.images, fitted.threshold.units) == (len(peaks), len(highest))
     for variant in fitted.variants:  # nor does a variant's threshold come from the peaks of its units
-        rest = [peak for number, peak in peaks.items() if in_units[number].unit not in variant.units]
+        rest = [peak for unit, peak in highest.items() if unit not in variant.units]
         rank = max(1, math.floor(0.2 * (len(rest) + 1)))
         assert variant.locator.threshold == pytest.approx(sorted(rest, reverse=True)[rank - 1])
 
@@ -311,7 +339,7 @@ def test_no_part_of_the_units_has_all_good_cells(tiny, example_of):
 
 def test_a_single_good_cell_is_not_enough(tiny, example_of):
     examples = [example_of(vectors(n, n, 0), [("a", vectors(n + 50, 6, 4))], f"u{n}") for n in range(2)]
-    with pytest.raises(FlawshotError, match="hardly any part of any image is good.*give images without flaws"):
+    with pytest.raises(FlawshotError, match=r"hardly any part of any image is good.*give images without flaws"):
         fit_examples(tiny, examples, 0.05)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,14 +184,34 @@ def print_expected(record: LocatorRecord) -> None:
             typer.echo(f"* fewer than {FEW}")
     else:
         typer.echo("What to expect cannot be estimated: all images show one part")
-    of = f"{record.images} good images" if record.source == "good" else f"the backgrounds of {record.images} images"
-    promised = f"about {record.promised:.0%} of good images will be alarmed"
-    if record.promised > record.alarms + 1e-9:
-        typer.echo(
-            f"Threshold: the highest peak on {of}; {promised}, more than the {record.alarms:.0%} asked for; "
-            f"{round(1 / record.alarms) - 1} good images would do"
-        )
-    else:
-        typer.echo(f"Threshold: from {of} that were held out; {promised}")
+    if record.good and record.expected and "good_images_alarmed" not in record.expected:
+        typer.echo("Good images cannot be left out: nearly all that is good is on one of them, or in one group")
+    typer.echo(f"Threshold: {_threshold_said(record)}")
     if record.source == "background":
         typer.echo("No good image was given; with --good FOLDER the threshold is more reliable")
+
+
+def _threshold_said(record: LocatorRecord) -> str:
+    """Where the threshold comes from, and what it lets one expect."""
+    grouped = record.units < record.images
+    good = "groups of good images" if grouped else "good images"
+    if record.source == "good":
+        of = f"{record.units} {good}"
+    else:
+        of = f"the backgrounds of {record.units} {'groups' if grouped else 'images'}"
+    promised = f"about {record.promised:.0%} of {good} will be alarmed"
+    if record.promised <= record.alarms + 1e-9:
+        return f"from {of} that were held out; {promised}"
+    return (
+        f"the highest peak on {of}; {promised}, more than the {record.alarms:.0%} asked for; "
+        f"{needed_units(record.alarms)} {good} would do"
+    )
+
+
+def needed_units(alarms: float) -> int:
+    """The least number n of good images, or groups, whose highest peak promises at most this share: 1 / (n + 1).
+
+    >>> [needed_units(share) for share in (0.05, 0.1, 0.3, 0.4, 0.5, 0.07)]
+    [19, 9, 3, 2, 1, 14]
+    """
+    return math.ceil(1 / alarms - 1e-9) - 1

@@ -46,14 +46,16 @@ class Threshold(NamedTuple):
         value: The heat.
         source: Whether it comes from held-out ``good`` images, or from the ``background`` of held-out labeled ones.
         images: The number of them.
-        promised: The share of good images that this leads one to expect to be alarmed: k / (images + 1), where the
-            k-th highest peak is the threshold.
+        promised: The share of good units that this leads one to expect to be alarmed, on any of their images:
+            k / (units + 1), where the k-th highest peak of a unit is the threshold.
+        units: The number of units that the images belong to: groups, or the images themselves.
     """
 
     value: float
     source: Literal["good", "background"]
     images: int
     promised: float
+    units: int
 
 
 class Variant(NamedTuple):
@@ -95,7 +97,7 @@ def fit_locator(
     """Fit a locator.
 
     Good cells are those of good images, and those of labeled images that are apart from every flaw. The threshold is
-    the k-th highest peak of n held-out good images, with the largest k for which k / (n + 1) is at most ``alarms``; if
+    the k-th highest peak of n held-out good units, with the largest k for which k / (n + 1) is at most ``alarms``; if
     that is less than 1, the highest. If there is no good image, the backgrounds of held-out labeled images stand in.
     If nearly all good cells come from a single unit, each half of these is held out in turn.
 
@@ -150,14 +152,16 @@ def fit_examples(encoder: BaseEncoder, examples: Sequence[ImageExamples], alarms
     threshold = peaks_threshold(peaks, alarms)
     variants = []
     for locator, units in zip(held_out, parts, strict=True):
-        others = [peak for peak in peaks if peak[0] not in units and math.isfinite(peak[2])]
-        value = peaks_threshold(others or peaks, alarms).value
+        rest = [peak for peak in peaks if peak[0] not in units and math.isfinite(peak[2])]
+        value = peaks_threshold(rest or peaks, alarms).value
         variants.append(Variant(replace(locator, threshold=value), units))
     return FittedLocator(replace(unfixed, threshold=threshold.value), threshold, tuple(variants))
 
 
 def peaks_threshold(peaks: Sequence[tuple[str, bool, float]], alarms: float) -> Threshold:
     """The threshold from the peaks of held-out images.
+
+    Images of one unit are not independent, so each unit counts once, with the highest of its peaks.
 
     Args:
         peaks: Unit, whether the image is good, and the highest heat of its good cells.
@@ -167,14 +171,20 @@ def peaks_threshold(peaks: Sequence[tuple[str, bool, float]], alarms: float) -> 
     4.0
     >>> peaks_threshold([("a", True, 3.0), ("b", True, 5.0)], 0.05).promised
     0.3333333333333333
+    >>> peaks_threshold([("a", True, 3.0), ("a", True, 5.0), ("a", True, 4.0)], 0.5)[:4]
+    (5.0, 'good', 3, 0.5)
     """
-    own = [peak for _, flawless, peak in peaks if flawless and math.isfinite(peak)]
+    own = [(unit, peak) for unit, flawless, peak in peaks if flawless and math.isfinite(peak)]
     source: Literal["good", "background"] = "good" if own else "background"
-    own = sorted(own or [peak for _, _, peak in peaks if math.isfinite(peak)], reverse=True)
+    own = own or [(unit, peak) for unit, _, peak in peaks if math.isfinite(peak)]
     if not own:
         raise FlawshotError("no part of any image is good: flaws cover everything; give images without flaws")
-    rank = min(max(1, math.floor(alarms * (len(own) + 1) + 1e-9)), len(own))
-    return Threshold(own[rank - 1], source, len(own), rank / (len(own) + 1))
+    highest: dict[str, float] = {}
+    for unit, peak in own:
+        highest[unit] = max(peak, highest.get(unit, peak))
+    ordered = sorted(highest.values(), reverse=True)
+    rank = min(max(1, math.floor(alarms * (len(ordered) + 1) + 1e-9)), len(ordered))
+    return Threshold(ordered[rank - 1], source, len(own), rank / (len(ordered) + 1), len(ordered))
 
 
 def _single_unit(examples: Sequence[ImageExamples]) -> str | None:

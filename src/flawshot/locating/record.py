@@ -40,7 +40,8 @@ class LocatorRecord(Document):
         threshold: A region's peak is hotter than this, in standard deviations of good cells.
         source: Whether the threshold comes from held-out ``good`` images or the ``background`` of labeled ones.
         images: The number of images that it comes from.
-        promised: The share of good images that can be expected to be alarmed.
+        units: The number of groups that these belong to; that of the images if there are no groups.
+        promised: The share of good images, or groups, that can be expected to be alarmed.
         sharpness: By which the evidence for categories is multiplied before it becomes probabilities.
         naming: How much these count beside the classifier's, 0 to 1.
         expected: What can be expected, by the names of ``flawshot evaluate-find``; empty if nothing can be held out.
@@ -56,6 +57,7 @@ class LocatorRecord(Document):
     threshold: float
     source: Literal["good", "background"]
     images: int
+    units: int
     promised: float
     sharpness: float = Field(gt=0)
     naming: float = Field(ge=0, le=1)

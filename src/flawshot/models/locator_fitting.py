@@ -147,6 +147,7 @@ def fit_model_locator(
         threshold=fitted.threshold.value,
         source=fitted.threshold.source,
         images=fitted.threshold.images,
+        units=fitted.threshold.units,
         promised=fitted.threshold.promised,
         sharpness=naming.sharpness,
         naming=naming.weight,
