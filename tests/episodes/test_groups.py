@@ -72,6 +72,16 @@ def test_a_table_that_leaves_doubt_is_refused(tmp_path, text, message):
         groups_from_csv(write(tmp_path, text), IMAGES)
 
 
+def test_a_row_with_the_whole_path_of_an_image_is_no_other_image_s(tmp_path):
+    """Whichever of both images comes first: a good image 0.png must not take the row of the flawed 0.png."""
+    table = write(tmp_path, "image,group\n0.png,1\n")
+    for images in (["0.png", "good/0.png"], ["good/0.png", "0.png"]):
+        with pytest.raises(EpisodeError, match=r"good/0\.png cannot be distinguished from others named 0\.png"):
+            groups_from_csv(table, images)
+    table = write(tmp_path, "image,group\n0.png,1\ngood/0.png,2\n")
+    assert groups_from_csv(table, ["0.png", "../good/0.png"]) == {"0.png": "1", "../good/0.png": "2"}
+
+
 def test_blanks_around_a_group_are_not_part_of_it(tmp_path):
     rows = [f"{path} , 7{blank}" for path, blank in zip(IMAGES, ("", " ", "\t"), strict=True)]
     assert set(groups_from_csv(write(tmp_path, "\n".join(["image,group", *rows])), IMAGES).values()) == {"7"}

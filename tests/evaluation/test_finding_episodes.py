@@ -108,8 +108,18 @@ def test_without_groups_equal_names_are_different_images():
 def test_annotated_images_in_the_folder_of_good_ones_are_not_good(tmp_path, write_annotations):
     catalog, _ = labelme_data(tmp_path, write_annotations)
     Image.fromarray(np.zeros((9, 9), dtype=np.uint8)).save(catalog.root / "clean.png")
-    (data,) = data_of_folder(catalog, catalog.root, [])
+    problems = []
+    (data,) = data_of_folder(catalog, catalog.root, problems)
     assert [each.name for each in data.good] == ["clean.png"]
+    assert [(each.severity, each.message) for each in problems] == [("warning", "16 images have annotated flaws")]
+
+
+def test_good_images_are_named_apart_from_flawed_ones(tmp_path, write_annotations):
+    """Both folders have a dent0.png."""
+    catalog, good = labelme_data(tmp_path, write_annotations)
+    (data,) = data_of_folder(catalog, good, [])
+    assert {(catalog.root / each.name).resolve() for each in data.good} == {path.resolve() for path in good.iterdir()}
+    assert not {each.name for each in data.good} & set(catalog.column("image"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from flawshot.cli.encoder_groups import EncoderGroup, ViewGroup
-from flawshot.cli.options import GroupOption, OverwriteOption, ProductOption, StrictOption, image_groups
+from flawshot.cli.options import GroupOption, OverwriteOption, ProductOption, StrictOption, groups_with_good
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
@@ -128,8 +128,13 @@ def evaluate_find(
     opened = _open(data, good, layout, product, strict=strict)
     groups = None
     if group is not None:
-        names = [name for own in opened for name in (*own.catalog.column("image"), *(each.name for each in own.good))]
-        groups = image_groups(group, names)
+        images = list(dict.fromkeys(image for own in opened for image in own.catalog.column("image")))
+        short = {
+            each.name: each.name if good is None else each.path.relative_to(good).as_posix()
+            for own in opened
+            for each in own.good
+        }
+        groups = groups_with_good(group, images, short)
     plans = _plans(opened, labeled, several, range(seeds), groups, allow_short=allow_short)
     encoder, scheme = encoder_options.make(0), view_options.scheme(encoder_options.model)
     scored = _run(plans, finder_fitter(encoder, alarms), RegionNamer(encoder, scheme, classifier), groups)
@@ -192,8 +197,9 @@ def _open(
     else:
         catalog = open_data(data, layout, products, strict=strict)
         opened, remedy = data_of_folder(catalog, good, problems), "these are not used"
-    if strict and problems:
-        raise FlawshotError(problems[0].marked)
+    for problem in problems:
+        if strict and problem.severity == "error":
+            raise FlawshotError(problem.marked)
     say_problems(problems, data, remedy=remedy)
     return opened
 

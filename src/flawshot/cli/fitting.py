@@ -14,12 +14,9 @@ from flawshot.cli.locator_groups import LocatorGroup, print_expected
 from flawshot.cli.options import GroupOption, LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
     from flawshot.encoders.base import BaseEncoder
-    from flawshot.models.locator_fitting import GoodFile
     from flawshot.models.model import Model
     from flawshot.models.record import Accuracy, CategoryAccuracy
     from flawshot.regions.views import ViewScheme
@@ -95,8 +92,7 @@ def fit(
             if locator.find:
                 every = catalog.select([own.products[0]])
                 good = locator.files(every)
-                units = {} if group is None else _units(group, every, good)
-                plan = locator.plan(every, encoder, scheme, good, units, encoder_options.device)
+                plan = locator.plan(every, encoder, scheme, good, group, encoder_options.device)
             place = sound_bank_beside(out, "bank")
             bank = _encode(own, encoder, scheme, place, batch, strict=strict)
         groups = None if group is None else read_groups(group, labeled(bank.catalog, product, data))
@@ -118,22 +114,6 @@ def fit(
     _say(made)
     if made.record.locator is not None:
         print_expected(made.record.locator)
-
-
-def _units(group: str, catalog: Catalog, good: Sequence[GoodFile]) -> dict[str, str]:
-    """The group of each annotated image, and of each good one if ``--group`` says something of them."""
-    from flawshot.base.errors import FlawshotError
-    from flawshot.cli.console import say
-    from flawshot.cli.options import image_groups
-
-    units = image_groups(group, list(dict.fromkeys(catalog.column("image"))))
-    if not good:
-        return units
-    try:
-        return units | image_groups(group, [each.name for each in good])
-    except FlawshotError as error:
-        say(f"good images: {error}; each is taken to show a part of its own")
-        return units
 
 
 def _is_bank(data: Path) -> bool:

@@ -96,7 +96,7 @@ class LocatorGroup:
         """The good images.
 
         Args:
-            catalog: The annotated data; its images are not good.
+            catalog: The annotated data; its images, and others with annotated flaws, are not good.
 
         Raises:
             FlawshotError: If a folder has none.
@@ -104,27 +104,33 @@ class LocatorGroup:
         from flawshot.base.errors import Problem
         from flawshot.cli.console import say, say_problems
         from flawshot.formats.scored_shapes import bare_images
+        from flawshot.labelme.annotated_images import without_annotated
+        from flawshot.labelme.data_folder import path_from
         from flawshot.models.locator_fitting import GoodFile
 
-        annotated = set()
-        if catalog.root is not None:
-            annotated = {(catalog.root / image).resolve() for image in set(catalog.column("image"))}
-        made: list[GoodFile] = []
+        root, images = catalog.root, sorted(set(catalog.column("image")))
+        annotated = [] if root is None else [root / image for image in images]
+        made: dict[Path, GoodFile] = {}
         for folder in self.good or []:
             problems: list[Problem] = []
-            named = [GoodFile(name, folder.resolve() / name) for name in bare_images(folder, problems)]
-            kept = [each for each in named if each.path not in annotated]
-            if len(kept) < len(named):
-                gone = len(named) - len(kept)
-                problems.append(Problem(str(folder), "annotated", f"{gone} images have annotated flaws", "warning"))
+            flawless = without_annotated(folder, bare_images(folder, problems), root, annotated)
+            problems += flawless.problems
+            before = len(made)
+            for name in flawless.names:
+                path = folder / name
+                made.setdefault(path.resolve(), GoodFile(path_from(root, path), path.resolve(), name))
+            again = len(flawless.names) - (len(made) - before)
+            if again:
+                message = f"{again} images are given twice, and count once"
+                problems.append(Problem(str(folder), "given-twice", message, "warning"))
             say_problems(problems, folder, remedy="these are not used")
-            made += kept
         if self.good and not made:
             raise FlawshotError(f"--good {self.good[0]}: contains no image without annotated flaws")
-        if len(made) > MOST_GOOD:
-            say(f"{len(made)} good images: {MOST_GOOD} of them, drawn at random, are used")
-            made = [made[number] for number in sorted(random.Random("good").sample(range(len(made)), MOST_GOOD))]
-        return made
+        files = list(made.values())
+        if len(files) > MOST_GOOD:
+            say(f"{len(files)} good images: {MOST_GOOD} of them, drawn at random, are used")
+            files = [files[number] for number in sorted(random.Random("good").sample(range(len(files)), MOST_GOOD))]
+        return files
 
     def plan(
         self,
@@ -132,7 +138,7 @@ class LocatorGroup:
         namer: BaseEncoder,
         scheme: ViewScheme,
         good: list[GoodFile],
-        groups: dict[str, str],
+        group: str | None,
         device: str,
     ) -> LocatorPlan:
         """What the locator is fitted to.
@@ -142,13 +148,18 @@ class LocatorGroup:
             namer: The model's encoder.
             scheme: The model's views.
             good: Images without flaws.
-            groups: The group of each image, if ``--group`` was given.
+            group: What ``--group`` says; each image is a part of its own if None.
             device: Where its encoder computes.
         """
         from flawshot.cli.console import say
+        from flawshot.cli.options import groups_with_good
         from flawshot.encoders import make_encoder
         from flawshot.models.locator_fitting import LocatorPlan
 
+        groups = {}
+        if group is not None:
+            images = list(dict.fromkeys(catalog.column("image")))
+            groups = groups_with_good(group, images, {each.name: each.short for each in good})
         encoder = namer
         if self.find_encoder is not None:
             encoder = make_encoder(self.find_encoder, self.find_pretrained, device=device)

@@ -13,7 +13,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
@@ -28,6 +28,7 @@ __all__ = [
     "ProductOption",
     "RowsOption",
     "StrictOption",
+    "groups_with_good",
     "image_groups",
     "open_data",
     "problems_of",
@@ -150,9 +151,37 @@ def image_groups(group: str, images: Sequence[str]) -> dict[str, str]:
     """The group of each image, given by its path, by the regular expression or table given as ``--group``."""
     from flawshot.episodes import groups_from_csv, groups_from_regex
 
-    if group.lower().endswith(TABLE_SUFFIXES) or _is_file(group):
+    if _is_table(group):
         return groups_from_csv(Path(group), images)
     return groups_from_regex(group, images)
+
+
+def groups_with_good(group: str, images: Sequence[str], good: Mapping[str, str]) -> dict[str, str]:
+    """The group of each annotated image, and of each good one, by ``--group``.
+
+    A table names good images, too, by their paths from the data root, or by the end of these if it is no other image's.
+    A regular expression is searched for in their paths in the folder of good images, and then in those from the root.
+
+    Args:
+        group: The regular expression or table.
+        images: The annotated images, relative to the data root (POSIX).
+        good: The good images' paths in their own folder, by those from the data root.
+    """
+    from flawshot.base.errors import EpisodeError
+
+    if _is_table(group):
+        return image_groups(group, [*images, *good])
+    groups = image_groups(group, images)
+    for name, short in good.items():
+        try:
+            (groups[name],) = image_groups(group, [short]).values()
+        except EpisodeError:
+            groups |= image_groups(group, [name])
+    return groups
+
+
+def _is_table(group: str) -> bool:
+    return group.lower().endswith(TABLE_SUFFIXES) or _is_file(group)
 
 
 def _is_file(text: str) -> bool:

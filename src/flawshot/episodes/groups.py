@@ -75,7 +75,8 @@ def groups_from_csv(path: Path, images: Iterable[str]) -> dict[str, str]:
     for path_of_row in table:
         by_name.setdefault(path_of_row[-1], []).append(path_of_row)
     groups: dict[str, str] = {}
-    claimed: dict[tuple[str, ...], str] = {}
+    # A row with an image's whole path is no other image's.
+    claimed = {key: image for image in wanted if (key := _key(image)) in table}
     for image in wanted:
         key = _key(image)
         row: tuple[str, ...] | None = key if key in table else _likest(key, by_name.get(key[-1], []))

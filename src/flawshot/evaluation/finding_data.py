@@ -11,6 +11,8 @@ from flawshot.catalog import Catalog
 from flawshot.formats.mask_layouts import GOOD, recognize_masks
 from flawshot.formats.masks import read_masks
 from flawshot.formats.tree_files import files_under
+from flawshot.labelme.annotated_images import without_annotated
+from flawshot.labelme.data_folder import path_from
 from flawshot.labelme.images import IMAGE_SUFFIXES
 from flawshot.labelme.layout import SPLIT_FOLDERS
 
@@ -29,7 +31,8 @@ class GoodImage(NamedTuple):
     """An image without a flaw.
 
     Attributes:
-        name: Its path relative to the folder that was searched (POSIX); groups are looked up by it.
+        name: Its path from the root of the annotated data (POSIX), with ``..`` if it is outside; groups are looked up
+            by it.
         path: The file.
         split: ``train`` if it is only for support, ``test`` if it is only a query, ``val`` if it is neither, None if it
             may be either.
@@ -67,8 +70,9 @@ def data_of_folder(catalog: Catalog, good: Path | None, problems: list[Problem])
 
     Args:
         catalog: The instances; of one product if there is a folder of good images.
-        good: The folder; searched with its subfolders. Images of the catalog in it are left out.
-        problems: Good images that cannot be used are added here.
+        good: The folder; searched with its subfolders. Images that have a flaw, or an annotation that cannot be read,
+            are left out.
+        problems: These, and good images that cannot be used, are added here.
 
     Raises:
         FlawshotError: If the folder has no image, or there are several products.
@@ -82,15 +86,14 @@ def data_of_folder(catalog: Catalog, good: Path | None, problems: list[Problem])
         )
     if not good.is_dir():
         raise FlawshotError(f"{good}: is not a folder of good images")
-    annotated = set() if catalog.root is None else {(catalog.root / name).resolve() for name in catalog.column("image")}
-    images = [
-        GoodImage(name, good / name)
-        for name in files_under(good, IMAGE_SUFFIXES, problems, beyond=None)
-        if (good / name).resolve() not in annotated
-    ]
+    root = catalog.root
+    annotated = [] if root is None else [root / name for name in sorted(set(catalog.column("image")))]
+    flawless = without_annotated(good, files_under(good, IMAGE_SUFFIXES, problems, beyond=None), root, annotated)
+    problems += flawless.problems
+    images = {(good / name).resolve(): GoodImage(path_from(root, good / name), good / name) for name in flawless.names}
     if not images:
         raise FlawshotError(f"{good}: has no image that is not annotated")
-    return [FindingData(catalog.products[0], catalog, tuple(images))]
+    return [FindingData(catalog.products[0], catalog, tuple(images.values()))]
 
 
 def data_of_tree(

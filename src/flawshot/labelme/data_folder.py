@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from flawshot.base.errors import Problem
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flawshot.labelme.labelme_file import LabelmeFile
 
-__all__ = ["LEAVES", "annotation_files", "find_image", "image_source"]
+__all__ = ["LEAVES", "annotation_files", "find_image", "image_source", "path_from"]
 
 # A path that leads out of the data folder, here or on another system: absolute, with a drive, with .. or backslashes.
 LEAVES = r"^/|^.:|\\|(^|/)\.\.(/|$)"
@@ -137,3 +137,15 @@ def image_source(root: Path | None, image: str, annotation: str) -> Path | bytes
     except OSError:  # a name that the file system cannot have
         pass
     raise ImageError(f"{image}: the image is missing")
+
+
+def path_from(root: Path | None, path: Path) -> str:
+    """A file's path from a data root (POSIX), with ``..`` if it is outside; absolute without a root."""
+    # Only the folder is resolved, for a link is known by its own name.
+    place = path.parent.resolve() / path.name
+    if root is None:
+        return place.as_posix()
+    try:
+        return PurePath(os.path.relpath(place, root.resolve())).as_posix()
+    except ValueError:  # on another drive
+        return place.as_posix()

@@ -59,10 +59,17 @@ KEPT = (
 
 
 class GoodFile(NamedTuple):
-    """An image without a flaw: its path relative to the folder that was named (POSIX), and the file."""
+    """An image without a flaw.
+
+    Attributes:
+        name: Its path from the data root (POSIX); outside of it, with ``..``.
+        path: The file.
+        short: Its path relative to the folder of good images (POSIX).
+    """
 
     name: str
     path: Path
+    short: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class LocatorPlan:
         namer: The model's encoder, which encodes the regions that are found.
         scheme: The model's views.
         good: Images without flaws.
-        groups: What each image shows, by its path or, of good images, name.
+        groups: What each image shows, by its path or name.
         alarms: The share of good images that may be alarmed.
         progress: Called with the number of images done and their total.
         left_out: Why images could not be used; lines are added.
