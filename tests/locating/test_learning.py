@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,8 @@ from flawshot.labelme.images import read_image
 from flawshot.labelme.shapes import rasterize
 from flawshot.locating.examples import LabeledImage
 from flawshot.locating.fitting import fit_locator
-from flawshot.locating.learning import NamedRegion, teach_locator
+from flawshot.locating.heat import LEARNED, good_bank, heat_model, most_vectors
+from flawshot.locating.learning import MOST_CELLS, NamedRegion, teach_locator, without_alarm
 from flawshot.locating.locator_file import read_locator, write_locator
 from flawshot.locating.record import LocatorRecord
 
@@ -120,6 +123,7 @@ def test_a_locator_is_read_as_it_was_written(fitted, tmp_path):
         categories=every.categories, threshold=every.threshold, sharpness=every.sharpness
     )
     again = read_locator(tmp_path / "file", record, every.encoder)
+    assert set(again.heat_model.bank.units) == {""}
     image = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
     (one, first), (other, second) = (each.inspect(Image.fromarray(image)) for each in (every, again))
     assert np.array_equal(one.cells, other.cells)
@@ -127,6 +131,81 @@ def test_a_locator_is_read_as_it_was_written(fitted, tmp_path):
     assert [each.shape.points.tolist() for each in first.regions] == [
         each.shape.points.tolist() for each in second.regions
     ]
+
+
+def test_what_was_learned_is_still_known_after_reading(fitted, drawn, tmp_path):
+    path, ((_, region), *_) = next(iter(drawn[0].items()))
+    taught = teach_locator(fitted[1], read_image(path, path.name), [], [region])
+    write_locator(tmp_path / "file", taught)
+    record = LocatorRecord.model_construct(
+        categories=taught.categories, threshold=taught.threshold, sharpness=taught.sharpness
+    )
+    again = read_locator(tmp_path / "file", record, taught.encoder).heat_model.bank
+    assert again.units == taught.heat_model.bank.units
+    assert 0 < again.units.count(LEARNED) <= MOST_CELLS
+
+
+DIM = 6
+
+
+@pytest.fixture
+def small(example_of, monkeypatch):
+    """A model whose bank is full."""
+    monkeypatch.setattr("flawshot.locating.heat.MOST_VECTORS", 60)
+    rng = np.random.default_rng(0)
+    examples = [example_of(rng.normal(size=(80, DIM)), unit=str(number)) for number in range(3)]
+    model = heat_model(examples, good_bank(examples))
+    assert len(model.bank.vectors) == most_vectors(DIM) == 60
+    return model
+
+
+def test_a_bank_that_learns_stays_as_small_as_promised(small):
+    rng = np.random.default_rng(1)
+    model, told = small, []
+    for number in range(12):
+        told.append((rng.normal(size=(3, DIM)) + 20 + 5 * number).astype(np.float32))
+        model = without_alarm(model, told[-1])
+        assert len(model.bank.vectors) == len(model.bank.units) <= 60
+    # Up to half of it, whatever was learned is kept as it is.
+    assert model.bank.units.count(LEARNED) == 30
+    early = small
+    for cells in told[:10]:
+        early = without_alarm(early, cells)
+    kept = {row.tobytes() for row in early.bank.vectors}
+    assert all(row.tobytes() in kept for cells in told[:10] for row in cells)
+    # Later on, cells are near what was learned rather than the same.
+    for cells in told:
+        apart = np.linalg.norm(cells[:, None] - model.bank.vectors[None], axis=2).min(axis=1)
+        assert apart.max() < 5
+
+
+def test_good_cells_that_are_dropped_are_near_others(small):
+    """Two of the same are one too many; a cell that is alone stays."""
+    good = small.bank.vectors
+    twice = np.concatenate([good[:30], good[:30] + np.float32(1e-4)])
+    model = without_alarm(
+        heat_model_with(small, twice), (np.arange(16 * DIM).reshape(16, DIM) + 100).astype(np.float32)
+    )
+    left = model.bank.vectors[: model.bank.units.index(LEARNED)]
+    assert len(left) == 44
+    apart = np.linalg.norm(good[:30, None] - left[None], axis=2).min(axis=1)
+    assert apart.max() < 1e-2
+
+
+def heat_model_with(model, vectors):
+    return dataclasses.replace(model, bank=model.bank._replace(vectors=vectors, units=()))
+
+
+def test_regions_that_are_no_flaws_do_not_add_up_in_memory_but_in_effect(small):
+    """The directions depend on the sum of outer products alone, which dim vectors say as well as a hundred."""
+    rng = np.random.default_rng(2)
+    means = rng.normal(size=(100, DIM)).astype(np.float32) + np.arange(DIM, dtype=np.float32)
+    model = small
+    for number, mean in enumerate(means, start=1):
+        model = without_alarm(model, mean[None])
+        assert len(model.not_flaws) == min(number, DIM)
+    away, all_away = model.not_flaws - model.good_mean, means - model.good_mean
+    assert away.T @ away == pytest.approx(all_away.T @ all_away, rel=1e-3, abs=1e-2)
 
 
 def test_arrays_that_do_not_fit_are_refused(fitted, tmp_path):

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from flawshot.locating.examples import ImageExamples
 
-__all__ = ["GoodBank", "HeatModel", "good_bank", "heat_model"]
+__all__ = ["LEARNED", "GoodBank", "HeatModel", "good_bank", "heat_model", "most_vectors"]
 
 # The most vectors in a bank, and the most bytes that they take.
 MOST_VECTORS, MOST_BYTES = 2048, 4_000_000
+# The unit of cells that were learned after the fit; no image or group has this name.
+LEARNED = "\0learned"
 # From no more good cells than this is a bank chosen.
 MOST_CELLS = 10_000
 # The share of the mean variance that is added to every direction of the covariance.
@@ -39,7 +41,7 @@ class GoodBank(NamedTuple):
         scales: The root mean square of each map over good cells, by which its features are divided, float32
             ``[maps]``.
         vectors: The scaled features of the chosen cells, float32 ``[m, dim]``.
-        units: The unit that each of them comes from; empty if it is no longer known.
+        units: The unit that each of them comes from, or :data:`LEARNED`; empty if it is no longer known.
         mean: The mean distance of good cells to the nearest chosen one of another unit.
         std: Its standard deviation.
     """
@@ -61,6 +63,11 @@ class GoodBank(NamedTuple):
         if not kept:
             return self
         return self._replace(vectors=self.vectors[kept], units=tuple(self.units[number] for number in kept))
+
+
+def most_vectors(dim: int) -> int:
+    """The most vectors of a length that a bank may have."""
+    return min(MOST_VECTORS, MOST_BYTES // (4 * dim))
 
 
 def good_bank(examples: Sequence[ImageExamples]) -> GoodBank:
@@ -92,8 +99,7 @@ def good_bank(examples: Sequence[ImageExamples]) -> GoodBank:
         cells.append(blank.scaled([level[rows] for level in each.levels]))
         units += [each.unit] * len(rows)
     every = np.concatenate(cells)
-    count = min(MOST_VECTORS, MOST_BYTES // (4 * every.shape[1]))
-    chosen = greedy_coreset(every, count)
+    chosen = greedy_coreset(every, most_vectors(every.shape[1]))
     bank = blank._replace(vectors=every[chosen], units=tuple(units[row] for row in chosen))
     apart = np.zeros(len(every), np.float32)
     of = np.array(units)
@@ -120,7 +126,8 @@ class HeatModel:
         counts: Number of labeled instances of each, ``[categories]``.
         flaw_means: The mean of their instances' means, float32 ``[categories, dim]``.
         flaw_cov: The covariance of flaws' cells around these, float32 ``[dim, dim]``.
-        not_flaws: The mean of each region that a person said is not a flaw, float32 ``[regions, dim]``.
+        not_flaws: The mean of each region that a person said is not a flaw, float32 ``[regions, dim]``; of more than
+            ``dim``, as many vectors with the same effect.
     """
 
     bank: GoodBank

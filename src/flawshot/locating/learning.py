@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 from flawshot.locating.coreset import greedy_coreset
 from flawshot.locating.dense import dense_features
 from flawshot.locating.examples import examples_of
-from flawshot.locating.heat import HeatModel
+from flawshot.locating.heat import LEARNED, HeatModel, most_vectors
 from flawshot.locating.outlining import OutlineModel, outline_model
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from flawshot.locating.examples import EdgeExample
     from flawshot.locating.locator import Locator
 
-__all__ = ["NamedRegion", "teach_locator"]
+__all__ = ["NamedRegion", "teach_locator", "without_alarm"]
 
-# The most cells of one region that is not a flaw that join the bank, and the number of regions whose cells do; the
-# directions learn from all of them.
-MOST_CELLS, MOST_REGIONS = 16, 256
+# The most cells of one region that is not a flaw that join the bank; the directions learn from all of them.
+MOST_CELLS = 16
+# The most of a full bank that such cells take.
+MOST_LEARNED = 0.5
 NOT_A_FLAW = ""
 
 
@@ -69,7 +71,7 @@ def teach_locator(
     for number, flaw in enumerate(taken.flaws):
         cells = heat.bank.scaled([level[flaw.cells] for level in taken.levels])
         if flaw.category == NOT_A_FLAW and number >= len(before):
-            heat = _without_alarm(heat, cells)
+            heat = without_alarm(heat, cells)
             continue
         known = before[number]
         if known is not None:
@@ -80,13 +82,60 @@ def teach_locator(
     return replace(locator, heat_model=heat, outline_model=_outlined(outline, edges, int(heat.counts.sum())))
 
 
-def _without_alarm(heat: HeatModel, cells: NDArray[np.float32]) -> HeatModel:
-    """The model with a region that is not a flaw."""
-    vectors = heat.bank.vectors
-    if len(heat.not_flaws) < MOST_REGIONS:
-        vectors = np.concatenate([vectors, cells[greedy_coreset(cells, MOST_CELLS)]])
-    mean = cells.mean(axis=0, keepdims=True)
-    return replace(heat, bank=heat.bank._replace(vectors=vectors), not_flaws=np.concatenate([heat.not_flaws, mean]))
+def without_alarm(heat: HeatModel, cells: NDArray[np.float32]) -> HeatModel:
+    """The model with a region that is not a flaw.
+
+    Some of its cells join the bank. A bank that is full loses as many of its cells, those that are nearest to others;
+    cells that were learned are kept as long as they take no more than half of it.
+
+    Args:
+        heat: The model, which stays as it is.
+        cells: The scaled features of the region's cells, float32 ``[cells, dim]``.
+    """
+    bank = heat.bank
+    learned = np.array([unit == LEARNED for unit in bank.units or [""] * len(bank.vectors)])
+    good, told = bank.vectors[~learned], bank.vectors[learned]
+    told = np.concatenate([told, cells[greedy_coreset(cells, MOST_CELLS)]])
+    most = most_vectors(cells.shape[1])
+    if len(good) + len(told) > most:
+        told = _thinned(told, max(1, int(MOST_LEARNED * most)))
+        good = _thinned(good, most - len(told), told)
+    vectors = np.concatenate([good, told])
+    bank = bank._replace(vectors=vectors, units=("",) * len(good) + (LEARNED,) * len(told))
+    return replace(heat, bank=bank, not_flaws=_summed(heat, cells.mean(axis=0, keepdims=True)))
+
+
+def _thinned(
+    vectors: NDArray[np.float32], count: int, others: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Some vectors, without those that are nearest to another one, or to others that are kept anyway."""
+    own = len(vectors)
+    every = vectors if others is None else np.concatenate([vectors, others])
+    apart = torch.cdist(torch.from_numpy(vectors), torch.from_numpy(every)).numpy()
+    apart[np.arange(own), np.arange(own)] = np.inf
+    nearest = apart.argmin(axis=1)
+    least = apart[np.arange(own), nearest]
+    kept = np.ones(own, dtype=bool)
+    for _ in range(own - count):
+        gone = int(least.argmin())
+        kept[gone], least[gone], apart[:, gone] = False, np.inf, np.inf
+        again = np.flatnonzero(kept & (nearest == gone))
+        nearest[again] = apart[again].argmin(axis=1)
+        least[again] = apart[again, nearest[again]]
+    return vectors[kept]
+
+
+def _summed(heat: HeatModel, mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The means of regions that are no flaws, with another one; of more than ``dim``, as few as say the same.
+
+    The directions depend on the sum of the outer products of their differences from the mean of good cells alone.
+    """
+    means = np.concatenate([heat.not_flaws, mean])
+    if len(means) <= means.shape[1]:
+        return means
+    upper = np.linalg.qr((means - heat.good_mean).astype(np.float64), mode="r")
+    made: NDArray[np.float32] = (heat.good_mean + upper).astype(np.float32)
+    return made
 
 
 def _moved(heat: HeatModel, category: str, cells: NDArray[np.float32], by: int) -> HeatModel:

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save
 
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line, write_bytes
-from flawshot.locating.heat import GoodBank, HeatModel
+from flawshot.locating.heat import LEARNED, GoodBank, HeatModel
 from flawshot.locating.locator import Locator
 from flawshot.locating.outlining import OutlineModel
 
@@ -32,6 +32,7 @@ def write_locator(path: Path, locator: Locator) -> None:
         "bank.scales": heat.bank.scales,
         "bank.vectors": heat.bank.vectors,
         "bank.distance": np.array([heat.bank.mean, heat.bank.std], dtype=np.float32),
+        "bank.learned": np.array([unit == LEARNED for unit in heat.bank.units], dtype=np.int64),
         "good.mean": heat.good_mean,
         "good.cov": heat.good_cov,
         "flaws.counts": heat.counts,
@@ -62,7 +63,7 @@ def read_locator(path: Path, record: LocatorRecord, encoder: BaseEncoder) -> Loc
         arrays = load_file(path)
         mean, std = (float(each) for each in arrays["bank.distance"])
         heat = HeatModel(
-            bank=GoodBank(arrays["bank.scales"], arrays["bank.vectors"], (), mean, std),
+            bank=GoodBank(arrays["bank.scales"], arrays["bank.vectors"], _units(arrays), mean, std),
             good_mean=arrays["good.mean"],
             good_cov=arrays["good.cov"],
             categories=record.categories,
@@ -83,6 +84,11 @@ def read_locator(path: Path, record: LocatorRecord, encoder: BaseEncoder) -> Loc
     return Locator(encoder, heat, outline, record.threshold, record.sharpness)
 
 
+def _units(arrays: dict[str, NDArray[Any]]) -> tuple[str, ...]:
+    """Which vectors of the bank were learned after the fit; nothing else is known of where they come from."""
+    return tuple(LEARNED if learned else "" for learned in arrays["bank.learned"].tolist())
+
+
 def _check(heat: HeatModel, outline: OutlineModel | None) -> None:
     count, dim = len(heat.categories), heat.bank.vectors.shape[-1]
     wanted: list[tuple[NDArray[Any], tuple[int, ...]]] = [
@@ -97,5 +103,7 @@ def _check(heat: HeatModel, outline: OutlineModel | None) -> None:
         channels = outline.cov.shape[-1]
         rows = (len(outline.categories) + 1, channels)
         wanted += [(outline.apart, rows), (outline.middle, rows), (outline.cov, (channels, channels))]
+    if len(heat.bank.units) not in {0, len(heat.bank.vectors)}:
+        raise ValueError("its bank has another number of units than of vectors")
     if not len(heat.bank.vectors) or any(array.shape != shape for array, shape in wanted):
         raise ValueError("its arrays do not fit each other")
