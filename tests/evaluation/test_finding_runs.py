@@ -18,7 +18,7 @@ from flawshot.evaluation.finding_names import RegionNamer
 from flawshot.evaluation.finding_runs import average_finding, evaluate_finding
 from flawshot.evaluation.finding_scores import summarize_heat
 from flawshot.evaluation.finding_tallies import FindingTally, estimate_finding, resample_finding
-from flawshot.evaluation.intervals import poisson
+from flawshot.evaluation.intervals import poisson, wilson
 from flawshot.labelme.images import read_image
 from flawshot.regions.found import FoundOnImage
 from flawshot.regions.views import make_scheme
@@ -143,6 +143,31 @@ def test_counts_that_are_the_same_on_all_images_have_poissons_interval(units, fa
     assert score.mean == false
     assert score.ci95 == pytest.approx(poisson(false, units))
     assert score.n == 40
+
+
+@pytest.mark.parametrize("groups", [1, 2, 20])
+def test_good_images_of_few_groups_promise_little(groups):
+    """None of twenty good images is alarmed, and all scores are right: of one group, that is one success."""
+    own = tally(0, units=40)
+    good = np.cumsum(~own.flawed) - 1
+    unit = np.where(own.flawed, np.cumsum(own.flawed) - 1, 20 + good * groups // 20)
+    nothing = (np.zeros(40), (~own.flawed).astype(float))
+    own = replace(own, unit=unit, score=own.flawed.astype(float), counts=own.counts | {"good_images_alarmed": nothing})
+    made = estimate_finding([own], [own.measured()], resample_finding([own], 20 + groups, "key"))
+    assert (made["good_images_alarmed"].mean, made["image_auroc"].mean) == (0, 1)
+    assert made["good_images_alarmed"].ci95 == pytest.approx(wilson(0, groups))
+    assert made["image_auroc"].ci95 == pytest.approx(wilson(groups, groups))
+    assert (made["good_images_alarmed"].n, made["image_auroc"].n) == (20, 40)
+
+
+def test_scores_beside_a_single_good_unit_have_the_interval_of_one():
+    """Which of the images with flaws are drawn says nothing of other good parts."""
+    own = tally(0, units=40)
+    unit = np.where(own.flawed, np.cumsum(own.flawed) - 1, 20)
+    own = replace(own, unit=unit)
+    score = estimate_finding([own], [own.measured()], resample_finding([own], 21, "key"))["image_auroc"]
+    low, high = wilson(score.mean, 1)
+    assert score.ci95 == pytest.approx((min(low, score.mean), max(high, score.mean)))
 
 
 def tally(seed, images=40, units=20):

@@ -95,21 +95,21 @@ class FindingTally:
         return made
 
     def size(self, name: str) -> tuple[int, int]:
-        """On how many items a score is measured, and the number for its interval if the bootstrap says nothing.
+        """On how many items a score is measured, and from how many units these come.
 
-        The latter, for Wilson's interval of shares, is that of the rarer kind of image for image scores, and of images
-        with flaws for pixel scores; for Poisson's interval of counts, it is that of units.
+        The latter is for its interval if the bootstrap says nothing: Wilson's of shares, Poisson's of counts. Image
+        scores come from the rarer kind of unit, those with flaws or those without, and pixel scores from units with
+        flaws.
         """
-        flawed = int(self.flawed.sum())
+        flawed, good = (len(np.unique(self.unit[own])) for own in (self.flawed, ~self.flawed))
         if name in {"image_auroc", "image_f1_max"}:
-            return len(self.flawed), min(flawed, len(self.flawed) - flawed)
+            return len(self.flawed), min(flawed, good)
         if name in CURVES:
             return len(self.flawed), flawed
         if name not in self.counts:
             return 0, 0
         whole = self.counts[name][1]
-        count = round(float(whole.sum()))
-        return count, len(np.unique(self.unit[whole > 0])) if name in UNBOUNDED else count
+        return round(float(whole.sum())), len(np.unique(self.unit[whole > 0]))
 
 
 def resample_finding(tallies: Sequence[FindingTally], units: int, key: str) -> dict[str, NDArray[np.float64]]:
@@ -163,16 +163,15 @@ def estimate_finding(
         resampled: As :func:`resample_finding` returns it.
     """
     made = {}
-    units = len({int(unit) for tally in tallies for unit in tally.unit})
     for name in dict.fromkeys(name for each in measured for name in each):
         values = [each[name] for each in measured if name in each]
-        count, fewest = max(tally.size(name) for tally in tallies)
+        count, units = max(tally.size(name) for tally in tallies)
         if name in UNBOUNDED:
             mean = float(np.mean(values))
-            low, high = count_interval(mean, resampled[name], fewest)
+            low, high = count_interval(mean, resampled[name], units)
             std = float(np.std(values, ddof=1)) if len(values) > 1 else None
             made[name] = FindingScore(mean=mean, std=std, ci95=(min(low, mean), max(high, mean)), n=count)
         else:
-            share = estimate_share(values, resampled[name], fewest, units)
+            share = estimate_share(values, resampled[name], units, units)
             made[name] = FindingScore(mean=share.mean, std=share.std, ci95=share.ci95, n=count)
     return made
