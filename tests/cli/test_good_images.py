@@ -77,7 +77,7 @@ def test_images_whose_annotations_cannot_be_used_are_not_good(here, drawn):
 
 def test_an_image_given_twice_counts_once(here):
     shutil.copytree(here / "parts" / "good", here / "other" / "sub")
-    said = fit("--good", "parts/good", "--good", "./parts/good", "--good", "other", "--good", "other/sub")
+    said = fit("--good", "parts/good", "--good", here / "parts/good", "--good", "other/sub", "--good", "other")
     assert said.stderr.count("6 images are given twice, and count once") == 2
     record = locator(here)
     # The copies in the other folder have the same names, and are images of their own.
