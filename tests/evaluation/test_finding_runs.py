@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
@@ -16,6 +18,7 @@ from flawshot.evaluation.finding_names import RegionNamer
 from flawshot.evaluation.finding_runs import average_finding, evaluate_finding
 from flawshot.evaluation.finding_scores import summarize_heat
 from flawshot.evaluation.finding_tallies import FindingTally, estimate_finding, resample_finding
+from flawshot.evaluation.intervals import poisson
 from flawshot.labelme.images import read_image
 from flawshot.regions.found import FoundOnImage
 from flawshot.regions.views import make_scheme
@@ -48,6 +51,11 @@ def test_a_finder_that_sees_the_colors_finds_and_names_everything(tree, namer):
         assert scores[name] == 1.0, name
     assert scores["pro"] > 0.99
     assert scores["good_images_alarmed"] == scores["false_regions_per_image"] == 0.0
+    # No false region on a few images does not promise that there is none on others.
+    for name, images in (("false_regions_per_image", 7), ("false_regions_per_good_image", 3)):
+        low, high = made.scores[name].ci95
+        assert low == 0.0
+        assert high == pytest.approx(-np.log(0.025) / images)
     # The same pixels as annotated, so the same names.
     assert scores["found_and_named"] == scores["named_given_regions"] == scores["named_of_found"]
     # Wilson's bound, as all four instances are found.
@@ -122,7 +130,19 @@ def test_means_over_products_have_intervals_of_their_own(tree):
     assert low <= np.mean(values) <= high
     # All six good images, the rarer kind, are below all flawed ones.
     assert mean.scores["image_auroc"].ci95 == pytest.approx((0.6097, 1.0), abs=1e-4)
+    assert mean.scores["false_regions_per_good_image"].ci95 == pytest.approx((0.0, -np.log(0.025) / 6))
     assert not average_finding(scored[:1])
+
+
+@pytest.mark.parametrize(("units", "false"), [(40, 0), (4, 0), (40, 2), (1, 2)])
+def test_counts_that_are_the_same_on_all_images_have_poissons_interval(units, false):
+    """Images of one group are not independent: as few groups as there are promise as little as that."""
+    own = tally(0, units=units)
+    own = replace(own, counts={"false_regions_per_image": (np.full(40, float(false)), np.ones(40))})
+    score = estimate_finding([own], [own.measured()], resample_finding([own], units, "key"))["false_regions_per_image"]
+    assert score.mean == false
+    assert score.ci95 == pytest.approx(poisson(false, units))
+    assert score.n == 40
 
 
 def tally(seed, images=40, units=20):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest, bootstrap, chi2
 
-from flawshot.evaluation.intervals import draws, percentile_interval, wilson
+from flawshot.evaluation.intervals import draws, percentile_interval, poisson, wilson
 from flawshot.evaluation.scores import QueryPredictions, QueryTable, resample
 
 
@@ -14,6 +14,12 @@ from flawshot.evaluation.scores import QueryPredictions, QueryTable, resample
 def test_wilson_is_scipys(right, total):
     expected = binomtest(right, total).proportion_ci(0.95, method="wilson")
     assert wilson(right, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("total", "units"), [(0, 1), (0, 12), (1, 1), (7, 20)])
+def test_poissons_interval_is_garwoods(total, units):
+    expected = (chi2.ppf(0.025, 2 * total) / 2 if total else 0.0, chi2.ppf(0.975, 2 * total + 2) / 2)
+    assert poisson(total / units, units) == pytest.approx(np.divide(expected, units), rel=1e-9)
 
 
 def test_draws_are_with_replacement_the_same_for_a_key_and_even():

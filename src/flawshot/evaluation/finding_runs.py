@@ -12,7 +12,13 @@ from flawshot.base.errors import FlawshotError
 from flawshot.evaluation.finding_episodes import unit_of
 from flawshot.evaluation.finding_inspection import Inspection
 from flawshot.evaluation.finding_results import FindingEpisodeScore, FindingMean, FindingRun, FindingScore
-from flawshot.evaluation.finding_tallies import UNBOUNDED, FindingTally, estimate_finding, resample_finding
+from flawshot.evaluation.finding_tallies import (
+    UNBOUNDED,
+    FindingTally,
+    count_interval,
+    estimate_finding,
+    resample_finding,
+)
 from flawshot.evaluation.intervals import percentile_interval, wilson
 from flawshot.evaluation.results import CategoryScore
 from flawshot.labelme.data_folder import image_source
@@ -55,7 +61,8 @@ class ScoredRun(NamedTuple):
     Attributes:
         run: The run.
         resampled: By the name of a score, its values by draw.
-        counts: By the name of a score, the number for Wilson's interval if it is 0 or 1.
+        counts: By the name of a score, the number for its interval if the bootstrap says nothing; see
+            :meth:`flawshot.evaluation.finding_tallies.FindingTally.size`.
     """
 
     run: FindingRun
@@ -226,8 +233,12 @@ def average_finding(scored: Sequence[ScoredRun]) -> list[FindingMean]:
 
 def _mean_score(own: Sequence[ScoredRun], name: str) -> FindingScore:
     mean = float(np.mean([each.run.scores[name].mean for each in own]))
-    low, high = percentile_interval(np.mean([each.resampled[name] for each in own], axis=0))
-    if name not in UNBOUNDED and mean in {0.0, 1.0}:
+    resampled = np.mean([each.resampled[name] for each in own], axis=0)
+    low, high = percentile_interval(resampled)
+    if name in UNBOUNDED:
+        # Products count alike in the mean, so the one with the fewest units decides.
+        low, high = count_interval(mean, resampled, len(own) * min(each.counts[name] for each in own))
+    elif mean in {0.0, 1.0}:
         count = sum(each.counts[name] for each in own)
         low, high = wilson(count * mean, count)
     seeds = [[episode.seed for episode in each.run.episodes if name in episode.scores] for each in own]

@@ -11,7 +11,7 @@ import numpy as np
 from flawshot.evaluation.estimates import estimate_share
 from flawshot.evaluation.finding_results import FindingScore
 from flawshot.evaluation.finding_scores import auroc, bin_heats, f1_max, image_histograms, pixel_scores, pro
-from flawshot.evaluation.intervals import draws, percentile_interval
+from flawshot.evaluation.intervals import draws, percentile_interval, poisson
 from flawshot.evaluation.scores import mean_over_seeds
 
 if TYPE_CHECKING:
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from flawshot.evaluation.finding_scores import BinnedHeat, ImageHeat, PixelScores
 
-__all__ = ["UNBOUNDED", "FindingTally", "estimate_finding", "resample_finding"]
+__all__ = ["UNBOUNDED", "FindingTally", "count_interval", "estimate_finding", "resample_finding"]
 
 DRAWS_AT_ONCE = 250
+# Bootstrap values this close together are the same but for rounding.
+SAME = 1e-9
 # Scores that are not shares.
 UNBOUNDED = frozenset({"false_regions_per_image", "false_regions_per_good_image"})
 CURVES = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "pro")
@@ -93,17 +95,21 @@ class FindingTally:
         return made
 
     def size(self, name: str) -> tuple[int, int]:
-        """On how many items a score is measured, and the number for Wilson's interval if it is 0 or 1.
+        """On how many items a score is measured, and the number for its interval if the bootstrap says nothing.
 
-        The latter is of the rarer kind of image for image scores, and of images with flaws for pixel scores.
+        The latter, for Wilson's interval of shares, is that of the rarer kind of image for image scores, and of images
+        with flaws for pixel scores; for Poisson's interval of counts, it is that of units.
         """
         flawed = int(self.flawed.sum())
         if name in {"image_auroc", "image_f1_max"}:
             return len(self.flawed), min(flawed, len(self.flawed) - flawed)
         if name in CURVES:
             return len(self.flawed), flawed
-        count = round(float(self.counts[name][1].sum())) if name in self.counts else 0
-        return count, count
+        if name not in self.counts:
+            return 0, 0
+        whole = self.counts[name][1]
+        count = round(float(whole.sum()))
+        return count, len(np.unique(self.unit[whole > 0])) if name in UNBOUNDED else count
 
 
 def resample_finding(tallies: Sequence[FindingTally], units: int, key: str) -> dict[str, NDArray[np.float64]]:
@@ -132,6 +138,18 @@ def resample_finding(tallies: Sequence[FindingTally], units: int, key: str) -> d
     return {name: np.concatenate(parts) for name, parts in chunks.items()}
 
 
+def count_interval(mean: float, resampled: NDArray[np.float64], units: int) -> tuple[float, float]:
+    """The interval of a mean count: the bootstrap's, or Poisson's if every unit counts the same, such as zero.
+
+    Args:
+        mean: The mean count.
+        resampled: Its bootstrap values.
+        units: Number of units that it comes from.
+    """
+    low, high = percentile_interval(resampled)
+    return poisson(mean, units) if high - low < SAME and units else (low, high)
+
+
 def estimate_finding(
     tallies: Sequence[FindingTally],
     measured: Sequence[Mapping[str, float]],
@@ -150,8 +168,8 @@ def estimate_finding(
         values = [each[name] for each in measured if name in each]
         count, fewest = max(tally.size(name) for tally in tallies)
         if name in UNBOUNDED:
-            low, high = percentile_interval(resampled[name])
             mean = float(np.mean(values))
+            low, high = count_interval(mean, resampled[name], fewest)
             std = float(np.std(values, ddof=1)) if len(values) > 1 else None
             made[name] = FindingScore(mean=mean, std=std, ci95=(min(low, mean), max(high, mean)), n=count)
         else:

@@ -7,13 +7,14 @@ import random
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.special import gammaincinv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["DRAWS", "Draw", "draws", "percent", "percentile_interval", "wilson"]
+__all__ = ["DRAWS", "Draw", "draws", "percent", "percentile_interval", "poisson", "wilson"]
 
 DRAWS = 10_000
 CHUNK_CELLS = 4_000_000
@@ -85,6 +86,24 @@ def wilson(right: float, total: int) -> tuple[float, float]:
     middle = (share + spread / 2) / (1 + spread)
     reach = math.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)
     return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def poisson(mean: float, units: int) -> tuple[float, float]:
+    """The exact 95 % interval for the mean of counts that follow Poisson's law.
+
+    Args:
+        mean: The mean count per unit.
+        units: How many units there are.
+
+    References:
+        Garwood: "Fiducial limits for the Poisson distribution", Biometrika 1936.
+
+    >>> [round(bound, 4) for bound in poisson(0.0, 10)]
+    [0.0, 0.3689]
+    """
+    total = mean * units
+    low = float(gammaincinv(total, 0.025)) if total else 0.0
+    return low / units, float(gammaincinv(total + 1, 0.975)) / units
 
 
 def percent(mean: float, ci95: tuple[float, float], *, signed: bool = False) -> str:
