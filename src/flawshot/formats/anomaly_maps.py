@@ -99,6 +99,7 @@ class AnomalyMaps:
         path = self._maps.get(image)
         if path is None:
             return ScoredImage((), reason=f"{image}: has no map")
+        problems: tuple[Problem, ...] = ()
         try:
             height, width, lies = header(self._root / image, image)
             values = read_map(path)
@@ -106,7 +107,7 @@ class AnomalyMaps:
                 message = (
                     f"has EXIF orientation {lies}; its map is taken to be upright: check that regions lie on flaws"
                 )
-                self.problems.append(Problem(image, "orientation", message, "warning"))
+                problems = (Problem(image, "orientation", message, "warning"),)
             score = float(values.max())
             scaled = _scaled(values, height, width)
             parts, small = large_components(scaled > self._threshold, self._min_area, self._most)
@@ -121,7 +122,7 @@ class AnomalyMaps:
             x0, y0, x1, y1 = part.box
             inside = scaled[y0:y1, x0:x1][part.pixels]
             shapes.append(ScoredShape(component_shape(0, "", part), float(inside.max())))
-        return ScoredImage(best_first(shapes), score)
+        return ScoredImage(best_first(shapes), score, problems=problems)
 
 
 class _Place:
