@@ -13,7 +13,7 @@ from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, S
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
@@ -76,6 +76,7 @@ def predict(
     at_once = batch.size
     others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout}
     finder.check(threshold=threshold, min_area=min_area, others=others)
+    finder.check_heat_maps(data, out)
     check_predictions_free(out.absolute(), overwrite=overwrite)
     opened = load_model(
         model,
@@ -127,19 +128,26 @@ def _find(
     overwrite: bool,
 ) -> PredictReport:
     """Predict what the model's own locator finds."""
-    from flawshot.base.errors import FlawshotError
     from flawshot.formats.scored_shapes import bare_images
-    from flawshot.models.finding import find_request, finder_of
+    from flawshot.models.finding import find_request, finder_of, missing_pictures
 
-    apart = [out] if heat_maps is None else [out, heat_maps]
-    if heat_maps is not None and heat_maps.absolute().is_relative_to(out.absolute()):
-        raise FlawshotError(f"--heatmaps {heat_maps}: must not be inside the predictions; name another folder")
     problems: list[Problem] = []
-    images = bare_images(data, problems, beyond=apart)
+    images = bare_images(data, problems, beyond=[out])
     _ = model.locator  # a model without one is refused before anything is written
     root = data.resolve()
-    find, request = finder_of(model, root, heat_maps), find_request(model)
-    return _on_images(model, data, out, images, find, request, problems, batch, strict=strict, overwrite=overwrite)
+    return _on_images(
+        model,
+        data,
+        out,
+        images,
+        finder_of(model, root, heat_maps),
+        find_request(model),
+        problems,
+        batch,
+        strict=strict,
+        overwrite=overwrite,
+        again=None if heat_maps is None else missing_pictures(model, heat_maps),
+    )
 
 
 def _predict_found(
@@ -185,6 +193,7 @@ def _on_images(
     *,
     strict: bool,
     overwrite: bool,
+    again: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> PredictReport:
     """Predict what a finder finds, with a summary of what could not be used; ``known`` is what is known before."""
     from flawshot.cli.console import progress_bar, say_left_out, say_problems
@@ -201,6 +210,7 @@ def _on_images(
             find,
             out,
             request=request,
+            again=again,
             annotations=annotations,
             batch_size=batch.size,
             workers=batch.workers,

@@ -90,6 +90,7 @@ def predict_images(
     out: str | Path,
     *,
     request: str,
+    again: Callable[[Sequence[str]], Sequence[str]] | None = None,
     annotations: Mapping[str, str] = MappingProxyType({}),
     batch_size: int = 0,
     workers: int = 0,
@@ -114,6 +115,8 @@ def predict_images(
         out: The folder of predictions; see :func:`annotation_names` for the files' names.
         request: What identifies the finder and everything that its regions depend on besides the images, such as a
             hash; unfinished predictions with another one are not resumed.
+        again: Given images that an earlier call has done, tells which of them the finder must see once more, because of
+            what it does besides finding.
         annotations: The Labelme files of images that have one, relative to ``root`` (POSIX).
         batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
         workers: Likewise.
@@ -138,6 +141,12 @@ def predict_images(
     header = header_of(model, root, out, "images", request, _stamps(root, entries))
     unfinished = Unfinished(out, header, [entry.annotation for entry in entries])
     try:
+        for start in range(0, unfinished.done if again is not None else 0, IMAGES_AT_ONCE):
+            done = [entry.image for entry in entries[start : min(start + IMAGES_AT_ONCE, unfinished.done)]]
+            if missing := again(done) if again is not None else ():
+                _ = list(find(missing))
+            if progress is not None:
+                progress(start + len(done), len(entries))
         for start in range(unfinished.done, len(entries), IMAGES_AT_ONCE):
             block = entries[start : start + IMAGES_AT_ONCE]
             on_images = _found(find, block, strict=strict)
