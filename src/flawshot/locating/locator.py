@@ -13,6 +13,7 @@ from torch.nn import functional
 from flawshot.formats.components import component_shape
 from flawshot.labelme.shapes import trim
 from flawshot.locating.dense import FINE_CELLS, dense_features
+from flawshot.locating.enlarging import enlarged
 from flawshot.locating.outlining import color_ratio
 from flawshot.regions.found import FoundOnImage, FoundRegion
 
@@ -131,12 +132,13 @@ class Locator:
             cells[hill.top] = True
             shares = self._shares(heat.evidence[cells])
             # Halfway between two regions, both may cover half of a pixel.
-            own = (_resized(mask.astype(np.float32), features.size) >= 0.5) & ~drawn
+            window, own = enlarged(mask, features.size)
+            own &= ~drawn[window]
             whole = binary_fill_holes(own)
-            if not (whole & drawn).any():  # a polygon has no holes
+            if not (whole & drawn[window]).any():  # a polygon has no holes
                 own = whole
-            drawn |= own
-            region = trim(own, 0, 0)
+            drawn[window] |= own
+            region = trim(own, window[1].start, window[0].start)
             if region.pixels.size:
                 found.append(FoundRegion(component_shape(len(found), "", region), round(hill.peak, 4), shares))
         return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flawshot.base.store.seals import hash_of
 from flawshot.labelme.images import ImageError, read_image
-from flawshot.locating.threads import in_threads
+from flawshot.locating.threads import in_threads, pixels_of
 from flawshot.models.findings import inspect_image
 from flawshot.models.heat_pictures import is_heat_picture, write_heat_picture
 from flawshot.regions.found import FoundOnImage
@@ -43,7 +43,7 @@ def finder_of(model: Model, root: Path, heat_maps: Path | None = None) -> Find:
         return found
 
     def find(images: Sequence[str]) -> Iterator[FoundOnImage]:
-        yield from in_threads(search, images, locator.encoder.device)
+        yield from in_threads(search, images, locator.encoder.device, lambda name: pixels_of(root / name))
 
     return find
 
