@@ -15,6 +15,7 @@ from flawshot.labelme.shapes import trim
 from flawshot.locating.dense import FINE_CELLS, dense_features
 from flawshot.locating.enlarging import enlarged
 from flawshot.locating.outlining import color_ratio
+from flawshot.locating.record import SHARPNESS
 from flawshot.regions.found import FoundOnImage, FoundRegion
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class HeatMap(NamedTuple):
 
     Attributes:
         cells: The heat of each cell, in standard deviations of good cells, float32 ``[rows, columns]``.
-        evidence: How much each cell speaks for each category, float32 ``[rows, columns, categories]``.
+        evidence: How much each cell speaks for each category, from -1 to 1, float32 ``[rows, columns, categories]``.
         size: (height, width) of the image, in px.
     """
 
@@ -88,7 +89,7 @@ class Locator:
     heat_model: HeatModel
     outline_model: OutlineModel | None
     threshold: float
-    sharpness: float = 0.1
+    sharpness: float = SHARPNESS
 
     @property
     def categories(self) -> tuple[str, ...]:
