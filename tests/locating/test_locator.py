@@ -196,7 +196,7 @@ def test_the_hot_place_lies_in_its_region(fitted, held_out):
             mask = rasterize(made.regions[0].shape, SIDE, SIDE).full_mask(SIDE, SIDE)
             y, x = (round((each + 0.5) * SIDE / 16) for each in (row, column))
             inside.append(mask[max(0, y - 11) : y + 12, max(0, x - 11) : x + 12].any())
-    assert np.mean(inside) > 0.8
+    assert np.mean(inside) > 0.9
 
 
 def test_sharpness_makes_shares_more_certain(fitted, held_out):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_dilation, binary_fill_holes, find_objects, label
+from scipy.ndimage import binary_dilation, binary_fill_holes, find_objects, label, maximum
 from torch.nn import functional
 
 from flawshot.formats.components import component_shape
@@ -121,11 +121,12 @@ class Locator:
         claimed = np.zeros(features.pixels.shape[:2], dtype=bool)
         drawn = np.zeros(features.size, dtype=bool)
         scores: dict[str, NDArray[np.float32]] = {}
+        warm = _resized(heat.cells, claimed.shape)
         for hill in _hills(heat, self.threshold):
             if self.categories and self.outline_model is not None and not scores:
                 scores = self._fine_scores(features, self.outline_model)
             category = self.categories[hill.category] if self.categories else ""
-            mask = _largest(_outlined(features, hill, scores.get(category)) & ~claimed)
+            mask = _hottest(_outlined(features, hill, scores.get(category)) & ~claimed, warm)
             if mask.sum() < SMALLEST:
                 continue
             claimed |= mask
@@ -243,11 +244,12 @@ def _around(mask: NDArray[np.bool_], seed: tuple[int, int]) -> NDArray[np.bool_]
     return own & mask
 
 
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _hottest(mask: NDArray[np.bool_], warm: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The connected part of a mask that reaches the hottest place."""
     numbers, count = label(mask, EVERY_NEIGHBOR)
     if count < 2:
         return mask
-    own: NDArray[np.bool_] = numbers == 1 + int(np.bincount(numbers.ravel())[1:].argmax())
+    own: NDArray[np.bool_] = numbers == 1 + int(np.argmax(maximum(warm, numbers, np.arange(1, count + 1))))
     return own
 
 
