@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import flawshot
-from commands import refuse, succeed
+from commands import refuse, run, succeed
+from flawshot.models.findings import inspect_image
 
 SIDE = 224
 # The first images are annotated, the others bare.
@@ -296,12 +297,48 @@ def test_mistakes_of_fit_are_named(here, monkeypatch, options, message):
         (("--find-pretrained", "w.pt"), "--find-pretrained: needs --find"),
         (("--find", "--boxes", "b.json"), "--find and --boxes: regions come from one of them"),
         (("--find", "--threshold", "3"), "--threshold: is for masks and maps, not for --find"),
-        (("--find", "--heatmaps", "out/heat"), "--heatmaps out/heat: must not be inside the predictions"),
+        (("--find", "--heatmaps", "out/heat"), "--heatmaps out/heat: predictions and heat maps must not be inside"),
+        (("--find", "--heatmaps", "new"), "--heatmaps new: DATA and heat maps must not be inside each other"),
+        (("--find", "--heatmaps", "new/heat"), "--heatmaps new/heat: DATA and heat maps must not be inside each other"),
+        (("--find", "--heatmaps", "."), "--heatmaps .: DATA and heat maps must not be inside each other"),
+        (("--find", "--heatmaps", "link"), "--heatmaps link: DATA and heat maps must not be inside each other"),
     ],
 )
 def test_mistakes_of_predict_are_named(here, monkeypatch, options, message):
     monkeypatch.chdir(here)
+    (here / "link").symlink_to(here / "new")
+    before = sorted(here.rglob("*"))
     assert message in refuse("predict", "model", "new", "--out", "out", *options)
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_call_that_goes_on_draws_what_an_earlier_one_did_not(here, monkeypatch):
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("flawshot.models.predicting_images.IMAGES_AT_ONCE", 4)
+    seen = []
+
+    def stops(locator, categories, image):
+        if len(seen) == 7:
+            raise KeyboardInterrupt
+        seen.append(image)
+        return inspect_image(locator, categories, image)
+
+    options = ("predict", "model", "new", "--out", "out", "--find", "--device", "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr("flawshot.models.finding.inspect_image", stops)
+        assert run(*options).exit_code
+    # The first of the four that were done has a picture by another locator, which is drawn again, the second by ours.
+    first, second, *_ = sorted(path.name for path in (here / "new").iterdir())
+    (here / "heat-2").mkdir()
+    Image.new("RGB", (SIDE, SIDE)).save(here / "heat-2" / f"{first}.png")
+    shutil.copy(here / "heat" / f"{second}.png", here / "heat-2")
+    kept = (here / "heat-2" / f"{second}.png").stat().st_ino
+    said = succeed(*options, "--heatmaps", "heat-2").stdout
+    assert "; 4 files kept from an earlier run" in said
+    pictures = {path.name: path.read_bytes() for path in (here / "heat").iterdir()}
+    assert {path.name: path.read_bytes() for path in (here / "heat-2").iterdir()} == pictures
+    assert (here / "heat-2" / f"{second}.png").stat().st_ino == kept
+    assert (here / "out/predictions.csv").read_bytes() == (here / "named/predictions.csv").read_bytes()
 
 
 def test_good_images_that_are_annotated_are_not_good(here):

@@ -110,7 +110,8 @@ def small_source(name, root):
         },
     }
     (root / "dent").mkdir(parents=True)
-    for suffix in ("jpg", "png"):
+    # A PNG of one color beside an image is its mask.
+    for suffix in ("jpg",) if name == "folders" else ("jpg", "png"):
         Image.new("L", (9, 9), 255).save(root / f"dent/a.{suffix}")
     for place, text in texts[name].items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)

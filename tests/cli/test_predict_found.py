@@ -121,3 +121,39 @@ def test_annotated_regions_are_predicted_too_and_what_is_left_out_is_counted(pla
     assert f" {len(catalog)} regions predicted" in told.stdout  # the found ones are the annotated ones
     assert "there is no image 'gone.png'; 1 region is left out" in told.stderr
     assert "regions with a score under 0.88 are left out" in told.stderr
+
+
+def test_a_detector_that_found_nothing_is_no_mistake(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(place)
+    (tmp_path / "boxes.json").write_text("[]")
+    (tmp_path / "labels").mkdir()
+    for number, boxes in enumerate(("boxes.json", "labels")):
+        out = tmp_path / f"out{number}"
+        told = succeed("predict", "model", "bare", "--out", out, "--device", "cpu", "--boxes", tmp_path / boxes)
+        assert "8 images, 8 without a region; 0 regions predicted" in told.stdout
+
+
+def test_what_is_left_out_is_told_apart_from_what_shows_no_flaw_and_all_of_it_is_listed(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(place / "bare", "bare")
+    bare = tmp_path / "bare"
+    image, bad, *_ = sorted(path.relative_to(bare).as_posix() for path in bare.rglob("*.png"))
+    (bare / bad).write_bytes(b"no")
+    boxes = [{"image_id": each, "bbox": [900, 900, 5, 5]} for each in [image] * 9]
+    boxes += [{"image_id": f"gone-{number}.png", "bbox": [0, 0, 5, 5]} for number in range(5)]
+    boxes += json.loads((place / "boxes.json").read_text())[-1:]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    told = succeed("predict", place / "model", "bare", "--out", "out", "--device", "cpu", "--boxes", "boxes.json")
+    assert "out: 8 images, 5 without a region, 2 images left out; 1 regions predicted" in told.stdout
+    with (tmp_path / "out/predictions.csv").open(encoding="utf-8", newline="") as opened:
+        rows = {row["image"]: row["left_out"] for row in csv.DictReader(opened)}
+    assert "covers no pixel of the image" in rows.pop(image)
+    assert "the image cannot be decoded" in rows.pop(bad)
+    assert set(rows.values()) == {""}
+    assert len(rows) == 6
+    assert "and 6 more of this kind (region); out/problems.txt lists all" in told.stderr
+    assert "and 2 more of this kind (missing-image); out/problems.txt lists all" in told.stderr
+    lines = (tmp_path / "out/problems.txt").read_text(encoding="utf-8").splitlines()
+    assert sum("covers no pixel of the image" in line for line in lines) == 9
+    assert sum("there is no image 'gone-" in line for line in lines) == 5
+    succeed("predict", place / "model", "bare", "--out", "out", "--overwrite", "--boxes", "boxes.json")

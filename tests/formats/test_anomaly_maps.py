@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from flawshot import FlawshotError
 from flawshot.formats.anomaly_maps import AnomalyMaps, read_map
+from flawshot.labelme.images import pixel_limit
 from flawshot.labelme.shapes import rasterize
 
 SIDE = 32
@@ -107,6 +108,45 @@ def test_an_image_without_a_map_is_named(root, tmp_path, values):
     assert reader.read("b.png").reason == "b.png: has no map"
 
 
+def test_a_map_of_two_images_is_of_neither(root, tmp_path, values):
+    Image.new("RGB", (SIDE, SIDE)).save(root / "line/a.png")
+    path = save(tmp_path / "maps/line/a.npy", values)
+    reader = AnomalyMaps(root, str(tmp_path / "maps"), threshold=50)
+    assert reader.images == ("line/a.jpg", "line/a.png")
+    assert [(problem.file, problem.kind) for problem in reader.problems] == [
+        ("line/a.jpg", "ambiguous-map"),
+        ("line/a.png", "ambiguous-map"),
+    ]
+    assert reader.read("line/a.jpg").reason == (
+        f"line/a.jpg: {path} may be the map of 2 images; name it {tmp_path}/maps/line/a.jpg{{.tiff,.tif,.png,.npy}}"
+    )
+    # Named like one of the images, it is that one's, and the other is the only one without.
+    save(tmp_path / "maps/line/a.jpg.npy", values / 2)
+    reader = AnomalyMaps(root, str(tmp_path / "maps"), threshold=50)
+    assert [reader.read(image).score for image in reader.images] == [100, 200]
+    save(tmp_path / "maps/line/a.png_map.png", values.astype(np.uint8))
+    reader = AnomalyMaps(root, f"{tmp_path}/maps/{{path}}_map.png", threshold=50)
+    assert [reader.read(image).score for image in reader.images] == [None, 200]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_a_damaged_picture_is_blamed_on_the_map(root, tmp_path, values, suffix):
+    path = save(tmp_path / f"maps/line/a{suffix}", values.astype(np.uint8))
+    path.write_bytes(path.read_bytes()[:40])
+    reason = AnomalyMaps(root, str(tmp_path / "maps"), threshold=50).read("line/a.jpg").reason
+    assert reason.startswith(f"line/a.jpg: {path}: the map cannot be decoded (")
+    assert "the image" not in reason
+
+
+def test_too_large_a_map_is_blamed_on_the_map(root, tmp_path, values):
+    for suffix in (".png", ".npy"):
+        path = save(tmp_path / f"maps/{suffix[1:]}/line/a{suffix}", np.zeros((2 * SIDE, SIDE), np.uint8))
+        reader = AnomalyMaps(root, str(tmp_path / "maps" / suffix[1:]), threshold=50)
+        with pixel_limit(SIDE * SIDE):
+            reason = reader.read("line/a.jpg").reason
+        assert f"{path}: the map has {SIDE} x {2 * SIDE} px, more than the limit" in reason
+
+
 def damaged(**changed):
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(
@@ -135,7 +175,7 @@ def test_a_file_that_is_no_array_is_left_out_in_one_line(root, tmp_path, content
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     reason = AnomalyMaps(root, str(tmp_path / "maps"), threshold=1).read("line/a.jpg").reason
-    assert reason.startswith("line/a.jpg: a.npy: ")
+    assert reason.startswith(f"line/a.jpg: {path}: ")
     assert message in reason
     assert "\n" not in reason
 

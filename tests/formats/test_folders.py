@@ -109,9 +109,65 @@ def test_a_category_called_like_a_split_below_products_keeps_its_images(tmp_path
     assert found.files == 2
 
 
-def test_only_good_images_are_nothing_to_learn(tmp_path):
-    with pytest.raises(FlawshotError, match="contains no usable image in a category's folder"):
-        import_folders(tree(tmp_path / "src", "good/a.png"), tmp_path / "out")
+def test_only_good_images_are_nothing_to_learn_and_nothing_is_written(tmp_path):
+    root = tree(tmp_path / "src", "good/a.png", "good/b.png")
+    (root / "dent").mkdir()
+    (root / "dent/c.png").write_bytes(b"no")
+    with pytest.raises(FlawshotError, match="contains no usable image in a category's folder") as error:
+        import_folders(root, tmp_path / "out")
+    assert "only 2 of good parts; put images with flaws into one folder per category" in str(error.value)
+    assert "the first problem: dent/c.png: c.png: the image cannot be decoded" in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_image_is_no_good_image(tmp_path):
+    root = tree(tmp_path / "src", "dent/a.png", "good/b.png")
+    (root / "good/c.png").write_bytes(b"no")
+    found = import_folders(root, tmp_path / "out")
+    assert found.counts == {"good": 1}
+    assert [(problem.file, problem.kind) for problem in found.problems] == [("good/c.png", "unreadable-image")]
+    assert files_of(tmp_path / "out") == ["src/dent/a.json", "src/dent/a.png", "src/good/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "named"),
+    [
+        pytest.param(["scratch/a.png", "line1/good/b.png", "line1/dent/c.png"], "line1/good/b.png", id="mixed depths"),
+        pytest.param(["scratch/a.png", "scratch/good/1.png"], "scratch/good/1.png", id="inside a category"),
+        pytest.param(["bolt/dent/OK/1.png", "bolt/dent/a.png"], "bolt/dent/OK/1.png", id="inside a product's category"),
+    ],
+)
+def test_good_images_never_become_a_flaw(tmp_path, paths, named):
+    with pytest.raises(FlawshotError, match=f"{named}: the folder .* of good images is inside that of the category"):
+        import_folders(tree(tmp_path / "src", *paths), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_good_images_says_that_its_level_is_that_of_categories(tmp_path):
+    root = tree(tmp_path / "src", "good/cam1/a.png", "dent/cam2/b.png")
+    found = import_folders(root, tmp_path / "out")
+    assert (found.products, found.categories, found.counts) == (("src",), ("dent",), {"good": 1})
+
+
+def test_a_folder_that_may_be_a_products_is_named(tmp_path):
+    root = tree(tmp_path / "src", "scratch/a.png", "line1/dent/c.png", "scratch/cam1/b.png")
+    found = import_folders(root, tmp_path / "out")
+    assert [(problem.file, problem.kind, problem.severity) for problem in found.problems] == [
+        ("line1", "mixed-depth", "warning")
+    ]
+    assert "all images in them are taken as the category line1" in found.problems[0].message
+
+
+def test_masks_are_no_images_of_a_category(tmp_path):
+    root = tree(tmp_path / "mvtec", "test/dent/000.png", "test/good/1.png", "ground_truth/dent/000_mask.png")
+    for source in (root, tree(tmp_path / "flat", "dent/a.png", "Masks/a.png")):
+        with pytest.raises(FlawshotError, match="are masks: import them with flawshot import masks"):
+            import_folders(source, tmp_path / "out")
+    beside = tree(tmp_path / "beside", "dent/a.jpg")
+    Image.fromarray(np.eye(12, dtype=np.uint8) * 255).save(beside / "dent/a.png")
+    with pytest.raises(FlawshotError, match=r"dent/a\.png: is the mask of dent/a\.jpg: import them"):
+        import_folders(beside, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_user_who_opens_such_folders_is_told(tmp_path):

@@ -85,7 +85,7 @@ def test_every_format_gives_the_same_boxes(root, tmp_path, name, content, option
     assert [rasterize(each.shape, HEIGHT, WIDTH).box for each in found.shapes] == [box[:4] for box in BOXES]
     assert reader.images == ("b.jpg", "c.png", "line/000007.png")
     assert [(problem.file, problem.kind) for problem in reader.problems] == [("b.jpg", "no-box"), ("c.png", "no-box")]
-    assert reader.read("b.jpg") == ((), None, "")
+    assert reader.read("b.jpg") == ((), None, "", ())
 
 
 def test_masks_of_results_are_those_of_pycocotools(root, tmp_path):
@@ -153,8 +153,11 @@ def test_what_is_never_a_region_is_named(root, tmp_path, name, content, message)
 def test_a_region_off_its_image_is_left_out_and_named(root, tmp_path, box, message):
     entries = [*results(), {"image_id": "c.png", "bbox": box}]
     reader = FoundBoxes(root, write(tmp_path / "r.json", entries))
-    assert reader.read("c.png").shapes == ()
-    problem = reader.problems[-1]
+    said = reader.read("c.png")
+    assert said.shapes == ()
+    (problem,) = said.problems
+    # Its detector says that there is a flaw, so it is no image without one.
+    assert said.reason.startswith("c.png: regions on it were refused, and none is left; r.json: entry 2: ")
     assert problem.file == "r.json: entry 2"
     assert problem.message.startswith("c.png: ")
     assert message in problem.message
@@ -179,6 +182,99 @@ def test_px_are_not_shares(root, tmp_path):
     write(tmp_path / "labels/b.txt", yolo() + "\n0 10 10 5 5")
     reader = FoundBoxes(root, tmp_path / "labels")
     assert "must be shares of the image's size, not px" in str(reader.problems)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param("0 0.5 0.5 0.2 0.1 0.9 1", "may be a box with confidence and track id, or a", id="first"),
+        pytest.param("0 0.5 0.5 0.2 0.1 0.9 17", "seems to end in a track id", id="a box"),
+        pytest.param("0 0.1 0.1 0.5 0.1 0.5 0.5 0.9 17", "seems to end in a track id", id="a polygon"),
+    ],
+)
+def test_track_ids_are_named_not_taken_as_points(root, tmp_path, line, message):
+    write(tmp_path / "labels/b.txt", yolo() + f"\n{line}\n0 0.1 0.1 0.5 0.1 0.5 1.0")
+    reader = FoundBoxes(root, tmp_path / "labels")
+    (problem,) = (each for each in reader.problems if each.kind == "region")
+    assert problem.file == "b.txt: line 3"
+    assert message in problem.message
+    assert [each.shape.shape_type for each in reader.read("b.jpg").shapes] == ["rectangle", "rectangle", "polygon"]
+
+
+def test_a_track_id_of_1_is_no_share_if_others_are_none(root, tmp_path):
+    """A polygon of four points, confidence and track id: as many values as one of five points."""
+    four = "0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5"
+    write(tmp_path / "labels/b.txt", f"{four} 0.9 1")
+    assert FoundBoxes(root, tmp_path / "labels").read("b.jpg").shapes[0].shape.points.shape == (5, 2)
+    write(tmp_path / "labels/c.txt", f"{four} 0.9 2\n{four} 0.9\n{four}")
+    reader = FoundBoxes(root, tmp_path / "labels")
+    assert "seems to end in a track id" in reader.read("b.jpg").reason
+    assert [each.score for each in reader.read("c.png").shapes] == [0.9, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("r.json", [], id="results"),
+        pytest.param("r.json", {"images": [], "annotations": []}, id="a COCO file"),
+        pytest.param("r.csv", "image,x0,y0,x1,y1\n", id="a table"),
+        pytest.param("labels/b.txt", "\n", id="an empty text file"),
+        pytest.param("labels/z.txt", "", id="an empty text file of another image"),
+        pytest.param("labels", None, id="no text file"),
+    ],
+)
+def test_a_detector_may_find_nothing(root, tmp_path, name, content):
+    place = tmp_path / name
+    if content is None:
+        place.mkdir()
+    else:
+        write(place, content)
+    reader = FoundBoxes(root, tmp_path / "labels" if name.startswith("labels") else place)
+    assert all(reader.read(image) == ((), None, "", ()) for image in reader.images)
+    assert [problem.kind for problem in reader.problems] == ["no-box"] * 3
+
+
+def test_a_folder_of_other_files_is_no_detectors(root):
+    with pytest.raises(FlawshotError, match=r"contains no \.txt file, but others; name the folder of YOLO's"):
+        FoundBoxes(root, root)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        pytest.param("r.csv", f"{table()}\nb.jpg,0,0,nan,5,1", "r.csv: line 4: x1: 'nan' is not a finite", id="table"),
+        pytest.param(
+            "r.json",
+            [*results(), {"image_id": "b.jpg", "bbox": [0, 0, 1, 1], "score": "x"}],
+            "r.json: entry 2: score: x is not a finite number",
+            id="results",
+        ),
+        pytest.param("labels/b.txt", "0 1 2", "b.txt: line 1: must be class cx cy", id="YOLO"),
+        pytest.param("labels/b.txt", b"\xff\xfe\xfa", "b.txt: 'utf-8' codec can't decode", id="no text"),
+    ],
+)
+def test_an_image_whose_regions_are_all_refused_is_left_out(root, tmp_path, name, content, reason):
+    write(tmp_path / "labels/line/000007.txt", yolo())
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        write(tmp_path / name, content)
+    reader = FoundBoxes(root, tmp_path / "labels" if name.startswith("labels") else tmp_path / name)
+    assert f"b.jpg: regions on it were refused, and none is left; {reason}" in reader.read("b.jpg").reason
+    assert [(problem.file, problem.kind) for problem in reader.problems if problem.kind == "no-box"] == [
+        ("c.png", "no-box")
+    ]
+    assert not reader.read("c.png").reason
+    assert len(reader.read("line/000007.png").shapes) == 2
+
+
+def test_regions_that_two_images_may_have_leave_out_both(root, tmp_path):
+    Image.new("RGB", (WIDTH, HEIGHT)).save(root / "b.png")
+    entries = [*results(), *results("b")]
+    reader = FoundBoxes(root, write(tmp_path / "r.json", entries))
+    for image in ("b.jpg", "b.png"):
+        assert "'b' is the name of several images; name the path" in reader.read(image).reason
+    assert "'b' is the name of several images; name the path; 2 regions are left out" in str(reader.problems)
 
 
 def test_too_many_boxes_are_noise(root, tmp_path):
@@ -212,7 +308,9 @@ def test_any_numbers_give_regions_inside_the_image_or_a_line(tmp_path_factory, b
     except FlawshotError as error:
         assert "\n" not in str(error)
         return
-    assert len(found.shapes) + sum(problem.kind == "region" for problem in reader.problems) == len(boxes)
+    wrong = sum(problem.kind == "region" for problem in (*reader.problems, *found.problems))
+    assert len(found.shapes) + wrong == len(boxes)
+    assert bool(found.reason) is not bool(found.shapes)
     for each in found.shapes:
         x0, y0, x1, y1 = rasterize(each.shape, HEIGHT, WIDTH).box
         assert 0 <= x0 < x1 <= WIDTH

@@ -34,9 +34,11 @@ def test_each_part_of_a_mask_is_a_region(root):
     assert reader.images == tuple(f"images/{name}.jpg" for name in "abcd")
     (found,) = reader.read("images/a.jpg").shapes
     assert (rasterize(found.shape, SIDE, SIDE).box, found.score) == ((3, 2, 9, 6), None)
-    assert reader.read("images/b.jpg") == ((), None, "")
+    black = reader.read("images/b.jpg")
+    assert black[:3] == ((), None, "")
+    assert [problem.kind for problem in black.problems] == ["empty-mask"]
     # Without a mask nothing was found; a mask of another size is a mistake.
-    assert reader.read("images/c.jpg") == ((), None, "")
+    assert reader.read("images/c.jpg") == ((), None, "", ())
     assert [(problem.file, problem.kind) for problem in reader.problems][:1] == [("images/c.jpg", "no-mask")]
     assert "is 24 x 9 px, but its image is 24 x 24 px" in reader.read("images/d.jpg").reason
 

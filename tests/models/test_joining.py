@@ -67,6 +67,6 @@ def test_few_regions_do_not_decide():
 
 def test_sharpness_changes_how_sure_the_finder_is():
     region = HeldOutName(0, shares(0.5, 0.5), shares(0.6, 0.4), 0)
-    flat, sharp = (named(region, Naming(1.0, sharpness)) for sharpness in (0.0125, 0.4))
+    flat, sharp = (named(region, Naming(1.0, sharpness)) for sharpness in (0.25, 32.0))
     assert 0.5 < flat[0] < 0.6 < sharp[0]
     assert named(region, Naming(1.0, USUAL.sharpness)) == pytest.approx([0.6, 0.4], abs=1e-5)

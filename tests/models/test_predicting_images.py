@@ -12,6 +12,8 @@ from PIL import Image
 
 import flawshot
 from flawshot import FlawshotError, read_labelme
+from flawshot.base.arguments import argument
+from flawshot.base.errors import Problem
 from flawshot.labelme.shapes import Shape
 from flawshot.models import predicting_images
 from flawshot.models.corrections import read_corrections
@@ -191,6 +193,14 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(model, bare, truth, tmp
     assert [entry.image for entry in report.left_out] == images[1:3]
     assert "its format is not one of" in report.left_out[0].reason
     assert report.left_out[1].reason == f"{images[2]}: has no map"
+    # In the table, they are not images without a flaw.
+    rows = {row["image"]: row for row in rows_of(tmp_path / "out")}
+    assert rows[images[0]]["left_out"] == ""
+    for entry in report.left_out:
+        told = {name: value for name, value in rows[entry.image].items() if value}
+        assert told == {"image": entry.image, "left_out": entry.reason} | (
+            {"image_score": f"{given[entry.image].score:g}"} if given[entry.image].score else {}
+        )
     for image in images[1:3]:
         assert not (tmp_path / "out" / f"{image.rpartition('.')[0]}.json").exists()
     with pytest.raises(FlawshotError, match="has no map"):
@@ -198,6 +208,52 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(model, bare, truth, tmp
     with pytest.raises(FlawshotError, match=r"none of the images could be used; .*has no map"):
         predict(model, bare, tmp_path / "none", {images[2]: given[images[2]]})
     assert sorted(path.name for path in tmp_path.iterdir() if "none" in path.name) == []
+
+
+def test_an_image_none_of_whose_regions_can_be_used_is_left_out(model, bare, truth, tmp_path):
+    image, other, *_ = sorted(truth)
+    outside = FoundRegion(Shape(0, "", "rectangle", np.array([[900.0, 900.0], [950.0, 950.0]])), 0.5)
+    given = {image: FoundOnImage((outside,)), other: FoundOnImage((outside, *truth[other].regions))}
+    report = predict(model, bare, tmp_path / "out", given)
+    assert [entry.image for entry in report.left_out] == [image]
+    assert report.without == 0
+    assert "none of the 1 regions found on it can be used; " in report.left_out[0].reason
+    assert len(report.problems) == 2
+
+
+def test_what_was_left_out_is_listed_also_by_a_call_that_goes_on(model, bare, truth, tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting_images, "IMAGES_AT_ONCE", 4)
+    known = [Problem("boxes.json", "missing-image", "there is no image z")]
+    wrong = {
+        image: each._replace(problems=(Problem(f"entry of {image}", "region", "covers no pixel", "warning"),))
+        for image, each in truth.items()
+    }
+
+    def stops(images):
+        if sorted(truth).index(images[0]) >= 8:
+            raise KeyboardInterrupt
+        return (wrong[image] for image in images)
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_images(model, bare, sorted(truth), stops, tmp_path / "out", request="truth")
+    report = predict(model, bare, tmp_path / "out", wrong, problems=known)
+    assert report.kept == 8
+    assert [problem.file for problem in report.problems] == [f"entry of {image}" for image in sorted(truth)]
+    lines = (tmp_path / "out/problems.txt").read_text(encoding="utf-8").splitlines()
+    assert lines == [
+        "error: boxes.json: there is no image z",
+        *(f"warning: entry of {image}: covers no pixel" for image in sorted(truth)),
+    ]
+    predict(model, bare, tmp_path / "out", truth, overwrite=True)
+    assert not (tmp_path / "out/problems.txt").exists()
+
+
+def test_a_reason_is_stored_in_words(model, bare, truth, tmp_path):
+    images = sorted(truth)[:2]
+    reason = FoundOnImage((), None, f"{images[0]}: too large; raise the limit with {argument('max_pixels', 9)}")
+    predict(model, bare, tmp_path / "out", {images[0]: reason, images[1]: truth[images[1]]})
+    first = next(read_predictions(tmp_path / "out")[1])
+    assert first.left_out.reason == f"{images[0]}: too large; raise the limit with max_pixels=9"
 
 
 def test_images_without_a_flaw_are_no_mistake(model, bare, truth, tmp_path):

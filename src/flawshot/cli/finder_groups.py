@@ -111,6 +111,26 @@ class FinderGroup:
             if given:
                 raise FlawshotError(f"{given}: is for masks and maps, not for {source}; remove it")
 
+    def check_heat_maps(self, data: Path, out: Path) -> None:
+        """Refuse a folder of heat maps that would become images of the data, or part of the predictions.
+
+        Args:
+            data: The folder of the images.
+            out: The folder of predictions.
+
+        Raises:
+            FlawshotError: If one of them is inside the other.
+        """
+        if self.heatmaps is None:
+            return
+        place = self.heatmaps.resolve()
+        for what, other in (("DATA", data.resolve()), ("predictions", out.resolve())):
+            if place.is_relative_to(other) or other.is_relative_to(place):
+                raise FlawshotError(
+                    f"--heatmaps {self.heatmaps}: {what} and heat maps must not be inside each other ({other}); name "
+                    "another folder"
+                )
+
     def reader(
         self, root: Path, out: Path, *, threshold: float | None, min_area: int, max_instances: int
     ) -> ShapeReader:

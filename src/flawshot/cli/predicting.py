@@ -13,7 +13,7 @@ from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, S
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
@@ -76,6 +76,7 @@ def predict(
     at_once = batch.size
     others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout}
     finder.check(threshold=threshold, min_area=min_area, others=others)
+    finder.check_heat_maps(data, out)
     check_predictions_free(out.absolute(), overwrite=overwrite)
     opened = load_model(
         model,
@@ -127,19 +128,26 @@ def _find(
     overwrite: bool,
 ) -> PredictReport:
     """Predict what the model's own locator finds."""
-    from flawshot.base.errors import FlawshotError
     from flawshot.formats.scored_shapes import bare_images
-    from flawshot.models.finding import find_request, finder_of
+    from flawshot.models.finding import find_request, finder_of, missing_pictures
 
-    apart = [out] if heat_maps is None else [out, heat_maps]
-    if heat_maps is not None and heat_maps.absolute().is_relative_to(out.absolute()):
-        raise FlawshotError(f"--heatmaps {heat_maps}: must not be inside the predictions; name another folder")
     problems: list[Problem] = []
-    images = bare_images(data, problems, beyond=apart)
+    images = bare_images(data, problems, beyond=[out])
     _ = model.locator  # a model without one is refused before anything is written
     root = data.resolve()
-    find, request = finder_of(model, root, heat_maps), find_request(model)
-    return _on_images(model, data, out, images, find, request, problems, batch, strict=strict, overwrite=overwrite)
+    return _on_images(
+        model,
+        data,
+        out,
+        images,
+        finder_of(model, root, heat_maps),
+        find_request(model),
+        problems,
+        batch,
+        strict=strict,
+        overwrite=overwrite,
+        again=None if heat_maps is None else missing_pictures(model, heat_maps),
+    )
 
 
 def _predict_found(
@@ -156,9 +164,17 @@ def _predict_found(
     from flawshot.cli.console import say
     from flawshot.models.predicting_images import found_by
 
-    find, said = found_by(reader), reader.problems
     report = _on_images(
-        model, data, out, reader.images, find, reader.request, said, batch, strict=strict, overwrite=overwrite
+        model,
+        data,
+        out,
+        reader.images,
+        found_by(reader),
+        reader.request,
+        reader.problems,
+        batch,
+        strict=strict,
+        overwrite=overwrite,
     )
     for what, count in reader.skipped.items():
         say(f"{count} regions {what} are left out")
@@ -172,17 +188,20 @@ def _on_images(
     images: Sequence[str],
     find: Find,
     request: str,
-    said: list[Problem],
+    known: Sequence[Problem],
     batch: BatchGroup,
     *,
     strict: bool,
     overwrite: bool,
+    again: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> PredictReport:
-    """Predict what a finder finds, with a summary of what could not be used; ``said`` may grow while it runs."""
+    """Predict what a finder finds, with a summary of what could not be used; ``known`` is what is known before."""
     from flawshot.cli.console import progress_bar, say_left_out, say_problems
     from flawshot.models.predicting_images import annotations_of, predict_images
+    from flawshot.models.prediction_folder import PROBLEMS
 
-    problems: list[Problem] = []
+    problems = list(known)
+    annotations = annotations_of(data, images, problems)
     with progress_bar("images") as progress:
         report = predict_images(
             model,
@@ -191,7 +210,8 @@ def _on_images(
             find,
             out,
             request=request,
-            annotations=annotations_of(data, images, problems),
+            again=again,
+            annotations=annotations,
             batch_size=batch.size,
             workers=batch.workers,
             strict=strict,
@@ -199,7 +219,7 @@ def _on_images(
             problems=problems,
             progress=progress,
         )
-    say_problems([*said, *problems], data, remedy=f"{out / 'predictions.csv'} lists all images")
+    say_problems([*problems, *report.problems], data, remedy=f"{out / PROBLEMS} lists all")
     for entry in report.left_out:
         say_left_out(entry.reason, f"{len(entry.instances)} regions" if entry.instances else "the image")
     return report
@@ -291,9 +311,13 @@ def _say(report: PredictReport, out: Path) -> None:
             "they do not count toward the accuracy"
         )
     gone = sum(len(entry.instances) for entry in report.left_out)
-    searched = f"{report.images} images, {report.without} without a region; " if report.images else ""
+    searched = unusable = ""
+    if report.images:
+        if lost := len(report.left_out):
+            unusable = f", {lost} {'image' if lost == 1 else 'images'} left out"
+        searched = f"{report.images} images, {report.without} without a region{unusable}; "
     typer.echo(
         f"{out}: {searched}{report.regions} regions predicted, {report.unsure} unsure, "
-        f"{report.unknown} unlike every category, {gone} left out"
+        f"{report.unknown} unlike every category, {gone} {'regions ' if unusable else ''}left out"
         + (f"; {report.kept} files kept from an earlier run" if report.kept else "")
     )

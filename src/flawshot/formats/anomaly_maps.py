@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +38,15 @@ ONE_CHANNEL = ("1", "L", "I", "F")
 class AnomalyMaps:
     """Regions of anomaly maps, one map per image: the 8-connected parts above a threshold.
 
-    A map's file has its image's path without suffix, below another folder or by a pattern. It is a one-channel PNG (of
-    up to 16 bits) or TIFF (also of floats), or an array ``[height, width]`` stored by NumPy, in any units. A map of
-    another size than its image is scaled to it bilinearly. A region's score is the maximum inside it, an image's that
-    of its map.
+    A map's file has its image's path below another folder, with or without the image's suffix, or by a pattern. If
+    images differ only in their suffix, a map without it may be of any of them, and they are left out. A map is a
+    one-channel PNG (of up to 16 bits) or TIFF (also of floats), or an array ``[height, width]`` stored by NumPy, in any
+    units. A map of another size than its image is scaled to it bilinearly. A region's score is the maximum inside it,
+    an image's that of its map.
 
     Args:
         root: The folder of the images.
-        maps: The folder of the maps, or a path with ``{path}`` in place of the image's path without suffix, such as
+        maps: The folder of the maps, or a path with ``{path}`` in place of the image's path, such as
             ``maps/{path}_map.png``; without a suffix, it may be any of the four.
         threshold: Values above it belong to a region.
         min_area: Regions with fewer px of the image are left out.
@@ -54,7 +56,7 @@ class AnomalyMaps:
     Attributes:
         images: The images, relative to ``root`` (POSIX), sorted; the maps are not among them.
         request: A hash of everything that the regions depend on besides the images.
-        problems: Images without a map, and oddities.
+        problems: Images without a map of their own, and oddities.
         skipped: The number of regions so far that were too small.
 
     Raises:
@@ -79,18 +81,28 @@ class AnomalyMaps:
         self._min_area, self._most = min_area, max_instances
         folder, place = _places(maps)
         found = bare_images(root, self.problems, beyond=[each for each in (beyond, folder) if each is not None])
-        self._maps = {image: path for image in found if (path := place(image)) is not None}
-        if not self._maps:
+        placed = {image: path for image in found if (path := place(image)) is not None}
+        if not placed:
             shown = place.wanted(found[0])
             raise FlawshotError(f"{argument('maps', maps)}: none of the {len(found)} images has a map, such as {shown}")
         # If the maps lie among the images, they are not images themselves.
-        own = {path.resolve() for path in self._maps.values()}
+        resolved = {image: path.resolve() for image, path in placed.items()}
+        own = frozenset(resolved.values())
         self.images = tuple(image for image in found if (root / image).resolve() not in own)
-        self.problems += [
-            Problem(image, "no-map", f"has no map {place.wanted(image)}; it is left out")
-            for image in self.images
-            if image not in self._maps
-        ]
+        times = Counter(resolved[image] for image in self.images if image in placed)
+        self._maps: dict[str, Path] = {}
+        self._without: dict[str, str] = {}
+        for image in self.images:
+            if image not in placed:
+                self._without[image] = "has no map"
+                message = f"has no map {place.wanted(image)}; it is left out"
+                self.problems.append(Problem(image, "no-map", message))
+            elif times[resolved[image]] > 1:
+                count = times[resolved[image]]
+                self._without[image] = f"{placed[image]} may be the map of {count} images; name it {place.full(image)}"
+                self.problems.append(Problem(image, "ambiguous-map", f"{self._without[image]}; it is left out"))
+            else:
+                self._maps[image] = placed[image]
         stamps = stamps_of(Path(), (str(path) for path in self._maps.values()))
         self.request = hash_of("maps", threshold, min_area, max_instances, stamps)
 
@@ -98,7 +110,8 @@ class AnomalyMaps:
         """What lies above the threshold in an image's map."""
         path = self._maps.get(image)
         if path is None:
-            return ScoredImage((), reason=f"{image}: has no map")
+            return ScoredImage((), reason=f"{image}: {self._without.get(image, 'has no map')}")
+        problems: tuple[Problem, ...] = ()
         try:
             height, width, lies = header(self._root / image, image)
             values = read_map(path)
@@ -106,7 +119,7 @@ class AnomalyMaps:
                 message = (
                     f"has EXIF orientation {lies}; its map is taken to be upright: check that regions lie on flaws"
                 )
-                self.problems.append(Problem(image, "orientation", message, "warning"))
+                problems = (Problem(image, "orientation", message, "warning"),)
             score = float(values.max())
             scaled = _scaled(values, height, width)
             parts, small = large_components(scaled > self._threshold, self._min_area, self._most)
@@ -121,7 +134,7 @@ class AnomalyMaps:
             x0, y0, x1, y1 = part.box
             inside = scaled[y0:y1, x0:x1][part.pixels]
             shapes.append(ScoredShape(component_shape(0, "", part), float(inside.max())))
-        return ScoredImage(best_first(shapes), score)
+        return ScoredImage(best_first(shapes), score, problems=problems)
 
 
 class _Place:
@@ -133,21 +146,32 @@ class _Place:
         self._suffixes = MAP_SUFFIXES if any_suffix else ("",)
 
     def __call__(self, image: str) -> Path | None:
-        for suffix in self._suffixes:
-            path = Path(self._named(image) + suffix)
-            try:
-                if path.is_file():
-                    return path
-            except (OSError, ValueError):  # a name that the file system does not allow
-                continue
+        """The map of an image, first one whose name has the image's suffix; None if there is none."""
+        for path in (image, _stem(image)):
+            for suffix in self._suffixes:
+                place = Path(self._pattern.replace(PATH, path) + suffix)
+                try:
+                    if place.is_file():
+                        return place
+                except (OSError, ValueError):  # a name that the file system does not allow
+                    continue
         return None
 
     def wanted(self, image: str) -> str:
         """The name that an image's map would have."""
-        return self._named(image) + (f"{{{','.join(self._suffixes)}}}" if len(self._suffixes) > 1 else "")
+        return self._named(_stem(image))
 
-    def _named(self, image: str) -> str:
-        return self._pattern.replace(PATH, PurePosixPath(image).with_suffix("").as_posix())
+    def full(self, image: str) -> str:
+        """The name that no other image's map would have."""
+        return self._named(image)
+
+    def _named(self, path: str) -> str:
+        suffixes = f"{{{','.join(self._suffixes)}}}" if len(self._suffixes) > 1 else ""
+        return self._pattern.replace(PATH, path) + suffixes
+
+
+def _stem(image: str) -> str:
+    return PurePosixPath(image).with_suffix("").as_posix()
 
 
 def _places(maps: str) -> tuple[Path | None, _Place]:
@@ -169,29 +193,34 @@ def read_map(path: Path) -> NDArray[np.float32]:
     """An anomaly map, float32 ``[height, width]``, finite.
 
     Raises:
-        FlawshotError: With the file's name, if it is not a map of finite numbers, or has too many px.
+        FlawshotError: With its path, if it is not a map of finite numbers, or has too many px.
     """
     values = _array(path) if path.suffix.lower() == ".npy" else _picture(path)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
         made = values.astype(np.float32)
     if not made.size:
-        raise FlawshotError(f"{path.name}: the map is empty")
+        raise FlawshotError(f"{path}: the map is empty")
     if not np.isfinite(made).all():
-        raise FlawshotError(f"{path.name}: the map has values that are not finite")
+        raise FlawshotError(f"{path}: the map has values that are not finite")
     return made
 
 
 def _picture(path: Path) -> NDArray[Any]:
     try:
-        with open_image(path, path.name) as opened:
+        with open_image(path, str(path)) as opened:
             if not opened.mode.startswith(ONE_CHANNEL) or len(opened.getbands()) > 1:
                 raise FlawshotError(
-                    f"{path.name}: is a picture of mode {opened.mode}, not a map of one channel; save the values, not "
+                    f"{path}: is a picture of mode {opened.mode}, not a map of one channel; save the values, not "
                     "their colors"
                 )
             return np.asarray(opened)
     except ImageError as error:
-        raise FlawshotError(error.marked) from error
+        raise FlawshotError(_of_map(error)) from error
+
+
+def _of_map(error: ImageError) -> str:
+    """An error of a picture, said of the map that it is."""
+    return error.marked.replace(": the image ", ": the map ", 1)
 
 
 def _array(path: Path) -> NDArray[Any]:
@@ -201,12 +230,12 @@ def _array(path: Path) -> NDArray[Any]:
             version = npy.read_magic(opened)
             read: Callable[..., Any] = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, _, kind = read(opened)
-            sides = _checked(shape, kind, path.name, path.stat().st_size - opened.tell())
+            sides = _checked(shape, kind, str(path), path.stat().st_size - opened.tell())
         values: NDArray[Any] = np.load(path, allow_pickle=False).reshape(sides)
     except FlawshotError:
         raise
     except Exception as error:  # a damaged file makes NumPy raise anything at all
-        raise FlawshotError(f"{path.name}: is not an array stored by NumPy ({one_line(error)[:200]})") from error
+        raise FlawshotError(f"{path}: is not an array stored by NumPy ({one_line(error)[:200]})") from error
     return values
 
 
@@ -218,7 +247,10 @@ def _checked(shape: tuple[int, ...], kind: np.dtype[Any], name: str, size: int) 
             sides.pop(end)
     if len(sides) != 2 or min(sides) < 1 or kind.kind not in "fiub":
         raise FlawshotError(f"{name}: has an array {list(shape)} of {kind}, not a map [height, width] of numbers")
-    check_pixels(sides[1], sides[0], name)
+    try:
+        check_pixels(sides[1], sides[0], name)
+    except ImageError as error:
+        raise FlawshotError(_of_map(error)) from error
     if size < math.prod(sides) * kind.itemsize:
         raise FlawshotError(f"{name}: is shorter than its array")
     return sides
@@ -228,5 +260,4 @@ def _scaled(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.
     """A map in its image's size, bilinearly."""
     if values.shape == (height, width):
         return values
-    check_pixels(width, height, "the map")
     return np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))

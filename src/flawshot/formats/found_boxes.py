@@ -17,6 +17,7 @@ from flawshot.formats.coco_records import Identified, annotation_shapes, record_
 from flawshot.formats.components import check_number, component_shape
 from flawshot.formats.paths import box_corners
 from flawshot.formats.scored_shapes import (
+    AmbiguousImageError,
     ImageIndex,
     ScoredImage,
     ScoredShape,
@@ -25,6 +26,7 @@ from flawshot.formats.scored_shapes import (
     stamps_of,
 )
 from flawshot.formats.tree_files import files_under
+from flawshot.formats.yolo_lines import finite_number, has_track, yolo_line
 from flawshot.labelme.images import header_size
 from flawshot.labelme.labelme_file import parse_labelme_document
 from flawshot.labelme.shapes import join_regions, rasterize
@@ -39,8 +41,8 @@ CORNERS = ("x0", "y0", "x1", "y1")
 MOST_REGIONS = 10_000
 # JSON's whole numbers may be beyond floats.
 LARGEST_SCORE = 1e300
-# YOLO's shares may leave the image by rounding.
-SLACK = 0.01
+# YOLO's files that list the classes.
+CLASSES = frozenset({"classes.txt", "labels.txt", "predefined_classes.txt"})
 SCORES = ("score", "confidence", "conf")
 
 
@@ -63,7 +65,9 @@ class FoundBoxes:
     - ``.csv``, ``.tsv``, ``.txt``: a table with the columns ``image``, ``x0``, ``y0``, ``x1``, ``y1`` (half-open, px)
       and, if there are scores, ``score``.
 
-    Categories are not used: the model names the regions. Polygons and run lengths are used as they are.
+    Categories are not used: the model names the regions. Polygons and run lengths are used as they are. A detector may
+    have found nothing at all. An image is left out, and not taken as one without a region, if regions on it were
+    refused and none is left, or if they may belong to another image, too.
 
     Args:
         root: The folder of the images.
@@ -77,11 +81,11 @@ class FoundBoxes:
     Attributes:
         images: The images, relative to ``root`` (POSIX), sorted.
         request: A hash of everything that the regions depend on besides the images.
-        problems: Regions whose image is missing, or that cannot be used; images without a region.
+        problems: Regions whose image is missing or that cannot be read; images without a region.
         skipped: The number of regions that were left out for their score.
 
     Raises:
-        FlawshotError: If there is no image, the file cannot be read, or none of its regions is on one of the images.
+        FlawshotError: If there is no image, the file cannot be read, or it has regions, but none on one of the images.
     """
 
     def __init__(
@@ -102,7 +106,9 @@ class FoundBoxes:
         self.images = tuple(bare_images(root, self.problems, beyond=[] if beyond is None else [beyond]))
         self._index = ImageIndex(self.images)
         self._missing: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
         self._on: dict[str, list[_Box]] = {}
+        wrong = len(self.problems)
         for image, box in self._read(boxes, coco):
             if min_score is not None and box.score is not None and box.score < min_score:
                 low = f"with a score under {min_score:g}"
@@ -113,11 +119,15 @@ class FoundBoxes:
         for text, count in self._missing.items():
             message = f"{text}; {count} {'region is' if count == 1 else 'regions are'} left out"
             self.problems.append(Problem(str(boxes), "missing-image", message))
-        if not self._on:
-            first = f"; the first problem: {self.problems[0].marked}" if self.problems else ""
-            raise FlawshotError(f"{boxes}: contains no region on one of the {len(self.images)} images of {root}{first}")
+        if not self._on and len(self.problems) > wrong:
+            raise FlawshotError(
+                f"{boxes}: contains no region on one of the {len(self.images)} images of {root}; the first problem: "
+                f"{self.problems[wrong].marked}"
+            )
         self.problems += [
-            Problem(image, "no-box", "has no region", "warning") for image in self.images if not self._on.get(image)
+            Problem(image, "no-box", "has no region", "warning")
+            for image in self.images
+            if not self._on.get(image) and image not in self._refused
         ]
         content = stamps_of(boxes, self._names) if boxes.is_dir() else sha256_of(boxes)
         self.request = hash_of("boxes", content, None if coco is None else sha256_of(coco), min_score, max_instances)
@@ -125,12 +135,12 @@ class FoundBoxes:
     def read(self, image: str) -> ScoredImage:
         """The regions on an image."""
         boxes = self._on.get(image, [])
-        if not boxes:
-            return ScoredImage(())
-        shapes = []
+        shapes: list[ScoredShape] = []
+        problems: list[Problem] = []
         try:
-            check_number(len(boxes), self._most)
-            height, width = header_size(self._root / image, image)
+            if boxes:
+                check_number(len(boxes), self._most)
+                height, width = header_size(self._root / image, image)
         except FlawshotError as error:
             reason = error.marked
             return ScoredImage((), reason=reason if reason.startswith(image) else f"{image}: {reason}")
@@ -138,8 +148,10 @@ class FoundBoxes:
             try:
                 shapes.append(_shape(box, height, width))
             except FlawshotError as error:
-                self.problems.append(Problem(box.place, "region", f"{image}: {error.marked}; it is left out"))
-        return ScoredImage(best_first(shapes))
+                problems.append(Problem(box.place, "region", f"{image}: {error.marked}; it is left out"))
+        refused = self._refused.get(image) or (f"{problems[0].file}: {problems[0].message}" if problems else "")
+        reason = f"{image}: regions on it were refused, and none is left; {refused}" if refused and not shapes else ""
+        return ScoredImage(best_first(shapes), reason=reason, problems=tuple(problems))
 
     def _read(self, boxes: Path, coco: Path | None) -> Iterator[tuple[str, _Box]]:
         self._names: list[str] = []
@@ -157,18 +169,26 @@ class FoundBoxes:
             raise FlawshotError(f"{argument('coco', coco)}: is for COCO results, and {boxes} are none")
         yield from read
 
-    def _image(self, text: object) -> str | None:
-        """The image of a region; a missing one is counted."""
+    def _image(self, text: object, regions: int = 1) -> str | None:
+        """The image of some regions; if it is missing, they are counted."""
         try:
             if isinstance(text, int):
                 return self._index.find_number(text)
             return self._index.find(str(text))
         except FlawshotError as error:
-            message = f"there is no image {text}" if isinstance(text, int) else error.marked
-            self._missing[message] = self._missing.get(message, 0) + 1
+            message = error.marked
+            if isinstance(error, AmbiguousImageError):
+                self._refused |= dict.fromkeys(error.images, message)
+            elif isinstance(text, int):
+                message = f"there is no image {text}"
+            if regions:
+                self._missing[message] = self._missing.get(message, 0) + regions
             return None
 
-    def _wrong(self, place: str, message: str) -> None:
+    def _wrong(self, place: str, message: str, image: str | None = None) -> None:
+        """Report a region that is left out; ``image`` is the one that it is on, if that is known."""
+        if image is not None:
+            self._refused.setdefault(image, f"{place}: {message}")
         self.problems.append(Problem(place, "region", f"{message}; it is left out"))
 
     def _coco(self, path: Path, coco: Path | None) -> Iterator[tuple[str, _Box]]:
@@ -197,7 +217,7 @@ class FoundBoxes:
                 continue
             score = entry.get("score")
             if score is not None and not _is_finite(score):
-                self._wrong(place, f"score: {str(score)[:60]} is not a finite number")
+                self._wrong(place, f"score: {str(score)[:60]} is not a finite number", image)
                 continue
             # Only what gives the region is kept: an annotation may have any number of further keys.
             geometry = {key: entry[key] for key in ("bbox", "segmentation") if key in entry}
@@ -212,11 +232,11 @@ class FoundBoxes:
             if image is None:
                 continue
             try:
-                x0, y0, x1, y1 = (_number(row.values[name], name) for name in CORNERS)
+                x0, y0, x1, y1 = (finite_number(row.values[name], name) for name in CORNERS)
                 told = next((row.values[name] for name in SCORES if row.values.get(name)), "")
-                score = _number(told, "score") if told else None
+                score = finite_number(told, "score") if told else None
             except FlawshotError as error:
-                self._wrong(place, error.marked)
+                self._wrong(place, error.marked, image)
                 continue
             yield image, _Box(place, score, {"bbox": [x0, y0, x1 - x0, y1 - y0]})
 
@@ -229,26 +249,34 @@ class FoundBoxes:
 
     def _yolo(self, folder: Path) -> Iterator[tuple[str, _Box]]:
         self._names = files_under(folder, (".txt",), self.problems, beyond=None)
-        texts = {}
+        if not self._names and any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise FlawshotError(f"{folder}: contains no .txt file, but others; name the folder of YOLO's text files")
+        texts: dict[str, list[str]] = {}
         for name in self._names:
-            if PurePosixPath(name).name.lower() in {"classes.txt", "labels.txt", "predefined_classes.txt"}:
+            if PurePosixPath(name).name.lower() in CLASSES:
                 continue
             try:
                 texts[name] = file_bytes(folder / name).decode("utf-8-sig").splitlines()
             except (FlawshotError, UnicodeDecodeError) as error:
-                self._wrong(name, one_line(error))
+                self._wrong(name, one_line(error), self._image(_without_suffix(name), 0))
+        tracked = has_track(line for lines in texts.values() for line in lines)
         for name, lines in texts.items():
-            image = self._image(PurePosixPath(name).with_suffix("").as_posix())
-            for number, line in enumerate(lines, start=1):
+            full = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+            image = self._image(_without_suffix(name), len(full)) if full else None
+            for number, line in full:
+                if image is None:
+                    break
                 place = f"{name}: line {number}"
-                if image is None or not line.strip():
-                    continue
                 try:
-                    shares, score = _yolo_line(line)
+                    shares, score = yolo_line(line, tracked=tracked)
                 except FlawshotError as error:
-                    self._wrong(place, error.marked)
+                    self._wrong(place, error.marked, image)
                     continue
                 yield image, _Box(place, score, shares=shares)
+
+
+def _without_suffix(name: str) -> str:
+    return PurePosixPath(name).with_suffix("").as_posix()
 
 
 def _json(path: Path) -> Any:
@@ -268,31 +296,6 @@ def _list(document: Any, field: str, path: Path) -> list[Any]:
 
 def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_SCORE
-
-
-def _number(text: str, name: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise FlawshotError(f"{name}: {text[:60]!r} is not a finite number")
-    return value
-
-
-def _yolo_line(line: str) -> tuple[tuple[float, ...], float | None]:
-    """The shares of a line, four of a box or pairs of a polygon, and its confidence."""
-    _, *fields = line.split()
-    values = tuple(_number(field, "a share") for field in fields)
-    count = len(values)
-    if count < 4:
-        raise FlawshotError("must be class cx cy width height [confidence], or class and at least 3 points")
-    # Five are a box and its confidence; a polygon has an even number of shares.
-    score = values[-1] if count % 2 else None
-    shares = values if score is None else values[:-1]
-    if min(shares) < -SLACK or max(shares) > 1 + SLACK:
-        raise FlawshotError("has values beyond 0 to 1: they must be shares of the image's size, not px")
-    return shares, score
 
 
 def _shape(box: _Box, height: int, width: int) -> ScoredShape:

@@ -88,15 +88,14 @@ class FoundMasks:
             self._root, each, self._layout, threshold=threshold, min_area=min_area, max_instances=most
         )
         if file is None:
-            self.problems += found[:-1]
-            return ScoredImage((), reason=f"{image}: {found[-1].message}")
-        self.problems += found
+            return ScoredImage((), reason=f"{image}: {found[-1].message}", problems=found[:-1])
         size = (file.image_height or 0, file.image_width or 0)
         regions: dict[tuple[str, int | None], list[Shape]] = {}
         for shape in file.shapes:
             key = ("shape", shape.index) if shape.group_id is None else ("group", shape.group_id)
             regions.setdefault(key, []).append(shape)
-        return ScoredImage(tuple(ScoredShape(_one(shapes, size), None) for shapes in regions.values()))
+        scored = tuple(ScoredShape(_one(shapes, size), None) for shapes in regions.values())
+        return ScoredImage(scored, problems=found)
 
 
 def _one(shapes: list[Shape], size: tuple[int, int]) -> Shape:

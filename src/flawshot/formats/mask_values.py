@@ -38,7 +38,7 @@ def mask_values(path: Path, *, numbers: bool) -> tuple[NDArray[Any], int]:
                 return np.asarray(upright.convert("L")), lies
             channels = _opaque(upright)
     except ImageError as error:
-        raise FlawshotError(error.marked.replace("the image cannot", "the mask cannot")) from error
+        raise FlawshotError(error.marked.replace(": the image ", ": the mask ", 1)) from error
     if numbers:
         values: NDArray[Any] = channels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
     else:

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from flawshot.base.errors import Problem
     from flawshot.labelme.shapes import Shape
 
-__all__ = ["ImageIndex", "ScoredImage", "ScoredShape", "ShapeReader", "bare_images", "best_first", "stamps_of"]
+__all__ = [
+    "AmbiguousImageError",
+    "ImageIndex",
+    "ScoredImage",
+    "ScoredShape",
+    "ShapeReader",
+    "bare_images",
+    "best_first",
+    "stamps_of",
+]
 
 
 class ScoredShape(NamedTuple):
@@ -42,11 +51,13 @@ class ScoredImage(NamedTuple):
         shapes: The regions, the most certain first.
         score: The image's own score; None if there is none.
         reason: Why the image cannot be used, in one line; empty if it can.
+        problems: Regions that were left out, and oddities.
     """
 
     shapes: tuple[ScoredShape, ...]
     score: float | None = None
     reason: str = ""
+    problems: tuple[Problem, ...] = ()
 
 
 class ShapeReader(Protocol):
@@ -55,7 +66,7 @@ class ShapeReader(Protocol):
     Attributes:
         images: The images that it is about, relative to their root (POSIX), sorted.
         request: A hash of everything that the regions depend on besides the images.
-        problems: What was left out, and oddities.
+        problems: What was left out, and oddities, apart from those that :meth:`read` gives.
         skipped: The number of regions that were left out as the user wished, by what they are.
     """
 
@@ -96,32 +107,47 @@ def bare_images(root: Path, problems: list[Problem], *, beyond: Iterable[Path] =
     return found
 
 
+class AmbiguousImageError(FlawshotError):
+    """A text that may mean several images.
+
+    Attributes:
+        images: The images.
+    """
+
+    def __init__(self, message: object = "", images: tuple[str, ...] = ()) -> None:
+        """An error with its line."""
+        super().__init__(message)
+        self.images = images
+
+
 class ImageIndex:
     """Images by what programs call them: their path, or only their name, with or without suffix."""
 
     def __init__(self, images: Sequence[str]) -> None:
-        self._found: dict[str, str | None] = {}
+        self._found: dict[str, tuple[str, ...]] = {}
         for by in (_paths, _names):
-            new: dict[str, str | None] = {}
+            new: dict[str, dict[str, None]] = {}
             for image in images:
                 for key in by(image):
-                    new[key] = image if new.get(key, image) == image else None
-            self._found = new | self._found
+                    new.setdefault(key, {})[image] = None
+            self._found = {key: tuple(each) for key, each in new.items()} | self._found
 
     def find(self, text: str) -> str:
         """The image with this path, name, or name without suffix.
 
         Raises:
-            FlawshotError: If there is none, or several.
+            AmbiguousImageError: If there are several.
+            FlawshotError: If there is none.
         """
         parts = [name_key(part) for part in text.replace("\\", "/").split("/") if part not in {"", "."}]
         # An absolute path, or one that begins with folders above the images, ends in the image's own.
         for start in range(len(parts)):
             key = "/".join(parts[start:])
             if key in self._found:
-                image = self._found[key]
-                if image is None:
-                    raise FlawshotError(f"{text[:100]!r} is the name of several images; name the path")
+                image, *others = self._found[key]
+                if others:
+                    message = f"{text.removeprefix(_NUMBER)[:100]!r} is the name of several images; name the path"
+                    raise AmbiguousImageError(message, self._found[key])
                 return image
         raise FlawshotError(f"there is no image {text[:100]!r}")
 
@@ -129,7 +155,8 @@ class ImageIndex:
         """The image whose name without suffix is a number, however many zeros it begins with.
 
         Raises:
-            FlawshotError: If there is none, or several.
+            AmbiguousImageError: If there are several.
+            FlawshotError: If there is none.
         """
         return self.find(_NUMBER + str(number))
 

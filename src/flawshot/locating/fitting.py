@@ -19,7 +19,7 @@ from flawshot.locating.examples import LabeledImage, examples_of
 from flawshot.locating.heat import good_bank, heat_model
 from flawshot.locating.locator import Locator
 from flawshot.locating.outlining import outline_model
-from flawshot.locating.threads import in_threads
+from flawshot.locating.threads import in_threads, pixels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -128,7 +128,9 @@ def fit_locator(
         return examples_of(dense_features(encoder, image), instances, others, unit=unit)
 
     given = [*labeled, *(LabeledImage(each, ()) for each in good)]
-    for number, each in enumerate(in_threads(taken, zip(given, names, strict=True), encoder.device), start=1):
+    tasks = zip(given, names, strict=True)
+    made = in_threads(taken, tasks, encoder.device, lambda task: pixels_of(task[0].image))
+    for number, each in enumerate(made, start=1):
         examples.append(each)
         if progress is not None:
             progress(number, total)

@@ -29,7 +29,7 @@ LEARNED = "\0learned"
 MOST_CELLS = 10_000
 # The share of the mean variance that is added to every direction of the covariance.
 SHRINKAGE = 0.2
-# How much a region that is not a flaw counts in the covariance of good cells.
+# How much a region that is not a flaw counts in the covariance.
 NOT_A_FLAW = 1.0
 TINY = 1e-6
 
@@ -114,9 +114,9 @@ class HeatModel:
     """Gives cells their heat.
 
     The heat of a cell is the sum of two numbers, each in standard deviations of good cells: the largest projection onto
-    the directions that tell labeled flaws from good cells (linear discriminant analysis, one direction per category),
-    and, weighted by 1 / sqrt(labeled instances per category), the distance to the nearest cell of the bank. Without
-    labeled flaws it is the latter alone.
+    the directions that tell labeled flaws from good cells (linear discriminant analysis with the covariance of good
+    cells, one direction per category), and, weighted by 1 / sqrt(labeled instances per category), the distance to the
+    nearest cell of the bank. Without labeled flaws it is the latter alone.
 
     Attributes:
         bank: Cells of good parts.
@@ -125,7 +125,6 @@ class HeatModel:
         categories: The categories of labeled flaws, in label order.
         counts: Number of labeled instances of each, ``[categories]``.
         flaw_means: The mean of their instances' means, float32 ``[categories, dim]``.
-        flaw_cov: The covariance of flaws' cells around these, float32 ``[dim, dim]``.
         not_flaws: The mean of each region that a person said is not a flaw, float32 ``[regions, dim]``; of more than
             ``dim``, as many vectors with the same effect.
     """
@@ -136,24 +135,21 @@ class HeatModel:
     categories: tuple[str, ...]
     counts: NDArray[np.int64]
     flaw_means: NDArray[np.float32]
-    flaw_cov: NDArray[np.float32]
     not_flaws: NDArray[np.float32]
 
     @cached_property
     def _directions(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """The directions ``[dim, categories]``, standard deviations of good cells along them, and middles between."""
+        """The inverse covariance ``[dim, dim]``, directions ``[dim, categories]``, and the spread of good cells."""
         apart = (self.flaw_means - self.good_mean).astype(np.float64)
         good = self.good_cov.astype(np.float64)
-        within = (good + self.flaw_cov) / 2 if len(self.categories) else good
-        dim = len(within)
+        dim = len(good)
         away = (self.not_flaws - self.good_mean).astype(np.float64)
-        within = (1 - SHRINKAGE) * within + (SHRINKAGE * np.trace(within) / dim + TINY) * np.eye(dim)
-        within += NOT_A_FLAW * away.T @ away
-        weights = np.linalg.solve(within, apart.T)
+        within = (1 - SHRINKAGE) * good + (SHRINKAGE * np.trace(good) / dim + TINY) * np.eye(dim)
+        inverse = np.linalg.inv(within + NOT_A_FLAW * away.T @ away)
+        weights = inverse @ apart.T
         # Of good cells that hardly vary, rounding may leave a negative variance.
         spread = np.sqrt(np.einsum("dc,de,ec->c", weights, good, weights).clip(TINY**2))
-        middle = (weights * ((self.flaw_means + self.good_mean) / 2).T).sum(axis=0)
-        return weights.astype(np.float32), spread.astype(np.float32), middle.astype(np.float32)
+        return inverse.astype(np.float32), weights.astype(np.float32), spread.astype(np.float32)
 
     def heat(self, cells: NDArray[np.float32]) -> NDArray[np.float32]:
         """The heat of cells, float32 ``[cells]``.
@@ -164,18 +160,22 @@ class HeatModel:
         far: NDArray[np.float32] = (distances(cells, self.bank.vectors) - self.bank.mean) / self.bank.std
         if not len(self.categories):
             return far
-        weights, spread, _ = self._directions
+        _, weights, spread = self._directions
         like = ((cells - self.good_mean) @ weights / spread).max(axis=1)
         made: NDArray[np.float32] = (like + far / np.sqrt(self.counts.mean())).astype(np.float32)
         return made
 
     def evidence(self, cells: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How much a cell speaks for each category rather than for a good part, float32 ``[cells, categories]``.
+        """How much a cell speaks for each category, float32 ``[cells, categories]``.
 
-        It is the logarithm of the likelihood ratio if all cells are normally distributed with the same covariance.
+        It is the cosine between what the cell and the category's flaws differ in from good cells, both whitened by the
+        covariance. How strong the difference is does not matter: outlines that are found, and flaws, vary in it.
         """
-        weights, _, middle = self._directions
-        made: NDArray[np.float32] = cells @ weights - middle
+        inverse, weights, _ = self._directions
+        away = cells - self.good_mean
+        own = np.sqrt(((away @ inverse) * away).sum(axis=1, keepdims=True).clip(TINY))
+        known = np.sqrt(((self.flaw_means - self.good_mean) * weights.T).sum(axis=1).clip(TINY))
+        made: NDArray[np.float32] = (away @ weights / own / known).astype(np.float32)
         return made
 
 
@@ -200,14 +200,8 @@ def heat_model(examples: Sequence[ImageExamples], bank: GoodBank) -> HeatModel:
     mean = total / max(1, number)
     categories = tuple(sorted(flaws))
     means = np.zeros((len(categories), dim))
-    around = np.zeros((dim, dim))
-    covered = 0
     for row, category in enumerate(categories):
         means[row] = np.mean([own.mean(axis=0) for own in flaws[category]], axis=0)
-        for own in flaws[category]:
-            away = own - means[row]
-            around += away.T @ away
-            covered += len(own)
     return HeatModel(
         bank=bank,
         good_mean=mean.astype(np.float32),
@@ -215,6 +209,5 @@ def heat_model(examples: Sequence[ImageExamples], bank: GoodBank) -> HeatModel:
         categories=categories,
         counts=np.array([len(flaws[category]) for category in categories], dtype=np.int64),
         flaw_means=means.astype(np.float32),
-        flaw_cov=(around / max(1, covered - 1)).astype(np.float32),
         not_flaws=np.zeros((0, dim), np.float32),
     )

@@ -151,11 +151,6 @@ def _moved(heat: HeatModel, category: str, cells: NDArray[np.float32], by: int) 
         means[category] = ((count * old + by * cells.mean(axis=0)) / (count + by)).astype(np.float32)
         counts[category] = count + by
     names = tuple(sorted(means))
-    cov = heat.flaw_cov
-    if by > 0:
-        away = cells - means[category]
-        total = sum(counts.values())
-        cov = ((total - 1) * cov + away.T @ away / len(cells)) / total
     dim = cells.shape[1]
     return HeatModel(
         bank=heat.bank,
@@ -164,7 +159,6 @@ def _moved(heat: HeatModel, category: str, cells: NDArray[np.float32], by: int) 
         categories=names,
         counts=np.array([counts[name] for name in names], dtype=np.int64),
         flaw_means=np.array([means[name] for name in names], dtype=np.float32).reshape(len(names), dim),
-        flaw_cov=cov.astype(np.float32),
         not_flaws=heat.not_flaws,
     )
 

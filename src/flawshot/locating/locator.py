@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_dilation, binary_fill_holes, find_objects, label
+from scipy.ndimage import binary_dilation, binary_fill_holes, find_objects, label, maximum
 from torch.nn import functional
 
 from flawshot.formats.components import component_shape
 from flawshot.labelme.shapes import trim
 from flawshot.locating.dense import FINE_CELLS, dense_features
+from flawshot.locating.enlarging import enlarged
 from flawshot.locating.outlining import color_ratio
+from flawshot.locating.record import SHARPNESS
 from flawshot.regions.found import FoundOnImage, FoundRegion
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class HeatMap(NamedTuple):
 
     Attributes:
         cells: The heat of each cell, in standard deviations of good cells, float32 ``[rows, columns]``.
-        evidence: How much each cell speaks for each category, float32 ``[rows, columns, categories]``.
+        evidence: How much each cell speaks for each category, from -1 to 1, float32 ``[rows, columns, categories]``.
         size: (height, width) of the image, in px.
     """
 
@@ -87,7 +89,7 @@ class Locator:
     heat_model: HeatModel
     outline_model: OutlineModel | None
     threshold: float
-    sharpness: float = 0.1
+    sharpness: float = SHARPNESS
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -119,11 +121,12 @@ class Locator:
         claimed = np.zeros(features.pixels.shape[:2], dtype=bool)
         drawn = np.zeros(features.size, dtype=bool)
         scores: dict[str, NDArray[np.float32]] = {}
+        warm = _resized(heat.cells, claimed.shape)
         for hill in _hills(heat, self.threshold):
             if self.categories and self.outline_model is not None and not scores:
                 scores = self._fine_scores(features, self.outline_model)
             category = self.categories[hill.category] if self.categories else ""
-            mask = _largest(_outlined(features, hill, scores.get(category)) & ~claimed)
+            mask = _hottest(_outlined(features, hill, scores.get(category)) & ~claimed, warm)
             if mask.sum() < SMALLEST:
                 continue
             claimed |= mask
@@ -131,12 +134,13 @@ class Locator:
             cells[hill.top] = True
             shares = self._shares(heat.evidence[cells])
             # Halfway between two regions, both may cover half of a pixel.
-            own = (_resized(mask.astype(np.float32), features.size) >= 0.5) & ~drawn
+            window, own = enlarged(mask, features.size)
+            own &= ~drawn[window]
             whole = binary_fill_holes(own)
-            if not (whole & drawn).any():  # a polygon has no holes
+            if not (whole & drawn[window]).any():  # a polygon has no holes
                 own = whole
-            drawn |= own
-            region = trim(own, 0, 0)
+            drawn[window] |= own
+            region = trim(own, window[1].start, window[0].start)
             if region.pixels.size:
                 found.append(FoundRegion(component_shape(len(found), "", region), round(hill.peak, 4), shares))
         return found
@@ -240,11 +244,12 @@ def _around(mask: NDArray[np.bool_], seed: tuple[int, int]) -> NDArray[np.bool_]
     return own & mask
 
 
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _hottest(mask: NDArray[np.bool_], warm: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The connected part of a mask that reaches the hottest place."""
     numbers, count = label(mask, EVERY_NEIGHBOR)
     if count < 2:
         return mask
-    own: NDArray[np.bool_] = numbers == 1 + int(np.bincount(numbers.ravel())[1:].argmax())
+    own: NDArray[np.bool_] = numbers == 1 + int(np.argmax(maximum(warm, numbers, np.arange(1, count + 1))))
     return own
 
 

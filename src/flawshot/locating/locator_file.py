@@ -37,7 +37,6 @@ def write_locator(path: Path, locator: Locator) -> None:
         "good.cov": heat.good_cov,
         "flaws.counts": heat.counts,
         "flaws.means": heat.flaw_means,
-        "flaws.cov": heat.flaw_cov,
         "not_flaws": heat.not_flaws,
     }
     if locator.outline_model is not None:
@@ -69,7 +68,6 @@ def read_locator(path: Path, record: LocatorRecord, encoder: BaseEncoder) -> Loc
             categories=record.categories,
             counts=arrays["flaws.counts"],
             flaw_means=arrays["flaws.means"],
-            flaw_cov=arrays["flaws.cov"],
             not_flaws=arrays["not_flaws"],
         )
         outline = None
@@ -96,7 +94,6 @@ def _check(heat: HeatModel, outline: OutlineModel | None) -> None:
         (heat.good_cov, (dim, dim)),
         (heat.counts, (count,)),
         (heat.flaw_means, (count, dim)),
-        (heat.flaw_cov, (dim, dim)),
         (heat.not_flaws, (len(heat.not_flaws), dim)),
     ]
     if outline is not None:

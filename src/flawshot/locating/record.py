@@ -9,9 +9,11 @@ from pydantic import Field
 from flawshot.base.records import EncoderRecord  # noqa: TC001 - pydantic reads it
 from flawshot.base.store.files import Document
 
-__all__ = ["LOCATOR", "ExpectedScore", "LocatorRecord"]
+__all__ = ["LOCATOR", "SHARPNESS", "ExpectedScore", "LocatorRecord"]
 
 LOCATOR = "locator.safetensors"
+# By which the evidence for categories is multiplied before it becomes probabilities, if nothing held out says better.
+SHARPNESS = 8.0
 
 
 class ExpectedScore(Document):

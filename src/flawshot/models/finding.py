@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 from flawshot.base.store.seals import hash_of
 from flawshot.labelme.images import ImageError, read_image
-from flawshot.locating.threads import in_threads
+from flawshot.locating.threads import in_threads, pixels_of
 from flawshot.models.findings import inspect_image
-from flawshot.models.heat_pictures import write_heat_picture
+from flawshot.models.heat_pictures import is_heat_picture, write_heat_picture
 from flawshot.regions.found import FoundOnImage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from flawshot.models.model import Model
     from flawshot.models.predicting_images import Find
 
-__all__ = ["find_request", "finder_of"]
+__all__ = ["find_request", "finder_of", "missing_pictures"]
 
 
 def finder_of(model: Model, root: Path, heat_maps: Path | None = None) -> Find:
@@ -29,7 +29,7 @@ def finder_of(model: Model, root: Path, heat_maps: Path | None = None) -> Find:
         root: The folder.
         heat_maps: Where a picture of each image's heat map is written, if anywhere.
     """
-    locator = model.locator
+    locator, request = model.locator, find_request(model)
 
     def search(name: str) -> FoundOnImage:
         try:
@@ -38,13 +38,29 @@ def finder_of(model: Model, root: Path, heat_maps: Path | None = None) -> Find:
             return FoundOnImage((), None, error.marked)
         heat, found = inspect_image(locator, model.categories, image)
         if heat_maps is not None:
-            write_heat_picture(heat_maps / f"{name}.png", image, heat, found, locator.threshold)
+            path = _picture(heat_maps, name)
+            write_heat_picture(path, image, heat, found, locator.threshold, request=request)
         return found
 
     def find(images: Sequence[str]) -> Iterator[FoundOnImage]:
-        yield from in_threads(search, images, locator.encoder.device)
+        yield from in_threads(search, images, locator.encoder.device, lambda name: pixels_of(root / name))
 
     return find
+
+
+def missing_pictures(model: Model, heat_maps: Path) -> Callable[[Sequence[str]], list[str]]:
+    """What tells which of some images have no picture of their heat map, or one of another locator.
+
+    Args:
+        model: A model with a locator.
+        heat_maps: The folder of the pictures.
+    """
+    request = find_request(model)
+    return lambda images: [name for name in images if not is_heat_picture(_picture(heat_maps, name), request)]
+
+
+def _picture(heat_maps: Path, image: str) -> Path:
+    return heat_maps / f"{image}.png"
 
 
 def find_request(model: Model) -> str:

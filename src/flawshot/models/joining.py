@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from flawshot.locating.record import SHARPNESS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,7 +20,7 @@ __all__ = ["USUAL", "HeldOutName", "Naming", "best_naming", "joined", "known_sha
 LEAST = 1e-6
 # The weights and sharpnesses that are tried, and the fewest found regions from which one of them is chosen.
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-SHARPNESSES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4)
+SHARPNESSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FEWEST = 5
 
 
@@ -34,7 +36,7 @@ class Naming(NamedTuple):
     sharpness: float
 
 
-USUAL = Naming(0.5, 0.1)
+USUAL = Naming(0.5, SHARPNESS)
 
 
 class HeldOutName(NamedTuple):

@@ -246,12 +246,13 @@ class Model:
         Raises:
             FlawshotError: If the model has no locator, or an image (named) cannot be used.
         """
-        from flawshot.locating.threads import in_threads  # noqa: PLC0415 - with torch
+        from flawshot.locating.threads import in_threads, pixels_of  # noqa: PLC0415 - with torch
 
         # What is made on first use is made once, before several threads need it.
         _ = self.locator, self.classifier, self.novelty, self.scheme
         tasks = [(given, f"images[{number}]") for number, given in enumerate(images)]
-        return list(in_threads(lambda task: self._find(decoded(*task)), tasks, self.encoder.device))
+        device = self.encoder.device
+        return list(in_threads(lambda task: self._find(decoded(*task)), tasks, device, lambda task: pixels_of(task[0])))
 
     def _find(self, image: Image.Image) -> ImageFinding:
         from flawshot.bank.region_features import region_features  # noqa: PLC0415 - with torch

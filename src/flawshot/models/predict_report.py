@@ -11,6 +11,7 @@ from flawshot.models.prediction_folder import read_predictions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flawshot.base.errors import Problem
     from flawshot.base.records import LeftOut
     from flawshot.models.prediction_folder import Unfinished
     from flawshot.models.record import Accuracy
@@ -33,7 +34,8 @@ class PredictReport(NamedTuple):
         accuracy: Accuracy on regions that are not examples and whose label is one of the model's categories; None if
             there are none.
         images: Number of images in which regions were looked for; 0 if only annotated ones were predicted.
-        without: Number of those on which there is no region.
+        without: Number of those that could be used and on which there is no region.
+        problems: Regions on these images that were left out, and oddities, including those of earlier calls.
     """
 
     out: Path
@@ -47,6 +49,7 @@ class PredictReport(NamedTuple):
     accuracy: Accuracy | None
     images: int = 0
     without: int = 0
+    problems: tuple[Problem, ...] = ()
 
 
 def report_of(unfinished: Unfinished, out: Path) -> PredictReport:
@@ -55,12 +58,14 @@ def report_of(unfinished: Unfinished, out: Path) -> PredictReport:
     counts = Counter[str]()
     unsure = unknown = examples = searched = without = 0
     left_out: list[LeftOut] = []
+    problems: list[Problem] = []
     truth: list[str] = []
     predicted: list[str] = []
     images: list[str] = []
     for answered in lines:
         searched += answered.image is not None
         without += answered.image is not None and not answered.answers and answered.left_out is None
+        problems += [each.problem() for each in answered.problems]
         if answered.left_out is not None:
             left_out.append(answered.left_out)
         for answer in answered.answers:
@@ -84,4 +89,5 @@ def report_of(unfinished: Unfinished, out: Path) -> PredictReport:
         accuracy=measure_accuracy(truth, predicted, images, folds=1),
         images=searched,
         without=without,
+        problems=tuple(problems),
     )

@@ -8,17 +8,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flawshot.base.errors import printable
-from flawshot.base.store.files import write_with
+from flawshot.base.store.files import write_bytes, write_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from flawshot.base.errors import Problem
     from flawshot.labelme.labelme_file import LabelmeFile
     from flawshot.labelme.shapes import Shape
     from flawshot.models.prediction_folder import FileRecord, RegionPrediction
 
-__all__ = ["FOUND", "KEY", "MARK", "described", "predicted_file", "write_table"]
+__all__ = ["FOUND", "KEY", "MARK", "described", "predicted_file", "write_problems", "write_table"]
 
 # The key of a shape under which Labelme keeps, and saves again, what was predicted.
 KEY = "flawshot"
@@ -31,7 +32,7 @@ COLUMNS = (
     "set", "unsure", "unknown",
 )  # fmt: skip
 # What a finder says; only in tables of images in which regions were looked for.
-FOUND_COLUMNS = ("found", "score", "image_score")
+FOUND_COLUMNS = ("found", "score", "image_score", "left_out")
 
 
 def predicted_file(
@@ -106,6 +107,18 @@ def write_table(path: Path, records: Iterable[FileRecord], *, finders: bool = Fa
     write_with(path, write, overwrite=True)
 
 
+def write_problems(path: Path, problems: Sequence[Problem]) -> None:
+    """Write problems as text, one line each; no file if there are none.
+
+    Args:
+        path: The file.
+        problems: What was left out, and oddities.
+    """
+    if problems:
+        text = "".join(f"{problem.severity}: {problem}\n" for problem in problems)
+        write_bytes(path, text.encode(errors="backslashreplace"), overwrite=True)
+
+
 def _row(answer: RegionPrediction) -> tuple[str, ...]:
     return (
         answer.id,
@@ -125,10 +138,11 @@ def _row(answer: RegionPrediction) -> tuple[str, ...]:
 def _found_rows(record: FileRecord) -> Iterator[tuple[str, ...]]:
     image_score = _number(record.image_score)
     for answer in record.answers:
-        yield *_row(answer), str(answer.found).lower(), _number(answer.score), image_score
-    if not record.answers:
-        empty = len(COLUMNS) + len(FOUND_COLUMNS) - 3
-        yield "", record.image or "", *[""] * empty, image_score
+        yield *_row(answer), str(answer.found).lower(), _number(answer.score), image_score, ""
+    if record.left_out is not None or not record.answers:
+        empty = len(COLUMNS) + len(FOUND_COLUMNS) - 4
+        reason = "" if record.left_out is None else printable(record.left_out.reason)
+        yield "", record.image or "", *[""] * empty, image_score, reason
 
 
 def _number(score: float | None) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
-from flawshot.base.arguments import argument
+from flawshot.base.arguments import argument, in_python
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
 from flawshot.base.records import LeftOut
 from flawshot.catalog import Catalog
@@ -26,12 +26,14 @@ from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
 from flawshot.labelme.shapes import rasterize
 from flawshot.models.predict_report import report_of
-from flawshot.models.predicted_files import write_table
+from flawshot.models.predicted_files import write_problems, write_table
 from flawshot.models.predicted_regions import Span, labelme_bytes, predicted_records
 from flawshot.models.predicting import data_apart, header_of
 from flawshot.models.prediction_folder import (
+    PROBLEMS,
     TABLE,
     FileRecord,
+    RecordedProblem,
     Unfinished,
     check_predictions_free,
     read_predictions,
@@ -67,14 +69,15 @@ class _Image(NamedTuple):
 class _Annotated(NamedTuple):
     """An image's annotation together with what was found.
 
-    ``file`` is the annotation with usable shapes only, ``found`` has the found regions by the index of their shape, and
-    ``reason`` says why the image cannot be used.
+    ``file`` is the annotation with usable shapes only, ``found`` has the found regions by the index of their shape,
+    ``reason`` says why the image cannot be used, and ``problems`` which regions cannot.
     """
 
     file: LabelmeFile
     instances: list[Instance]
     found: dict[int, FoundRegion]
     reason: str
+    problems: Sequence[Problem] = ()
 
 
 def predict_images(
@@ -85,12 +88,13 @@ def predict_images(
     out: str | Path,
     *,
     request: str,
+    again: Callable[[Sequence[str]], Sequence[str]] | None = None,
     annotations: Mapping[str, str] = MappingProxyType({}),
     batch_size: int = 0,
     workers: int = 0,
     strict: bool = False,
     overwrite: bool = False,
-    problems: list[Problem] | None = None,
+    problems: Iterable[Problem] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> PredictReport:
     """Find regions on images, predict them, and write them as Labelme files and a table.
@@ -109,12 +113,14 @@ def predict_images(
         out: The folder of predictions; see :func:`annotation_names` for the files' names.
         request: What identifies the finder and everything that its regions depend on besides the images, such as a
             hash; unfinished predictions with another one are not resumed.
+        again: Given images that an earlier call has done, tells which of them the finder must see once more, because of
+            what it does besides finding.
         annotations: The Labelme files of images that have one, relative to ``root`` (POSIX).
         batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
         workers: Likewise.
         strict: Stop at the first unusable image instead of leaving it out.
         overwrite: Whether existing predictions may be replaced, if nobody has changed them.
-        problems: Regions that were left out, and oddities, are added here.
+        problems: What is already known to be left out, or odd; it is listed in the folder with what else will be.
         progress: Called with the images done and their total.
 
     Raises:
@@ -131,13 +137,18 @@ def predict_images(
         for image, name in annotation_names(root, images, annotations).items()
     ]
     header = header_of(model, root, out, "images", request, _stamps(root, entries))
-    problems = [] if problems is None else problems
     unfinished = Unfinished(out, header, [entry.annotation for entry in entries])
     try:
+        for start in range(0, unfinished.done if again is not None else 0, IMAGES_AT_ONCE):
+            done = [entry.image for entry in entries[start : min(start + IMAGES_AT_ONCE, unfinished.done)]]
+            if missing := again(done) if again is not None else ():
+                _ = list(find(missing))
+            if progress is not None:
+                progress(start + len(done), len(entries))
         for start in range(unfinished.done, len(entries), IMAGES_AT_ONCE):
             block = entries[start : start + IMAGES_AT_ONCE]
             on_images = _found(find, block, strict=strict)
-            for record, labelme in _block(model, root, out, block, on_images, problems, batch_size, workers, strict):
+            for record, labelme in _block(model, root, out, block, on_images, batch_size, workers, strict):
                 unfinished.add(record, labelme)
             if progress is not None:
                 progress(start + len(block), len(entries))
@@ -146,7 +157,13 @@ def predict_images(
             unfinished.remove()
             raise FlawshotError(f"{out}: none of the images could be used; {report.left_out[0].reason}")
         check_predictions_free(out, overwrite=overwrite)
-        unfinished.finish(lambda folder: write_table(folder / TABLE, read_predictions(folder)[1], finders=True))
+        every = [*problems, *report.problems]
+
+        def write(folder: Path) -> None:
+            write_table(folder / TABLE, read_predictions(folder)[1], finders=True)
+            write_problems(folder / PROBLEMS, every)
+
+        unfinished.finish(write)
     finally:
         unfinished.close()
     return report
@@ -220,13 +237,12 @@ def _block(  # noqa: PLR0917 - all of it is one call's
     out: Path,
     block: Sequence[_Image],
     on_images: Sequence[FoundOnImage],
-    problems: list[Problem],
     batch_size: int,
     workers: int,
     strict: bool,  # noqa: FBT001
 ) -> Iterator[tuple[FileRecord, bytes | None]]:
     """The records of some images in order, and their Labelme files."""
-    annotated = [_annotated(root, entry, on_image, problems) for entry, on_image in zip(block, on_images, strict=True)]
+    annotated = [_annotated(root, entry, on_image) for entry, on_image in zip(block, on_images, strict=True)]
     rows: list[Instance] = []
     spans: list[Span] = []
     found: dict[int, FoundRegion] = {}
@@ -259,12 +275,16 @@ def _block(  # noqa: PLR0917 - all of it is one call's
         if left_out is None and each.reason:
             left_out = LeftOut(image=entry.image, reason=each.reason, instances=())
         score = float(on_image.score) if on_image.score is not None and math.isfinite(on_image.score) else None
-        told = {"image": entry.image, "image_score": score, "left_out": left_out}
+        if left_out is not None:  # stored as Python writes arguments
+            left_out = left_out.model_copy(update={"reason": in_python(left_out.reason)})
+        noted = tuple(map(RecordedProblem.of, (*on_image.problems, *each.problems)))
+        told = {"image": entry.image, "image_score": score, "left_out": left_out, "problems": noted}
         yield record.model_copy(update=told), labelme
 
 
-def _annotated(root: Path, entry: _Image, on_image: FoundOnImage, problems: list[Problem]) -> _Annotated:
+def _annotated(root: Path, entry: _Image, on_image: FoundOnImage) -> _Annotated:
     """An image's annotation, with the found regions that it does not have yet."""
+    problems: list[Problem] = []
     try:
         height, width = header_size(root / entry.image, entry.image)
     except ImageError as error:
@@ -293,7 +313,11 @@ def _annotated(root: Path, entry: _Image, on_image: FoundOnImage, problems: list
     new = _instances(replace(file, shapes=tuple(shapes)), entry, (height, width), problems)
     used = {shape.index for instance in own for shape in instance.shapes}
     usable = replace(file, shapes=tuple(shape for shape in file.shapes if shape.index in used))
-    return _Annotated(usable, [*own, *new], found, on_image.reason)
+    reason = on_image.reason
+    if shapes and not own and not new:
+        first = f"; {problems[0].message}" if problems else ""
+        reason = f"{entry.image}: none of the {len(shapes)} regions found on it can be used{first}"
+    return _Annotated(usable, [*own, *new], found, reason, problems)
 
 
 def _instances(file: LabelmeFile, entry: _Image, size: tuple[int, int], problems: list[Problem]) -> list[Instance]:
@@ -343,6 +367,6 @@ def found_by(reader: ShapeReader) -> Find:
         for image in images:
             said = reader.read(image)
             regions = tuple(FoundRegion(each.shape, each.score) for each in said.shapes)
-            yield FoundOnImage(regions, said.score, said.reason)
+            yield FoundOnImage(regions, said.score, said.reason, said.problems)
 
     return find

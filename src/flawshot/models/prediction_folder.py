@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from flawshot.base.arguments import argument
-from flawshot.base.errors import FlawshotError
+from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.records import LeftOut  # noqa: TC001 - pydantic reads it
 from flawshot.base.store.files import Document, document_lines, one_line, parse_document
 from flawshot.base.store.places import put, settle
@@ -24,17 +24,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "PROBLEMS",
     "RECORD",
     "TABLE",
     "FileRecord",
     "PredictionHeader",
+    "RecordedProblem",
     "RegionPrediction",
     "Unfinished",
     "check_predictions_free",
     "read_predictions",
 ]
 
-RECORD, TABLE = "predictions.jsonl", "predictions.csv"
+RECORD, TABLE, PROBLEMS = "predictions.jsonl", "predictions.csv", "problems.txt"
 REMEDY = "predict again into another folder"
 
 
@@ -105,6 +107,31 @@ class RegionPrediction(Document):
         return _without(usual(self), () if self.found else ("found", "score", "outline"))
 
 
+class RecordedProblem(Document):
+    """A problem of an image in which regions were looked for; see :class:`flawshot.base.errors.Problem`."""
+
+    file: str
+    kind: str
+    message: str
+    severity: Literal["error", "warning"]
+    shape: int | None
+
+    @classmethod
+    def of(cls, problem: Problem) -> RecordedProblem:
+        """A problem as it is stored, with arguments as Python writes them."""
+        return cls(
+            file=problem.file,
+            kind=problem.kind,
+            message=problem.message,
+            severity=problem.severity,
+            shape=problem.shape,
+        )
+
+    def problem(self) -> Problem:
+        """The problem."""
+        return Problem(self.file, self.kind, self.message, self.severity, self.shape)
+
+
 class FileRecord(Document):
     """One processed annotation file, or image; a line of ``predictions.jsonl``.
 
@@ -115,6 +142,7 @@ class FileRecord(Document):
         left_out: Its image, if it cannot be used.
         image: Its image, relative to the data root (POSIX), if regions were looked for on it.
         image_score: What the finder scored the image as a whole, if it does.
+        problems: Regions of that image that were left out, and oddities.
     """
 
     annotation: str
@@ -123,6 +151,7 @@ class FileRecord(Document):
     left_out: LeftOut | None = None
     image: str | None = None
     image_score: float | None = None
+    problems: tuple[RecordedProblem, ...] = ()
 
     @field_validator("annotation", "image")
     @classmethod
@@ -133,7 +162,8 @@ class FileRecord(Document):
 
     @model_serializer(mode="wrap")
     def _told(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without(usual(self), ("image", "image_score") if self.image is None else ())
+        absent = ("image", "image_score") if self.image is None else ()
+        return _without(usual(self), absent if self.problems else (*absent, "problems"))
 
 
 def _without(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -279,7 +309,7 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
         raise FlawshotError(f"{out}: exists; name another folder, move it away, or add {argument('overwrite', True)}")
     if not (out / RECORD).is_file():
         raise FlawshotError(f"{out}: is not a folder of predictions; move it away")
-    known = {RECORD, TABLE}
+    known = {RECORD, TABLE, PROBLEMS}
     for answered in read_predictions(out)[1]:
         known.add(answered.annotation)
         if answered.file_hash is not None and _hash(out / answered.annotation) != answered.file_hash:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from flawshot.base.errors import Problem
     from flawshot.labelme.shapes import Shape
 
 __all__ = ["FoundOnImage", "FoundRegion"]
@@ -38,8 +39,10 @@ class FoundOnImage(NamedTuple):
         regions: The regions, the most certain first; empty if it found none.
         score: How likely the image shows a flaw, in the finder's units; None if it gives none.
         reason: Why the image cannot be used, in one line; empty if it can.
+        problems: Regions that the finder left out, and oddities.
     """
 
     regions: tuple[FoundRegion, ...]
     score: float | None = None
     reason: str = ""
+    problems: tuple[Problem, ...] = ()
