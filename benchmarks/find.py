@@ -4,10 +4,10 @@
 
 Two kinds of data. Magnetic tile (as for ``magnetic_tile.py``) with whole tiles kept apart: it has no image without a
 flaw, so each is cut in two across its longer side; halves without any flaw pixel are the good images, and those with
-flaws of 30 px or more are the others. Tiles are parted by a hash of their names: settings were chosen on part 0, and
-part 1 is printed. Five instances per category are labeled, or fewer where support has no more. And products drawn by
-``flawshot.draw_data_set`` with exact masks, of seeds on which nothing was chosen; three instances per category are
-labeled.
+flaws of 30 px or more are the others. Tiles are parted by a hash of their names: settings were chosen on part 0, which
+gives the support, five instances per category; the queries are the images of part 1, 24 tiles on which nothing was
+chosen. And products drawn by ``flawshot.draw_data_set`` with exact masks, of seeds on which nothing was chosen; three
+instances per category are labeled.
 
 Printed are, for each encoder and number of good images, the scores of ``flawshot evaluate-find`` with their 95 %
 intervals: heat maps, instances found, false regions, and names by the default classifier and by the locator itself.
@@ -31,11 +31,12 @@ import torch
 from PIL import Image
 
 import flawshot
+from flawshot.cli.evaluating_finding import finder_fitter
 from flawshot.cli.finding_tables import print_finding
 from flawshot.encoders import make_encoder
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS
 from flawshot.evaluation.finding_data import FindingData, data_of_folder
-from flawshot.evaluation.finding_episodes import draw_finding_episodes
+from flawshot.evaluation.finding_episodes import FindingEpisode, draw_finding_episodes
 from flawshot.evaluation.finding_names import RegionNamer
 from flawshot.evaluation.finding_results import FindingResults
 from flawshot.evaluation.finding_runs import average_finding, evaluate_finding
@@ -60,13 +61,17 @@ LABELED = {"tiles": 5, "drawn": 3}
 DRAWN_SEEDS = (101, 102)
 
 
-def tile_halves(source: Path, out: Path, part: int) -> tuple[FindingData, dict[str, str]]:
+def part_of(tile: str) -> int:
+    """The part, 0 or 1, that a tile belongs to."""
+    return int(hashlib.sha256(tile.encode()).hexdigest(), 16) % 2
+
+
+def tile_halves(source: Path, out: Path) -> tuple[FindingData, dict[str, str]]:
     """Write halves of magnetic tile's images as Labelme files and good images.
 
     Args:
         source: The data.
         out: A new folder.
-        part: Which half of the tiles.
 
     Returns:
         The images, and the tile that each shows.
@@ -75,8 +80,6 @@ def tile_halves(source: Path, out: Path, part: int) -> tuple[FindingData, dict[s
         tiles = {row["image"]: row["group"] for row in csv.DictReader(file)}
     groups = {}
     for name, tile in tiles.items():
-        if int(hashlib.sha256(tile.encode()).hexdigest(), 16) % 2 != part:
-            continue
         image, mask = Image.open(source / name), Image.open((source / name).with_suffix(".png")).convert("L")
         width, height = image.size
         middle = (width // 2, height) if width > height else (width, height // 2)
@@ -90,7 +93,7 @@ def tile_halves(source: Path, out: Path, part: int) -> tuple[FindingData, dict[s
             folder, stem = ("tile" if regions else "good"), f"{category}-{Path(name).stem}-{number}"
             (out / folder).mkdir(parents=True, exist_ok=True)
             image.crop(box).convert("RGB").save(out / folder / f"{stem}.png")
-            groups[f"{stem}.png"] = tile
+            groups[f"{stem}.png" if regions else f"../good/{stem}.png"] = tile
             if regions:
                 shapes = tuple(component_shape(index, category, each) for index, each in enumerate(regions))
                 write_labelme(LabelmeFile(f"{stem}.png", shapes, *flawed.shape), out / folder / f"{stem}.json")
@@ -108,6 +111,25 @@ def drawn(out: Path, seeds: Sequence[int]) -> list[FindingData]:
     return made
 
 
+def parted_episodes(
+    data: FindingData, shots: int, count: int, *, seeds: int, groups: Mapping[str, str], part: int
+) -> list[FindingEpisode]:
+    """Episodes whose support is of part 0, and whose queries are all images of part 1, or the others of part 0."""
+    first = {name for name, group in groups.items() if part_of(group) == 0}
+    images = data.catalog.column("image")
+    own = FindingData(
+        data.product,
+        flawshot.Catalog(data.catalog.table.filter([image in first for image in images]), data.catalog.root),
+        tuple(each for each in data.good if each.name in first),
+    )
+    drawn = draw_finding_episodes(own, shots, count, seeds=range(seeds), groups=groups, allow_short=True)
+    if part == 0:
+        return drawn
+    queries = tuple(dict.fromkeys(image for image in images if image not in first))
+    good = tuple(each for each in data.good if each.name not in first)
+    return [each._replace(queries=queries, good_queries=good) for each in drawn]
+
+
 def run(
     data: FindingData,
     encoder: BaseEncoder,
@@ -117,17 +139,21 @@ def run(
     alarms: float,
     seeds: int,
     groups: Mapping[str, str] | None = None,
+    part: int = 1,
 ) -> list[ScoredRun]:
-    """Fit and score locators with several numbers of good images."""
+    """Fit and score locators with several numbers of good images; of groups, those of part 0 give the support."""
     made = []
     # A namer remembers instances by their ids, so each data set has its own.
     namer = RegionNamer(encoder, make_scheme(*TINY_VIEWS))
     for count in good:
-        episodes = draw_finding_episodes(data, shots, count, seeds=range(seeds), groups=groups, allow_short=True)
+        if groups is None:
+            episodes = draw_finding_episodes(data, shots, count, seeds=range(seeds))
+        else:
+            episodes = parted_episodes(data, shots, count, seeds=seeds, groups=groups, part=part)
         scored = evaluate_finding(
             data,
             episodes,
-            lambda labeled, own: fit_locator(encoder, labeled, own, alarms=alarms).locator,
+            finder_fitter(encoder, alarms),
             shots=shots,
             good_shots=count,
             namer=namer,
@@ -178,7 +204,7 @@ def main() -> None:
     parser.add_argument("--good", default="0,1,4,16")
     parser.add_argument("--alarms", type=float, default=ALARMS)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--part", type=int, default=1, help="0: the half of the tiles to choose settings on")
+    parser.add_argument("--part", type=int, default=1, help="0: queries of the part to choose settings on")
     options = parser.parse_args()
     settings = {
         "good": [int(each) for each in options.good.split(",")],
@@ -186,16 +212,16 @@ def main() -> None:
         "seeds": options.seeds,
     }
     with tempfile.TemporaryDirectory() as folder:
-        tiles, groups = tile_halves(SHARED / "magnetic-tile", Path(folder, "tiles"), options.part)
+        tiles, groups = tile_halves(SHARED / "magnetic-tile", Path(folder, "tiles"))
         products = drawn(Path(folder, "drawn"), DRAWN_SEEDS) if "drawn" in options.data else []
         for name in options.encoders.split(","):
             encoder = encoder_named(name)
             print(
-                f"\n{encoder.record.name}, part {options.part} of the tiles, "
+                f"\n{encoder.record.name}, queries of part {options.part} of the tiles, "
                 f"thresholds at {100 * options.alarms:g} % of good images"
             )
             if "tiles" in options.data:
-                show(run(tiles, encoder, shots=LABELED["tiles"], groups=groups, **settings))
+                show(run(tiles, encoder, shots=LABELED["tiles"], groups=groups, part=options.part, **settings))
             if products:
                 show([one for each in products for one in run(each, encoder, shots=LABELED["drawn"], **settings)])
             maps, everything, size = cost(encoder, tiles)

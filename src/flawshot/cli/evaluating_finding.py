@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flawshot.evaluation.finding_episodes import FindingEpisode, GoodShots
     from flawshot.evaluation.finding_names import RegionNamer
     from flawshot.evaluation.finding_runs import FitFinder, ScoredRun
+    from flawshot.locating.examples import LabeledImage
 
 __all__ = ["evaluate_find"]
 
@@ -157,9 +158,16 @@ def evaluate_find(
 
 def finder_fitter(encoder: BaseEncoder, alarms: float) -> FitFinder:
     """What fits a locator to support images, with this encoder."""
+    from flawshot.evaluation.finding_runs import FittedFinder
+    from flawshot.evaluation.held_out_names import HeldOutFinder
     from flawshot.locating.fitting import fit_locator
 
-    return lambda labeled, good: fit_locator(encoder, labeled, good, alarms=alarms).locator
+    def fit(labeled: Sequence[LabeledImage], good: Sequence[Path], units: Sequence[str] | None) -> FittedFinder:
+        made = fit_locator(encoder, labeled, good, alarms=alarms, units=units)
+        variants = [HeldOutFinder(each.locator, each.locator.categories, each.units) for each in made.variants]
+        return FittedFinder(made.locator, variants)
+
+    return fit
 
 
 def _numbers(text: str, name: str) -> list[int]:

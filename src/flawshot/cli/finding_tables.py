@@ -51,7 +51,8 @@ TABLES = (
         "Found and named right, % of instances [95 % interval]",
         {
             "found_and_named": "found and named",
-            "found_and_named_by_finder": "named by the finder",
+            "found_and_named_by_classifier": "by the classifier",
+            "found_and_named_by_finder": "by the finder",
             "named_given_regions": "regions given",
             "named_of_found": "of those found",
         },

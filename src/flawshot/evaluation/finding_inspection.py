@@ -12,6 +12,7 @@ import numpy as np
 from flawshot.evaluation.finding_scores import summarize_heat
 from flawshot.evaluation.finding_tallies import FindingTally
 from flawshot.evaluation.found_matches import match_regions
+from flawshot.evaluation.joining import USUAL, joined_as
 from flawshot.labelme.shapes import join_regions, rasterize
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.evaluation.finding_names import RegionNamer
     from flawshot.evaluation.finding_scores import ImageHeat
+    from flawshot.evaluation.joining import Naming
     from flawshot.labelme.shapes import Region
     from flawshot.regions.found import FoundOnImage
 
@@ -31,7 +33,7 @@ __all__ = ["Finder", "HeatMap", "Inspection"]
 
 # The intersections over union at which instances are counted as found.
 IOUS = (0.1, 0.3, 0.5)
-BY_FINDER = "found_and_named_by_finder"
+BY_FINDER, BY_CLASSIFIER = "found_and_named_by_finder", "found_and_named_by_classifier"
 
 
 class HeatMap(Protocol):
@@ -87,6 +89,7 @@ class Inspection:
         categories: The support's categories, in the order of :attr:`flawshot.regions.found.FoundRegion.shares`.
         namer: Names found regions; None if they are not to be named.
         fitted: Its classifier; None likewise.
+        naming: How its names and the finder's are joined.
 
     Attributes:
         flawed: Whether each image shows a flaw.
@@ -99,8 +102,10 @@ class Inspection:
         categories: Sequence[str],
         namer: RegionNamer | None = None,
         fitted: FewShotClassifier | None = None,
+        naming: Naming = USUAL,
     ) -> None:
         self._finder, self._categories, self._namer, self._fitted = finder, categories, namer, fitted
+        self._naming = naming
         self._counts = _Counts()
         self._units: list[tuple[str, str]] = []
         self._scores: list[float] = []
@@ -149,7 +154,8 @@ class Inspection:
             add("false_regions_per_good_image", false, 1)
             add("good_images_alarmed", float(bool(regions)), 1)
         by_instance = {match.instance: match for match in matches}
-        named, given = self._names(image, instances, regions)
+        said = [found.regions[number].shares for number in kept]
+        named, by_classifier, given = self._names(image, instances, regions, said)
         for number, instance in enumerate(instances):
             match = by_instance.get(number)
             add("found", match is not None, 1)
@@ -160,8 +166,10 @@ class Inspection:
             if not instance.category:
                 continue
             add(f"found/{instance.category}", match is not None, 1)
-            if named is not None and given is not None:
+            if given:
                 right = match is not None and named[match.region] == instance.category
+                alone = match is not None and by_classifier[match.region] == instance.category
+                add(BY_CLASSIFIER, alone, 1)
                 for name, value in (
                     ("found_and_named", right),
                     ("named_given_regions", given[number] == instance.category),
@@ -170,24 +178,32 @@ class Inspection:
                     add(f"{name}/{instance.category}", value, 1)
                 if match is not None:
                     add("named_of_found", right, 1)
-            shares = None if match is None else found.regions[kept[match.region]].shares
+            shares = None if match is None else said[match.region]
             self._told_apart = self._told_apart or shares is not None
             by_finder = "" if shares is None else self._categories[int(np.argmax(shares))]
             add(BY_FINDER, by_finder == instance.category, 1)
 
     def _names(
-        self, image: Image.Image, instances: Sequence[Instance], regions: Sequence[Region]
-    ) -> tuple[list[str] | None, list[str] | None]:
-        """The names of found regions, and of annotated ones."""
+        self,
+        image: Image.Image,
+        instances: Sequence[Instance],
+        regions: Sequence[Region],
+        shares: Sequence[NDArray[np.float32] | None],
+    ) -> tuple[list[str], list[str], list[str]]:
+        """The names of found regions, joined and by the classifier alone, and of annotated ones; empty if not named."""
         if self._namer is None or self._fitted is None:
-            return None, None
+            return [], [], []
         self._namer.encode(image, instances)
-        return self._namer.name(self._fitted, image, regions), self._namer.name_annotated(self._fitted, instances)
+        alone = self._namer.probabilities(self._fitted, image, self._categories, regions)
+        both = joined_as(self._naming, alone, shares)
+        joint, own = ([self._categories[row] for row in each.argmax(axis=1)] for each in (both, alone))
+        return joint, own, self._namer.name_annotated(self._fitted, instances)
 
     def tally(self, numbers: dict[tuple[str, str], int]) -> FindingTally:
         """What was counted; ``numbers`` gives units the same numbers in all episodes."""
         unit = np.array([numbers.setdefault(unit, len(numbers)) for unit in self._units], dtype=np.intp)
         flawed, scores, counts = np.array(self.flawed, dtype=bool), np.array(self._scores), self._counts.arrays()
-        if not self._told_apart:
+        if not self._told_apart:  # then the classifier is all there is
             counts.pop(BY_FINDER, None)
+            counts.pop(BY_CLASSIFIER, None)
         return FindingTally(unit, flawed, scores, self._heats, counts)

@@ -8,6 +8,7 @@ import numpy as np
 
 from flawshot.bank.region_features import region_features
 from flawshot.classifiers import make_classifier
+from flawshot.evaluation.joining import probabilities_of
 from flawshot.regions.views import extent_of
 
 if TYPE_CHECKING:
@@ -55,11 +56,13 @@ class RegionNamer:
         features = np.stack([self._known[each.id] for each in instances])
         return make_classifier(self._name).fit(features, np.array(labels, dtype=object))
 
-    def name(self, fitted: FewShotClassifier, image: Image.Image, regions: Sequence[Region]) -> list[str]:
-        """The most probable category of each found region of an image."""
+    def probabilities(
+        self, fitted: FewShotClassifier, image: Image.Image, categories: Sequence[str], regions: Sequence[Region]
+    ) -> NDArray[np.float32]:
+        """The classifier's probabilities for each found region of an image, float32 ``[regions, categories]``."""
         if not regions:
-            return []
-        return list(map(str, fitted.predict(region_features(self._encoder, self._scheme, image, regions))))
+            return np.zeros((0, len(categories)), dtype=np.float32)
+        return probabilities_of(fitted, region_features(self._encoder, self._scheme, image, regions), categories)
 
     def name_annotated(self, fitted: FewShotClassifier, instances: Sequence[Instance]) -> list[str]:
         """The most probable category of each annotated instance, which must be encoded."""

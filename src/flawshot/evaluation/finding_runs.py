@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -19,7 +20,9 @@ from flawshot.evaluation.finding_tallies import (
     estimate_finding,
     resample_finding,
 )
+from flawshot.evaluation.held_out_names import HeldOutFinder, SupportImage, best_naming_of
 from flawshot.evaluation.intervals import percentile_interval, wilson
+from flawshot.evaluation.joining import USUAL
 from flawshot.evaluation.results import CategoryScore
 from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from flawshot.catalog.instances import Instance
     from flawshot.evaluation.finding_data import FindingData, GoodImage
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FitFinder",
+    "FittedFinder",
     "ScoredRun",
     "average_finding",
     "evaluate_finding",
@@ -47,11 +52,31 @@ __all__ = [
 BY_CATEGORY = ("found", "found_and_named", "named_given_regions")
 
 
+class FittedFinder(NamedTuple):
+    """A finder, fitted to support images.
+
+    Attributes:
+        finder: The finder.
+        variants: Finders that have not seen some of the images, by which names are joined; none if it names nothing.
+    """
+
+    finder: Finder
+    variants: Sequence[HeldOutFinder] = ()
+
+
 class FitFinder(Protocol):
     """Makes a finder from support images."""
 
-    def __call__(self, labeled: Sequence[LabeledImage], good: Sequence[Path]) -> Finder:
-        """The fitted finder."""
+    def __call__(
+        self, labeled: Sequence[LabeledImage], good: Sequence[Path], units: Sequence[str] | None
+    ) -> FittedFinder:
+        """The fitted finder.
+
+        Args:
+            labeled: Images with labeled flaws.
+            good: Images without flaws.
+            units: What each image shows, first of ``labeled``, then of ``good``.
+        """
         ...
 
 
@@ -111,7 +136,7 @@ def evaluate_finding(
     measured: list[dict[str, float]] = []
     asked: dict[str, int] = {}
     for episode in episodes:
-        inspection, seconds = _fitted(data, by_image, episode, fit, namer)
+        inspection, seconds = _fitted(data, by_image, episode, fit, namer=namer, groups=groups)
         queries: list[str | GoodImage] = [*episode.queries, *episode.good_queries]
         for query in queries:
             own = by_image[query] if isinstance(query, str) else []
@@ -157,27 +182,39 @@ def _fitted(
     by_image: Mapping[str, Sequence[Instance]],
     episode: FindingEpisode,
     fit: FitFinder,
+    *,
     namer: RegionNamer | None,
+    groups: Mapping[str, str] | None,
 ) -> tuple[Inspection, float]:
     """A finder and a classifier, fitted to an episode's support, and the seconds that the finder took."""
     rows, support = data.catalog.row_of, set(episode.support)
     images = dict.fromkeys(data.catalog.column("image")[rows[identifier]] for identifier in episode.support)
     labeled: list[LabeledImage] = []
-    examples: list[Instance] = []
+    examples: list[SupportImage] = []
     for name in images:
         own = [each for each in by_image[name] if each.id in support]
         others = tuple(each.region() for each in by_image[name] if each.id not in support)
         source = image_source(data.catalog.root, name, own[0].annotation)
         picture = source if isinstance(source, Path) else read_image(source, name)
         labeled.append(LabeledImage(picture, tuple((each.category, each.region()) for each in own), others))
-        examples += own
+        examples.append(SupportImage(partial(_opened, picture, name), own, "/".join(unit_of(name, groups))))
         if namer is not None:
-            namer.encode(picture if not isinstance(picture, Path) else read_image(picture, name), own)
+            namer.encode(_opened(picture, name), own)
+    units = [each.unit for each in examples] + ["/".join(unit_of(each, groups)) for each in episode.good]
     start = time.perf_counter()
-    finder = fit(labeled, [each.path for each in episode.good])
+    fitted = fit(labeled, [each.path for each in episode.good], units)
     seconds = time.perf_counter() - start
-    categories = sorted({each.category for each in examples})
-    return Inspection(finder, categories, namer, None if namer is None else namer.fit(examples)), seconds
+    instances = [instance for each in examples for instance in each.instances]
+    categories = sorted({each.category for each in instances})
+    classifier = None if namer is None else namer.fit(instances)
+    naming = USUAL
+    if namer is not None and classifier is not None:
+        naming = best_naming_of(examples, fitted.variants, namer, categories)
+    return Inspection(fitted.finder, categories, namer, classifier, naming), seconds
+
+
+def _opened(picture: Path | Image.Image, name: str) -> Image.Image:
+    return read_image(picture, name) if isinstance(picture, Path) else picture
 
 
 def _inspect(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from flawshot.models.joining import known_shares
+from flawshot.evaluation.joining import known_shares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

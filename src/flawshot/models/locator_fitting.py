@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,19 +17,20 @@ from flawshot.base.errors import FlawshotError
 from flawshot.base.store.seals import sha256_of
 from flawshot.evaluation.finding_inspection import Inspection
 from flawshot.evaluation.finding_tallies import estimate_finding, resample_finding
-from flawshot.evaluation.found_matches import match_regions
+from flawshot.evaluation.held_out_names import held_out_names
+from flawshot.evaluation.joining import USUAL, HeldOutName, Naming, best_naming, named, probabilities_of
 from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
-from flawshot.labelme.shapes import rasterize
 from flawshot.locating.examples import LabeledImage
 from flawshot.locating.fitting import ALARMS, fit_locator
 from flawshot.locating.locator_file import write_locator
 from flawshot.locating.record import LOCATOR, ExpectedScore, LocatorRecord
-from flawshot.models.joining import USUAL, HeldOutName, Naming, best_naming, known_shares, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.encoders.base import BaseEncoder
     from flawshot.evaluation.finding_tallies import FindingTally
+    from flawshot.labelme.shapes import Region
     from flawshot.locating.fitting import FittedLocator
     from flawshot.locating.locator import HeatMap, Locator
     from flawshot.regions.found import FoundOnImage
@@ -235,7 +238,17 @@ class _Trial:
                 image = each.opened()
                 flaws = (*each.instances, *each.others)
                 inspection.add(image, [replace(one, category="") for one in flaws], ("unit", each.unit))
-                named_of += [(len(asked), name) for name in self._names(held, image, each, classifier, part)]
+                if classifier is not None:
+                    own = held_out_names(
+                        held.found,
+                        image,
+                        each.instances,
+                        known=held.locator.categories,
+                        categories=self._categories,
+                        said=partial(self._said, classifier, image),
+                        part=part,
+                    )
+                    named_of += [(len(asked), name) for name in own]
                 asked.append(len(each.instances))
         names = [name for _, name in named_of]
         if not asked:
@@ -257,27 +270,11 @@ class _Trial:
             return None
         return clone(self._estimator).fit(self._features[seen], self._labels[seen])  # type: ignore[no-any-return]
 
-    def _names(
-        self, held: _Held, image: Image.Image, each: _Image, classifier: FewShotClassifier | None, part: int
-    ) -> Iterator[HeldOutName]:
-        """What is said of the regions that find labeled instances."""
-        regions = [rasterize(found.shape, image.height, image.width) for found in held.found.regions]
-        matches = match_regions([one.region() for one in each.instances], regions)
-        matches = [match for match in matches if each.instances[match.instance].category in self._categories]
-        if classifier is None or not matches:
-            return
-        features = region_features(
-            self._plan.namer, self._plan.scheme, image, [regions[match.region] for match in matches]
-        )
-        probabilities = classifier.predict_proba(features)
-        columns = [self._categories.index(category) for category in classifier.classes_]
-        for match, row in zip(matches, probabilities, strict=True):
-            full = np.zeros(len(self._categories), dtype=np.float32)
-            full[columns] = row
-            shares = known_shares(held.found.regions[match.region].shares, held.locator.categories, self._categories)
-            if shares is not None and np.isfinite(shares).any():
-                truth = self._categories.index(each.instances[match.instance].category)
-                yield HeldOutName(truth, full, shares, part)
+    def _said(
+        self, classifier: FewShotClassifier, image: Image.Image, regions: Sequence[Region]
+    ) -> NDArray[np.float32]:
+        features = region_features(self._plan.namer, self._plan.scheme, image, regions)
+        return probabilities_of(classifier, features, self._categories)
 
 
 def _scores(tally: FindingTally, units: int) -> dict[str, ExpectedScore]:

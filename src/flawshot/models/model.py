@@ -17,11 +17,11 @@ from flawshot.base.store.places import steadily
 from flawshot.classifiers import make_classifier
 from flawshot.encoders import rebuild_encoder
 from flawshot.encoders.preprocessing import interpolation_of
+from flawshot.evaluation.joining import joined
 from flawshot.labelme.shapes import rasterize
 from flawshot.locating.record import LOCATOR
 from flawshot.models.calibration import fit_novelty
 from flawshot.models.findings import ImageFinding, inspect_image
-from flawshot.models.joining import joined
 from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY

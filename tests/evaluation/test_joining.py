@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from flawshot.models.joining import USUAL, HeldOutName, Naming, best_naming, joined, known_shares, named
+from flawshot.evaluation.joining import USUAL, HeldOutName, Naming, best_naming, joined, known_shares, named
 
 
 def shares(*values):

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["USUAL", "HeldOutName", "Naming", "best_naming", "joined", "known_shares", "named"]
+    from flawshot.classifiers.base import FewShotClassifier
+
+__all__ = [
+    "USUAL",
+    "HeldOutName",
+    "Naming",
+    "best_naming",
+    "joined",
+    "joined_as",
+    "known_shares",
+    "named",
+    "probabilities_of",
+]
 
 # No category is less likely than this.
 LEAST = 1e-6
@@ -130,6 +142,31 @@ def best_naming(held_out: Sequence[HeldOutName]) -> Naming:
 
 def named(held_out: HeldOutName, naming: Naming) -> NDArray[np.float32]:
     """The joined probabilities of one region, float32 ``[categories]``."""
-    shares = [sharpened(held_out.shares, naming.sharpness)]
-    made: NDArray[np.float32] = joined(held_out.probabilities[None], shares, naming.weight)[0]
+    made: NDArray[np.float32] = joined_as(naming, held_out.probabilities[None], [held_out.shares])[0]
+    return made
+
+
+def joined_as(
+    naming: Naming, probabilities: NDArray[np.float32], shares: Sequence[NDArray[np.float32] | None]
+) -> NDArray[np.float32]:
+    """As :func:`joined`, with shares of the sharpness :data:`USUAL` that are made as sharp as the naming says."""
+    own = [None if each is None else sharpened(each, naming.sharpness) for each in shares]
+    return joined(probabilities, own, naming.weight)
+
+
+def probabilities_of(
+    classifier: FewShotClassifier, features: NDArray[np.float32], categories: Sequence[str]
+) -> NDArray[np.float32]:
+    """A classifier's probabilities in the order of some categories, 0 for those that it does not know.
+
+    Args:
+        classifier: A fitted classifier that knows no others.
+        features: float32 ``[regions, views, dim]``.
+        categories: The categories.
+
+    Returns:
+        float32 ``[regions, categories]``.
+    """
+    made = np.zeros((len(features), len(categories)), dtype=np.float32)
+    made[:, [categories.index(category) for category in classifier.classes_]] = classifier.predict_proba(features)
     return made
