@@ -25,8 +25,8 @@ LONGEST = 2048
 # The entry of a picture's file that says which locator's heat it shows.
 ENTRY = "flawshot"
 # Heat is invisible at this share of the threshold, and as strong as it gets at that one.
-FAINT, STRONG = 0.25, 1.5
-STRONGEST = 0.6
+FAINT, STRONG = 0.25, 2.0
+STRONGEST = 0.45
 HOT, OUTLINE = (230, 30, 30), (255, 255, 0)
 
 
