@@ -61,7 +61,14 @@ def test_without_text_it_is_the_updates_as_loops(text_task, parameters):
     np.testing.assert_allclose(found.predict_proba(text_task.query), want, atol=1e-6)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"iterations": 1, "support_weight": 5.0}, {"text_weight": 0.05}])
+WITH_TEXT = [
+    {},
+    {"iterations": 1, "support_weight": 5.0},
+    {"iterations": 0, "text_weight": 0.05},  # before the assignments have forgotten where they began
+]
+
+
+@pytest.mark.parametrize("parameters", WITH_TEXT)
 def test_with_text_it_is_the_updates_as_loops(text_task, parameters):
     support, labels, query, text = text_task
     found = make_classifier("transclip-text", **parameters).fit(support, labels, text=text).predict_proba(query)
