@@ -120,7 +120,7 @@ def together(shots: int, seeds: int, device: str) -> None:
     text = rng.normal(size=(len(np.unique(made[0].labels)), made[0].support.shape[2])).astype(np.float32)
     supports = [Support(Evidence(task.support, text), task.labels) for task in made]
     print(f"{seeds} episodes of {shots} shots trained together on {device}, against one after another (random text)")
-    for name in ("zip-adapter-f", "tip-adapter-f", "clip-adapter"):
+    for name in ("zip-adapter-f", "tip-adapter-f", "clip-adapter", "clap"):
         estimator = flawshot.make_classifier(name, device=device)
         type(estimator).together_on_cpu = True  # here both ways are wanted, whichever the class would take
         estimator.fit_many(supports[:1])

@@ -22,17 +22,25 @@ _PUBLIC = {
     "catalog.instances": "Instance",
     "classifiers": "CLASSIFIERS classifier_names make_classifier",
     "classifiers.base": "Evidence FewShotClassifier Support",
+    "classifiers.clap": "Clap",
     "classifiers.clip_adapter": "ClipAdapter",
     "classifiers.gda": "GaussianDiscriminant",
+    "classifiers.gda_text": "GaussianDiscriminantText",
     "classifiers.knn": "NearestNeighbors",
     "classifiers.linear_probe": "LinearProbe",
+    "classifiers.lp_plus_plus": "LinearProbePlusPlus",
     "classifiers.matched_prototype": "MatchedPrototype",
     "classifiers.outline": "Outline",
     "classifiers.outlined_ridge": "OutlinedRidge",
+    "classifiers.proker": "ProKer",
+    "classifiers.proker_text": "ProKerText",
     "classifiers.prototype": "CosinePrototype",
     "classifiers.soft_kmeans": "SoftKMeans",
+    "classifiers.timo": "Timo",
     "classifiers.tip_adapter": "TipAdapter",
     "classifiers.tip_adapter_f": "TipAdapterF",
+    "classifiers.transclip": "TransClip",
+    "classifiers.transclip_text": "TransClipText",
     "classifiers.transductive_ridge": "TransductiveRidge",
     "classifiers.whitened_ridge": "WhitenedRidge",
     "classifiers.zero_shot": "ZeroShot",
@@ -119,17 +127,25 @@ if TYPE_CHECKING:
     from flawshot.classifiers.base import Evidence as Evidence
     from flawshot.classifiers.base import FewShotClassifier as FewShotClassifier
     from flawshot.classifiers.base import Support as Support
+    from flawshot.classifiers.clap import Clap as Clap
     from flawshot.classifiers.clip_adapter import ClipAdapter as ClipAdapter
     from flawshot.classifiers.gda import GaussianDiscriminant as GaussianDiscriminant
+    from flawshot.classifiers.gda_text import GaussianDiscriminantText as GaussianDiscriminantText
     from flawshot.classifiers.knn import NearestNeighbors as NearestNeighbors
     from flawshot.classifiers.linear_probe import LinearProbe as LinearProbe
+    from flawshot.classifiers.lp_plus_plus import LinearProbePlusPlus as LinearProbePlusPlus
     from flawshot.classifiers.matched_prototype import MatchedPrototype as MatchedPrototype
     from flawshot.classifiers.outline import Outline as Outline
     from flawshot.classifiers.outlined_ridge import OutlinedRidge as OutlinedRidge
+    from flawshot.classifiers.proker import ProKer as ProKer
+    from flawshot.classifiers.proker_text import ProKerText as ProKerText
     from flawshot.classifiers.prototype import CosinePrototype as CosinePrototype
     from flawshot.classifiers.soft_kmeans import SoftKMeans as SoftKMeans
+    from flawshot.classifiers.timo import Timo as Timo
     from flawshot.classifiers.tip_adapter import TipAdapter as TipAdapter
     from flawshot.classifiers.tip_adapter_f import TipAdapterF as TipAdapterF
+    from flawshot.classifiers.transclip import TransClip as TransClip
+    from flawshot.classifiers.transclip_text import TransClipText as TransClipText
     from flawshot.classifiers.transductive_ridge import TransductiveRidge as TransductiveRidge
     from flawshot.classifiers.whitened_ridge import WhitenedRidge as WhitenedRidge
     from flawshot.classifiers.zero_shot import ZeroShot as ZeroShot

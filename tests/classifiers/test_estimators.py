@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from flawshot import CLASSIFIERS, FlawshotError, make_classifier
 
 # Few steps keep the trained ones quick; their defaults are fits of 100 to 500.
-QUICK = {name: {"steps": 20} for name in ("zip-adapter-f", "tip-adapter-f", "clip-adapter")}
+QUICK = {name: {"steps": 20} for name in ("zip-adapter-f", "tip-adapter-f", "clip-adapter", "lp-plus-plus", "clap")}
 NAMES = list(CLASSIFIERS)
 
 
@@ -161,6 +161,13 @@ def test_order_of_the_support_and_scale_of_the_features_do_not_matter(seed, supp
         ("clip-adapter", {"ratio": 0.0}),
         ("clip-adapter", {"ratio": 1.5}),  # more than all of the blend
         ("soft-kmeans", {"temperature": 0}),
+        ("gda-text", {"alpha": -1.0}),
+        ("timo", {"gamma": 0}),
+        ("proker", {"ridge": 0.0}),
+        ("proker-text", {"beta": 0.0}),
+        ("clap", {"text_length": 0.0}),
+        ("transclip", {"support_weight": 0.0}),
+        ("transclip-text", {"text_weight": 0.0}),
         ("default", {"shrinkage": 0}),
         ("default-transductive", {"query_weight": -0.5}),
     ],
@@ -190,6 +197,8 @@ def test_lists_serve_as_arrays():
     ("name", "parameters"),
     [
         ("soft-kmeans", {"iterations": -3}),
+        ("transclip", {"iterations": -1}),
+        ("lp-plus-plus", {"steps": 1.5}),
         ("default-transductive", {"iterations": 0.5}),
         ("tip-adapter-f", {"steps": 2.5}),
         ("zip-adapter-f", {"steps": -1}),

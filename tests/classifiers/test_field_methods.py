@@ -236,8 +236,14 @@ def test_soft_kmeans_with_temperature_is_of_squared_distances(task):
     )
 
 
-@pytest.mark.parametrize("name", ["zero-shot", "tip-adapter", "tip-adapter-f", "clip-adapter", "gda", "soft-kmeans"])
-def test_only_the_transductive_one_sees_queries_together(task, name):
+SEEN = [
+    "zero-shot", "tip-adapter", "tip-adapter-f", "clip-adapter", "gda", "gda-text", "timo", "proker", "proker-text",
+    "lp-plus-plus", "clap", "soft-kmeans", "transclip", "transclip-text",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_only_the_transductive_ones_see_queries_together(task, name):
     support, query, text = task
     fitted = make_classifier(name).fit(support, np.array(CATEGORIES)[LABELS], text=text)
     alone = np.concatenate([fitted.predict_proba(query[n : n + 1]) for n in range(len(query))])

@@ -11,7 +11,7 @@ from flawshot.classifiers.base import Evidence, Support
 from flawshot.classifiers.trained import TrainedClassifier
 
 VIEWS, DIM = 4, 24
-TRAINED = ["zip-adapter-f", "tip-adapter-f", "clip-adapter"]
+TRAINED = ["zip-adapter-f", "tip-adapter-f", "clip-adapter", "clap"]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_together_is_as_alone(episodes, name, all_together):
 def test_episodes_trained_together_are_not_alike(episodes, name, all_together):
     """Else a mixing of episodes would go unseen."""
     first, _, third, *_ = make_classifier(name).fit_many([support for support, _ in episodes])
-    learnt = {"zip-adapter-f": "weight_", "tip-adapter-f": "keys_", "clip-adapter": "up_"}[name]
+    learnt = {"zip-adapter-f": "weight_", "tip-adapter-f": "keys_", "clip-adapter": "up_", "clap": "prototypes_"}[name]
     assert np.abs(getattr(first, learnt) - getattr(third, learnt)).max() > 1e-3
 
 

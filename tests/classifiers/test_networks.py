@@ -35,6 +35,7 @@ OTHERS = {
     "knn": {"n_neighbors": 3},
     "linear-probe": {"C": 2.0},
     "gda": {},
+    "proker": {"beta": 4.0, "ridge": 0.5},
 }
 
 

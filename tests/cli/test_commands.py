@@ -119,7 +119,7 @@ def test_the_way_from_annotations_to_a_table(data, released, tmp_path):
         "fewer than 10",
         "s (the slowest), ",
         "default-transductive †",
-        "† sees all queries at once (transductive): default-transductive, soft-kmeans",
+        "† sees all queries at once (transductive): default-transductive, soft-kmeans, transclip",
     ):
         assert word in done.stdout, word
     results = json.loads((tmp_path / "r.json").read_text())

@@ -126,6 +126,7 @@ def test_an_estimator_with_its_own_parameters_comes_back_with_them(made_up, tmp_
     [
         ("default-transductive", "is transductive"),
         ("soft-kmeans", "is transductive"),
+        ("transclip", "is transductive"),
         ("zero-shot", "needs text features"),
         ("outline", "needs outlines"),
         ("default-outline", "needs outlines"),

@@ -1,29 +1,46 @@
-"""The math that several classifiers share, as pure functions over float32 arrays."""
+"""The math that several classifiers share, as pure functions over arrays, float32 unless stated otherwise."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["category_means", "join_by_certainty", "normalize", "one_hot", "softmax"]
+__all__ = ["category_means", "exact_instances", "join_by_certainty", "normalize", "one_hot", "softmax"]
+
+Float = TypeVar("Float", np.float32, np.float64)
 
 # As in torch.nn.functional.normalize: a zero vector stays zero.
 SMALLEST_NORM = 1e-12
 
 
-def normalize(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale vectors along the last axis to length one; zero vectors stay zero.
+def normalize(x: NDArray[Float]) -> NDArray[Float]:
+    """Scale vectors along the last axis to length one, in their own precision; zero vectors stay zero.
 
     >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     norms = np.sqrt(np.einsum("...d,...d->...", x, x))[..., None]
-    scaled: NDArray[np.float32] = x / np.maximum(norms, np.float32(SMALLEST_NORM))
+    scaled: NDArray[Float] = x / np.maximum(norms, np.float32(SMALLEST_NORM))
     return scaled
+
+
+def exact_instances(views: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The mean of each instance's views, scaled to length one, in float64; zero vectors stay zero.
+
+    Args:
+        views: float32 ``[instances, views, dim]``.
+
+    Returns:
+        float64 ``[instances, dim]``.
+
+    >>> exact_instances(np.array([[[6.0, 0.0], [0.0, 8.0]]], dtype=np.float32)).tolist()
+    [[0.6, 0.8]]
+    """
+    return normalize(views.mean(axis=1, dtype=np.float64))
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

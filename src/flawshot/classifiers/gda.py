@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.preprocessing import normalize
 
 from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import exact_instances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,10 +29,9 @@ class GaussianDiscriminant(FewShotClassifier):
     estimator d ((N - 1) Cov + trace(Cov) I)^-1 over the N support instances, each minus its category's mean. With one
     instance per category there is no covariance to estimate, and the precision is d I: the nearest mean.
 
-    Differences from the paper: the authors add zero-shot text logits with a weight chosen on a validation set; there is
-    none here, so text is not used. In their released code each random crop is its own instance; here a view is not,
-    because views of one instance differ in other ways than instances do. The precision is not tempered, so most
-    probabilities are close to 0 or 1.
+    Differences from the paper: text is not used; ``gda-text`` adds the authors' zero-shot logits. In their released
+    code each random crop is its own instance; here a view is not, because views of one instance differ in other ways
+    than instances do. The precision is not tempered, so most probabilities are close to 0 or 1.
 
     References:
         Wang et al.: "A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation", ICLR 2024.
@@ -44,10 +43,10 @@ class GaussianDiscriminant(FewShotClassifier):
     bias_: NDArray[np.float64]
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
-        self.weight_, self.bias_ = discriminants(_instances(support.features), labels, len(self.classes_))
+        self.weight_, self.bias_ = discriminants(exact_instances(support.features), labels, len(self.classes_))
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        logits = _instances(query.features) @ self.weight_.T + self.bias_
+        logits = exact_instances(query.features) @ self.weight_.T + self.bias_
         shares: NDArray[np.float32] = softmax(logits, axis=1).astype(np.float32)
         return shares
 
@@ -82,8 +81,3 @@ def discriminants(
         inner = centered @ centered.T + ridge * np.eye(count)
         weight = dim / ridge * (means - np.linalg.solve(inner, centered @ means.T).T @ centered)
     return weight, -np.einsum("cd,cd->c", weight, means) / 2
-
-
-def _instances(views: NDArray[np.float32]) -> NDArray[np.float64]:
-    scaled: NDArray[np.float64] = normalize(views.mean(axis=1, dtype=np.float64))
-    return scaled

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "KernelNetwork",
     "KeyNetwork",
     "LinearNetwork",
     "MatchedNetwork",
@@ -169,6 +170,31 @@ class NeighborNetwork(nn.Module):
         cosines = normalized(features.mean(dim=1)) @ self.instances
         nearest = cosines.topk(self.neighbors, dim=1).indices
         return self.membership[nearest].mean(dim=1)
+
+
+class KernelNetwork(nn.Module):
+    """The softmax of weighted kernel values, exp(-sharpness (1 - cosine)), to support instances; in float64.
+
+    Args:
+        instances: Support instances of length one, float64 ``[support, dim]``.
+        coefficients: Their weights, float64 ``[support, categories]``.
+        sharpness: How fast an instance's influence falls with its distance.
+    """
+
+    instances: torch.Tensor
+    coefficients: torch.Tensor
+
+    def __init__(self, instances: NDArray[np.float64], coefficients: NDArray[np.float64], *, sharpness: float) -> None:
+        super().__init__()
+        self.register_buffer("instances", torch.tensor(instances.T).contiguous())
+        self.register_buffer("coefficients", torch.tensor(coefficients))
+        self.sharpness = sharpness
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """float32 ``[instances, views, dim]`` to ``[instances, categories]``."""
+        cosines = normalized(features.to(self.instances.dtype).mean(dim=1)) @ self.instances
+        scores = torch.exp(-self.sharpness * (1.0 - cosines)) @ self.coefficients
+        return torch.softmax(scores, dim=-1).float()
 
 
 class KeyNetwork(nn.Module):

@@ -143,6 +143,7 @@ class Thumbnail(torch.nn.Module):
 
 CLASSIFIERS = (
     "default", "matched-prototype", "zip-adapter", "zip-adapter-f", "prototype", "knn", "linear-probe", "gda",
+    "proker",
 )  # fmt: skip
 
 
