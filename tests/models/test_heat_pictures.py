@@ -30,7 +30,7 @@ def photo():
 def test_the_picture_is_the_image_blended_with_red(photo):
     cells = np.random.default_rng(1).normal(4, 5, (3, 4))
     made = np.asarray(draw_heat(photo, heat(cells, (48, 64)), NOTHING, 8.0), np.float64)
-    share = 0.6 * np.clip((heat(cells, (48, 64)).pixels() / 8.0 - 0.25) / 1.25, 0, 1)[..., None]
+    share = 0.45 * np.clip((heat(cells, (48, 64)).pixels() / 8.0 - 0.25) / 1.75, 0, 1)[..., None]
     expected = np.asarray(photo) * (1 - share) + np.array([230, 30, 30]) * share
     assert np.abs(made - expected).max() <= 1.5
     assert (made == np.asarray(photo))[share[..., 0] == 0].all()
@@ -50,7 +50,7 @@ def test_a_large_image_is_drawn_small_with_heat_and_outlines_in_their_places():
         scale = 2048 / 4000
         assert yellow.min(axis=0) == pytest.approx([1000 * scale, 2000 * scale], abs=4)
         assert yellow.max(axis=0) == pytest.approx([1400 * scale, 2400 * scale], abs=4)
-        assert (pixels[round(1200 * scale), round(2200 * scale)] == (138, 54, 18)).all()
+        assert (pixels[round(1200 * scale), round(2200 * scale)] == (104, 63, 14)).all()
         assert (pixels[100, 100] == (0, 90, 0)).all()
 
 
