@@ -24,6 +24,7 @@ _PUBLIC = {
     "classifiers.base": "Evidence FewShotClassifier Support",
     "classifiers.clap": "Clap",
     "classifiers.clip_adapter": "ClipAdapter",
+    "classifiers.evidence_ridge": "EvidenceRidge",
     "classifiers.gda": "GaussianDiscriminant",
     "classifiers.gda_text": "GaussianDiscriminantText",
     "classifiers.knn": "NearestNeighbors",
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
     from flawshot.classifiers.base import Support as Support
     from flawshot.classifiers.clap import Clap as Clap
     from flawshot.classifiers.clip_adapter import ClipAdapter as ClipAdapter
+    from flawshot.classifiers.evidence_ridge import EvidenceRidge as EvidenceRidge
     from flawshot.classifiers.gda import GaussianDiscriminant as GaussianDiscriminant
     from flawshot.classifiers.gda_text import GaussianDiscriminantText as GaussianDiscriminantText
     from flawshot.classifiers.knn import NearestNeighbors as NearestNeighbors

@@ -59,7 +59,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_an_installed_package_brings_classifiers(installed, catalog_of, bank_of):
-    assert classifier_names() == [*CLASSIFIERS, "first-category", "gone", "misspelled", "number"]
+    assert classifier_names() == ["default", *CLASSIFIERS, "first-category", "gone", "misspelled", "number"]
     made = make_classifier("first-category", share=0.8)
     assert (type(made).__name__, made.share, classifier_name(made)) == ("FirstCategory", 0.8, "first-category")
     catalog = catalog_of([(f"{label}{n}", [label]) for label in ("dent", "scratch") for n in range(4)])
@@ -69,7 +69,7 @@ def test_an_installed_package_brings_classifiers(installed, catalog_of, bank_of)
 
 
 def test_flawshots_own_names_come_first(installed):
-    assert type(make_classifier("default")).__name__ == "WhitenedRidge"
+    assert type(make_classifier("default")).__name__ == "EvidenceRidge"
 
 
 def test_what_cannot_be_loaded_is_one_line(installed):

@@ -123,7 +123,7 @@ def test_matched_views_must_be_those_of_the_support():
 
 
 def test_a_name_that_is_none_is_one_line_with_those_that_are():
-    with pytest.raises(FlawshotError, match="'zip': is not known; there are default, default-transductive, matched"):
+    with pytest.raises(FlawshotError, match="'zip': is not known; there are default, evidence-ridge, whitened-ridge, "):
         make_classifier("zip")
 
 
@@ -169,6 +169,8 @@ def test_order_of_the_support_and_scale_of_the_features_do_not_matter(seed, supp
         ("transclip", {"support_weight": 0.0}),
         ("transclip-text", {"text_weight": 0.0}),
         ("default", {"shrinkage": 0}),
+        ("evidence-ridge", {"matched_share": 1}),  # no expert may be without any weight
+        ("whitened-ridge", {"shrinkage": 0}),
         ("default-transductive", {"query_weight": -0.5}),
     ],
 )

@@ -63,7 +63,7 @@ def test_zip_adapter_f_agrees_on_average(transistor_bank, released, shots):
     assert abs(ours - published_counts(released, "zip-adapter-f", shots).mean() / 21) <= 0.04
 
 
-@pytest.mark.parametrize("name", ["default", "matched-prototype"])
+@pytest.mark.parametrize("name", ["default", "whitened-ridge", "matched-prototype"])
 @pytest.mark.parametrize(("shots", "least"), [(1, 0.914), (3, 0.990), (5, 1.0)])
 def test_the_training_free_reach_what_the_trained_one_does(transistor_bank, name, shots, least):
     assert right_counts(transistor_bank, name, shots).mean() / 21 >= least

@@ -1,4 +1,4 @@
-"""``default`` and its transductive variant against plain statements of their maths."""
+"""``whitened-ridge`` and its transductive variant against plain statements of their maths."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_probabilities_are_those_of_the_plain_statement(task):
     support, query, _ = task
     x, targets, weights, scores = scores_by_hand(support, query)
     temperature = temperature_by_hand(x, targets, weights)
-    fitted = make_classifier("default").fit(support, LABELS)
+    fitted = make_classifier("whitened-ridge").fit(support, LABELS)
     assert fitted.temperature_ == pytest.approx(temperature, rel=5e-3)
     assert abs(temperature / 0.09 - 1) > 0.02  # the support has moved it
     np.testing.assert_allclose(fitted.predict_proba(query), softmax(scores / temperature, axis=1), atol=2e-3)
@@ -88,24 +88,24 @@ def test_what_views_differ_by_is_taken_out(task):
     support, query, truth = task
     right = {
         name: (make_classifier(name).fit(support, LABELS).predict(query) == truth).mean()
-        for name in ("default", "prototype", "matched-prototype")
+        for name in ("whitened-ridge", "prototype", "matched-prototype")
     }
-    assert right["default"] > max(right["prototype"], right["matched-prototype"]) + 0.1
+    assert right["whitened-ridge"] > max(right["prototype"], right["matched-prototype"]) + 0.1
 
 
 def test_with_one_view_nothing_is_whitened(task):
     support, query, _ = task
-    fitted = make_classifier("default").fit(support[:, :1], LABELS)
+    fitted = make_classifier("whitened-ridge").fit(support[:, :1], LABELS)
     assert fitted.whitener_ is None
-    assert make_classifier("default").fit(support, LABELS).whitener_ is not None
-    repeated = make_classifier("default").fit(np.repeat(support[:, :1], 3, axis=1), LABELS)
+    assert make_classifier("whitened-ridge").fit(support, LABELS).whitener_ is not None
+    repeated = make_classifier("whitened-ridge").fit(np.repeat(support[:, :1], 3, axis=1), LABELS)
     expected = fitted.predict_proba(query[:, :1])
     np.testing.assert_allclose(repeated.predict_proba(query[:, :1]), expected, atol=1e-5)
 
 
 def test_at_one_shot_the_temperature_is_the_priors(task):
     support, _, _ = task
-    assert make_classifier("default").fit(support[[0, 3, 5]], [0, 1, 2]).temperature_ == 0.09
+    assert make_classifier("whitened-ridge").fit(support[[0, 3, 5]], [0, 1, 2]).temperature_ == 0.09
 
 
 @pytest.mark.parametrize(("instances", "dim"), [(9, 30), (40, 6)], ids=["fewer instances", "fewer features"])
@@ -170,11 +170,11 @@ def test_the_transductive_one_is_its_plain_statement(task):
         model = plain(x, np.concatenate([known, soft]) - 1 / 3, np.concatenate([own, np.full(15, 0.5)]), 0.5)
     expected = softmax(model.predict(x[6:]) / fitted.temperature_, axis=1)
     np.testing.assert_allclose(fitted.predict_proba(query), expected, atol=2e-3)
-    assert fitted.temperature_ == make_classifier("default").fit(support, LABELS).temperature_
+    assert fitted.temperature_ == make_classifier("whitened-ridge").fit(support, LABELS).temperature_
 
 
 def test_the_order_of_views_does_not_matter_nor_their_number_in_a_query(task):
     support, query, _ = task
-    fitted = make_classifier("default").fit(support, LABELS)
+    fitted = make_classifier("whitened-ridge").fit(support, LABELS)
     np.testing.assert_allclose(fitted.predict_proba(query[:, ::-1]), fitted.predict_proba(query), atol=1e-4)
     assert fitted.predict_proba(query[:, :2]).shape == (60, 3)

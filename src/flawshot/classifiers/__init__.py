@@ -11,14 +11,28 @@ from flawshot.base.plugins import load_object, plugin_address, plugin_names
 if TYPE_CHECKING:
     from flawshot.classifiers.base import FewShotClassifier
 
-__all__ = ["CLASSIFIERS", "classifier_name", "classifier_names", "make_classifier"]
+__all__ = [
+    "CLASSIFIERS",
+    "DEFAULT",
+    "classifier_name",
+    "classifier_names",
+    "descriptive_name",
+    "make_classifier",
+    "shown_name",
+]
 
 # Installed packages register their own classifiers in this group of entry points.
 ENTRY_POINTS = "flawshot.classifiers"
 
+# The name for the best classifier that we know, and the classifier that it stands for now. Files record the latter,
+# so that they mean the same when a better one is found. Models fitted before flawshot distinguished the two record
+# "default": see flawshot/models/record.py.
+DEFAULT, BEST_KNOWN = "default", "evidence-ridge"
+
 # Name -> module and class; a module is loaded when its classifier is made, because some need torch.
 CLASSIFIERS = {
-    "default": ("whitened_ridge", "WhitenedRidge"),
+    BEST_KNOWN: ("evidence_ridge", "EvidenceRidge"),
+    "whitened-ridge": ("whitened_ridge", "WhitenedRidge"),
     "default-transductive": ("transductive_ridge", "TransductiveRidge"),
     "matched-prototype": ("matched_prototype", "MatchedPrototype"),
     "zip-adapter": ("zip_adapter", "ZipAdapter"),
@@ -46,17 +60,39 @@ CLASSIFIERS = {
 
 
 def classifier_names() -> list[str]:
-    """All names that :func:`make_classifier` knows: flawshot's own, then those of installed packages, sorted."""
-    return [*CLASSIFIERS, *plugin_names(ENTRY_POINTS, CLASSIFIERS)]
+    """All names that :func:`make_classifier` knows: ``default``, flawshot's own, then installed packages', sorted."""
+    return [DEFAULT, *_described()]
+
+
+def _described() -> list[str]:
+    return [*CLASSIFIERS, *plugin_names(ENTRY_POINTS, [DEFAULT, *CLASSIFIERS])]
+
+
+def descriptive_name(name: str) -> str:
+    """The name under which a classifier is recorded: ``default`` by what it stands for, others as they are.
+
+    >>> descriptive_name("default"), descriptive_name("knn")
+    ('evidence-ridge', 'knn')
+    """
+    return BEST_KNOWN if name == DEFAULT else name
+
+
+def shown_name(name: str) -> str:
+    """The name by which results show a classifier: ``default`` together with what it stands for.
+
+    >>> shown_name("default"), shown_name("knn")
+    ('default (evidence-ridge)', 'knn')
+    """
+    return f"{DEFAULT} ({BEST_KNOWN})" if name == DEFAULT else name
 
 
 def make_classifier(name: str, **parameters: Any) -> FewShotClassifier:
     """Make a classifier by its name.
 
     Args:
-        name: One of :data:`CLASSIFIERS`, or the name of an entry point in the group ``flawshot.classifiers`` of an
-            installed package that refers to a subclass of :class:`flawshot.FewShotClassifier`. flawshot's own names
-            take precedence.
+        name: ``default``, one of :data:`CLASSIFIERS`, or the name of an entry point in the group
+            ``flawshot.classifiers`` of an installed package that refers to a subclass of
+            :class:`flawshot.FewShotClassifier`. flawshot's own names take precedence.
         parameters: The classifier's parameters; omitted ones have their defaults.
 
     Raises:
@@ -70,9 +106,9 @@ def make_classifier(name: str, **parameters: Any) -> FewShotClassifier:
 
 
 def classifier_name(estimator: FewShotClassifier) -> str | None:
-    """The name under which an estimator's class is registered, or None."""
+    """The descriptive name under which an estimator's class is registered, or None."""
     kind = type(estimator)
-    for name in classifier_names():
+    for name in _described():
         if _address(name) == (kind.__module__, kind.__qualname__):
             return name
     return None
@@ -89,7 +125,7 @@ def _address(name: str) -> tuple[str, str]:
 def _class(name: str) -> Any:
     if name not in (known := classifier_names()):
         raise FlawshotError(f"{argument('classifier', name)}: is not known; there are {', '.join(known)}")
-    what = f"classifier {name!r}"
+    what, name = f"classifier {name!r}", descriptive_name(name)
     kind = load_object(*_address(name), what)
     if name in CLASSIFIERS:
         return kind

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["category_means", "exact_instances", "join_by_certainty", "normalize", "one_hot", "softmax"]
+__all__ = ["category_means", "exact_instances", "join_by_certainty", "log_softmax", "normalize", "one_hot", "softmax"]
 
 Float = TypeVar("Float", np.float32, np.float64)
 
@@ -43,11 +43,18 @@ def exact_instances(views: NDArray[np.float32]) -> NDArray[np.float64]:
     return normalize(views.mean(axis=1, dtype=np.float64))
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Softmax over the last axis."""
+def softmax(logits: NDArray[Float]) -> NDArray[Float]:
+    """Softmax over the last axis, in the logits' precision."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
+    shares: NDArray[Float] = powers / powers.sum(axis=-1, keepdims=True)
     return shares
+
+
+def log_softmax(logits: NDArray[Float]) -> NDArray[Float]:
+    """The logarithm of the softmax over the last axis, in the logits' precision; finite where the softmax is 0."""
+    lowered = logits - logits.max(axis=-1, keepdims=True)
+    logarithms: NDArray[Float] = lowered - np.log(np.exp(lowered).sum(axis=-1, keepdims=True))
+    return logarithms
 
 
 def one_hot(labels: NDArray[np.intp], categories: int) -> NDArray[np.float32]:

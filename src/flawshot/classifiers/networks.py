@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "ExpertsNetwork",
     "KernelNetwork",
     "KeyNetwork",
     "LinearNetwork",
@@ -145,6 +146,54 @@ class MatchedNetwork(nn.Module):
         """float32 ``[instances, views, dim]`` to ``[instances, categories]``."""
         scores = normalized(features - self.center).flatten(1) @ self.prototypes
         return torch.softmax(scores / self.divisor, dim=-1)
+
+
+class ExpertsNetwork(nn.Module):
+    """The log-probabilities of two linear experts, on whitened mean views and on matched views, joined by weights.
+
+    With another number of views than the matched expert's, the other one decides alone.
+
+    Args:
+        entry: Makes whitened instances ``[instances, dim]`` of features.
+        whitened: Weights of these, float32 ``[categories, dim]``.
+        center: Of each view, float32 ``[views, dim]``.
+        matched: Weights of the centered views, float32 ``[categories, views * dim]``; None: there is no such expert.
+        shares: The weights of both experts.
+        divisor: Divides the scores.
+        temperatures: Divide the joined log-probabilities, and those of the whitened expert alone.
+    """
+
+    whitened: torch.Tensor
+    center: torch.Tensor
+    matched: torch.Tensor | None
+
+    def __init__(
+        self,
+        entry: nn.Module,
+        whitened: NDArray[np.float32],
+        center: NDArray[np.float32],
+        matched: NDArray[np.float32] | None,
+        *,
+        shares: tuple[float, float],
+        divisor: float,
+        temperatures: tuple[float, float],
+    ) -> None:
+        super().__init__()
+        self.entry, self.shares, self.divisor, self.temperatures = entry, shares, divisor, temperatures
+        self.register_buffer("whitened", torch.tensor(whitened.T).contiguous())
+        self.register_buffer("center", torch.tensor(center))
+        self.register_buffer("matched", None if matched is None else torch.tensor(matched.T).contiguous())
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """float32 ``[instances, views, dim]`` to ``[instances, categories]``."""
+        views = self.center.shape[0]
+        joined = torch.log_softmax(normalized(self.entry(features)) @ self.whitened / self.divisor, dim=-1)
+        if self.matched is None or features.shape[1] != views:
+            return torch.softmax(joined / self.temperatures[1], dim=-1)
+        instances = normalized(normalized(features) - self.center).flatten(1) / views**0.5
+        matched = torch.log_softmax(instances @ self.matched / self.divisor, dim=-1)
+        joined = self.shares[0] * joined + self.shares[1] * matched
+        return torch.softmax(joined / self.temperatures[0], dim=-1)
 
 
 class NeighborNetwork(nn.Module):

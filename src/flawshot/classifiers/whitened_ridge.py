@@ -30,7 +30,7 @@ __all__ = ["WhitenedRidge"]
 
 
 class WhitenedRidge(FewShotClassifier):
-    """Ridge regression on whitened mean views; ``default``.
+    """Ridge regression on whitened mean views; ``whitened-ridge``.
 
     The views of an instance show one flaw in several crops. They differ in how the crop is cut, not in what the flaw
     is. With one to five examples per category, this is the only noise that can be estimated well, and it needs no

@@ -125,10 +125,10 @@ def _device(wanted: str, names: list[str]) -> str:
 
 def _every(bank: FeatureBank) -> list[str]:
     """All classifiers that the bank has the features for; the others are reported on standard error."""
-    from flawshot.classifiers import classifier_names, make_classifier
+    from flawshot.classifiers import DEFAULT, classifier_names, descriptive_name, make_classifier
     from flawshot.cli.console import say
 
-    known = classifier_names()
+    known = [name for name in classifier_names() if name != descriptive_name(DEFAULT)]  # once, as default
     by_text = [] if bank.has_text else [name for name in known if "text" in make_classifier(name).inputs]
     if by_text:
         say(f"left out because the bank has no text features of the categories: {', '.join(by_text)}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError
-from flawshot.classifiers import make_classifier
+from flawshot.classifiers import make_classifier, shown_name
 from flawshot.classifiers.base import Evidence, Support
 from flawshot.classifiers.outline import Outline
 from flawshot.evaluation.answers import record_answers
@@ -159,7 +159,7 @@ def _estimators(
     if isinstance(classifiers, Mapping):
         estimators = dict(classifiers)
     else:
-        estimators = {name: make_classifier(name) for name in classifiers if name not in YARDSTICKS}
+        estimators = {shown_name(name): make_classifier(name) for name in classifiers if name not in YARDSTICKS}
         for estimator in estimators.values():
             if "device" in estimator.get_params():
                 estimator.set_params(device=device)

@@ -17,7 +17,7 @@ from flawshot.bank.features import SHARD_BYTES
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.catalog import Catalog
-from flawshot.classifiers import classifier_name, classifier_names, make_classifier
+from flawshot.classifiers import classifier_name, classifier_names, descriptive_name, make_classifier
 from flawshot.models.accuracy import measure_accuracy, units_of
 from flawshot.models.calibration import calibrate
 from flawshot.models.leave_one_out import leave_one_out
@@ -128,13 +128,13 @@ def fit_model(
 
 
 def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassifier, str]:
-    """A classifier that can be used in a model, and its name.
+    """A classifier that can be used in a model, and its descriptive name.
 
     Raises:
         FlawshotError: If there is no such classifier, or it needs more than the features of one region.
     """
     if isinstance(classifier, str):
-        estimator, name = make_classifier(classifier), classifier
+        estimator, name = make_classifier(classifier), descriptive_name(classifier)
     else:
         estimator, known = classifier, classifier_name(classifier)
         if known is None:

@@ -11,6 +11,7 @@ from flawshot.base.records import EncoderRecord  # noqa: TC001 - pydantic reads 
 from flawshot.base.store.files import Document
 from flawshot.base.store.json_documents import file_bytes, load_json
 from flawshot.base.store.seals import check_seal
+from flawshot.classifiers import DEFAULT
 from flawshot.locating.record import LocatorRecord  # noqa: TC001 - likewise
 from flawshot.models.calibration import Calibration  # noqa: TC001 - likewise
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["VERSION", "Accuracy", "CategoryAccuracy", "ClassifierRecord", "ModelRecord", "Step", "read_record"]
 
 REMEDY = "fit the model again"
+# What "default" meant when models recorded that name; now they record what it stands for.
+OLD_DEFAULT: Final = "whitened-ridge"
 VERSION: Final = 3
 
 
@@ -170,4 +173,7 @@ def read_record(path: Path) -> ModelRecord:
     check_seal(written, record.seal, path, REMEDY)
     if record.version > 1 and record.seal is None:
         raise FlawshotError(f"{path}: seal: is missing; {REMEDY}")
+    if record.classifier.name == DEFAULT:
+        meant = record.classifier.model_copy(update={"name": OLD_DEFAULT})
+        return record.model_copy(update={"classifier": meant})
     return record

@@ -1,0 +1,220 @@
+"""Evidence ridge: two ridge regressions, weighted by how well each names the support instances it has not seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+
+from flawshot.classifiers.base import FewShotClassifier
+from flawshot.classifiers.functional import category_means, log_softmax, normalize, one_hot, softmax
+from flawshot.classifiers.ridge import (
+    balance,
+    fit_temperature,
+    instance_means,
+    left_out_scores,
+    ridge_regression,
+    view_statistics,
+    view_whitener,
+    whiten,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from flawshot.classifiers.base import Evidence
+
+__all__ = ["EvidenceRidge", "Expert", "evidence_weights"]
+
+# The prior of the temperature of joined log-probabilities; see docs/adr/0032.
+PRIOR_TEMPERATURE = 0.6
+
+
+class Expert(NamedTuple):
+    """One regression, fitted to the support set.
+
+    Attributes:
+        weights: float32 ``[categories, features]``; with them a query's features give scores.
+        left_out: The scores of each support instance from a fit to the others, float32 ``[instances, categories]``.
+    """
+
+    weights: NDArray[np.float32]
+    left_out: NDArray[np.float32]
+
+
+class EvidenceRidge(FewShotClassifier):
+    """Two ridge regressions, joined by their evidence; ``default``.
+
+    Whether the differences between the views of one instance are noise or information depends on the data, and nobody
+    can tell before. Two experts take the two sides:
+
+    - the *whitened* one is :class:`~flawshot.classifiers.whitened_ridge.WhitenedRidge`: the mean of an instance's
+      views, whitened by the scatter of views;
+    - the *matched* one compares each view with the same view, as
+      :class:`~flawshot.classifiers.matched_prototype.MatchedPrototype` does: each view is centered by the category
+      means of that view and scaled to length one, and all are put side by side.
+
+    Each is a ridge regression on category indicators in which all categories have the same weight. Its evidence is the
+    log-likelihood of the support instances' categories, when each instance is scored by a fit to the others (in closed
+    form). The experts' weights are the softmax of the logarithms of prior weights plus a multiple of the evidence; the
+    answer is the softmax of the weighted mean of their log-probabilities over a temperature, which is fitted to the
+    left-out instances as in the whitened expert.
+
+    At one shot nothing can be left out: the prior weights and the prior temperature hold, and the ridge penalty is
+    greater. With one view per instance the experts are the same, and with queries of another number of views only the
+    whitened one applies; then it decides alone.
+
+    Training-free and inductive. flawshot's own method; no paper. Fitting uses only the support set. ``docs/adr/0032``
+    says how its constants were chosen, and what else was tried.
+
+    Args:
+        ridge: The ridge penalty, for instances of length one.
+        one_shot_ridge: The penalty if no category has a second instance.
+        shrinkage: Multiple of the features' mean variance that is added to the scatter of views.
+        score_temperature: Divisor of the scores in each expert's log-probabilities.
+        evidence_weight: What the evidence is multiplied by.
+        matched_share: The matched expert's weight before there is evidence; above 0, below 1.
+
+    Attributes:
+        whitener_: Lower factor of the shrunk scatter, float32 ``[dim, dim]``, or None.
+        center_: float32 ``[dim]``.
+        whitened_weights_: float32 ``[categories, dim]``.
+        view_centers_: float32 ``[views, dim]``.
+        matched_weights_: float32 ``[categories, views * dim]``; None with one view.
+        shares_: The weights of the whitened and the matched expert; their sum is 1.
+        temperature_: Divisor of the joined log-probabilities.
+        alone_temperature_: Divisor of the whitened expert's, when it decides alone.
+
+    References:
+        Hinton: "Products of experts", ICANN 1999, for the weighted mean of log-probabilities; Yao et al.: "Using
+        stacking to average Bayesian predictive distributions", Bayesian Analysis 2018, section 2, for weights from
+        leave-one-out predictive densities (pseudo-BMA).
+    """
+
+    positive: ClassVar[tuple[str, ...]] = (
+        "ridge",
+        "one_shot_ridge",
+        "shrinkage",
+        "score_temperature",
+        "evidence_weight",
+    )
+    shares: ClassVar[tuple[str, ...]] = ("matched_share",)
+
+    whitener_: NDArray[np.float32] | None
+    center_: NDArray[np.float32]
+    whitened_weights_: NDArray[np.float32]
+    view_centers_: NDArray[np.float32]
+    matched_weights_: NDArray[np.float32] | None
+    shares_: tuple[float, float]
+    temperature_: float
+    alone_temperature_: float
+
+    def __init__(
+        self,
+        ridge: float = 0.5,
+        *,
+        one_shot_ridge: float = 10.0,
+        shrinkage: float = 2.0,
+        score_temperature: float = 0.15,
+        evidence_weight: float = 2.0,
+        matched_share: float = 0.25,
+    ) -> None:
+        self.ridge = ridge
+        self.one_shot_ridge = one_shot_ridge
+        self.shrinkage = shrinkage
+        self.score_temperature = score_temperature
+        self.evidence_weight = evidence_weight
+        self.matched_share = matched_share
+
+    def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
+        if self.matched_share == 1:
+            raise ValueError("matched_share must be a number above 0 and below 1, not 1")
+        categories = len(self.classes_)
+        several = np.bincount(labels)[labels] > 1
+        instances, scatter = view_statistics(support.features)
+        self.whitener_ = view_whitener(scatter, self.shrinkage)
+        self.center_ = category_means(instances, labels, categories).mean(axis=0)
+        experts = [self._expert(whiten(instances - self.center_, self.whitener_), labels, several)]
+        self.view_centers_, self.matched_weights_ = self._matched_center(support.features, labels), None
+        if self.n_views_in_ > 1:
+            experts.append(self._expert(self._matched(support.features), labels, several))
+            self.matched_weights_ = experts[1].weights
+        self.whitened_weights_ = experts[0].weights
+        logarithms = [log_softmax(each.left_out[several] / np.float32(self.score_temperature)) for each in experts]
+        shares = np.ones(1)
+        if len(experts) > 1:
+            prior = np.array([1 - self.matched_share, self.matched_share])
+            shares = evidence_weights(logarithms, labels[several], prior, self.evidence_weight)
+        self.shares_ = (float(shares[0]), float(1 - shares[0]))
+        self.temperature_ = self.alone_temperature_ = PRIOR_TEMPERATURE
+        if several.any():
+            joined = np.tensordot(shares.astype(np.float32), np.stack(logarithms), axes=1)
+            self.temperature_ = fit_temperature(joined, labels[several], prior=PRIOR_TEMPERATURE)
+            self.alone_temperature_ = fit_temperature(logarithms[0], labels[several], prior=PRIOR_TEMPERATURE)
+
+    def _expert(self, x: NDArray[np.float32], labels: NDArray[np.intp], several: NDArray[np.bool_]) -> Expert:
+        """One expert, from instances ``[instances, features]`` of length one."""
+        categories = len(self.classes_)
+        targets, weights = one_hot(labels, categories) - np.float32(1 / categories), balance(labels, categories)
+        if several.any():
+            return Expert(*(f(x, targets, weights, self.ridge) for f in (ridge_regression, left_out_scores)))
+        # Scores shrink as the penalty grows: these are of the size that the usual penalty gives.
+        size = np.float32((1 + self.one_shot_ridge) / (1 + self.ridge))
+        return Expert(size * ridge_regression(x, targets, weights, self.one_shot_ridge), targets)
+
+    def _matched_center(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> NDArray[np.float32]:
+        return category_means(normalize(views), labels, len(self.classes_)).mean(axis=0)
+
+    def _matched(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Instances of the matched expert, of length one: ``[instances, views, dim]`` to ``[instances, views * dim]``."""
+        centered = normalize(normalize(views) - self.view_centers_)
+        made: NDArray[np.float32] = centered.reshape(len(views), -1) / np.float32(np.sqrt(views.shape[1]))
+        return made
+
+    def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
+        views, divisor = query.features, np.float32(self.score_temperature)
+        instances = whiten(instance_means(views) - self.center_, self.whitener_)
+        joined = log_softmax(instances @ self.whitened_weights_.T / divisor)
+        if self.matched_weights_ is None or views.shape[1] != self.n_views_in_:
+            return softmax(joined / np.float32(self.alone_temperature_))
+        matched = log_softmax(self._matched(views) @ self.matched_weights_.T / divisor)
+        joined = np.float32(self.shares_[0]) * joined + np.float32(self.shares_[1]) * matched
+        return softmax(joined / np.float32(self.temperature_))
+
+    def _network(self) -> nn.Module:
+        from flawshot.classifiers.networks import ExpertsNetwork, Whitening  # noqa: PLC0415 - needs torch
+
+        return ExpertsNetwork(
+            Whitening(self.whitener_, self.center_),
+            self.whitened_weights_,
+            self.view_centers_,
+            self.matched_weights_,
+            shares=self.shares_,
+            divisor=self.score_temperature,
+            temperatures=(self.temperature_, self.alone_temperature_),
+        )
+
+
+def evidence_weights(
+    logarithms: list[NDArray[np.float32]], labels: NDArray[np.intp], prior: NDArray[np.float64], factor: float
+) -> NDArray[np.float64]:
+    """The experts' weights, from what each says of instances that it has not seen.
+
+    Args:
+        logarithms: Each expert's log-probabilities of left-out instances, float32 ``[instances, categories]``.
+        labels: The category numbers of these.
+        prior: The experts' weights if there are no instances, above 0, float64 ``[experts]``.
+        factor: What the evidence is multiplied by.
+
+    Returns:
+        Weights with a sum of 1, float64 ``[experts]``.
+
+    >>> sure, unsure = np.log([[0.9, 0.1]]), np.log([[0.3, 0.7]])
+    >>> evidence_weights([sure, unsure], np.array([0]), np.array([0.5, 0.5]), 1.0).round(2).tolist()
+    [0.75, 0.25]
+    """
+    own = np.arange(len(labels))
+    evidence = np.array([each[own, labels].sum(dtype=np.float64) for each in logarithms])
+    weights: NDArray[np.float64] = softmax(np.log(prior) + factor * evidence)
+    return weights
