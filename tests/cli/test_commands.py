@@ -111,6 +111,8 @@ def test_the_way_from_annotations_to_a_table(data, released, tmp_path):
     )
     for word in (
         "bracket",
+        "default (evidence-ridge)",
+        "whitened-ridge",
         "zip-adapter-f",
         "chance",
         "majority",
@@ -127,7 +129,7 @@ def test_the_way_from_annotations_to_a_table(data, released, tmp_path):
     first = results["runs"][0]
     assert f"{100 * first['accuracy']['mean']:.1f} [" in done.stdout
     assert results["provenance"]["encoder"]["name"] == "made up"
-    assert results["comparisons"][0]["reference"] == "default"
+    assert results["comparisons"][0]["reference"] == "default (evidence-ridge)"
 
     printed = json.loads(
         succeed("evaluate", tmp_path / "bank", tmp_path / "episodes", "--json", "-", "--classifiers", "knn").stdout

@@ -45,7 +45,7 @@ def test_fit_on_labelme_files_then_predict_others(parts, tmp_path):
     fitted = succeed("fit", tmp_path / "few", "--out", tmp_path / "model", "--device", "cpu")
     known = len(flawshot.Catalog.open(tmp_path / "few"))
     assert (
-        f"model: default fitted to {known} instances of 2 categories of wood; flawshot-tiny, centre3 of"
+        f"model: evidence-ridge fitted to {known} instances of 2 categories of wood; flawshot-tiny, centre3 of"
         in fitted.stdout
     )
     assert "each image left out in turn" in fitted.stdout

@@ -476,9 +476,9 @@ def test_text_that_is_needed_but_not_there_is_one_line_before_any_computing(bank
 def test_many_episodes_are_fitted_some_at_a_time(bank, monkeypatch):
     episodes = sample_episodes(bank.catalog, "p", 1, seeds=range(7))
     monkeypatch.setattr(runs, "EPISODES_AT_ONCE", 3)
-    several = evaluate(bank, [episodes], ["knn", "default"])
+    several = evaluate(bank, [episodes], ["knn", "evidence-ridge"])
     for number, episode in enumerate(episodes.episodes):
-        alone = evaluate(bank, [dataclasses.replace(episodes, episodes=(episode,))], ["knn", "default"])
+        alone = evaluate(bank, [dataclasses.replace(episodes, episodes=(episode,))], ["knn", "evidence-ridge"])
         for ours, own in zip(several.runs, alone.runs, strict=True):
             assert ours.episodes[number].accuracy == own.episodes[0].accuracy, ours.classifier
 
@@ -557,8 +557,8 @@ def test_outlines_tell_what_forms_tell(bank_of):
         annotations.append((f"p/{n}.json", file))
     catalog = Catalog.from_annotations(annotations, root_name="part", layout="{product}/**")
     bank = bank_of(catalog, spread=1000.0)
-    results = evaluate(bank, [sample_episodes(catalog, "p", 1)], ["default", "default-outline"])
+    results = evaluate(bank, [sample_episodes(catalog, "p", 1)], ["whitened-ridge", "default-outline"])
     accuracy = {run.classifier: run.accuracy.mean for run in results.runs}
     assert accuracy["outline"] == 1.0
-    assert accuracy["default-outline"] > accuracy["default"] + 0.1
+    assert accuracy["default-outline"] > accuracy["whitened-ridge"] + 0.1
     assert {each.classifier for each in results.comparisons} == {"default-outline"}

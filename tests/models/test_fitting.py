@@ -14,6 +14,7 @@ from flawshot.evaluation.intervals import wilson
 from flawshot.models import fitting
 from flawshot.models.accuracy import measure_accuracy
 from flawshot.models.fitting import fit_model
+from flawshot.models.model_folder import write_record
 
 
 @pytest.fixture
@@ -108,7 +109,34 @@ def test_the_history_says_what_was_taken_in(model, bank):
     assert model.record.accuracy == step.accuracy
     document = json.loads((model.path / "model.json").read_text(encoding="utf-8"))
     assert document["encoder"]["weights_hash"] == bank.manifest.encoder.weights_hash
-    assert document["classifier"] == {"name": "default", "parameters": {"ridge": 0.5, "shrinkage": 2.0}}
+    assert document["classifier"] == {
+        "name": "evidence-ridge",
+        "parameters": {
+            "evidence_weight": 2.0,
+            "matched_share": 0.25,
+            "one_shot_ridge": 10.0,
+            "ridge": 0.5,
+            "score_temperature": 0.15,
+            "shrinkage": 2.0,
+        },
+    }
+
+
+def test_a_model_that_records_default_keeps_predicting_what_it_did(made_up, tmp_path):
+    """Models recorded the name that the user typed, when it stood for whitened ridge; learning from them records it."""
+    fresh = fit_model(made_up, tmp_path / "model", classifier="whitened-ridge")
+    path = fresh.path / "model.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["classifier"]["name"] == "whitened-ridge"
+    path.unlink()
+    old = fresh.record.classifier.model_copy(update={"name": "default"})
+    write_record(fresh.path, fresh.record.model_copy(update={"classifier": old}))
+    assert json.loads(path.read_text(encoding="utf-8"))["classifier"]["name"] == "default"
+    opened = flawshot.load_model(fresh.path)
+    assert opened.record.classifier.name == "whitened-ridge"
+    features = made_up.features(made_up.catalog.column("id"))
+    np.testing.assert_array_equal(opened.classifier.predict_proba(features), fresh.classifier.predict_proba(features))
+    assert repr(opened.classifier) == "WhitenedRidge()"
 
 
 def test_unlabeled_instances_are_passed_over(catalog_of, bank_of, tmp_path):

@@ -143,7 +143,7 @@ def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(visit, p
     # By keys alone to another classifier and to the wrong answers.
     page.focus("#panel-classifier")
     page.keyboard.press("ArrowDown")
-    assert page.locator(".panel:visible .of").text_content() == "default"
+    assert page.locator(".panel:visible .of").text_content() == "default (evidence-ridge)"
     page.focus("#answer-kind")
     page.keyboard.press("ArrowDown")
     assert page.locator(".card.right").count() == 0
@@ -157,7 +157,7 @@ def test_the_skip_link_leads_past_the_head(page):
 
 def test_a_dark_screen_prints_light_and_whole(visit, pictured):
     page = visit(pictured, color_scheme="dark", viewport={"width": 720, "height": 1000})
-    page.select_option("#panel-classifier", label="default")
+    page.select_option("#panel-classifier", label="default (evidence-ridge)")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 31, 36)"
     found = page.evaluate(CONTRASTS)

@@ -122,7 +122,7 @@ def evaluate_find(
         raise FlawshotError(f"--alarms {alarms:g}: must be a share above 0 and below 1, such as 0.05")
     if task == "published" and shots is not None:
         raise FlawshotError("--shots: is for --task few-shot; the published tasks have no labeled instances")
-    pick_classifier(classifier)
+    _, named = pick_classifier(classifier)
     labeled = [0] if task == "published" else _numbers(shots or "1,5", "shots")
     several: list[GoodShots] = ["all"] if good_shots == "all" else [*_numbers(good_shots, "good_shots")]
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -139,7 +139,7 @@ def evaluate_find(
     plans = _plans(opened, labeled, several, range(seeds), groups, allow_short=allow_short)
     encoder, scheme = encoder_options.make(0), view_options.scheme(encoder_options.model)
     scored = _run(plans, finder_fitter(encoder, alarms), RegionNamer(encoder, scheme, classifier), groups)
-    own = {"task": task, "alarms": alarms, "seeds": seeds, "grouped": groups is not None, "classifier": classifier}
+    own = {"task": task, "alarms": alarms, "seeds": seeds, "grouped": groups is not None, "classifier": named}
     results = FindingResults(
         runs=tuple(each.run for each in scored),
         means=tuple(average_finding(scored)),

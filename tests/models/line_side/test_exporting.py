@@ -15,7 +15,7 @@ import flawshot
 import tiny_clip
 from flawshot import FlawshotError
 from flawshot.classifiers.networks import LinearNetwork, Whitening
-from flawshot.classifiers.whitened_ridge import WhitenedRidge
+from flawshot.classifiers.evidence_ridge import EvidenceRidge
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.models.fitting import fit_model
 from flawshot.models.line_side.exporting import export_onnx, read_line_side
@@ -114,15 +114,15 @@ def test_images_that_are_not_those_of_the_examples_are_refused(model, exported, 
         left_out_accuracy(model, graph, graph, tmp_path / "parts", tolerance=0.01)
 
 
-class Forgetful(WhitenedRidge):
+class Forgetful(EvidenceRidge):
     """A network that forgets the temperature."""
 
     def _network(self):
-        return LinearNetwork(self.weights_, entry=Whitening(self.whitener_, self.center_))
+        return LinearNetwork(self.whitened_weights_, entry=Whitening(self.whitener_, self.center_))
 
 
 def test_a_graph_that_answers_differently_is_an_error_and_nothing_is_left(model, parts, tmp_path, monkeypatch):
-    monkeypatch.setattr(WhitenedRidge, "_network", Forgetful._network)
+    monkeypatch.setattr(EvidenceRidge, "_network", Forgetful._network)
     with pytest.raises(FlawshotError, match=r"onnxruntime's probabilities differ from torch's by up to 0\.\d+, more"):
         export_onnx(model.path, tmp_path / "line", data=parts)
     assert list(tmp_path.iterdir()) == []
