@@ -169,7 +169,7 @@ def test_order_of_the_support_and_scale_of_the_features_do_not_matter(seed, supp
         ("transclip", {"support_weight": 0.0}),
         ("transclip-text", {"text_weight": 0.0}),
         ("default", {"shrinkage": 0}),
-        ("evidence-ridge", {"matched_share": 1}),  # no expert may be without any weight
+        ("evidence-ridge", {"evidence_weight": -1}),
         ("whitened-ridge", {"shrinkage": 0}),
         ("default-transductive", {"query_weight": -0.5}),
     ],

@@ -55,6 +55,16 @@ def embeddings(support, query, labels):
     return whitened, matched
 
 
+def matched_prior(support, labels):
+    """The instances' share of the variance: of all views around the center, every category counting the same."""
+    views = unit(support.astype(np.float64))
+    instances = views.mean(axis=1)
+    center = np.mean([instances[labels == c].mean(axis=0) for c in range(3)], axis=0)
+    own = np.square(views - instances[:, None]).sum(axis=-1).mean()
+    other = np.mean([np.square(instances[labels == c] - center).sum(axis=-1).mean() for c in range(3)])
+    return other / (own + other)
+
+
 def left_out(x):
     """Each instance's scores from a refit to the others, for the five that have another of their category."""
     return np.array(
@@ -79,7 +89,8 @@ def test_probabilities_are_those_of_the_plain_statement(task):
     experts = embeddings(support, query, LABELS)
     left = [log_softmax(left_out(x) / 0.15, axis=1) for x, _ in experts]
     evidence = np.array([each[range(5), LABELS[KEPT]].sum() for each in left])
-    shares = softmax(np.log([0.75, 0.25]) + 2 * evidence)
+    prior = matched_prior(support, LABELS)
+    shares = softmax(np.log([1 - prior, prior]) + 2 * evidence)
     t = temperature(shares[0] * left[0] + shares[1] * left[1])
     scores = [refit(x, LABELS, WEIGHTS, 0.5).predict(q) for x, q in experts]
     said = [log_softmax(each / 0.15, axis=1) for each in scores]
@@ -90,7 +101,7 @@ def test_probabilities_are_those_of_the_plain_statement(task):
     assert fitted.temperature_ == pytest.approx(t, rel=5e-3)
     np.testing.assert_allclose(fitted.predict_proba(query), expected, atol=3e-3)
     assert 0.05 < shares[1] < 0.95  # both are heard
-    assert abs(shares[1] - 0.25) > 0.02  # the evidence has moved them
+    assert abs(shares[1] - prior) > 0.02  # the evidence has moved them
     assert abs(t / 0.6 - 1) > 0.02  # and the temperature
 
     alone = softmax(said[0] / temperature(left[0]), axis=1)
@@ -104,10 +115,12 @@ def test_at_one_shot_the_prior_weights_and_temperature_hold(task):
     experts = embeddings(one, query, labels)
     scores = [refit(x, labels, np.ones(3), 10.0).predict(q) * 11 / 1.5 for x, q in experts]
     said = [log_softmax(each / 0.15, axis=1) for each in scores]
-    expected = softmax((0.75 * said[0] + 0.25 * said[1]) / 0.6, axis=1)
+    prior = matched_prior(one, labels)
+    expected = softmax(((1 - prior) * said[0] + prior * said[1]) / 0.6, axis=1)
     fitted = make_classifier("default").fit(one, labels)
     np.testing.assert_allclose(fitted.predict_proba(query), expected, atol=2e-3)
-    assert fitted.shares_ == pytest.approx((0.75, 0.25))
+    assert fitted.shares_ == pytest.approx((1 - prior, prior), abs=1e-5)
+    assert 0.05 < prior < 0.95
     assert fitted.temperature_ == 0.6
 
 

@@ -28,8 +28,11 @@ IN_MODELS = [name for name in CLASSIFIERS if usable(name)]
 # Parameters other than the defaults, so that a module that forgets one is found.
 OTHERS = {
     "evidence-ridge": {
-        "ridge": 2.0, "one_shot_ridge": 4.0, "shrinkage": 0.5, "score_temperature": 0.3, "evidence_weight": 0.1,
-        "matched_share": 0.6,
+        "ridge": 2.0,
+        "one_shot_ridge": 4.0,
+        "shrinkage": 0.5,
+        "score_temperature": 0.3,
+        "evidence_weight": 0.1,
     },
     "whitened-ridge": {"ridge": 2.0, "shrinkage": 0.5},
     "matched-prototype": {"temperature": 0.4},

@@ -113,7 +113,6 @@ def test_the_history_says_what_was_taken_in(model, bank):
         "name": "evidence-ridge",
         "parameters": {
             "evidence_weight": 2.0,
-            "matched_share": 0.25,
             "one_shot_ridge": 10.0,
             "ridge": 0.5,
             "score_temperature": 0.15,

@@ -29,6 +29,8 @@ __all__ = ["EvidenceRidge", "Expert", "evidence_weights"]
 
 # The prior of the temperature of joined log-probabilities; see docs/adr/0032.
 PRIOR_TEMPERATURE = 0.6
+# No expert's prior weight is less than this, and no variance is divided by less than that.
+LEAST_SHARE, LEAST_VARIANCE = 1e-3, 1e-12
 
 
 class Expert(NamedTuple):
@@ -55,11 +57,13 @@ class EvidenceRidge(FewShotClassifier):
       :class:`~flawshot.classifiers.matched_prototype.MatchedPrototype` does: each view is centered by the category
       means of that view and scaled to length one, and all are put side by side.
 
-    Each is a ridge regression on category indicators in which all categories have the same weight. Its evidence is the
-    log-likelihood of the support instances' categories, when each instance is scored by a fit to the others (in closed
-    form). The experts' weights are the softmax of the logarithms of prior weights plus a multiple of the evidence; the
-    answer is the softmax of the weighted mean of their log-probabilities over a temperature, which is fitted to the
-    left-out instances as in the whitened expert.
+    Each is a ridge regression on category indicators in which all categories have the same weight. The matched expert's
+    prior weight is the share of instances in the variance of views: the more the views of one instance differ, compared
+    with different instances, the more there is to whiten. An expert's evidence is the log-likelihood of the support
+    instances' categories, when each instance is scored by a fit to the others (in closed form). The experts' weights
+    are the softmax of the logarithms of prior weights plus a multiple of the evidence; the answer is the softmax of the
+    weighted mean of their log-probabilities over a temperature, which is fitted to the left-out instances as in the
+    whitened expert.
 
     At one shot nothing can be left out: the prior weights and the prior temperature hold, and the ridge penalty is
     greater. With one view per instance the experts are the same, and with queries of another number of views only the
@@ -74,7 +78,6 @@ class EvidenceRidge(FewShotClassifier):
         shrinkage: Multiple of the features' mean variance that is added to the scatter of views.
         score_temperature: Divisor of the scores in each expert's log-probabilities.
         evidence_weight: What the evidence is multiplied by.
-        matched_share: The matched expert's weight before there is evidence; above 0, below 1.
 
     Attributes:
         whitener_: Lower factor of the shrunk scatter, float32 ``[dim, dim]``, or None.
@@ -99,7 +102,6 @@ class EvidenceRidge(FewShotClassifier):
         "score_temperature",
         "evidence_weight",
     )
-    shares: ClassVar[tuple[str, ...]] = ("matched_share",)
 
     whitener_: NDArray[np.float32] | None
     center_: NDArray[np.float32]
@@ -118,24 +120,21 @@ class EvidenceRidge(FewShotClassifier):
         shrinkage: float = 2.0,
         score_temperature: float = 0.15,
         evidence_weight: float = 2.0,
-        matched_share: float = 0.25,
     ) -> None:
         self.ridge = ridge
         self.one_shot_ridge = one_shot_ridge
         self.shrinkage = shrinkage
         self.score_temperature = score_temperature
         self.evidence_weight = evidence_weight
-        self.matched_share = matched_share
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
-        if self.matched_share == 1:
-            raise ValueError("matched_share must be a number above 0 and below 1, not 1")
         categories = len(self.classes_)
         several = np.bincount(labels)[labels] > 1
         instances, scatter = view_statistics(support.features)
         self.whitener_ = view_whitener(scatter, self.shrinkage)
         self.center_ = category_means(instances, labels, categories).mean(axis=0)
-        experts = [self._expert(whiten(instances - self.center_, self.whitener_), labels, several)]
+        centered = instances - self.center_
+        experts = [self._expert(whiten(centered, self.whitener_), labels, several)]
         self.view_centers_, self.matched_weights_ = self._matched_center(support.features, labels), None
         if self.n_views_in_ > 1:
             experts.append(self._expert(self._matched(support.features), labels, several))
@@ -144,7 +143,12 @@ class EvidenceRidge(FewShotClassifier):
         logarithms = [log_softmax(each.left_out[several] / np.float32(self.score_temperature)) for each in experts]
         shares = np.ones(1)
         if len(experts) > 1:
-            prior = np.array([1 - self.matched_share, self.matched_share])
+            within, between = (
+                np.trace(scatter),
+                balance(labels, categories) @ np.square(centered).sum(axis=1) / len(labels),
+            )
+            matched = np.clip(between / max(within + between, LEAST_VARIANCE), LEAST_SHARE, 1 - LEAST_SHARE)
+            prior = np.array([1 - matched, matched], dtype=np.float64)
             shares = evidence_weights(logarithms, labels[several], prior, self.evidence_weight)
         self.shares_ = (float(shares[0]), float(1 - shares[0]))
         self.temperature_ = self.alone_temperature_ = PRIOR_TEMPERATURE
@@ -167,7 +171,7 @@ class EvidenceRidge(FewShotClassifier):
         return category_means(normalize(views), labels, len(self.classes_)).mean(axis=0)
 
     def _matched(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Instances of the matched expert, of length one: ``[instances, views, dim]`` to ``[instances, views * dim]``."""
+        """What the matched expert sees, of length one: ``[instances, views, dim]`` to ``[instances, views * dim]``."""
         centered = normalize(normalize(views) - self.view_centers_)
         made: NDArray[np.float32] = centered.reshape(len(views), -1) / np.float32(np.sqrt(views.shape[1]))
         return made

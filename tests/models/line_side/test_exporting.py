@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 import flawshot
 import tiny_clip
 from flawshot import FlawshotError
-from flawshot.classifiers.networks import LinearNetwork, Whitening
 from flawshot.classifiers.evidence_ridge import EvidenceRidge
+from flawshot.classifiers.networks import LinearNetwork, Whitening
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.models.fitting import fit_model
 from flawshot.models.line_side.exporting import export_onnx, read_line_side

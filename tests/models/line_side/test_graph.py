@@ -142,8 +142,8 @@ class Thumbnail(torch.nn.Module):
 
 
 CLASSIFIERS = (
-    "default", "whitened-ridge", "matched-prototype", "zip-adapter", "zip-adapter-f", "prototype", "knn", "linear-probe",
-    "gda", "proker",
+    "default", "whitened-ridge", "matched-prototype", "zip-adapter", "zip-adapter-f", "prototype", "knn",
+    "linear-probe", "gda", "proker",
 )  # fmt: skip
 
 
