@@ -1,6 +1,7 @@
 """The data sets that accuracy is measured on, each as a feature bank with its episodes.
 
 - **transistor** (of MVTec-FS): AlphaCLIP ViT-L/14 features that MVREC released, 27 views; protocol ``mvrec``.
+- **pooled transistor**: the same features, support and query drawn from all 43 instances; protocol ``disjoint``.
 - **magnetic tile**: 392 photographs, five categories, EfficientNet-Lite0, 27 views (``mso`` of 1.5, 2 and 3 times the
   box); protocol ``disjoint``, whole tiles apart.
 - **drawn**: four drawn products of six categories (``drawn.py``), encoded likewise; protocol ``disjoint``.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import flawshot
 from drawn import draw_products
 from flawshot.bank.builder import encode_catalog
+from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
 from flawshot.formats.masks import import_masks
 from flawshot.regions.views import make_scheme
 from lite0 import lite0_encoder
@@ -76,6 +78,14 @@ def transistor(folder: Path) -> DataSet:
     return DataSet("transistor", about, bank, episodes)
 
 
+def pooled_transistor(folder: Path, seeds: int = 15) -> DataSet:
+    """The same features, support and query drawn from all 43 instances, images apart."""
+    bank = transistor(folder).bank
+    episodes = [flawshot.sample_episodes(bank.catalog, "transistor", k, seeds=range(seeds)) for k in SHOTS]
+    about = f"AlphaCLIP ViT-L/14, MVREC's released features, 27 views; protocol disjoint, seeds 0 to {seeds - 1}"
+    return DataSet("pooled transistor", about, bank, episodes)
+
+
 def magnetic_tile(folder: Path, seeds: int = 10) -> DataSet:
     """Magnetic tile, whole tiles apart."""
     source, labelme = SHARED / "magnetic-tile", folder / "magnetic-tile-labelme"
@@ -86,6 +96,20 @@ def magnetic_tile(folder: Path, seeds: int = 10) -> DataSet:
     episodes = [flawshot.sample_episodes(bank.catalog, product, k, seeds=range(seeds), groups=tiles) for k in SHOTS]
     about = f"EfficientNet-Lite0 (ImageNet; no CLIP), 27 views; protocol disjoint, tiles apart, seeds 0 to {seeds - 1}"
     return DataSet("magnetic tile", about, bank, episodes)
+
+
+def magnetic_tile_tiny(folder: Path, seeds: int = 10) -> DataSet:
+    """Magnetic tile as :func:`magnetic_tile`, with the encoder that flawshot contains and its own three views."""
+    source, labelme = SHARED / "magnetic-tile", folder / "magnetic-tile-labelme"
+    _once(labelme, lambda place: import_masks(source, place, min_area=MIN_AREA))
+    scheme, sizes = TINY_VIEWS
+    catalog = flawshot.Catalog.open(labelme)
+    bank = encode_catalog(catalog, TinyEncoder(device="cpu"), make_scheme(scheme, sizes), folder / "mt-tiny").bank
+    tiles = flawshot.groups_from_csv(source / "groups.csv", bank.catalog.column("image"))
+    (product,) = bank.catalog.products
+    episodes = [flawshot.sample_episodes(bank.catalog, product, k, seeds=range(seeds), groups=tiles) for k in SHOTS]
+    about = f"flawshot-tiny, 3 views; protocol disjoint, tiles apart, seeds 0 to {seeds - 1}"
+    return DataSet("magnetic tile, flawshot-tiny", about, bank, episodes)
 
 
 def held_out(folder: Path) -> DataSet:

@@ -56,13 +56,13 @@ def embeddings(support, query, labels):
 
 
 def matched_prior(support, labels):
-    """The instances' share of the variance: of all views around the center, every category counting the same."""
+    """From the variance of instances, every category counting the same, and twice that of their views."""
     views = unit(support.astype(np.float64))
     instances = views.mean(axis=1)
     center = np.mean([instances[labels == c].mean(axis=0) for c in range(3)], axis=0)
     own = np.square(views - instances[:, None]).sum(axis=-1).mean()
     other = np.mean([np.square(instances[labels == c] - center).sum(axis=-1).mean() for c in range(3)])
-    return other / (own + other)
+    return other / (2 * own + other)
 
 
 def left_out(x):

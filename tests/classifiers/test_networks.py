@@ -33,6 +33,7 @@ OTHERS = {
         "shrinkage": 0.5,
         "score_temperature": 0.3,
         "evidence_weight": 0.1,
+        "view_weight": 0.5,
     },
     "whitened-ridge": {"ridge": 2.0, "shrinkage": 0.5},
     "matched-prototype": {"temperature": 0.4},

@@ -58,12 +58,12 @@ class EvidenceRidge(FewShotClassifier):
       means of that view and scaled to length one, and all are put side by side.
 
     Each is a ridge regression on category indicators in which all categories have the same weight. The matched expert's
-    prior weight is the share of instances in the variance of views: the more the views of one instance differ, compared
-    with different instances, the more there is to whiten. An expert's evidence is the log-likelihood of the support
-    instances' categories, when each instance is scored by a fit to the others (in closed form). The experts' weights
-    are the softmax of the logarithms of prior weights plus a multiple of the evidence; the answer is the softmax of the
-    weighted mean of their log-probabilities over a temperature, which is fitted to the left-out instances as in the
-    whitened expert.
+    prior weight is b / (b + g w): b is the variance of instances, w that of the views around their instance. The more
+    the views of one instance differ, compared with different instances, the more there is to whiten. An expert's
+    evidence is the log-likelihood of the support instances' categories, when each instance is scored by a fit to the
+    others (in closed form). The experts' weights are the softmax of the logarithms of prior weights plus a multiple of
+    the evidence; the answer is the softmax of the weighted mean of their log-probabilities over a temperature, which is
+    fitted to the left-out instances as in the whitened expert.
 
     At one shot nothing can be left out: the prior weights and the prior temperature hold, and the ridge penalty is
     greater. With one view per instance the experts are the same, and with queries of another number of views only the
@@ -78,6 +78,7 @@ class EvidenceRidge(FewShotClassifier):
         shrinkage: Multiple of the features' mean variance that is added to the scatter of views.
         score_temperature: Divisor of the scores in each expert's log-probabilities.
         evidence_weight: What the evidence is multiplied by.
+        view_weight: The factor g of the variance of views in the prior weights.
 
     Attributes:
         whitener_: Lower factor of the shrunk scatter, float32 ``[dim, dim]``, or None.
@@ -101,6 +102,7 @@ class EvidenceRidge(FewShotClassifier):
         "shrinkage",
         "score_temperature",
         "evidence_weight",
+        "view_weight",
     )
 
     whitener_: NDArray[np.float32] | None
@@ -120,12 +122,14 @@ class EvidenceRidge(FewShotClassifier):
         shrinkage: float = 2.0,
         score_temperature: float = 0.15,
         evidence_weight: float = 2.0,
+        view_weight: float = 2.0,
     ) -> None:
         self.ridge = ridge
         self.one_shot_ridge = one_shot_ridge
         self.shrinkage = shrinkage
         self.score_temperature = score_temperature
         self.evidence_weight = evidence_weight
+        self.view_weight = view_weight
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         categories = len(self.classes_)
@@ -143,12 +147,7 @@ class EvidenceRidge(FewShotClassifier):
         logarithms = [log_softmax(each.left_out[several] / np.float32(self.score_temperature)) for each in experts]
         shares = np.ones(1)
         if len(experts) > 1:
-            within, between = (
-                np.trace(scatter),
-                balance(labels, categories) @ np.square(centered).sum(axis=1) / len(labels),
-            )
-            matched = np.clip(between / max(within + between, LEAST_VARIANCE), LEAST_SHARE, 1 - LEAST_SHARE)
-            prior = np.array([1 - matched, matched], dtype=np.float64)
+            prior = self._prior(scatter, np.square(centered).sum(axis=1), labels)
             shares = evidence_weights(logarithms, labels[several], prior, self.evidence_weight)
         self.shares_ = (float(shares[0]), float(1 - shares[0]))
         self.temperature_ = self.alone_temperature_ = PRIOR_TEMPERATURE
@@ -156,6 +155,15 @@ class EvidenceRidge(FewShotClassifier):
             joined = np.tensordot(shares.astype(np.float32), np.stack(logarithms), axes=1)
             self.temperature_ = fit_temperature(joined, labels[several], prior=PRIOR_TEMPERATURE)
             self.alone_temperature_ = fit_temperature(logarithms[0], labels[several], prior=PRIOR_TEMPERATURE)
+
+    def _prior(
+        self, scatter: NDArray[np.float32], distances: NDArray[np.float32], labels: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """The prior weights of both experts; ``distances`` are the instances' squared distances to the center."""
+        within = self.view_weight * float(np.trace(scatter))
+        between = float(balance(labels, len(self.classes_)) @ distances) / len(labels)
+        matched = np.clip(between / max(within + between, LEAST_VARIANCE), LEAST_SHARE, 1 - LEAST_SHARE)
+        return np.array([1 - matched, matched])
 
     def _expert(self, x: NDArray[np.float32], labels: NDArray[np.intp], several: NDArray[np.bool_]) -> Expert:
         """One expert, from instances ``[instances, features]`` of length one."""
