@@ -3,12 +3,12 @@
     python benchmarks/scoreboard.py [--work DIR] [--classifiers a,b,…]
 
 ``accuracy.py`` prints the same tables behind its own. A classifier's regret on a data set at one K is how far its mean
-accuracy lies below that of the best single inductive classifier there that sees features only; who is best is known only afterwards, which is
-what a default has to make up for. Its worst regret is the greatest over data sets. Intervals of differences are
-percentiles of 2,000 bootstrap draws over seeds and query images together, on the same draws for both classifiers; with
-several products, each product is resampled and the products' mean is taken. As the best is chosen on the same
-queries, its lead is overstated. `banks.py` says what is run on; the drawn products are those on which nothing was
-chosen.
+accuracy lies below that of the best single inductive classifier there that sees features only; who is best is known
+only afterwards, which is what a default has to make up for. Its worst regret is the greatest over data sets. Intervals
+of differences are percentiles of 2,000 bootstrap draws over seeds and query images together, on the same draws for both
+classifiers; with several products, each product is resampled and the products' mean is taken. As the best is chosen on
+the same queries, its lead is overstated. ``banks.py`` says what is run on; the drawn products are those on which
+nothing was chosen.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ OTHERS = {
         "score_temperature": 0.3,
         "evidence_weight": 0.1,
         "view_weight": 0.5,
+        "prior_temperature": 0.5,
     },
     "whitened-ridge": {"ridge": 2.0, "shrinkage": 0.5},
     "matched-prototype": {"temperature": 0.4},

@@ -113,11 +113,12 @@ def test_the_history_says_what_was_taken_in(model, bank):
         "name": "evidence-ridge",
         "parameters": {
             "evidence_weight": 2.0,
-            "one_shot_ridge": 10.0,
+            "one_shot_ridge": 0.5,
+            "prior_temperature": 1.25,
             "ridge": 0.5,
             "score_temperature": 0.15,
             "shrinkage": 2.0,
-            "view_weight": 2.0,
+            "view_weight": 4.0,
         },
     }
 

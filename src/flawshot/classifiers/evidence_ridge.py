@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EvidenceRidge", "Expert", "evidence_weights"]
 
-# The prior of the temperature of joined log-probabilities; see docs/adr/0032.
-PRIOR_TEMPERATURE = 0.6
-# No expert's prior weight is less than this, and no variance is divided by less than that.
+# Bounds of the share of instances in the variance of views, and of what is divided by.
 LEAST_SHARE, LEAST_VARIANCE = 1e-3, 1e-12
 
 
@@ -65,9 +63,10 @@ class EvidenceRidge(FewShotClassifier):
     the evidence; the answer is the softmax of the weighted mean of their log-probabilities over a temperature, which is
     fitted to the left-out instances as in the whitened expert.
 
-    At one shot nothing can be left out: the prior weights and the prior temperature hold, and the ridge penalty is
-    greater. With one view per instance the experts are the same, and with queries of another number of views only the
-    whitened one applies; then it decides alone.
+    The temperature's prior median is a multiple of b / (b + w), because views that differ much also shorten the
+    distances between whitened instances. At one shot nothing can be left out: the prior weights and this median hold.
+    With one view per instance the experts are the same, and with queries of another number of views only the whitened
+    one applies; then it decides alone.
 
     Training-free and inductive. flawshot's own method; no paper. Fitting uses only the support set. ``docs/adr/0032``
     says how its constants were chosen, and what else was tried.
@@ -79,6 +78,7 @@ class EvidenceRidge(FewShotClassifier):
         score_temperature: Divisor of the scores in each expert's log-probabilities.
         evidence_weight: What the evidence is multiplied by.
         view_weight: The factor g of the variance of views in the prior weights.
+        prior_temperature: The prior median of the temperature is this times b / (b + w).
 
     Attributes:
         whitener_: Lower factor of the shrunk scatter, float32 ``[dim, dim]``, or None.
@@ -103,6 +103,7 @@ class EvidenceRidge(FewShotClassifier):
         "score_temperature",
         "evidence_weight",
         "view_weight",
+        "prior_temperature",
     )
 
     whitener_: NDArray[np.float32] | None
@@ -118,11 +119,12 @@ class EvidenceRidge(FewShotClassifier):
         self,
         ridge: float = 0.5,
         *,
-        one_shot_ridge: float = 10.0,
+        one_shot_ridge: float = 0.5,
         shrinkage: float = 2.0,
         score_temperature: float = 0.15,
         evidence_weight: float = 2.0,
-        view_weight: float = 2.0,
+        view_weight: float = 4.0,
+        prior_temperature: float = 1.25,
     ) -> None:
         self.ridge = ridge
         self.one_shot_ridge = one_shot_ridge
@@ -130,6 +132,7 @@ class EvidenceRidge(FewShotClassifier):
         self.score_temperature = score_temperature
         self.evidence_weight = evidence_weight
         self.view_weight = view_weight
+        self.prior_temperature = prior_temperature
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         categories = len(self.classes_)
@@ -145,25 +148,21 @@ class EvidenceRidge(FewShotClassifier):
             self.matched_weights_ = experts[1].weights
         self.whitened_weights_ = experts[0].weights
         logarithms = [log_softmax(each.left_out[several] / np.float32(self.score_temperature)) for each in experts]
+        within = float(np.trace(scatter))
+        between = float(balance(labels, categories) @ np.square(centered).sum(axis=1)) / len(labels)
         shares = np.ones(1)
         if len(experts) > 1:
-            prior = self._prior(scatter, np.square(centered).sum(axis=1), labels)
-            shares = evidence_weights(logarithms, labels[several], prior, self.evidence_weight)
+            matched = _share(between, self.view_weight * within)
+            shares = evidence_weights(
+                logarithms, labels[several], np.array([1 - matched, matched]), self.evidence_weight
+            )
         self.shares_ = (float(shares[0]), float(1 - shares[0]))
-        self.temperature_ = self.alone_temperature_ = PRIOR_TEMPERATURE
+        prior = self.prior_temperature * _share(between, within)
+        self.temperature_ = self.alone_temperature_ = prior
         if several.any():
             joined = np.tensordot(shares.astype(np.float32), np.stack(logarithms), axes=1)
-            self.temperature_ = fit_temperature(joined, labels[several], prior=PRIOR_TEMPERATURE)
-            self.alone_temperature_ = fit_temperature(logarithms[0], labels[several], prior=PRIOR_TEMPERATURE)
-
-    def _prior(
-        self, scatter: NDArray[np.float32], distances: NDArray[np.float32], labels: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
-        """The prior weights of both experts; ``distances`` are the instances' squared distances to the center."""
-        within = self.view_weight * float(np.trace(scatter))
-        between = float(balance(labels, len(self.classes_)) @ distances) / len(labels)
-        matched = np.clip(between / max(within + between, LEAST_VARIANCE), LEAST_SHARE, 1 - LEAST_SHARE)
-        return np.array([1 - matched, matched])
+            self.temperature_ = fit_temperature(joined, labels[several], prior=prior)
+            self.alone_temperature_ = fit_temperature(logarithms[0], labels[several], prior=prior)
 
     def _expert(self, x: NDArray[np.float32], labels: NDArray[np.intp], several: NDArray[np.bool_]) -> Expert:
         """One expert, from instances ``[instances, features]`` of length one."""
@@ -206,6 +205,11 @@ class EvidenceRidge(FewShotClassifier):
             divisor=self.score_temperature,
             temperatures=(self.temperature_, self.alone_temperature_),
         )
+
+
+def _share(part: float, other: float) -> float:
+    """The part's share of both, neither 0 nor 1."""
+    return float(np.clip(part / max(part + other, LEAST_VARIANCE), LEAST_SHARE, 1 - LEAST_SHARE))
 
 
 def evidence_weights(
