@@ -21,7 +21,7 @@ KEPT = [0, 1, 2, 3, 4]
 @pytest.fixture
 def task():
     """Instances whose views differ by what they show, and by jitter along few directions."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(28)
     means, nuisance = 0.6 * rng.normal(size=(3, 4, 12)), rng.normal(size=(3, 12))
 
     def views(labels):
@@ -103,7 +103,7 @@ def test_probabilities_are_those_of_the_plain_statement(task):
     np.testing.assert_allclose(fitted.shares_, shares, atol=2e-3)
     assert fitted.temperature_ == pytest.approx(t, rel=5e-3)
     np.testing.assert_allclose(fitted.predict_proba(query), expected, atol=3e-3)
-    assert 0.03 < shares[1] < 0.97  # both are heard
+    assert 0.1 < shares[1] < 0.9  # both are heard
     assert abs(shares[1] - prior) > 0.02  # the evidence has moved them
     assert abs(t / median - 1) > 0.02  # and the temperature
 
