@@ -175,7 +175,7 @@ def variants() -> dict[str, Variant]:
         ),
         "whitened mean view, prototypes": lambda s, q, y: prototypes(*whitened(s[0], q[0], y), y),
         "whitened matched views, ridge 0.5": lambda s, q, y: ridge(*whitened(s[0], q[0], y, matching=True), y),
-        "**whitened mean view, ridge 0.5 (default)**": classifier("default"),
+        "**whitened mean view, ridge 0.5 (default)**": classifier("whitened-ridge"),
     }
     for shrinkage in (0.5, 1.0, 4.0, 10.0, 30.0):
         found[f"default, shrinkage {shrinkage:g}"] = on(every, shrinkage=shrinkage)
@@ -203,7 +203,7 @@ def variants() -> dict[str, Variant]:
 
 def calibration(task: Task) -> dict[str, float]:
     """Calibration error of ``default`` under other priors of the temperature."""
-    fitted = flawshot.make_classifier("default").fit(task.support[0], task.labels)
+    fitted = flawshot.make_classifier("whitened-ridge").fit(task.support[0], task.labels)
     categories = len(fitted.classes_)
     support = whiten(normalize(task.support[0]).mean(axis=1) - fitted.center_, fitted.whitener_)
     query = whiten(normalize(task.query[0]).mean(axis=1) - fitted.center_, fitted.whitener_)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHARED = Path(os.environ.get("FLAWSHOT_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
-TRAINING_FREE = ("default", "matched-prototype")
+TRAINING_FREE = ("whitened-ridge", "matched-prototype")
 
 
 class Task:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flawshot.evaluation import Results
 
 SHARED = Path(os.environ.get("FLAWSHOT_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
-CLASSIFIERS = ["zip-adapter", "linear-probe", "default", "matched-prototype"]
+CLASSIFIERS = ["zip-adapter", "linear-probe", "whitened-ridge", "matched-prototype"]
 SHOTS = (1, 3, 5)
 MIN_AREA = 30
 

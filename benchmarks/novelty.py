@@ -42,7 +42,7 @@ def candidates(asked: Asked) -> dict[str, np.ndarray]:
     strayed = statistics.instances - means[labels]
     within = (strayed.T @ strayed / max(len(labels) - categories, 1)).astype(np.float32)
     center = means.mean(axis=0)
-    fitted = flawshot.make_classifier("default").fit(asked.support, labels)
+    fitted = flawshot.make_classifier("whitened-ridge").fit(asked.support, labels)
     given = fitted.predict_proba(asked.query)
     logits = np.log(np.maximum(given, 1e-30))
     scores = fitted.temperature_ * (logits - logits.mean(axis=1, keepdims=True))  # they add up to nothing

@@ -97,7 +97,7 @@ def score(features: np.ndarray, outlines: np.ndarray, shots: int) -> dict[tuple[
                 ("ridge", ridge): make_classifier("outline", ridge=ridge).fit(forms, y).predict(asked_forms)
                 for ridge in RIDGES
             }
-            said["weight", 0] = make_classifier("default").fit(views, y).predict(asked)
+            said["weight", 0] = make_classifier("whitened-ridge").fit(views, y).predict(asked)
             for weight in WEIGHTS[1:]:
                 fitted = make_classifier("default-outline", outline_weight=weight).fit(views, y, outlines=forms)
                 said["weight", weight] = fitted.classes_[fitted.predict_proba(asked, asked_forms).argmax(axis=1)]

@@ -8,7 +8,7 @@ magnetic tile whole tiles. The ten are taken in the order of ``flawshot review``
 least probable foremost), or at random (the mean of five draws). Both get their right labels, which a person would give.
 What ``flawshot learn`` would fit to them is fitted to the bank's features here; no files are written and read again.
 
-Encoder flawshot-tiny with its default views, classifier ``default``; intervals are 95 %, a bootstrap over seeds and
+Encoder flawshot-tiny with its default views, classifier ``whitened-ridge``; intervals are 95 %, a bootstrap over seeds and
 images (tiles) together. Drawn data is three products of ``flawshot.draw_data_set``; magnetic tile is looked for in
 FLAWSHOT_SHARED, by default ``../shared/data``, and left out, which is said, where it is not. ``--write`` puts the table
 into ``docs/benchmarks.md``.
@@ -93,7 +93,7 @@ def trip(bank: flawshot.FeatureBank, units: Mapping[str, str], support: Sequence
 
     def after(chosen: Sequence[int]) -> np.ndarray:
         ids = [*support, *(looked_at[each] for each in chosen)]
-        fitted = flawshot.make_classifier("default").fit(bank.features(ids), [truth[each] for each in ids])
+        fitted = flawshot.make_classifier("whitened-ridge").fit(bank.features(ids), [truth[each] for each in ids])
         answers = fitted.predict(bank.features(never))
         return np.array([answer == truth[each] for answer, each in zip(answers, never, strict=True)], dtype=float)
 
@@ -221,7 +221,7 @@ def main() -> None:
         ]
         text = "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *lines])
         about = (
-            f"flawshot-tiny (weights {bank.manifest.encoder.weights_hash[:8]}), `default`, {SHOTS} examples a "
+            f"flawshot-tiny (weights {bank.manifest.encoder.weights_hash[:8]}), `whitened-ridge`, {SHOTS} examples a "
             f"category, seeds 0 to {options.seeds - 1}."
         )
         print(f"{about}\n\n{text}")

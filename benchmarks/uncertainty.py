@@ -105,8 +105,8 @@ def episodes(
 
 def measure(asked: Asked) -> dict[str, float]:
     """What one episode gives; NaN where it has nothing to measure."""
-    left = leave_one_out(flawshot.make_classifier("default"), asked.support, asked.labels, asked.groups)
-    fitted = flawshot.make_classifier("default").fit(asked.support, asked.labels)
+    left = leave_one_out(flawshot.make_classifier("whitened-ridge"), asked.support, asked.labels, asked.groups)
+    fitted = flawshot.make_classifier("whitened-ridge").fit(asked.support, asked.labels)
     given = fitted.predict_proba(asked.query)
     newness = novelty(asked.support, asked.labels, asked.query)
     known = asked.truth >= 0

@@ -37,7 +37,7 @@ SUBSETS = {
     "cross15": tuple(9 * size + view for size in range(3) for view in CROSS),
     "mso": tuple(range(27)),
 }
-CLASSIFIERS = ("default", "matched-prototype", "zip-adapter")
+CLASSIFIERS = ("whitened-ridge", "matched-prototype", "zip-adapter")
 
 
 class FewViews(flawshot.FewShotClassifier):
@@ -48,7 +48,7 @@ class FewViews(flawshot.FewShotClassifier):
         views: Places of the views it sees.
     """
 
-    def __init__(self, name: str = "default", views: tuple[int, ...] = (0,)) -> None:
+    def __init__(self, name: str = "whitened-ridge", views: tuple[int, ...] = (0,)) -> None:
         self.name = name
         self.views = views
 
