@@ -175,7 +175,8 @@ class EvidenceRidge(FewShotClassifier):
         return Expert(size * ridge_regression(x, targets, weights, self.one_shot_ridge), targets)
 
     def _matched_center(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> NDArray[np.float32]:
-        return category_means(normalize(views), labels, len(self.classes_)).mean(axis=0)
+        center: NDArray[np.float32] = category_means(normalize(views), labels, len(self.classes_)).mean(axis=0)
+        return center
 
     def _matched(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the matched expert sees, of length one: ``[instances, views, dim]`` to ``[instances, views * dim]``."""
