@@ -8,8 +8,8 @@ magnetic tile whole tiles. The ten are taken in the order of ``flawshot review``
 least probable foremost), or at random (the mean of five draws). Both get their right labels, which a person would give.
 What ``flawshot learn`` would fit to them is fitted to the bank's features here; no files are written and read again.
 
-Encoder flawshot-tiny with its default views, classifier ``whitened-ridge``; intervals are 95 %, a bootstrap over
-seeds and images (tiles) together. Drawn data is three products of ``flawshot.draw_data_set``; magnetic tile is looked for in
+Encoder flawshot-tiny with its default views, classifier ``whitened-ridge``; intervals are 95 %, a bootstrap over seeds
+and images (tiles) together. Drawn data is three products of ``flawshot.draw_data_set``; magnetic tile is looked for in
 FLAWSHOT_SHARED, by default ``../shared/data``, and left out, which is said, where it is not. ``--write`` puts the table
 into ``docs/benchmarks.md``.
 """
