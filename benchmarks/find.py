@@ -10,7 +10,7 @@ chosen. And products drawn by ``flawshot.draw_data_set`` with exact masks, of se
 instances per category are labeled.
 
 Printed are, for each encoder and number of good images, the scores of ``flawshot evaluate-find`` with their 95 %
-intervals: heat maps, instances found, false regions, and names by the default classifier and by the locator itself.
+intervals: heat maps, instances found, false regions, and names by a classifier, by the locator itself, and by both.
 Then the CPU time per image, searched at 512 px, on one thread, and the bytes of the bank.
 """
 
@@ -138,13 +138,14 @@ def run(
     good: Sequence[int],
     alarms: float,
     seeds: int,
+    classifier: str,
     groups: Mapping[str, str] | None = None,
     part: int = 1,
 ) -> list[ScoredRun]:
     """Fit and score locators with several numbers of good images; of groups, those of part 0 give the support."""
     made = []
     # A namer remembers instances by their ids, so each data set has its own.
-    namer = RegionNamer(encoder, make_scheme(*TINY_VIEWS))
+    namer = RegionNamer(encoder, make_scheme(*TINY_VIEWS), classifier)
     for count in good:
         if groups is None:
             episodes = draw_finding_episodes(data, shots, count, seeds=range(seeds))
@@ -204,12 +205,14 @@ def main() -> None:
     parser.add_argument("--good", default="0,1,4,16")
     parser.add_argument("--alarms", type=float, default=ALARMS)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--classifier", default="default", help="what names regions beside the locator")
     parser.add_argument("--part", type=int, default=1, help="0: queries of the part to choose settings on")
     options = parser.parse_args()
     settings = {
         "good": [int(each) for each in options.good.split(",")],
         "alarms": options.alarms,
         "seeds": options.seeds,
+        "classifier": options.classifier,
     }
     with tempfile.TemporaryDirectory() as folder:
         tiles, groups = tile_halves(SHARED / "magnetic-tile", Path(folder, "tiles"))
