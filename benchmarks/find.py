@@ -1,6 +1,7 @@
 """What a locator reaches: flaws found on whole images, named, and what that costs.
 
     python benchmarks/find.py [--encoders tiny,lite0] [--data tiles,drawn] [--good 0,1,4,16] [--alarms 0.05] [--seeds 3]
+        [--classifier default] [--part 1]
 
 Two kinds of data. Magnetic tile (as for ``magnetic_tile.py``) with whole tiles kept apart: it has no image without a
 flaw, so each is cut in two across its longer side; halves without any flaw pixel are the good images, and those with
