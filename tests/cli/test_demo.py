@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from flawshot import FlawshotError, draw_data_set, read_episodes
 from flawshot.bank.features import FeatureBank
+from flawshot.classifiers import shown_name
 from flawshot.cli import app, demonstrating
 from flawshot.cli.wording import option_words
 from flawshot.evaluation.results import Results
@@ -44,7 +45,11 @@ def test_the_whole_way_and_faster_the_second_time(run, tmp_path):
     assert "1. Images: drew 12 of " in first.stdout
     assert "14 encoded in " in first.stdout
     results = Results.load(out / "results.json")
-    assert {run.classifier for run in results.runs} >= {*demonstrating.CLASSIFIERS, "chance", "majority"}
+    assert {run.classifier for run in results.runs} >= {
+        *map(shown_name, demonstrating.CLASSIFIERS),
+        "chance",
+        "majority",
+    }
     assert {run.shots for run in results.runs} == {1, 2}
     assert "<html" in (out / "report.html").read_text(encoding="utf-8")[:200]
     bank = FeatureBank.open(out / "bank")

@@ -182,14 +182,15 @@ def test_prompts_shape_the_text_features_that_classifiers_by_text_need(run, tmp_
 
 def test_all_leaves_out_what_needs_text_where_there_is_none_and_says_so(run, catalog_of, bank_of, monkeypatch):
     bank = bank_of(catalog_of([(f"p/{c}{n}", [c]) for c in ("dent", "stain") for n in range(3)]))
-    kept = {name: CLASSIFIERS[name] for name in ("knn", "zero-shot", "tip-adapter")}
+    kept = {name: CLASSIFIERS[name] for name in ("evidence-ridge", "knn", "zero-shot", "tip-adapter")}
     monkeypatch.setattr("flawshot.classifiers.CLASSIFIERS", kept)
     write_episodes(sample_episodes(bank.catalog, "p", 1), "episodes")
     done = run("evaluate", bank.path, "episodes", "--classifiers", "all", "--json", "-")
     assert done.exit_code == 0, done.output
     expected = "left out because the bank has no text features of the categories: zero-shot, tip-adapter"
     assert expected in done.stderr.splitlines()
-    assert {each["classifier"] for each in json.loads(done.stdout)["runs"]} == {"knn", "outline", "chance", "majority"}
+    shown = {each["classifier"] for each in json.loads(done.stdout)["runs"]}
+    assert shown == {"default (evidence-ridge)", "knn", "outline", "chance", "majority"}
 
 
 def test_encode_needs_no_model(run, data):

@@ -167,7 +167,7 @@ def test_a_dark_screen_prints_light_and_whole(visit, pictured):
     for hidden in ("nav", ".chooser", ".group > button", "details:not([open])"):
         assert page.locator(f"{hidden}:visible").count() == 0
     # What the choosers said, the headings say.
-    assert page.locator(".panel:visible h3").text_content().endswith("3 shots: default")
+    assert page.locator(".panel:visible h3").text_content().endswith("3 shots: default (evidence-ridge)")
     assert page.locator(".plot.wide:visible, .panel .plot:visible").count() == 3
 
 
