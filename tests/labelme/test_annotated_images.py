@@ -70,4 +70,4 @@ def test_files_elsewhere_in_the_data_annotate_images_in_the_folder(tmp_path):
     assert without_annotated(tmp_path / "good", ["0.png", "1.png"], tmp_path).names == ["1.png"]
     again = without_annotated(tmp_path / "good", ["0.png", "1.png"], None, [tmp_path / "good/1.png"])
     assert again.names == ["0.png"]
-    assert [(each.severity, each.message) for each in again.problems] == [("warning", "1 images have annotated flaws")]
+    assert [(each.severity, each.message) for each in again.problems] == [("warning", "1 image has annotated flaws")]

@@ -97,5 +97,6 @@ def without_annotated(
             unsure.append(Problem(name, "unreadable-annotation", message))
         else:
             count += 1
-    problems = [Problem(str(folder), "annotated", f"{count} images have annotated flaws", "warning")] if count else []
+    said = "1 image has annotated flaws" if count == 1 else f"{count} images have annotated flaws"
+    problems = [Problem(str(folder), "annotated", said, "warning")] if count else []
     return FlawlessImages(kept, [*problems, *unsure])
