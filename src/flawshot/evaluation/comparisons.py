@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.evaluation.intervals import percentile_interval, wilson
+from flawshot.evaluation.estimates import difference_parts, share_parts
+from flawshot.evaluation.intervals import difference_interval, mean_parts, share_interval, wilson
 from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run, joined_support
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ class Outcome(NamedTuple):
     Attributes:
         run: The run.
         decided: Hash of which queries were predicted correctly.
-        varies: Whether there was anything to resample.
+        units: Number of images, or groups, that the queries come from.
         resampled: Accuracy in each bootstrap draw, float64 ``[draws]``.
     """
 
     run: Run
     decided: bytes
-    varies: bool
+    units: int
     resampled: NDArray[np.float64]
 
 
@@ -72,22 +73,22 @@ def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:
 def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
     """The mean over products of the differences in accuracy, on the same draws."""
     pairs = list(zip(mine, its, strict=True))
+    by_seed = [
+        {e.seed: e.accuracy - f.accuracy for e, f in zip(a.run.episodes, b.run.episodes, strict=True)} for a, b in pairs
+    ]
     mean = float(np.mean([a.run.accuracy.mean - b.run.accuracy.mean for a, b in pairs]))
-    low, high = percentile_interval(np.mean([a.resampled - b.resampled for a, b in pairs], axis=0))
+    queries = sum(outcome.run.n_query for outcome in mine)
     if all(a.decided == b.decided for a, b in pairs):
         # No query is predicted differently, which bounds how often that may happen.
-        queries = sum(outcome.run.n_query for outcome in mine)
         reach = 1.0 - wilson(queries, queries)[0]
-        low, high = -reach, reach
-    elif not any(outcome.varies for outcome in mine):
-        low, high = -1.0, 1.0
-    deviation = _deviation(
-        [
-            {e.seed: e.accuracy - f.accuracy for e, f in zip(a.run.episodes, b.run.episodes, strict=True)}
-            for a, b in pairs
+        ci95 = (mean - reach, mean + reach)
+    else:
+        parts = [
+            difference_parts(list(seeds.values()), a.resampled - b.resampled, a.units)
+            for seeds, (a, b) in zip(by_seed, pairs, strict=True)
         ]
-    )
-    return Estimate(mean=mean, std=deviation, ci95=(min(low, mean), max(high, mean)))
+        ci95 = difference_interval(mean, mean_parts(parts), queries)
+    return Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
 
 
 def _by_shots(outcomes: Outcomes, name: str) -> dict[int, list[Outcome]]:
@@ -113,12 +114,13 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
     for name in dict.fromkeys(name for _, _, name in outcomes):
         for shots, several in _by_shots(outcomes, name).items():
             mean = float(np.mean([outcome.run.accuracy.mean for outcome in several]))
-            low, high = percentile_interval(np.mean([outcome.resampled for outcome in several], axis=0))
-            if mean in {0.0, 1.0}:
-                queries = sum(outcome.run.n_query for outcome in several)
-                low, high = wilson(queries * mean, queries)
-            std = _deviation([{e.seed: e.accuracy for e in outcome.run.episodes} for outcome in several])
-            accuracy = Estimate(mean=mean, std=std, ci95=(min(low, mean), max(high, mean)))
+            by_seed = [{e.seed: e.accuracy for e in outcome.run.episodes} for outcome in several]
+            parts = [
+                share_parts(list(seeds.values()), outcome.resampled, outcome.units)
+                for seeds, outcome in zip(by_seed, several, strict=True)
+            ]
+            ci95 = share_interval(mean, mean_parts(parts), sum(outcome.run.n_query for outcome in several))
+            accuracy = Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
             products = tuple(outcome.run.product for outcome in several)
             support = joined_support(outcome.run.support for outcome in several)
             means.append(MeanScore(classifier=name, shots=shots, products=products, accuracy=accuracy, support=support))

@@ -6,15 +6,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flawshot.evaluation.intervals import percentile_interval, wilson
-from flawshot.evaluation.results import Estimate
+from flawshot.evaluation.intervals import error_interval, lone_variance, share_interval, variance_parts
+from flawshot.evaluation.results import CategoryScore, Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["estimate_error", "estimate_share"]
+    from flawshot.evaluation.intervals import Part
+    from flawshot.evaluation.scores import QueryPredictions
+
+__all__ = ["difference_parts", "estimate_category", "estimate_error", "estimate_known", "estimate_share", "share_parts"]
+
+
+def share_parts(per_seed: Sequence[float], resampled: NDArray[np.float64], units: int) -> list[Part]:
+    """The parts of the variance of a share's mean over seeds; see :func:`flawshot.evaluation.intervals.variance_parts`.
+
+    Args:
+        per_seed: The share in each seed's episode.
+        resampled: Bootstrap values of the mean.
+        units: Number of images, or groups, that it comes from.
+    """
+    return variance_parts(per_seed, resampled, units, lone_variance(float(np.mean(per_seed)), units))
+
+
+def difference_parts(per_seed: Sequence[float], resampled: NDArray[np.float64], units: int) -> list[Part]:
+    """The parts of the variance of a difference of shares; arguments as for :func:`share_parts`."""
+    # A difference is twice a share from -1 on: that of the gains if nothing else happens.
+    alone = 4 * lone_variance((1 + float(np.mean(per_seed))) / 2, units)
+    return variance_parts(per_seed, resampled, units, alone)
 
 
 def estimate_share(per_seed: Sequence[float], resampled: NDArray[np.float64], queries: int, units: int) -> Estimate:
@@ -25,27 +46,54 @@ def estimate_share(per_seed: Sequence[float], resampled: NDArray[np.float64], qu
         resampled: Its bootstrap values.
         queries: Number of distinct query instances; if all are right, or all wrong, Wilson's interval for this number
             is used.
-        units: Number of images, or groups, that they come from. With one unit and one seed there is nothing to
-            resample, and Wilson's interval for that unit is used.
+        units: Number of images, or groups, that they come from. With one unit there is nothing to resample, and
+            Wilson's interval for that unit is used.
     """
     mean = float(np.mean(per_seed))
-    low, high = percentile_interval(resampled)
-    if mean in {0.0, 1.0}:
-        low, high = wilson(queries * mean, queries)
-    elif units < 2 and len(per_seed) < 2:
-        low, high = wilson(mean, 1)
-    return Estimate(mean=mean, std=_deviation(per_seed), ci95=(min(low, mean), max(high, mean)))
+    ci95 = share_interval(mean, share_parts(per_seed, resampled, units), queries)
+    return Estimate(mean=mean, std=_deviation(per_seed), ci95=ci95)
 
 
-def estimate_error(per_seed: Sequence[float], resampled: NDArray[np.float64]) -> Estimate:
+def estimate_error(per_seed: Sequence[float], resampled: NDArray[np.float64], units: int) -> Estimate:
     """Estimate a calibration error.
 
-    Resampling inflates it, so its interval is mirrored at the mean (basic bootstrap).
+    Args:
+        per_seed: The error in each seed's episode.
+        resampled: Its bootstrap values.
+        units: Number of images, or groups, that it comes from.
     """
     mean = float(np.mean(per_seed))
-    low, high = percentile_interval(resampled)
-    low, high = max(0.0, 2 * mean - high), min(1.0, 2 * mean - low)
-    return Estimate(mean=mean, std=_deviation(per_seed), ci95=(min(low, mean), max(high, mean)))
+    ci95 = error_interval(mean, share_parts(per_seed, resampled, units), float(np.nanmean(resampled)) - mean)
+    return Estimate(mean=mean, std=_deviation(per_seed), ci95=ci95)
+
+
+def estimate_category(predictions: QueryPredictions, number: int, resampled: NDArray[np.float64]) -> CategoryScore:
+    """Estimate the accuracy on one category.
+
+    Args:
+        predictions: All predictions.
+        number: The category.
+        resampled: Bootstrap values of its accuracy.
+    """
+    asked = predictions.asked
+    own = asked.truth == number
+    if not own.any():
+        return CategoryScore(mean=None, ci95=None, n_query=0)
+    counts = np.bincount(asked.seed[own], minlength=asked.seeds)
+    right = np.bincount(asked.seed[own], weights=predictions.right[own], minlength=asked.seeds)
+    per_seed = (right[counts > 0] / counts[counts > 0]).tolist()
+    queries, units = (len(np.unique(numbers[own])) for numbers in (asked.query, asked.unit))
+    if (predictions.predicted < 0).all():
+        share = estimate_known(per_seed)
+    else:
+        share = estimate_share(per_seed, resampled, queries, units)
+    return CategoryScore(mean=share.mean, ci95=share.ci95, n_query=queries)
+
+
+def estimate_known(per_seed: Sequence[float]) -> Estimate:
+    """A score that is known without a measurement, such as that of a blind guess."""
+    mean = float(np.mean(per_seed))
+    return Estimate(mean=mean, std=_deviation(per_seed), ci95=(mean, mean))
 
 
 def _deviation(per_seed: Sequence[float]) -> float | None:

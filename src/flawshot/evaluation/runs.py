@@ -18,10 +18,10 @@ from flawshot.classifiers.base import Evidence, Support
 from flawshot.classifiers.outline import Outline
 from flawshot.evaluation.answers import record_answers
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
-from flawshot.evaluation.estimates import estimate_error, estimate_share
+from flawshot.evaluation.estimates import estimate_category, estimate_error, estimate_known, estimate_share
 from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall, reliability
 from flawshot.evaluation.provenance import make_provenance
-from flawshot.evaluation.results import CategoryScore, EpisodeScore, Results, Run
+from flawshot.evaluation.results import EpisodeScore, Results, Run
 from flawshot.evaluation.scores import QueryPredictions, QueryTable, Resampled, resample
 from flawshot.regions.outlines import catalog_outlines
 
@@ -207,7 +207,7 @@ def _outcomes(
         transductive = name in estimators and estimators[name].transductive
         run = _run(name, task, predictions, scores, values, transductive=transductive, views=views)
         decided = hashlib.blake2b(predictions.right.tobytes()).digest()
-        yield Outcome(run, decided, task.asked.varies, values.accuracy)
+        yield Outcome(run, decided, task.asked.units, values.accuracy)
 
 
 def _task(bank: FeatureBank, episodes: EpisodeSet) -> _Task:
@@ -311,9 +311,16 @@ def _run(
         for place in asked.episodes()
     ]
     per_category = {
-        category: _category_score(predictions, number, resampled.per_category[:, number])
+        category: estimate_category(predictions, number, resampled.per_category[:, number])
         for number, category in enumerate(categories)
     }
+    accuracies, recalls = ([getattr(score, name) for score in scores] for name in ("accuracy", "macro_recall"))
+    if (predictions.predicted < 0).all():
+        accuracy, macro, ece = (estimate_known(values) for values in (accuracies, recalls, errors))
+    else:
+        accuracy = estimate_share(accuracies, resampled.accuracy, queries, units)
+        macro = estimate_share(recalls, resampled.macro_recall, queries, units)
+        ece = estimate_error(errors, resampled.ece, units)
     confusion = None
     if (predictions.predicted >= 0).all():
         matrix = confusion_matrix(asked.truth, predictions.predicted, len(categories))
@@ -327,24 +334,11 @@ def _run(
         views=views,
         n_query=queries,
         categories=categories,
-        accuracy=estimate_share([score.accuracy for score in scores], resampled.accuracy, queries, units),
-        macro_recall=estimate_share([score.macro_recall for score in scores], resampled.macro_recall, queries, units),
-        ece=estimate_error(errors, resampled.ece),
+        accuracy=accuracy,
+        macro_recall=macro,
+        ece=ece,
         per_category=per_category,
         confusion=confusion,
         episodes=tuple(scores),
         reliability=reliability(predictions.confidence, predictions.right),
     )
-
-
-def _category_score(predictions: QueryPredictions, number: int, resampled: NDArray[np.float64]) -> CategoryScore:
-    asked = predictions.asked
-    own = asked.truth == number
-    if not own.any():
-        return CategoryScore(mean=None, ci95=None, n_query=0)
-    counts = np.bincount(asked.seed[own], minlength=asked.seeds)
-    right = np.bincount(asked.seed[own], weights=predictions.right[own], minlength=asked.seeds)
-    per_seed = (right[counts > 0] / counts[counts > 0]).tolist()
-    queries, units = (len(np.unique(numbers[own])) for numbers in (asked.query, asked.unit))
-    share = estimate_share(per_seed, resampled, queries, units)
-    return CategoryScore(mean=share.mean, ci95=share.ci95, n_query=queries)

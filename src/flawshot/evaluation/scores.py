@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from flawshot.evaluation.intervals import draws
+from flawshot.evaluation.intervals import DRAWS, draws
 from flawshot.evaluation.metrics import CALIBRATION_BINS, calibration_bins
 
 if TYPE_CHECKING:
@@ -52,11 +52,6 @@ class QueryTable:
         """Number of units."""
         return int(self.unit.max()) + 1
 
-    @property
-    def varies(self) -> bool:
-        """Whether there is anything to resample: several seeds, or several units."""
-        return self.seeds > 1 or self.units > 1
-
     def episodes(self) -> list[slice]:
         """The slice of each episode's entries."""
         bounds = np.searchsorted(self.seed, np.arange(self.seeds + 1)).tolist()
@@ -90,7 +85,7 @@ class Resampled:
     per_category: NDArray[np.float64]
 
 
-def resample(predictions: Sequence[QueryPredictions], categories: int, key: str) -> list[Resampled]:
+def resample(predictions: Sequence[QueryPredictions], categories: int, key: str, count: int = DRAWS) -> list[Resampled]:
     """Bootstrap several classifiers' statistics on the same draws of seeds and units.
 
     Each statistic is the mean, over the drawn seeds, of its value on the drawn units of that seed's episode.
@@ -99,6 +94,7 @@ def resample(predictions: Sequence[QueryPredictions], categories: int, key: str)
         predictions: The classifiers' predictions for the same queries.
         categories: Number of categories.
         key: Seeds the draws.
+        count: Number of draws.
 
     Returns:
         The statistics, in the order of the classifiers; ``per_category`` is ``[draws, categories]``.
@@ -109,7 +105,7 @@ def resample(predictions: Sequence[QueryPredictions], categories: int, key: str)
     tallies = [_tally(each, categories, sparse=sparse) for each in predictions]
     at_once = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // width))
     chunks: list[list[Resampled]] = [[] for _ in predictions]
-    for draw in draws(asked.seeds, asked.units, key):
+    for draw in draws(asked.seeds, asked.units, key, count):
         # A few draws of one classifier at a time, because their sums grow with seeds and categories.
         for start in range(0, len(draw.units), at_once):
             part = slice(start, start + at_once)
