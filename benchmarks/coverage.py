@@ -1,23 +1,29 @@
 """How often 95 % intervals hold the truth, on data sets drawn from populations whose accuracy is known.
 
-    python benchmarks/coverage.py [--sets 500] [--draws 1000] [--shots 1 3 5] [--write]
+    python benchmarks/coverage.py [--sets 250] [--draws 500] [--work DIR] [--write]
 
-Each line is a share of data sets whose interval holds the population's value, with those of flawshot (*ours*: the
-functions that ``flawshot evaluate`` and ``flawshot fit`` call) beside the percentiles of the same bootstrap draws
-(*percentiles*), the bias-corrected and accelerated ones (*BCa*), and Student's interval of the same variance without
-Wilson's form (*Student*). ``width`` is the mean width of ours over that of percentiles. Results have 10,000 draws; here
-there are 1,000 by default, because ours need only their variance.
+``--write`` puts the tables into ``docs/adr/0033-intervals.md``. It takes about eight minutes on one core.
 
-- **simulated**: five categories, 40 to 5 % of the queries, from easy to hard. An answer is right if a sum of normal
-  effects is above zero: those of the category, the image (one to four instances), the instance, the seed, the seed and
-  category (a good or bad example), and the answer. With fewer shots the effects of seeds are greater. The accuracy of
-  such a classifier over all seeds and images is known in closed form, that of its calibration error from a large sample.
-  A second classifier shares images and instances, and half of the seeds' effects.
-- **transistor**: features that MVREC released. Queries are drawn from its query file with replacement, and each seed's
-  support set from its support file, classifier ``default``. The truth is the mean over 2,000 support sets of the
-  accuracy on the whole query file.
-- **left out**: models fitted to K instances of each category of the query file, each left out in turn. The truth is the
-  fitted model's accuracy on the support file, with every category weighted as in the fit.
+Each cell is the share of intervals, in percent, that hold the population's value: *ours*, by the functions that
+``flawshot evaluate`` and ``flawshot fit`` call, beside three others of the same answers: *percentiles* of a bootstrap
+over seeds and images together, its *BCa* (bias-corrected and accelerated), and *Student*'s, which has the variance and
+quantile of ours, but not Wilson's form. ``width`` is the mean width of ours over that of percentiles. Commands use
+10,000 draws; here there are 500 by default, which is enough because ours need only their variance.
+
+- **simulated**: five categories, with 40 to 5 % of the queries, from easy to hard. An answer is right if a sum of
+  normal effects is above zero: those of the category, the image (one to four instances), the instance, the seed, the seed on
+  each category (a good or a bad example), and the answer. With fewer shots, seeds' effects are greater. The accuracy of
+  such a classifier over all seeds and images is known in closed form, its calibration error from a large sample. A
+  second classifier shares images and instances with the first, and half of the seeds' variance.
+- **transistor**: MVREC's released features, ``default`` and ``prototype``. The population is 400 random support sets of
+  the support file and the 21 queries; data sets draw seeds and queries from it with replacement.
+- **magnetic tile**: 392 photographs, flawshot-tiny; half of the tiles for support sets, the others for queries, drawn
+  tile by tile.
+- **left out**: ``default`` fitted to K instances of each category of magnetic tile, each tile left out in turn, and
+  asked for all instances of other tiles; the truth is the mean of the categories' accuracies. *this model* is the model
+  that was fitted, *average* the mean over all such fits.
+
+Real data is looked for in FLAWSHOT_SHARED (by default ``../shared/data``); what is not there is left out, and said.
 """
 
 from __future__ import annotations
@@ -25,41 +31,65 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
+import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 import flawshot
+from accuracy import put
+from flawshot.bank.builder import encode_catalog
 from flawshot.classifiers.base import Evidence, Support
-from flawshot.evaluation.estimates import difference_parts, estimate_category, estimate_error, estimate_share, share_parts
-from flawshot.evaluation.intervals import combined, difference_interval, draws, percentile_interval, wilson
+from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
+from flawshot.evaluation.estimates import (
+    difference_parts,
+    estimate_category,
+    estimate_error,
+    estimate_share,
+    share_parts,
+)
+from flawshot.evaluation.intervals import combined, difference_interval, wilson
 from flawshot.evaluation.metrics import expected_calibration_error
 from flawshot.evaluation.scores import QueryPredictions, QueryTable, resample
+from flawshot.formats.masks import import_masks
 from flawshot.formats.mvrec_features import read_mvrec_features
 from flawshot.models.accuracy import measure_accuracy
 from flawshot.models.leave_one_out import leave_one_out
+from flawshot.regions.views import make_scheme
+from two_way import draws, percentile_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
+
+    from flawshot.evaluation.intervals import Part
 
 SHARED = Path(os.environ.get("FLAWSHOT_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
-QUERIES, SEEDS = (20, 50, 100, 400), (5, 15)
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "adr" / "0033-intervals.md"
+SHOTS, SEEDS, QUERIES = (1, 3, 5), (5, 15), (20, 50, 100, 400)
+# Queries of data sets that are drawn from real features, and the support sets that seeds are drawn from.
+REAL_QUERIES, SUPPORTS = (20, 50, 100), 400
+LEFT_OUT_SHOTS = (3, 5, 10)
+MIN_AREA = 30
+CLASSIFIERS = ("default", "prototype")
 METHODS = ("percentiles", "BCa", "Student", "ours")
+HEAD = ("K", "queries", "seeds")
+SCORES = ("accuracy", "difference", "category", "rarest category", "calibration error")
 # Simulated categories: shares of the queries, and means of the effects that make answers right.
 SHARES = np.array([0.4, 0.25, 0.2, 0.1, 0.05])
 EASE = np.array([1.9, 1.2, 0.6, 0.2, -0.3])
-IMAGE, INSTANCE, ANSWER, OWN = 0.7, 0.7, 0.7, 0.4
+IMAGE, INSTANCE, ANSWER, OWN, GAIN = 0.7, 0.7, 0.7, 0.4, 0.3
 # By K: how much easier it is, the deviation of the seed's effect, and that of the seed's on each category.
 BY_SHOTS = {1: (0.0, 0.3, 0.8), 3: (0.6, 0.2, 0.5), 5: (1.0, 0.15, 0.35)}
-GAIN = 0.3
+
+Interval = tuple[float, float]
 
 
-class Population(NamedTuple):
-    """The true values of two simulated classifiers; of the second only the gain in accuracy."""
+class Truth(NamedTuple):
+    """The population's values: of the first of two classifiers, and the difference of the second."""
 
     accuracy: float
     difference: float
@@ -67,146 +97,373 @@ class Population(NamedTuple):
     ece: float
 
 
-def population(shots: int) -> Population:
+class Setting(NamedTuple):
+    """What is drawn: from which population, and how much; ``draws`` are the bootstrap's."""
+
+    population: str
+    shots: int
+    queries: int
+    seeds: int
+    draws: int
+
+    @property
+    def line(self) -> tuple[str, ...]:
+        """What its line of a table starts with."""
+        return (str(self.shots), str(self.queries), str(self.seeds))
+
+
+class Counts:
+    """Whether intervals held the truth, and how wide they were, by table, line and method."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[tuple[str, ...], dict[str, list[bool]]]] = {}
+        self.width: dict[tuple[str, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+
+    def add(self, table: str, line: tuple[str, ...], truth: float, intervals: dict[str, Interval]) -> None:
+        """Note a data set's intervals; a bound that equals the truth but for rounding holds it."""
+        lines = self.held.setdefault(table, defaultdict(lambda: defaultdict(list)))
+        for method, (low, high) in intervals.items():
+            lines[line][method].append(low - 1e-9 <= truth <= high + 1e-9)
+            self.width[table, *line][method].append(high - low)
+
+    def table(self, name: str, head: Sequence[str]) -> str:
+        """One table."""
+        lines = self.held[name]
+        methods = [method for method in METHODS if any(method in each for each in lines.values())]
+        rows = [[*head, *methods, "width", "intervals"], ["---"] * (len(head) + len(methods) + 2)]
+        for line, by_method in lines.items():
+            shares = (f"{100 * np.mean(by_method[method]):.1f}" for method in methods)
+            width = self.width[name, *line]
+            ratio = np.mean(width["ours"]) / np.mean(width["percentiles"])
+            rows.append([*line, *shares, f"{ratio:.2f}", str(len(by_method["ours"]))])
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def true_values(shots: int) -> Truth:
     """What the simulated answers are worth over all seeds and images."""
     easier, by_seed, by_both = BY_SHOTS[shots]
     deviation = math.sqrt(IMAGE**2 + INSTANCE**2 + ANSWER**2 + OWN**2 + by_seed**2 + by_both**2)
     first, second = (norm.cdf((EASE + easier + gain) / deviation) for gain in (0.0, GAIN))
     rng = np.random.default_rng(0)
-    errors = []
-    for _ in range(200):
-        (made, _) = simulated(rng, 1, 20_000, shots)
-        errors.append(expected_calibration_error(made.confidence, made.right))
-    return Population(float(SHARES @ first), float(SHARES @ (second - first)), first, float(np.mean(errors)))
+    several = [simulate(rng, Setting("", shots, 20_000, 1, 0))[0] for _ in range(200)]
+    error = np.mean([expected_calibration_error(made.confidence, made.right) for made in several])
+    return Truth(float(SHARES @ first), float(SHARES @ (second - first)), first, float(error))
 
 
-def simulated(rng: np.random.Generator, seeds: int, queries: int, shots: int) -> tuple[QueryPredictions, ...]:
+def simulate(rng: np.random.Generator, setting: Setting) -> list[QueryPredictions]:
     """The answers of two classifiers to one data set's queries."""
-    easier, by_seed, by_both = BY_SHOTS[shots]
+    queries, seeds = setting.queries, setting.seeds
+    easier, *deviations = BY_SHOTS[setting.shots]
     unit = np.repeat(np.arange(queries), rng.integers(1, 5, queries))[:queries]
     of_image = rng.choice(len(SHARES), unit[-1] + 1, p=SHARES)
     truth = np.where(rng.random(queries) < 0.8, of_image[unit], rng.choice(len(SHARES), queries, p=SHARES))
     shared = rng.normal(0, IMAGE, unit[-1] + 1)[unit] + rng.normal(0, INSTANCE, queries)
-    common = [rng.normal(0, by_seed, (seeds, 1)), rng.normal(0, by_both, (seeds, len(SHARES)))]
-    asked = QueryTable(
-        seeds, np.repeat(np.arange(seeds), queries), *(np.tile(each, seeds) for each in (np.arange(queries), truth, unit))
-    )
-    made = []
+
+    def of_seeds() -> np.ndarray:
+        return rng.normal(0, deviations[0], (seeds, 1)) + rng.normal(0, deviations[1], (seeds, len(SHARES)))[:, truth]
+
+    common, made = of_seeds(), []
     for gain in (0.0, GAIN):
-        seed, both = (math.sqrt(0.5) * (each + rng.normal(0, scale, each.shape)) for each, scale in zip(common, (by_seed, by_both), strict=True))
-        known = EASE[truth] + easier + gain + shared + rng.normal(0, OWN, queries) + seed + both[:, truth]
-        right = (known + rng.normal(0, ANSWER, known.shape) > 0).astype(float).ravel()
-        confidence = 0.2 + 0.8 * norm.cdf(0.6 * known.ravel() - 0.3)
-        predicted = np.where(right, asked.truth, (asked.truth + 1) % len(SHARES))
-        made.append(QueryPredictions(asked, predicted, right, confidence))
-    return tuple(made)
+        effects = shared + rng.normal(0, OWN, queries) + math.sqrt(0.5) * (common + of_seeds())
+        known = EASE[truth] + easier + gain + effects
+        right = known + rng.normal(0, ANSWER, known.shape) > 0
+        made.append((right, 0.2 + 0.8 * norm.cdf(0.6 * known - 0.3)))
+    return answers(truth, unit, made)
 
 
-class Counts:
-    """How many intervals held the truth, and how wide they were, by line and method."""
-
-    def __init__(self) -> None:
-        self.held: dict[tuple[str, ...], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
-        self.width: dict[tuple[str, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-
-    def add(self, line: tuple[str, ...], truth: float, intervals: dict[str, tuple[float, float]]) -> None:
-        """Note one data set's intervals; a bound that equals the truth but for rounding holds it."""
-        for method, (low, high) in intervals.items():
-            self.held[line][method].append(low - 1e-9 <= truth <= high + 1e-9)
-            self.width[line][method].append(high - low)
-
-    def table(self, head: tuple[str, ...], kind: str) -> str:
-        """The lines whose first entry is ``kind``."""
-        lines = [line for line in self.held if line[0] == kind]
-        methods = [method for method in METHODS if any(method in self.held[line] for line in lines)]
-        rows = [[*head, *methods, "width", "intervals"]]
-        for line in lines:
-            shares = (f"{100 * np.mean(self.held[line][method]):.1f}" for method in methods)
-            wider = np.mean(self.width[line]["ours"]) / np.mean(self.width[line]["percentiles"])
-            rows.append([*line[1:], *shares, f"{wider:.2f}", str(len(self.held[line]["ours"]))])
-        rows.insert(1, ["---"] * len(rows[0]))
-        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def answers(
+    truth: np.ndarray, unit: np.ndarray, made: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> list[QueryPredictions]:
+    """Predictions of classifiers, each by what is right and its confidence, ``[seeds, queries]``."""
+    seeds, queries = made[0][0].shape
+    query, of_query, units = (np.tile(each, seeds) for each in (np.arange(queries), truth, unit))
+    asked = QueryTable(seeds, np.repeat(np.arange(seeds), queries), query, of_query, units)
+    return [
+        QueryPredictions(asked, np.zeros(right.size, int), right.astype(float).ravel(), confidence.ravel())
+        for right, confidence in made
+    ]
 
 
-def percentiles(mean: float, values: np.ndarray, queries: int, reflected: bool = False) -> tuple[float, float]:
+def percentiles(mean: float, values: np.ndarray, wilsons: Interval | None) -> Interval:
     """Percentiles of the draws, or Wilson's interval if all are right or wrong."""
-    low, high = percentile_interval(values)
-    if reflected:
-        low, high = max(0.0, 2 * mean - high), min(1.0, 2 * mean - low)
-    elif queries and mean in {0.0, 1.0}:
-        low, high = wilson(queries * mean, queries)
+    low, high = wilsons if wilsons and mean in {0.0, 1.0} else percentile_interval(values)
     return min(low, mean), max(high, mean)
 
 
-def accelerated(mean: float, values: np.ndarray, right: np.ndarray, unit: np.ndarray) -> tuple[float, float]:
-    """Efron's BCa interval, accelerated by the jackknife over seeds and units; ``right`` is ``[seeds, queries]``."""
-    sums, sizes = np.bincount(unit, right.mean(axis=0)), np.bincount(unit)
-    by_unit = (sums.sum() - sums) / (sizes.sum() - sizes) if len(sums) > 1 else np.zeros(1)
-    by_seed = (right.mean() * len(right) - right.mean(axis=1)) / (len(right) - 1)
-    gaps = np.concatenate([(own.mean() - own) * (len(own) - 1) / len(own) for own in (by_unit, by_seed)])
+def reflected(mean: float, values: np.ndarray) -> Interval:
+    """The basic bootstrap's interval: percentiles mirrored at the mean."""
+    low, high = percentile_interval(values)
+    low, high = max(0.0, 2 * mean - high), min(1.0, 2 * mean - low)
+    return min(low, mean), max(high, mean)
+
+
+def accelerated(mean: float, values: np.ndarray, gained: np.ndarray, unit: np.ndarray) -> Interval:
+    """Efron's BCa interval, accelerated by the jackknife over seeds and units; ``gained`` is ``[seeds, queries]``."""
+    sums, sizes = np.bincount(unit, gained.mean(axis=0)), np.bincount(unit)
+    without_unit = (sums.sum() - sums) / (sizes.sum() - sizes)
+    without_seed = (gained.sum() - gained.sum(axis=1)) / (gained.size - gained.shape[1])
+    gaps = np.concatenate([(own.mean() - own) * (len(own) - 1) / len(own) for own in (without_unit, without_seed)])
     below = np.mean(values < mean) + np.mean(values == mean) / 2
     if not gaps.any() or not 0 < below < 1:
         return percentile_interval(values)
     shift, speed = norm.ppf(below), (gaps**3).sum() / (6 * (gaps**2).sum() ** 1.5)
-    ends = (shift + z for z in norm.ppf([0.025, 0.975]))
-    low, high = np.quantile(values, [norm.cdf(shift + end / (1 - speed * end)) for end in ends])
+    ends = (norm.cdf(shift + (shift + z) / (1 - speed * (shift + z))) for z in norm.ppf([0.025, 0.975]))
+    low, high = np.nanquantile(values, list(ends))
     return min(float(low), mean), max(float(high), mean)
 
 
-def student(mean: float, parts: list, least: float = 0.0) -> tuple[float, float]:
-    """Student's interval of the same parts, without Wilson's form."""
+def student(mean: float, parts: Sequence[Part], least: float) -> Interval:
+    """Student's interval of the same variance, without Wilson's form."""
     total = combined(parts)
-    reach = norm.ppf(0.975) if math.isinf(total.freedom) else student_quantile(total.freedom)
-    reach *= math.sqrt(total.variance)
+    reach = float(t.ppf(0.975, total.freedom)) * math.sqrt(total.variance)
     return max(least, mean - reach), min(1.0, mean + reach)
 
 
-def student_quantile(freedom: float) -> float:
-    """Student's two-sided quantile."""
-    from scipy.stats import t
+class Drawn(NamedTuple):
+    """Accuracies, accuracies by category, and calibration errors of a bootstrap over seeds and units together."""
 
-    return float(t.ppf(0.975, freedom))
+    accuracy: np.ndarray
+    per_category: np.ndarray
+    ece: np.ndarray
 
 
-def count_answers(counts: Counts, kinds: str, made: tuple[QueryPredictions, ...], truth: Population, draws_of: int, line: tuple[str, ...], key: str) -> None:
+def two_way(each: QueryPredictions, categories: int, setting: Setting, key: str) -> Drawn:
+    """The bootstrap whose percentiles are compared with, the same draws for the same key."""
+    asked = each.asked
+    bins = np.minimum(np.ceil(each.confidence * 10).astype(int) - 1, 9).clip(0)
+    kinds = {"asked": (asked.truth, np.ones(len(each.right))), "right": (asked.truth, each.right)}
+    kinds["gap"] = (bins, each.right - each.confidence)
+    sums = {name: np.zeros((asked.units, asked.seeds, 10 if name == "gap" else categories)) for name in kinds}
+    for name, (place, value) in kinds.items():
+        np.add.at(sums[name], (asked.unit, asked.seed, place), value)
+    (draw,) = draws(asked.seeds, asked.units, key, setting.draws)
+    of = {name: np.tensordot(draw.units, own, axes=1) for name, own in sums.items()}
+    weights, total = draw.seeds / asked.seeds, of["asked"].sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recalls = of["right"] / of["asked"]
+    return Drawn(
+        (weights * of["right"].sum(axis=2) / total).sum(axis=1),
+        np.einsum("ds,dsc->dc", weights, recalls),
+        (weights * np.abs(of["gap"]).sum(axis=2) / total).sum(axis=1),
+    )
+
+
+def note(counts: Counts, setting: Setting, made: Sequence[QueryPredictions], truth: Truth, key: str) -> None:
     """Note the intervals of one data set."""
-    asked, queries = made[0].asked, len(np.unique(made[0].asked.query))
-    categories = len(truth.per_category)
-    several = resample(made, categories, key, draws_of)
+    asked, categories = made[0].asked, len(truth.per_category)
+    queries, units, line = setting.queries, asked.units, setting.line
+    values = resample(made, categories, key, setting.draws)
+    drawn = [two_way(each, categories, setting, key) for each in made]
     first, second = (each.right.reshape(asked.seeds, -1) for each in made)
-    values, unit, units = several[0], asked.unit[: first.shape[1]], asked.units
+    unit = asked.unit[:queries]
+
     per_seed = first.mean(axis=1).tolist()
-    ours = estimate_share(per_seed, values.accuracy, queries, units)
-    parts = share_parts(per_seed, values.accuracy, units)
-    counts.add((f"{kinds} accuracy", *line), truth.accuracy, {
-        "percentiles": percentiles(ours.mean, values.accuracy, queries),
-        "BCa": accelerated(ours.mean, values.accuracy, first, unit),
-        "Student": student(ours.mean, parts),
-        "ours": ours.ci95,
-    })
+    score = estimate_share(per_seed, values[0].accuracy, queries, units)
+    intervals = {
+        "percentiles": percentiles(score.mean, drawn[0].accuracy, wilson(queries * score.mean, queries)),
+        "BCa": accelerated(score.mean, drawn[0].accuracy, first, unit),
+        "Student": student(score.mean, share_parts(per_seed, values[0].accuracy, units), 0.0),
+        "ours": score.ci95,
+    }
+    if score.mean == 1.0:  # there is nothing to resample
+        intervals["BCa"] = intervals["Student"] = intervals["percentiles"]
+    counts.add(f"{setting.population}: accuracy", line, truth.accuracy, intervals)
+
     gaps = (second - first).mean(axis=1).tolist()
-    mean, drawn = float(np.mean(gaps)), several[1].accuracy - several[0].accuracy
-    parts, reach = difference_parts(gaps, drawn, units), 1 - wilson(queries, queries)[0]
-    same = (-reach, reach) if (first == second).all() else None
-    counts.add((f"{kinds} difference", *line), truth.difference, {
-        "percentiles": same or percentiles(mean, drawn, 0),
-        "BCa": same or accelerated(mean, drawn, second - first, unit),
-        "Student": same or student(mean, parts, -1.0),
-        "ours": same or difference_interval(mean, parts, queries),
-    })
+    gap, of_gap = float(np.mean(gaps)), drawn[1].accuracy - drawn[0].accuracy
+    parts = difference_parts(gaps, values[1].accuracy - values[0].accuracy, units)
+    intervals = {
+        "percentiles": percentiles(gap, of_gap, None),
+        "BCa": accelerated(gap, of_gap, second - first, unit),
+        "Student": student(gap, parts, -1.0),
+        "ours": difference_interval(gap, parts, queries * asked.seeds),
+    }
+    if (first == second).all():
+        reach = 1 - wilson(queries, queries)[0]
+        intervals = dict.fromkeys(intervals, (-reach, reach))
+    counts.add(f"{setting.population}: difference", line, truth.difference, intervals)
+
     for number, own in enumerate(truth.per_category):
-        score = estimate_category(made[0], number, values.per_category[:, number])
-        if score.mean is None:
+        found = estimate_category(made[0], number, values[0].per_category[:, number])
+        if found.mean is None or found.ci95 is None:
             continue
-        drawn = values.per_category[:, number]
-        before = percentiles(score.mean, drawn, score.n_query)
-        if units < 2 and asked.seeds < 2:
-            before = wilson(score.mean, 1)
-        for name in ("category", *(["rarest"] if number == len(truth.per_category) - 1 else [])):
-            counts.add((f"{kinds} {name}", *line), float(own), {"percentiles": before, "ours": score.ci95})
-    errors = [expected_calibration_error(made[0].confidence[place], made[0].right[place]) for place in asked.episodes()]
-    if np.isfinite(truth.ece):
-        ours = estimate_error(errors, values.ece, units)
-        counts.add((f"{kinds} calibration", *line), truth.ece, {
-            "percentiles": percentiles(ours.mean, values.ece, queries, reflected=True), "ours": ours.ci95,
-        })
+        wilsons = wilson(found.n_query * found.mean, found.n_query)
+        intervals = {
+            "percentiles": percentiles(found.mean, drawn[0].per_category[:, number], wilsons),
+            "ours": found.ci95,
+        }
+        counts.add(f"{setting.population}: category", line, float(own), intervals)
+        if number == categories - 1 and setting.population == "simulated":
+            counts.add(f"{setting.population}: rarest category", line, float(own), intervals)
+
+    errors = [expected_calibration_error(made[0].confidence[at], made[0].right[at]) for at in asked.episodes()]
+    error = estimate_error(errors, values[0].ece, units)
+    intervals = {"percentiles": reflected(error.mean, drawn[0].ece), "ours": error.ci95}
+    counts.add(f"{setting.population}: calibration error", line, truth.ece, intervals)
+
+
+class Pool(NamedTuple):
+    """Real features.
+
+    Attributes:
+        features: float32 ``[instances, views, dim]``.
+        labels: Category numbers, ``[instances]``.
+        unit: The unit (image or tile) of each.
+        support: Which instances support sets are drawn from, bool ``[instances]``; the others are queries.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    unit: np.ndarray
+    support: np.ndarray
+
+
+def transistor() -> Pool:
+    """MVREC's released features; every instance is a unit."""
+    parts = [read_mvrec_features(SHARED / "mvrec" / f"transistor_{part}.pt") for part in ("support", "query")]
+    labels = np.concatenate([part[0] for part in parts])
+    features = np.concatenate([part[1][:, :, 0] for part in parts]).astype(np.float32)
+    return Pool(features, labels, np.arange(len(labels)), np.arange(len(labels)) < len(parts[0][0]))
+
+
+def magnetic_tile(folder: Path) -> Pool:
+    """Photographs of tiles, encoded by flawshot-tiny; every other tile of a category is for support sets."""
+    source = SHARED / "magnetic-tile"
+    if not (folder / "labelme").is_dir():
+        import_masks(source, folder / "labelme", min_area=MIN_AREA)
+    scheme = make_scheme(*TINY_VIEWS)
+    bank = encode_catalog(flawshot.Catalog.open(folder / "labelme"), TinyEncoder(), scheme, folder / "bank").bank
+    images = bank.catalog.column("image")
+    tiles = flawshot.groups_from_csv(source / "groups.csv", images)
+    labels = np.unique(bank.catalog.column("category"), return_inverse=True)[1]
+    unit = np.unique([tiles.get(image, image) for image in images], return_inverse=True)[1]
+    of_unit = np.zeros(unit.max() + 1, dtype=int)
+    of_unit[unit] = labels
+    order = np.argsort(of_unit, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return Pool(bank.features(bank.catalog.column("id")), labels, unit, place[unit] % 2 == 0)
+
+
+def chosen(rng: np.random.Generator, labels: np.ndarray, shots: int, allowed: np.ndarray) -> np.ndarray:
+    """Rows of a support set: up to K of each category."""
+    own = [np.flatnonzero(allowed & (labels == category)) for category in np.unique(labels)]
+    return np.concatenate([rng.choice(rows, min(shots, len(rows)), replace=False) for rows in own])
+
+
+def real(counts: Counts, name: str, pool: Pool, options: argparse.Namespace) -> None:
+    """Data sets drawn from all support sets and queries of a pool."""
+    asked = np.flatnonzero(~pool.support)
+    truth, unit = pool.labels[asked], np.unique(pool.unit[asked], return_inverse=True)[1]
+    rows_of = [np.flatnonzero(unit == number) for number in range(unit.max() + 1)]
+    for shots in SHOTS:
+        rng = np.random.default_rng(shots)
+        rows = [chosen(rng, pool.labels, shots, pool.support) for _ in range(SUPPORTS)]
+        supports = [Support(Evidence(pool.features[each]), pool.labels[each]) for each in rows]
+        made = []
+        for classifier in CLASSIFIERS:
+            shares = []
+            for first in range(0, SUPPORTS, 8):
+                several = flawshot.make_classifier(classifier).fit_many(supports[first : first + 8])
+                shares += [fitted.predict_evidence(Evidence(pool.features[asked])) for fitted in several]
+            given = np.stack(shares)
+            made.append((given.argmax(axis=2) == truth, given.max(axis=2).astype(float)))
+        first, second = (right.astype(float) for right, _ in made)
+        everywhere = Truth(
+            float(first.mean()),
+            float((second - first).mean()),
+            np.array([first[:, truth == category].mean() for category in np.unique(truth)]),
+            float(np.mean([expected_calibration_error(*each) for each in zip(made[0][1], first, strict=True)])),
+        )
+        for queries in REAL_QUERIES:
+            for seeds in SEEDS:
+                setting = Setting(name, shots, queries, seeds, options.draws)
+                rng = np.random.default_rng([shots, queries, seeds])
+                for number in range(options.sets):
+                    units = rng.integers(0, len(rows_of), queries)
+                    at = np.concatenate([rows_of[each] for each in units])[:queries]
+                    of_unit = np.repeat(np.arange(queries), [len(rows_of[each]) for each in units])[:queries]
+                    ids = rng.integers(0, SUPPORTS, seeds)
+                    own = [(right[np.ix_(ids, at)], confidence[np.ix_(ids, at)]) for right, confidence in made]
+                    note(counts, setting, answers(truth[at], of_unit, own), everywhere, str(number))
+
+
+def left_out(counts: Counts, pool: Pool, options: argparse.Namespace) -> None:
+    """Models fitted to few instances, and what leaving out says of them."""
+    everywhere = np.ones(len(pool.labels), dtype=bool)
+    for shots in LEFT_OUT_SHOTS:
+        rng = np.random.default_rng(shots)
+        results = []
+        for _ in range(options.sets):
+            rows = chosen(rng, pool.labels, shots, everywhere)
+            features, labels, unit = pool.features[rows], pool.labels[rows], pool.unit[rows]
+            classifier = flawshot.make_classifier("default")
+            left = leave_one_out(classifier, features, labels, unit)
+            names, guessed = ([str(each) for each in every] for every in (labels, left.probabilities.argmax(axis=1)))
+            made = measure_accuracy(names, guessed, unit.astype(str).tolist(), folds=1, estimated=left.estimated)
+            others = ~np.isin(pool.unit, unit)
+            fitted = flawshot.make_classifier("default").fit(features, labels)
+            right = fitted.predict(pool.features[others]) == pool.labels[others]
+            truth = np.mean([right[pool.labels[others] == each].mean() for each in np.unique(pool.labels[others])])
+            if made is not None:
+                own = [a == b for a, b in zip(names, guessed, strict=True)]
+                results.append((float(truth), made, own, unit, left.estimated))
+        average = float(np.mean([result[0] for result in results]))
+        for truth, made, own, unit, estimated in results:
+            right, units = np.array(own, dtype=float)[estimated], np.unique(unit[estimated], return_inverse=True)[1]
+            (draw,) = draws(1, int(units.max()) + 1, "left out", options.draws)
+            drawn = (draw.units @ np.bincount(units, right)) / (draw.units @ np.bincount(units))
+            before = percentiles(made.mean, drawn, wilson(right.sum(), len(right)))
+            intervals = {"percentiles": before, "ours": made.ci95}
+            counts.add("left out: accuracy", (str(shots), str(5 * shots), "this model"), truth, intervals)
+            counts.add("left out: accuracy", (str(shots), str(5 * shots), "average"), average, intervals)
+
+
+def study(options: argparse.Namespace) -> Counts:
+    """All of it."""
+    counts = Counts()
+    for shots in SHOTS:
+        truth = true_values(shots)
+        for queries in QUERIES:
+            for seeds in SEEDS:
+                setting = Setting("simulated", shots, queries, seeds, options.draws)
+                rng = np.random.default_rng([shots, queries, seeds])
+                for number in range(options.sets):
+                    note(counts, setting, simulate(rng, setting), truth, str(number))
+    if (SHARED / "mvrec").is_dir():
+        real(counts, "transistor", transistor(), options)
+    else:
+        print(f"left out: {SHARED / 'mvrec'} is not there")
+    if (SHARED / "magnetic-tile").is_dir():
+        pool = magnetic_tile(options.work)
+        real(counts, "magnetic tile", pool, options)
+        left_out(counts, pool, options)
+    else:
+        print(f"left out: {SHARED / 'magnetic-tile'} is not there")
+    return counts
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=int, default=250, help="data sets for each line")
+    parser.add_argument("--draws", type=int, default=500, help="bootstrap draws for each data set, at most 4,000")
+    parser.add_argument("--work", type=Path, help="where features are kept; by default a temporary folder")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/adr/0033-intervals.md")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as temporary:
+        options.work = options.work or Path(temporary)
+        options.work.mkdir(parents=True, exist_ok=True)
+        counts = study(options)
+    for name in counts.held:
+        head = HEAD if not name.startswith("left out") else ("K", "examples", "truth")
+        text = counts.table(name, head)
+        print(f"\n{name}\n\n{text}")
+        if options.write:
+            put(text, name.replace(": ", "-").replace(" ", "-"), PAGE)
+    print(f"\n{options.sets} data sets a line, {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -30,9 +30,9 @@ import pyarrow as pa
 import flawshot
 from accuracy import put
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
-from flawshot.evaluation.intervals import draws, percentile_interval
 from flawshot.formats.masks import import_masks
 from flawshot.models.fitting import fit_model
+from two_way import draws, percentile_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

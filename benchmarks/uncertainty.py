@@ -32,12 +32,12 @@ from accuracy import put
 from flawshot.bank.builder import encode_catalog
 from flawshot.base.parallel import cores, in_order
 from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
-from flawshot.evaluation.intervals import draws, percentile_interval
 from flawshot.formats.masks import import_masks
 from flawshot.models.calibration import calibrate, novelty
 from flawshot.models.leave_one_out import leave_one_out
 from flawshot.regions.views import make_scheme
 from flawshot.synthetic.data_set import draw_data_set
+from two_way import draws, percentile_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

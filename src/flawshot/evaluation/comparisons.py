@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.evaluation.estimates import difference_parts, share_parts
+from flawshot.evaluation.estimates import MOST, difference_parts, share_parts
 from flawshot.evaluation.intervals import difference_interval, mean_parts, share_interval, wilson
 from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run, joined_support
 
@@ -87,7 +87,8 @@ def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
             difference_parts(list(seeds.values()), a.resampled - b.resampled, a.units)
             for seeds, (a, b) in zip(by_seed, pairs, strict=True)
         ]
-        ci95 = difference_interval(mean, mean_parts(parts), queries)
+        answers = sum(outcome.run.n_query * len(outcome.run.episodes) for outcome in mine)
+        ci95 = difference_interval(mean, mean_parts(parts), answers)
     return Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
 
 
@@ -119,7 +120,8 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
                 share_parts(list(seeds.values()), outcome.resampled, outcome.units)
                 for seeds, outcome in zip(by_seed, several, strict=True)
             ]
-            ci95 = share_interval(mean, mean_parts(parts), sum(outcome.run.n_query for outcome in several))
+            queries = sum(outcome.run.n_query for outcome in several)
+            ci95 = share_interval(mean, mean_parts(parts), queries, most=MOST * queries)
             accuracy = Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
             products = tuple(outcome.run.product for outcome in several)
             support = joined_support(outcome.run.support for outcome in several)

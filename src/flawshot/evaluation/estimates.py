@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from flawshot.evaluation.intervals import Part
     from flawshot.evaluation.scores import QueryPredictions
 
-__all__ = ["difference_parts", "estimate_category", "estimate_error", "estimate_known", "estimate_share", "share_parts"]
+__all__ = [
+    "MOST",
+    "difference_parts",
+    "estimate_category",
+    "estimate_error",
+    "estimate_known",
+    "estimate_share",
+    "share_parts",
+]
+
+# How often a query may count if several seeds ask it.
+MOST = 2
 
 
 def share_parts(per_seed: Sequence[float], resampled: NDArray[np.float64], units: int) -> list[Part]:
@@ -50,7 +61,7 @@ def estimate_share(per_seed: Sequence[float], resampled: NDArray[np.float64], qu
             Wilson's interval for that unit is used.
     """
     mean = float(np.mean(per_seed))
-    ci95 = share_interval(mean, share_parts(per_seed, resampled, units), queries)
+    ci95 = share_interval(mean, share_parts(per_seed, resampled, units), queries, most=MOST * queries)
     return Estimate(mean=mean, std=_deviation(per_seed), ci95=ci95)
 
 

@@ -14,14 +14,14 @@ from flawshot.evaluation.finding_episodes import unit_of
 from flawshot.evaluation.finding_inspection import Inspection
 from flawshot.evaluation.finding_results import FindingEpisodeScore, FindingMean, FindingRun, FindingScore
 from flawshot.evaluation.finding_tallies import (
-    UNBOUNDED,
     FindingTally,
-    count_interval,
     estimate_finding,
+    finding_interval,
+    finding_parts,
     resample_finding,
 )
 from flawshot.evaluation.held_out_names import HeldOutFinder, SupportImage, best_naming_of
-from flawshot.evaluation.intervals import percentile_interval, wilson
+from flawshot.evaluation.intervals import mean_parts
 from flawshot.evaluation.joining import USUAL
 from flawshot.evaluation.results import CategoryScore
 from flawshot.labelme.data_folder import image_source
@@ -86,7 +86,7 @@ class ScoredRun(NamedTuple):
     Attributes:
         run: The run.
         resampled: By the name of a score, its values by draw.
-        counts: By the name of a score, the number for its interval if the bootstrap says nothing; see
+        counts: By the name of a score, the number of units that it comes from; see
             :meth:`flawshot.evaluation.finding_tallies.FindingTally.size`.
     """
 
@@ -108,8 +108,8 @@ def evaluate_finding(
 ) -> ScoredRun:
     """Fit and score a finder on every episode.
 
-    Intervals are percentiles of 10,000 bootstrap draws over seeds and query images together; the images of a group stay
-    together.
+    Intervals are made of the variance over seeds and that of 10,000 bootstrap draws of query images; the images of a
+    group stay together.
 
     Args:
         data: The images of one product.
@@ -270,18 +270,17 @@ def average_finding(scored: Sequence[ScoredRun]) -> list[FindingMean]:
 
 def _mean_score(own: Sequence[ScoredRun], name: str) -> FindingScore:
     mean = float(np.mean([each.run.scores[name].mean for each in own]))
-    resampled = np.mean([each.resampled[name] for each in own], axis=0)
-    low, high = percentile_interval(resampled)
-    if name in UNBOUNDED:
-        # Products count alike in the mean, so the one with the fewest units decides.
-        low, high = count_interval(mean, resampled, len(own) * min(each.counts[name] for each in own))
-    elif mean in {0.0, 1.0}:
-        count = sum(each.counts[name] for each in own)
-        low, high = wilson(count * mean, count)
+    parts = []
+    for each in own:
+        values = [episode.scores[name] for episode in each.run.episodes if name in episode.scores]
+        parts.append(finding_parts(name, values, each.resampled[name], each.counts[name]))
+    # Products count alike in the mean, so the one with the fewest units decides.
+    units = len(own) * min(each.counts[name] for each in own)
     seeds = [[episode.seed for episode in each.run.episodes if name in episode.scores] for each in own]
     std = None
     if len(seeds[0]) > 1 and all(each == seeds[0] for each in seeds):
         by_seed = [[episode.scores[name] for episode in each.run.episodes if name in episode.scores] for each in own]
         std = float(np.std(np.mean(by_seed, axis=0), ddof=1))
     total = sum(each.run.scores[name].n for each in own)
-    return FindingScore(mean=mean, std=std, ci95=(min(low, mean), max(high, mean)), n=total)
+    ci95 = finding_interval(name, mean, mean_parts(parts), total, units)
+    return FindingScore(mean=mean, std=std, ci95=ci95, n=total)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flawshot.evaluation.estimates import estimate_share
+from flawshot.evaluation.estimates import MOST, share_parts
 from flawshot.evaluation.finding_results import FindingScore
 from flawshot.evaluation.finding_scores import auroc, bin_heats, f1_max, image_histograms, pixel_scores, pro
-from flawshot.evaluation.intervals import draws, percentile_interval, poisson
+from flawshot.evaluation.intervals import count_interval, draws, share_interval, variance_parts
 from flawshot.evaluation.scores import mean_over_seeds
 
 if TYPE_CHECKING:
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flawshot.evaluation.finding_scores import BinnedHeat, ImageHeat, PixelScores
+    from flawshot.evaluation.intervals import Part
 
-__all__ = ["UNBOUNDED", "FindingTally", "count_interval", "estimate_finding", "resample_finding"]
+__all__ = ["FindingTally", "estimate_finding", "finding_interval", "finding_parts", "resample_finding"]
 
 DRAWS_AT_ONCE = 250
-# Bootstrap values this close together are the same but for rounding.
-SAME = 1e-9
 # Scores that are not shares.
 UNBOUNDED = frozenset({"false_regions_per_image", "false_regions_per_good_image"})
 CURVES = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "pro")
+# Scores between 0 and 1 that are not shares of items.
+GRADED = frozenset({*CURVES, "mean_iou"})
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class FindingTally:
 
 
 def resample_finding(tallies: Sequence[FindingTally], units: int, key: str) -> dict[str, NDArray[np.float64]]:
-    """Bootstrap the scores over episodes and units together, all on the same draws.
+    """Bootstrap the scores over units, all on the same draws.
 
     Curves over pixels use a few hundred thresholds here, so that an image's share in them is a short histogram.
 
@@ -126,28 +128,45 @@ def resample_finding(tallies: Sequence[FindingTally], units: int, key: str) -> d
         By name, ``[draws]``; NaN if a draw has nothing to measure.
     """
     chunks: dict[str, list[NDArray[np.float64]]] = {}
-    for draw in draws(len(tallies), units, key):
-        for start in range(0, len(draw.units), DRAWS_AT_ONCE):
-            part = slice(start, start + DRAWS_AT_ONCE)
-            several = [tally.resampled(draw.units[part]) for tally in tallies]
-            weights = draw.seeds[part].astype(np.float64)
-            nothing = np.full(len(weights), np.nan)
+    for draw in draws(units, key):
+        for start in range(0, len(draw), DRAWS_AT_ONCE):
+            part = draw[start : start + DRAWS_AT_ONCE]
+            several = [tally.resampled(part) for tally in tallies]
+            nothing = np.full(len(part), np.nan)
             for name in dict.fromkeys(name for each in several for name in each):
                 values = np.stack([each.get(name, nothing) for each in several], axis=1)
-                chunks.setdefault(name, []).append(mean_over_seeds(values, weights))
+                chunks.setdefault(name, []).append(mean_over_seeds(values))
     return {name: np.concatenate(parts) for name, parts in chunks.items()}
 
 
-def count_interval(mean: float, resampled: NDArray[np.float64], units: int) -> tuple[float, float]:
-    """The interval of a mean count: the bootstrap's, or Poisson's if every unit counts the same, such as zero.
+def finding_parts(name: str, values: Sequence[float], resampled: NDArray[np.float64], units: int) -> list[Part]:
+    """The parts of the variance of a score.
 
     Args:
-        mean: The mean count.
-        resampled: Its bootstrap values.
+        name: The score's name.
+        values: The score in each episode that has it.
+        resampled: Bootstrap values of their mean.
         units: Number of units that it comes from.
     """
-    low, high = percentile_interval(resampled)
-    return poisson(mean, units) if high - low < SAME and units else (low, high)
+    if name in UNBOUNDED:
+        # Poisson's law: the variance of a count is its mean.
+        return variance_parts(values, resampled, units, float(np.mean(values)))
+    return share_parts(values, resampled, units)
+
+
+def finding_interval(name: str, mean: float, parts: Sequence[Part], items: int, units: int) -> tuple[float, float]:
+    """The interval of a score.
+
+    Args:
+        name: The score's name.
+        mean: The score.
+        parts: The parts of its variance.
+        items: On how many items it is measured.
+        units: Number of units that it comes from.
+    """
+    if name in UNBOUNDED:
+        return count_interval(mean, parts, units)
+    return share_interval(mean, parts, units, most=math.inf if name in GRADED else MOST * items)
 
 
 def estimate_finding(
@@ -166,12 +185,8 @@ def estimate_finding(
     for name in dict.fromkeys(name for each in measured for name in each):
         values = [each[name] for each in measured if name in each]
         count, units = max(tally.size(name) for tally in tallies)
-        if name in UNBOUNDED:
-            mean = float(np.mean(values))
-            low, high = count_interval(mean, resampled[name], units)
-            std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            made[name] = FindingScore(mean=mean, std=std, ci95=(min(low, mean), max(high, mean)), n=count)
-        else:
-            share = estimate_share(values, resampled[name], units, units)
-            made[name] = FindingScore(mean=share.mean, std=share.std, ci95=share.ci95, n=count)
+        mean = float(np.mean(values))
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        ci95 = finding_interval(name, mean, finding_parts(name, values, resampled[name], units), count, units)
+        made[name] = FindingScore(mean=mean, std=std, ci95=ci95, n=count)
     return made

@@ -1,9 +1,8 @@
-"""Confidence intervals: variances from a bootstrap over seeds and query images together, and Student's quantiles.
+"""Confidence intervals: the variance of seeds and of images, Student's quantiles, and Wilson's form for shares.
 
-Percentiles of the bootstrap are too narrow for few seeds or few images: resampling five seeds gives four fifths of
-their variance, and a normal quantile where Student's with four degrees of freedom is 1.4 times greater. Here the
-variance is split into that of seeds and that of units, each is corrected for its number, and the quantile follows from
-both.
+Percentiles of bootstrap draws are too narrow for few seeds or few images: five seeds drawn with replacement have four
+fifths of their variance, and Student's quantile for them is 1.4 times the normal one. So the variance over seeds is
+computed, that over images comes from a bootstrap, each is corrected for its number, and both decide on the quantile.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DRAWS",
-    "Draw",
     "Part",
     "combined",
     "count_interval",
@@ -32,7 +30,6 @@ __all__ = [
     "lone_variance",
     "mean_parts",
     "percent",
-    "percentile_interval",
     "poisson",
     "share_interval",
     "variance_parts",
@@ -47,51 +44,29 @@ Z95 = 1.959963984540054
 SAME = 1e-12
 
 
-class Draw(NamedTuple):
-    """Some draws of the bootstrap: how often each seed and each unit was drawn.
-
-    Attributes:
-        seeds: float32 ``[draws, seeds]``; each row adds up to the number of seeds.
-        units: float32 ``[draws, units]``; each row adds up to the number of units.
-    """
-
-    seeds: NDArray[np.float32]
-    units: NDArray[np.float32]
-
-
-def draws(seeds: int, units: int, key: str, count: int = DRAWS) -> Iterator[Draw]:
-    """Draw seeds and units with replacement, both at once.
+def draws(units: int, key: str, count: int = DRAWS) -> Iterator[NDArray[np.float32]]:
+    """Draw units with replacement.
 
     The random bits come from Python's ``random`` seeded with ``key``, so they are the same on every machine.
 
     Args:
-        seeds: Number of seeds.
         units: Number of units: images, or groups of images; the instances of a unit stay together.
         key: Seeds the draws; the same key gives the same draws.
         count: Number of draws.
 
     Yields:
-        Chunks of draws, small enough that memory does not grow with the number of units.
+        How often each unit was drawn, float32 ``[draws, units]``, in chunks small enough that memory does not grow with
+        the number of units; each row adds up to the number of units.
     """
     rng = random.Random(key)
-    chunk = max(1, CHUNK_CELLS // (seeds + units))
+    chunk = max(1, CHUNK_CELLS // units)
     for start in range(0, count, chunk):
         rows = min(chunk, count - start)
-        yield Draw(_resample(rng, rows, seeds), _resample(rng, rows, units))
-
-
-def _resample(rng: random.Random, rows: int, size: int) -> NDArray[np.float32]:
-    numbers = np.frombuffer(rng.randbytes(4 * rows * size), dtype="<u4").astype(np.uint64)
-    picks = ((numbers * size) >> 32).astype(np.intp).reshape(rows, size)
-    picks += np.arange(rows)[:, None] * size
-    counts = np.bincount(picks.ravel(), minlength=rows * size)
-    return counts.reshape(rows, size).astype(np.float32)
-
-
-def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The middle 95 % of bootstrap values, ignoring NaN from draws with nothing to measure."""
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
+        numbers = np.frombuffer(rng.randbytes(4 * rows * units), dtype="<u4").astype(np.uint64)
+        picks = ((numbers * units) >> 32).astype(np.intp).reshape(rows, units)
+        picks += np.arange(rows)[:, None] * units
+        counts = np.bincount(picks.ravel(), minlength=rows * units)
+        yield counts.reshape(rows, units).astype(np.float32)
 
 
 class Part(NamedTuple):
@@ -107,34 +82,33 @@ class Part(NamedTuple):
 
 
 def variance_parts(per_seed: Sequence[float], resampled: NDArray[np.float64], units: int, alone: float) -> list[Part]:
-    """The parts of the variance of a mean over seeds, from its bootstrap over seeds and units together.
+    """The parts of the variance of a mean over seeds.
 
-    The variance over seeds is known without the bootstrap. What the bootstrap has beyond it comes from the units, and
-    is divided by ``(units - 1) / units``, its expected share.
+    Both contain what varies from answer to answer, so their sum is rather too great than too small.
 
     Args:
         per_seed: The score of each seed.
-        resampled: Bootstrap values of their mean, float64 ``[draws]``; NaN from draws with nothing to measure.
+        resampled: Bootstrap values of their mean from draws of units, float64 ``[draws]``; NaN from draws with nothing
+            to measure.
         units: Number of units, images or groups, that the score comes from.
-        alone: The variance that a score of a single unit would have. With less than two units nothing else is known,
-            and if the bootstrap values are all the same, the units are taken to be independent.
+        alone: The variance that a score of a single unit would have. It stands in if there is but one, and if nothing
+            varies.
 
     Returns:
         The part of the seeds and that of the units.
     """
     seeds, values = len(per_seed), resampled[np.isfinite(resampled)]
     by_seed = float(np.var(per_seed, ddof=1)) / seeds if seeds > 1 else 0.0
-    total = float(np.var(values)) if len(values) else 0.0
     if units < 2:
         return [Part(by_seed, seeds - 1), Part(alone, math.inf)]
-    if total < SAME:
+    by_unit = float(np.var(values)) * units / (units - 1) if len(values) else 0.0
+    if by_seed + by_unit < SAME:
         return [Part(alone / units, math.inf)]
-    by_unit = max(0.0, total - by_seed * (seeds - 1) / seeds) * units / (units - 1)
     return [Part(by_seed, seeds - 1), Part(by_unit, units - 1)]
 
 
 def lone_variance(share: float, units: int) -> float:
-    """The variance that a share of a single unit would have; if it is 0 or 1, as if two were right and two wrong beside.
+    """The variance that a share of a single unit would have; if it is 0 or 1, with two right and two wrong ones added.
 
     References:
         Agresti, Coull: "Approximate is better than exact for interval estimation of binomial proportions", The American
@@ -172,35 +146,39 @@ def _quantile(freedom: float) -> float:
     return float(stdtrit(freedom, 0.975)) if math.isfinite(freedom) else Z95
 
 
-def share_interval(mean: float, parts: Sequence[Part], independent: float) -> tuple[float, float]:
+def share_interval(
+    mean: float, parts: Sequence[Part], independent: float, most: float = math.inf
+) -> tuple[float, float]:
     """The 95 % interval of a share: Wilson's for as many independent items as have its variance, by Student's quantile.
 
     Args:
         mean: The share, from 0 to 1.
         parts: The parts of its variance.
         independent: How many independent items there are if ``mean`` is 0 or 1.
+        most: How many there are at most otherwise. A few wrong answers among many seeds' are too few to show how far
+            the seeds agree on the same queries.
 
     References:
         Dean, Pagano: "Evaluating confidence interval methods for binomial proportions in clustered surveys", Journal of
         Survey Statistics and Methodology 2015.
 
     >>> [round(bound, 3) for bound in share_interval(0.9, [Part(0.09 / 20, 19)], 20)]
-    [0.69, 0.973]
+    [0.687, 0.973]
     """
     total = combined(parts)
     if mean in {0.0, 1.0} or not total.variance:
         return wilson(independent * mean, independent)
-    items = mean * (1 - mean) / total.variance
+    items = min(mean * (1 - mean) / total.variance, most)
     return wilson(items * mean, items, _quantile(total.freedom))
 
 
-def difference_interval(mean: float, parts: Sequence[Part], asked: float) -> tuple[float, float]:
-    """Student's 95 % interval of a difference of shares, as if one more item differed.
+def difference_interval(mean: float, parts: Sequence[Part], answers: float) -> tuple[float, float]:
+    """Student's 95 % interval of a difference of shares, as if one more answer differed.
 
     Args:
         mean: The difference, from -1 to 1.
         parts: The parts of its variance.
-        asked: How many items were asked for both shares.
+        answers: How many answers both shares come from.
 
     References:
         Agresti, Min: "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine
@@ -210,10 +188,10 @@ def difference_interval(mean: float, parts: Sequence[Part], asked: float) -> tup
     [-0.127, 0.327]
     """
     if abs(mean) == 1.0:
-        low, high = wilson(asked * (1 + mean) / 2, asked)
+        low, high = wilson(answers * (1 + mean) / 2, answers)
         return 2 * low - 1, 2 * high - 1
     total = combined(parts)
-    reach = _quantile(total.freedom) * math.sqrt(total.variance + 1 / asked**2)
+    reach = _quantile(total.freedom) * math.sqrt(total.variance + 1 / answers**2)
     return max(-1.0, mean - reach), min(1.0, mean + reach)
 
 

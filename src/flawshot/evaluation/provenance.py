@@ -24,7 +24,7 @@ __all__ = ["finding_provenance", "make_provenance"]
 
 # The libraries that compute results from features.
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
-INTERVAL = f"bootstrap over seeds and query images together, {DRAWS} draws, percentiles 2.5 and 97.5"
+INTERVAL = f"variance over seeds, and over query images by {DRAWS} bootstrap draws; Student's quantiles, Wilson's form"
 
 
 def make_provenance(

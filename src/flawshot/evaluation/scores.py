@@ -86,9 +86,9 @@ class Resampled:
 
 
 def resample(predictions: Sequence[QueryPredictions], categories: int, key: str, count: int = DRAWS) -> list[Resampled]:
-    """Bootstrap several classifiers' statistics on the same draws of seeds and units.
+    """Bootstrap several classifiers' statistics on the same draws of units.
 
-    Each statistic is the mean, over the drawn seeds, of its value on the drawn units of that seed's episode.
+    Each statistic is the mean, over the seeds, of its value on the drawn units of that seed's episode.
 
     Args:
         predictions: The classifiers' predictions for the same queries.
@@ -105,14 +105,13 @@ def resample(predictions: Sequence[QueryPredictions], categories: int, key: str,
     tallies = [_tally(each, categories, sparse=sparse) for each in predictions]
     at_once = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // width))
     chunks: list[list[Resampled]] = [[] for _ in predictions]
-    for draw in draws(asked.seeds, asked.units, key, count):
+    for draw in draws(asked.units, key, count):
         # A few draws of one classifier at a time, because their sums grow with seeds and categories.
-        for start in range(0, len(draw.units), at_once):
-            part = slice(start, start + at_once)
-            weights = draw.seeds[part].astype(np.float64)
+        for start in range(0, len(draw), at_once):
+            units = draw[start : start + at_once]
             for own, tally in zip(chunks, tallies, strict=True):
-                sums = (draw.units[part] @ tally).astype(np.float64)
-                own.append(_statistics(sums.reshape(len(weights), asked.seeds, -1), weights, categories))
+                sums = (units @ tally).astype(np.float64)
+                own.append(_statistics(sums.reshape(len(units), asked.seeds, -1), categories))
     return [_joined(own) for own in chunks]
 
 
@@ -143,7 +142,7 @@ def _tally(predictions: QueryPredictions, categories: int, *, sparse: bool) -> A
     return tally.astype(np.float32)
 
 
-def _statistics(sums: NDArray[np.float64], weights: NDArray[np.float64], categories: int) -> Resampled:
+def _statistics(sums: NDArray[np.float64], categories: int) -> Resampled:
     asked, right = sums[..., :categories], sums[..., categories : 2 * categories]
     total = asked.sum(axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -151,18 +150,16 @@ def _statistics(sums: NDArray[np.float64], weights: NDArray[np.float64], categor
         occurs = asked > 0
         macro = np.where(occurs, recalls, 0.0).sum(axis=2) / occurs.sum(axis=2)
         return Resampled(
-            accuracy=mean_over_seeds(right.sum(axis=2) / total, weights),
-            macro_recall=mean_over_seeds(macro, weights),
-            ece=mean_over_seeds(np.abs(sums[..., 2 * categories :]).sum(axis=2) / total, weights),
-            per_category=np.stack([mean_over_seeds(recalls[..., c], weights) for c in range(categories)], axis=1),
+            accuracy=mean_over_seeds(right.sum(axis=2) / total),
+            macro_recall=mean_over_seeds(macro),
+            ece=mean_over_seeds(np.abs(sums[..., 2 * categories :]).sum(axis=2) / total),
+            per_category=np.stack([mean_over_seeds(recalls[..., c]) for c in range(categories)], axis=1),
         )
 
 
-def mean_over_seeds(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weighted mean over seeds of the episodes that have a value, ``[draws, seeds]`` to ``[draws]``."""
+def mean_over_seeds(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the seeds whose episodes have a value, ``[draws, seeds]`` to ``[draws]``; NaN if none has."""
     there = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means: NDArray[np.float64] = (np.where(there, values, 0.0) * weights).sum(axis=1) / (there * weights).sum(
-            axis=1
-        )
+        means: NDArray[np.float64] = np.where(there, values, 0.0).sum(axis=1) / there.sum(axis=1)
     return means

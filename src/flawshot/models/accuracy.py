@@ -94,7 +94,7 @@ def _resampled(
     ]
     table = np.stack(tally, axis=1).astype(np.float32)
     count = DRAWS if units <= MANY_UNITS else max(LEAST_DRAWS, DRAWS * MANY_UNITS // units)
-    sums = np.concatenate([draw.units @ table for draw in draws(1, units, "flawshot-model", count)]).astype(np.float64)
+    sums = np.concatenate([drawn @ table for drawn in draws(units, "flawshot-model", count)]).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = sums[:, 1::2] / sums[:, ::2]
     return [shares[:, number] if own.any() else None for number, own in enumerate(owns)]
