@@ -163,7 +163,7 @@ def share_interval(
         Survey Statistics and Methodology 2015.
 
     >>> [round(bound, 3) for bound in share_interval(0.9, [Part(0.09 / 20, 19)], 20)]
-    [0.687, 0.973]
+    [0.682, 0.974]
     """
     total = combined(parts)
     if mean in {0.0, 1.0} or not total.variance:
