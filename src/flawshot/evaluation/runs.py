@@ -98,9 +98,9 @@ def evaluate(
     """Fit and score classifiers on every episode.
 
     An estimator gets only the support set's features and labels, text features of the categories' names if it needs
-    them, and the query set's features. Intervals are percentiles of 10,000 bootstrap draws over seeds and query images
-    together (the instances of an image, or of a group, stay together); if all queries are right, or all wrong,
-    Wilson's bound for their number. The results also contain ``outline``, which sees only the annotations' outlines,
+    them, and the query set's features. Intervals combine the variance over seeds with that over query images (10,000
+    bootstrap draws; the instances of an image, or of a group, stay together) and have Student's quantile for the number
+    of both; if all queries are right, or all wrong, Wilson's bound for their number. The results also contain ``outline``, which sees only the annotations' outlines,
     chance, and the majority category.
 
     Args:
@@ -315,12 +315,14 @@ def _run(
         for number, category in enumerate(categories)
     }
     accuracies, recalls = ([getattr(score, name) for score in scores] for name in ("accuracy", "macro_recall"))
-    if (predictions.predicted < 0).all():
+    if name == "chance":
         accuracy, macro, ece = (estimate_known(values) for values in (accuracies, recalls, errors))
     else:
         accuracy = estimate_share(accuracies, resampled.accuracy, queries, units)
         macro = estimate_share(recalls, resampled.macro_recall, queries, units)
         ece = estimate_error(errors, resampled.ece, units)
+    if name == "majority":  # right on all of one category and on none of the others
+        macro = estimate_known(recalls)
     confusion = None
     if (predictions.predicted >= 0).all():
         matrix = confusion_matrix(asked.truth, predictions.predicted, len(categories))

@@ -49,7 +49,7 @@ class Accuracy(Document):
 
     Attributes:
         mean: The share.
-        ci95: Its 95 % interval: a bootstrap over images or groups; Wilson's interval if all or none are right.
+        ci95: Its 95 % interval, for the number of images or groups; Wilson's if all or none are right.
         asked: Number of instances.
         units: Number of images, or groups, that they come from.
         folds: Number of fits: one per unit, or fewer if several units were left out together.
