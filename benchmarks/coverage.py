@@ -11,10 +11,10 @@ quantile of ours, but not Wilson's form. ``width`` is the mean width of ours ove
 10,000 draws; here there are 500 by default, which is enough because ours need only their variance.
 
 - **simulated**: five categories, with 40 to 5 % of the queries, from easy to hard. An answer is right if a sum of
-  normal effects is above zero: those of the category, the image (one to four instances), the instance, the seed, the seed on
-  each category (a good or a bad example), and the answer. With fewer shots, seeds' effects are greater. The accuracy of
-  such a classifier over all seeds and images is known in closed form, its calibration error from a large sample. A
-  second classifier shares images and instances with the first, and half of the seeds' variance.
+  normal effects is above zero: those of the category, the image (one to four instances), the instance, the seed, the
+  seed on each category (a good or a bad example), and the answer. With fewer shots, seeds' effects are greater. The
+  accuracy of such a classifier over all seeds and images is known in closed form, its calibration error from a large
+  sample. A second classifier shares images and instances with the first, and half of the seeds' variance.
 - **transistor**: MVREC's released features, ``default`` and ``prototype``. The population is 400 random support sets of
   the support file and the 21 queries; data sets draw seeds and queries from it with replacement.
 - **magnetic tile**: 392 photographs, flawshot-tiny; half of the tiles for support sets, the others for queries, drawn

@@ -309,10 +309,28 @@ def test_one_image_and_one_seed_are_no_certainty(bank_of, catalog_of):
     assert accuracy.ci95[1] - accuracy.ci95[0] > 0.5
 
 
-def test_an_intervals_ends_lie_around_its_mean(bank, episodes):
-    for run in evaluate(bank, episodes, NAMES).runs:
-        for value in (run.accuracy, run.macro_recall, run.ece):
-            assert value.ci95[0] <= value.mean <= value.ci95[1]
+def test_a_mean_lies_at_its_own_bound_only_if_all_are_right_or_wrong(bank, episodes):
+    results = evaluate(bank, episodes, NAMES)
+    measured = [each.difference for each in results.comparisons] + [each.accuracy for each in results.means]
+    for run in results.runs:
+        if run.classifier == "chance":  # known, not measured
+            assert run.accuracy.ci95 == (run.accuracy.mean, run.accuracy.mean)
+            assert run.ece.ci95 == (0, 0)
+            assert {score.ci95 for score in run.per_category.values()} == {(run.accuracy.mean,) * 2}
+            continue
+        measured += [run.accuracy, run.ece, *run.per_category.values()]
+        if run.classifier == "majority":
+            assert run.macro_recall.ci95 == (run.macro_recall.mean, run.macro_recall.mean)
+        else:
+            measured.append(run.macro_recall)
+    assert len(measured) > 40
+    for value in measured:
+        low, high = value.ci95
+        if value.mean in {0.0, 1.0} and low >= 0:
+            assert low <= value.mean <= high
+            assert high - low > 0.1
+        else:
+            assert low < value.mean < high
 
 
 def test_the_majoritys_calibration_and_a_transductive_flag_are_told(bank, episodes):
