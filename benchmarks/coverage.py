@@ -1,6 +1,6 @@
 """How often 95 % intervals hold the truth, on data sets drawn from populations whose accuracy is known.
 
-    python benchmarks/coverage.py [--sets 250] [--draws 500] [--work DIR] [--write]
+    python benchmarks/coverage.py [--sets 200] [--draws 500] [--work DIR] [--write]
 
 ``--write`` puts the tables into ``docs/adr/0033-intervals.md``. It takes about eight minutes on one core.
 
@@ -63,7 +63,7 @@ from flawshot.regions.views import make_scheme
 from two_way import draws, percentile_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from flawshot.evaluation.intervals import Part
 
@@ -77,7 +77,6 @@ MIN_AREA = 30
 CLASSIFIERS = ("default", "prototype")
 METHODS = ("percentiles", "BCa", "Student", "ours")
 HEAD = ("K", "queries", "seeds")
-SCORES = ("accuracy", "difference", "category", "rarest category", "calibration error")
 # Simulated categories: shares of the queries, and means of the effects that make answers right.
 SHARES = np.array([0.4, 0.25, 0.2, 0.1, 0.05])
 EASE = np.array([1.9, 1.2, 0.6, 0.2, -0.3])
@@ -419,9 +418,8 @@ def left_out(counts: Counts, pool: Pool, options: argparse.Namespace) -> None:
             counts.add("left out: accuracy", (str(shots), str(5 * shots), "average"), average, intervals)
 
 
-def study(options: argparse.Namespace) -> Counts:
-    """All of it."""
-    counts = Counts()
+def study(counts: Counts, options: argparse.Namespace) -> Iterator[None]:
+    """All of it, one population at a time."""
     for shots in SHOTS:
         truth = true_values(shots)
         for queries in QUERIES:
@@ -430,23 +428,35 @@ def study(options: argparse.Namespace) -> Counts:
                 rng = np.random.default_rng([shots, queries, seeds])
                 for number in range(options.sets):
                     note(counts, setting, simulate(rng, setting), truth, str(number))
+    yield
     if (SHARED / "mvrec").is_dir():
         real(counts, "transistor", transistor(), options)
+        yield
     else:
         print(f"left out: {SHARED / 'mvrec'} is not there")
     if (SHARED / "magnetic-tile").is_dir():
         pool = magnetic_tile(options.work)
         real(counts, "magnetic tile", pool, options)
+        yield
         left_out(counts, pool, options)
+        yield
     else:
         print(f"left out: {SHARED / 'magnetic-tile'} is not there")
-    return counts
+
+
+def show(counts: Counts, name: str, *, write: bool) -> None:
+    """Print a table, and put it into the docs if asked to."""
+    head = HEAD if not name.startswith("left out") else ("K", "examples", "truth")
+    text = counts.table(name, head)
+    print(f"\n{name}\n\n{text}", flush=True)
+    if write:
+        put(text, name.replace(": ", "-").replace(" ", "-"), PAGE)
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=250, help="data sets for each line")
+    parser.add_argument("--sets", type=int, default=200, help="data sets for each line")
     parser.add_argument("--draws", type=int, default=500, help="bootstrap draws for each data set, at most 4,000")
     parser.add_argument("--work", type=Path, help="where features are kept; by default a temporary folder")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/adr/0033-intervals.md")
@@ -455,13 +465,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         options.work = options.work or Path(temporary)
         options.work.mkdir(parents=True, exist_ok=True)
-        counts = study(options)
-    for name in counts.held:
-        head = HEAD if not name.startswith("left out") else ("K", "examples", "truth")
-        text = counts.table(name, head)
-        print(f"\n{name}\n\n{text}")
-        if options.write:
-            put(text, name.replace(": ", "-").replace(" ", "-"), PAGE)
+        counts, done = Counts(), set[str]()
+        for _ in study(counts, options):
+            for name in [each for each in counts.held if each not in done]:
+                show(counts, name, write=options.write)
+            done.update(counts.held)
     print(f"\n{options.sets} data sets a line, {time.perf_counter() - start:.0f} s")
 
 
