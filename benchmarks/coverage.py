@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import tempfile
 import time
 from collections import defaultdict
@@ -38,13 +37,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.stats import norm
 
 import flawshot
 from accuracy import put
-from flawshot.bank.builder import encode_catalog
 from flawshot.classifiers.base import Evidence, Support
-from flawshot.encoders.flawshot_tiny import TINY_VIEWS, TinyEncoder
 from flawshot.evaluation.estimates import (
     difference_parts,
     estimate_category,
@@ -52,28 +49,26 @@ from flawshot.evaluation.estimates import (
     estimate_share,
     share_parts,
 )
-from flawshot.evaluation.intervals import combined, difference_interval, wilson
+from flawshot.evaluation.intervals import difference_interval, wilson
 from flawshot.evaluation.metrics import expected_calibration_error
 from flawshot.evaluation.scores import QueryPredictions, QueryTable, resample
-from flawshot.formats.masks import import_masks
-from flawshot.formats.mvrec_features import read_mvrec_features
 from flawshot.models.accuracy import measure_accuracy
 from flawshot.models.leave_one_out import leave_one_out
-from flawshot.regions.views import make_scheme
-from two_way import draws, percentile_interval
+from other_intervals import accelerated, percentiles, reflected, student, two_way
+from pools import SHARED, magnetic_tile, transistor
+from two_way import draws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flawshot.evaluation.intervals import Part
+    from other_intervals import Interval
+    from pools import Pool
 
-SHARED = Path(os.environ.get("FLAWSHOT_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "adr" / "0033-intervals.md"
 SHOTS, SEEDS, QUERIES = (1, 3, 5), (5, 15), (20, 50, 100, 400)
 # Queries of data sets that are drawn from real features, and the support sets that seeds are drawn from.
 REAL_QUERIES, SUPPORTS = (20, 50, 100), 400
 LEFT_OUT_SHOTS = (3, 5, 10)
-MIN_AREA = 30
 CLASSIFIERS = ("default", "prototype")
 METHODS = ("percentiles", "BCa", "Student", "ours")
 HEAD = ("K", "queries", "seeds")
@@ -83,8 +78,6 @@ EASE = np.array([1.9, 1.2, 0.6, 0.2, -0.3])
 IMAGE, INSTANCE, ANSWER, OWN, GAIN = 0.7, 0.7, 0.7, 0.4, 0.3
 # By K: how much easier it is, the deviation of the seed's effect, and that of the seed's on each category.
 BY_SHOTS = {1: (0.0, 0.3, 0.8), 3: (0.6, 0.2, 0.5), 5: (1.0, 0.15, 0.35)}
-
-Interval = tuple[float, float]
 
 
 class Truth(NamedTuple):
@@ -183,76 +176,12 @@ def answers(
     ]
 
 
-def percentiles(mean: float, values: np.ndarray, wilsons: Interval | None) -> Interval:
-    """Percentiles of the draws, or Wilson's interval if all are right or wrong."""
-    low, high = wilsons if wilsons and mean in {0.0, 1.0} else percentile_interval(values)
-    return min(low, mean), max(high, mean)
-
-
-def reflected(mean: float, values: np.ndarray) -> Interval:
-    """The basic bootstrap's interval: percentiles mirrored at the mean."""
-    low, high = percentile_interval(values)
-    low, high = max(0.0, 2 * mean - high), min(1.0, 2 * mean - low)
-    return min(low, mean), max(high, mean)
-
-
-def accelerated(mean: float, values: np.ndarray, gained: np.ndarray, unit: np.ndarray) -> Interval:
-    """Efron's BCa interval, accelerated by the jackknife over seeds and units; ``gained`` is ``[seeds, queries]``."""
-    sums, sizes = np.bincount(unit, gained.mean(axis=0)), np.bincount(unit)
-    without_unit = (sums.sum() - sums) / (sizes.sum() - sizes)
-    without_seed = (gained.sum() - gained.sum(axis=1)) / (gained.size - gained.shape[1])
-    gaps = np.concatenate([(own.mean() - own) * (len(own) - 1) / len(own) for own in (without_unit, without_seed)])
-    below = np.mean(values < mean) + np.mean(values == mean) / 2
-    if not gaps.any() or not 0 < below < 1:
-        return percentile_interval(values)
-    shift, speed = norm.ppf(below), (gaps**3).sum() / (6 * (gaps**2).sum() ** 1.5)
-    ends = (norm.cdf(shift + (shift + z) / (1 - speed * (shift + z))) for z in norm.ppf([0.025, 0.975]))
-    low, high = np.nanquantile(values, list(ends))
-    return min(float(low), mean), max(float(high), mean)
-
-
-def student(mean: float, parts: Sequence[Part], least: float) -> Interval:
-    """Student's interval of the same variance, without Wilson's form."""
-    total = combined(parts)
-    reach = float(t.ppf(0.975, total.freedom)) * math.sqrt(total.variance)
-    return max(least, mean - reach), min(1.0, mean + reach)
-
-
-class Drawn(NamedTuple):
-    """Accuracies, accuracies by category, and calibration errors of a bootstrap over seeds and units together."""
-
-    accuracy: np.ndarray
-    per_category: np.ndarray
-    ece: np.ndarray
-
-
-def two_way(each: QueryPredictions, categories: int, setting: Setting, key: str) -> Drawn:
-    """The bootstrap whose percentiles are compared with, the same draws for the same key."""
-    asked = each.asked
-    bins = np.minimum(np.ceil(each.confidence * 10).astype(int) - 1, 9).clip(0)
-    kinds = {"asked": (asked.truth, np.ones(len(each.right))), "right": (asked.truth, each.right)}
-    kinds["gap"] = (bins, each.right - each.confidence)
-    sums = {name: np.zeros((asked.units, asked.seeds, 10 if name == "gap" else categories)) for name in kinds}
-    for name, (place, value) in kinds.items():
-        np.add.at(sums[name], (asked.unit, asked.seed, place), value)
-    (draw,) = draws(asked.seeds, asked.units, key, setting.draws)
-    of = {name: np.tensordot(draw.units, own, axes=1) for name, own in sums.items()}
-    weights, total = draw.seeds / asked.seeds, of["asked"].sum(axis=2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recalls = of["right"] / of["asked"]
-    return Drawn(
-        (weights * of["right"].sum(axis=2) / total).sum(axis=1),
-        np.einsum("ds,dsc->dc", weights, recalls),
-        (weights * np.abs(of["gap"]).sum(axis=2) / total).sum(axis=1),
-    )
-
-
 def note(counts: Counts, setting: Setting, made: Sequence[QueryPredictions], truth: Truth, key: str) -> None:
     """Note the intervals of one data set."""
     asked, categories = made[0].asked, len(truth.per_category)
     queries, units, line = setting.queries, asked.units, setting.line
     values = resample(made, categories, key, setting.draws)
-    drawn = [two_way(each, categories, setting, key) for each in made]
+    drawn = [two_way(each, categories, key, setting.draws) for each in made]
     first, second = (each.right.reshape(asked.seeds, -1) for each in made)
     unit = asked.unit[:queries]
 
@@ -299,49 +228,6 @@ def note(counts: Counts, setting: Setting, made: Sequence[QueryPredictions], tru
     error = estimate_error(errors, values[0].ece, units)
     intervals = {"percentiles": reflected(error.mean, drawn[0].ece), "ours": error.ci95}
     counts.add(f"{setting.population}: calibration error", line, truth.ece, intervals)
-
-
-class Pool(NamedTuple):
-    """Real features.
-
-    Attributes:
-        features: float32 ``[instances, views, dim]``.
-        labels: Category numbers, ``[instances]``.
-        unit: The unit (image or tile) of each.
-        support: Which instances support sets are drawn from, bool ``[instances]``; the others are queries.
-    """
-
-    features: np.ndarray
-    labels: np.ndarray
-    unit: np.ndarray
-    support: np.ndarray
-
-
-def transistor() -> Pool:
-    """MVREC's released features; every instance is a unit."""
-    parts = [read_mvrec_features(SHARED / "mvrec" / f"transistor_{part}.pt") for part in ("support", "query")]
-    labels = np.concatenate([part[0] for part in parts])
-    features = np.concatenate([part[1][:, :, 0] for part in parts]).astype(np.float32)
-    return Pool(features, labels, np.arange(len(labels)), np.arange(len(labels)) < len(parts[0][0]))
-
-
-def magnetic_tile(folder: Path) -> Pool:
-    """Photographs of tiles, encoded by flawshot-tiny; every other tile of a category is for support sets."""
-    source = SHARED / "magnetic-tile"
-    if not (folder / "labelme").is_dir():
-        import_masks(source, folder / "labelme", min_area=MIN_AREA)
-    scheme = make_scheme(*TINY_VIEWS)
-    bank = encode_catalog(flawshot.Catalog.open(folder / "labelme"), TinyEncoder(), scheme, folder / "bank").bank
-    images = bank.catalog.column("image")
-    tiles = flawshot.groups_from_csv(source / "groups.csv", images)
-    labels = np.unique(bank.catalog.column("category"), return_inverse=True)[1]
-    unit = np.unique([tiles.get(image, image) for image in images], return_inverse=True)[1]
-    of_unit = np.zeros(unit.max() + 1, dtype=int)
-    of_unit[unit] = labels
-    order = np.argsort(of_unit, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return Pool(bank.features(bank.catalog.column("id")), labels, unit, place[unit] % 2 == 0)
 
 
 def chosen(rng: np.random.Generator, labels: np.ndarray, shots: int, allowed: np.ndarray) -> np.ndarray:
