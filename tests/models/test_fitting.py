@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import t
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 import flawshot
@@ -92,6 +94,19 @@ def test_where_all_are_right_the_interval_is_wilsons():
     accuracy = measure_accuracy(["a", "b"] * 5, ["a", "b"] * 5, [str(n) for n in range(10)], folds=1)
     assert accuracy.mean == 1.0
     assert accuracy.ci95 == pytest.approx(wilson(10, 10))
+
+
+@pytest.mark.parametrize(("folds", "wider"), [(40, 1 + 40 / 39), (4, 1 + 4 / 3)])
+def test_predictions_of_several_fits_have_nadeaus_and_bengios_variance(folds, wider):
+    """Fits share their examples: the variance of a fold's mean times 1 / k + 1 / (k - 1) instead of 1 / k."""
+    truth, predicted, units = ["a"] * 40, ["a", "a", "a", "b"] * 10, [str(n) for n in range(40)]
+    low, high = measure_accuracy(truth, predicted, units, folds=folds).ci95
+    items, quantile = 39 / wider, t.ppf(0.975, 39)
+
+    def rejected(share):
+        return (0.75 - share) ** 2 * items - quantile**2 * share * (1 - share)
+
+    assert (low, high) == pytest.approx((brentq(rejected, 0, 0.75), brentq(rejected, 0.75, 1)), abs=0.01)
 
 
 def test_instances_of_one_image_stay_together_in_the_interval():

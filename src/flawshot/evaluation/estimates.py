@@ -49,7 +49,9 @@ def difference_parts(per_seed: Sequence[float], resampled: NDArray[np.float64], 
     return variance_parts(per_seed, resampled, units, alone)
 
 
-def estimate_share(per_seed: Sequence[float], resampled: NDArray[np.float64], queries: int, units: int) -> Estimate:
+def estimate_share(
+    per_seed: Sequence[float], resampled: NDArray[np.float64], queries: int, units: int, folds: int = 1
+) -> Estimate:
     """Estimate the share of queries that are predicted correctly.
 
     Args:
@@ -59,9 +61,16 @@ def estimate_share(per_seed: Sequence[float], resampled: NDArray[np.float64], qu
             is used.
         units: Number of images, or groups, that they come from. With one unit there is nothing to resample, and
             Wilson's interval for that unit is used.
+        folds: Number of fits that the predictions come from, each without what it predicts. With several, the variance
+            is that of Nadeau and Bengio: fits share their examples, and other examples give other fits.
+
+    References:
+        Nadeau, Bengio: "Inference for the generalization error", Machine Learning 2003.
     """
     mean = float(np.mean(per_seed))
-    ci95 = share_interval(mean, share_parts(per_seed, resampled, units), queries, most=MOST * queries)
+    wider = 1.0 + folds / (folds - 1) if folds > 1 else 1.0
+    parts = [part._replace(variance=wider * part.variance) for part in share_parts(per_seed, resampled, units)]
+    ci95 = share_interval(mean, parts, queries, most=MOST * queries)
     return Estimate(mean=mean, std=_deviation(per_seed), ci95=ci95)
 
 

@@ -55,7 +55,9 @@ def measure_accuracy(
     categories = sorted(set(truth))
     owns = [counts, *(counts & (names == category) for category in categories)]
     intervals = [
-        None if resampled is None else estimate_share([float(right[own].mean())], resampled, *_sizes(own, unit)).ci95
+        None
+        if resampled is None
+        else estimate_share([float(right[own].mean())], resampled, *_sizes(own, unit), folds=folds).ci95
         for own, resampled in zip(owns, _resampled(right, unit, owns), strict=True)
     ]
     per_category = {}
