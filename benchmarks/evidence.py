@@ -4,11 +4,12 @@
 
 Prints Markdown tables: accuracy of combinations of experts at one shot, and at 3 and 5 shots, with each rule's worst
 and mean regret (the best single classifier's mean accuracy minus its own); which rule would be chosen with all feature
-sets of one kind left out, and what it then reaches on them; calibration error, Brier score and log loss of
-``whitened-ridge`` and ``evidence-ridge``. The feature sets are of three kinds: transistor (as MVREC splits it, and 20
-draws from all its instances), magnetic tile (15 seeds, tiles apart; flawshot-tiny with 3 and 27 views,
-EfficientNet-Lite0 with 3), four drawn products of seed 2 with 9 images per category (5 seeds; the same encoders and
-views; EfficientNet-Lite0 with 27 views on two of the products, 8 seeds). About half an hour, most of it encoding.
+sets of one kind left out, and what it then reaches on them; calibration by the prior median of the temperature;
+calibration error, Brier score and log loss of ``whitened-ridge`` and ``evidence-ridge``. The feature sets are of three
+kinds: transistor (as MVREC splits it, and 20 draws from all its instances), magnetic tile (15 seeds, tiles apart;
+flawshot-tiny with 3 and 27 views, EfficientNet-Lite0 with 3), four drawn products of seed 2 with 9 images per category
+(5 seeds; the same encoders and views; EfficientNet-Lite0 with 27 views on two of the products, 8 seeds). About half an
+hour, most of it encoding.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 SINGLE = ("matched-prototype", "prototype", "zip-adapter", "knn", "gda", "proker", "linear-probe")
 RIDGES = (0.5, 3.0, 10.0)
 SHARP = 0.15
+MEAN, WHITENED, MATCHED = "whitened, shrinkage 2", "matched, whitened", "matched"
 
 
 class Task(NamedTuple):
@@ -205,7 +207,7 @@ def score(task: Task) -> Scored:
         name: right(flawshot.make_classifier(name).fit(task.support, task.labels).predict_proba(task.query), task.truth)
         for name in SINGLE
     }
-    single["whitened-ridge"] = right(asked["whitened, shrinkage 2", 0.5], task.truth)
+    single["whitened-ridge"] = right(asked[MEAN, 0.5], task.truth)
     return Scored(task.labels, task.truth, single, asked, left, ratio)
 
 
@@ -214,16 +216,22 @@ def right(scores: NDArray[np.float32], truth: NDArray[np.intp]) -> float:
     return float(100 * (scores.argmax(axis=1) == truth).mean())
 
 
-def prior(word: str, ratio: float) -> float:
+def share(word: str, ratio: float) -> float:
     """The matched expert's prior weight: a number, or g of b / (b + g w)."""
     return 1 / (1 + float(word[1:]) * ratio) if word.startswith("g") else float(word)
 
 
-def one_shot(each: Scored, word: str, ridge: float) -> NDArray[np.float32]:
+def priors(word: str, part: float, ratio: float) -> dict[str, float]:
+    """Prior weights: the matched expert's, and the rest, of which the matched and whitened one has a part."""
+    matched = share(word, ratio)
+    return {MEAN: (1 - matched) * (1 - part), WHITENED: (1 - matched) * part, MATCHED: matched}
+
+
+def one_shot(each: Scored, word: str, part: float, ridge: float) -> NDArray[np.float32]:
     """Joined log-probabilities at one shot."""
-    matched, size = prior(word, each.ratio), (1 + ridge) / (1 + 0.5) / SHARP
-    pair = (("whitened, shrinkage 2", 1 - matched), ("matched", matched))
-    return np.sum([w * log_softmax(each.asked[name, ridge] * np.float32(size)) for name, w in pair], axis=0)
+    size = np.float32((1 + ridge) / (1 + 0.5) / SHARP)
+    weights = priors(word, part, each.ratio).items()
+    return np.sum([w * log_softmax(each.asked[name, ridge] * size) for name, w in weights if w], axis=0)
 
 
 def joined(each: Scored, names: Sequence[str], factor: float, start: Sequence[float]) -> tuple[Any, Any]:
@@ -238,26 +246,38 @@ def joined(each: Scored, names: Sequence[str], factor: float, start: Sequence[fl
 
 def rules() -> dict[str, dict[str, Callable[[Scored], Any]]]:
     """What is compared: the rules for one shot, and for more."""
-    early = {
-        f"matched {'b / (b + ' + w[1:] + ' w)' if w[0] == 'g' else w}, ridge {r:g}": partial(one_shot, word=w, ridge=r)
-        for w in ("0", "0.25", "0.5", "1", "g1", "g2", "g4")
+    pair, three = [MEAN, MATCHED], [MEAN, WHITENED, MATCHED]
+    early: dict[str, Callable[[Scored], Any]] = {
+        f"{name} alone, ridge {r:g}": lambda each, n=name, r=r: each.asked[n, r] for name in three for r in RIDGES
+    }
+    early |= {
+        f"matched {shown(w)}, whitened {part:g} of the rest, ridge {r:g}": partial(one_shot, word=w, part=part, ridge=r)
+        for w in ("0.25", "0.5", "g1", "g2", "g3", "g4", "g6")
+        for part in (0.0, 0.25, 0.5, 0.75)
         for r in RIDGES
+        if part in {0.0, 0.5} or r == 0.5
     }
-    pair = ["whitened, shrinkage 2", "matched"]
     late: dict[str, Callable[[Scored], Any]] = {
-        name: lambda each, name=name: joined(each, [name], 2.0, [1.0])[0] for name in pair
+        name: lambda each, name=name: joined(each, [name], 2.0, [1.0])[0] for name in three
     }
-    for factor in (0.0, 1.0, 2.0, 4.0):
-        late[f"both, evidence x {factor:g}"] = lambda each, f=factor: joined(each, pair, f, [0.5, 0.5])[0]
-    for more in ("matched, whitened", "mean, not whitened", "mean, not centered", "whitened, shrinkage 0.5",
-                 "whitened, shrinkage 10", "whitened by views and instances"):  # fmt: skip
-        late[f"both and {more}"] = lambda each, m=more: joined(each, [*pair, m], 2.0, [1.0, 1.0, 1.0])[0]
-    for word in ("0.25", "g1", "g2", "g4"):
-        shown = f"b / (b + {word[1:]} w)" if word[0] == "g" else word
-        late[f"both, prior {shown}"] = lambda each, w=word: joined(
-            each, pair, 2.0, [1 - prior(w, each.ratio), prior(w, each.ratio)]
+    for title, names in (("mean and matched", pair), ("three", three)):
+        for factor in (0.0, 1.0, 2.0, 4.0):
+            late[f"{title}, evidence x {factor:g}"] = lambda each, n=names, f=factor: joined(
+                each, n, f, [1.0] * len(n)
+            )[0]
+    for more in ("mean, not whitened", "mean, not centered", "whitened, shrinkage 0.5", "whitened, shrinkage 10",
+                 "whitened by views and instances"):  # fmt: skip
+        late[f"three and {more}"] = lambda each, m=more: joined(each, [*three, m], 2.0, [1.0] * 4)[0]
+    for word in ("0.25", "g1", "g2", "g3", "g4"):
+        late[f"three, prior {shown(word)}"] = lambda each, w=word: joined(
+            each, three, 2.0, list(priors(w, 0.5, each.ratio).values())
         )[0]
     return {"one shot": early, "3 and 5 shots": late}
+
+
+def shown(word: str) -> str:
+    """A prior weight as it is printed."""
+    return f"b / (b + {word[1:]} w)" if word[0] == "g" else word
 
 
 def tables(found: dict[str, dict[int, list[Scored]]]) -> None:
@@ -309,15 +329,31 @@ def calibration(found: dict[str, dict[int, list[Scored]]]) -> None:
 
 def _probabilities(each: Scored) -> tuple[Any, Any]:
     several = np.bincount(each.labels)[each.labels] > 1
-    whitened, matched = "whitened, shrinkage 2", prior("g4", each.ratio)
-    divisor, median = 0.09, 1.25 * prior("g1", each.ratio)
+    weights = priors("g3", 0.5, each.ratio)
+    divisor, median = 0.09, 1.5 * share("g2", each.ratio)
     if several.any():
-        divisor = fit_temperature(each.left[whitened, 0.5][several], each.labels[several])
-        asked, left = joined(each, [whitened, "matched"], 2.0, [1 - matched, matched])
+        divisor = fit_temperature(each.left[MEAN, 0.5][several], each.labels[several])
+        asked, left = joined(each, list(weights), 2.0, list(weights.values()))
         median = fit_temperature(left, each.labels, prior=median)
     else:
-        asked = one_shot(each, "g4", 0.5)
-    return softmax(each.asked[whitened, 0.5] / np.float32(divisor)), softmax(asked / median)
+        asked = one_shot(each, "g3", 0.5, 0.5)
+    return softmax(each.asked[MEAN, 0.5] / np.float32(divisor)), softmax(asked / median)
+
+
+def medians(found: dict[str, dict[int, list[Scored]]]) -> None:
+    """Print calibration error at one shot, by the prior median of the temperature."""
+    print(f"\n| median | {' | '.join(found)} | mean ECE | mean Brier | mean log loss |\n{'|---' * (len(found) + 4)}|")
+    for times, word in ((0.5, "1"), (1.0, "g1"), (1.25, "g1"), (1.5, "g1.5"), (1.25, "g2"), (1.5, "g2"), (1.75, "g2")):
+        every = []
+        for own in found.values():
+            said = [
+                (softmax(one_shot(each, "g3", 0.5, 0.5) / (times * share(word, each.ratio))), each.truth)
+                for each in own[1]
+            ]
+            every.append(np.mean([_proper(p, truth) for p, truth in said], axis=0)[1:])
+        formula = f"{times:g}" if word == "1" else f"{times:g} {shown(word)}"
+        means = np.mean(every, axis=0)
+        print(f"| {formula} | {' | '.join(f'{each[0]:.3f}' for each in [*every, *([m] for m in means)])} |")
 
 
 def _proper(p: NDArray[np.float32], truth: NDArray[np.intp]) -> tuple[float, float, float, float]:
@@ -342,6 +378,7 @@ def main() -> None:
         ratio = np.mean([each.ratio for each in found[name][1]])
         print(f"{name}: variance of views / of instances {ratio:.2f} at one shot", flush=True)
     tables(found)
+    medians(found)
     calibration(found)
 
 

@@ -1,4 +1,4 @@
-"""Evidence ridge: two ridge regressions, weighted by how well each names the support instances it has not seen."""
+"""Evidence ridge: three ridge regressions, weighted by how well each names the support instances it has not seen."""
 
 from __future__ import annotations
 
@@ -44,29 +44,31 @@ class Expert(NamedTuple):
 
 
 class EvidenceRidge(FewShotClassifier):
-    """Two ridge regressions, joined by their evidence; ``default``.
+    """Three ridge regressions, joined by their evidence; ``default``.
 
     Whether the differences between the views of one instance are noise or information depends on the data, and nobody
-    can tell before. Two experts take the two sides:
+    can tell before. Three experts take the two sides, and the middle. All see views scaled to length one and centered
+    by the category means of that view:
 
-    - the *whitened* one is :class:`~flawshot.classifiers.whitened_ridge.WhitenedRidge`: the mean of an instance's
-      views, whitened by the scatter of views;
+    - the *mean* one is :class:`~flawshot.classifiers.whitened_ridge.WhitenedRidge`: the mean of an instance's views,
+      whitened by the scatter of views;
     - the *matched* one compares each view with the same view, as
-      :class:`~flawshot.classifiers.matched_prototype.MatchedPrototype` does: each view is centered by the category
-      means of that view and scaled to length one, and all are put side by side.
+      :class:`~flawshot.classifiers.matched_prototype.MatchedPrototype` does: each view is scaled to length one, and all
+      are put side by side;
+    - the *whitened* one does the same with each view whitened first.
 
     Each is a ridge regression on category indicators in which all categories have the same weight. The matched expert's
     prior weight is b / (b + g w): b is the variance of instances, w that of the views around their instance. The more
-    the views of one instance differ, compared with different instances, the more there is to whiten. An expert's
-    evidence is the log-likelihood of the support instances' categories, when each instance is scored by a fit to the
-    others (in closed form). The experts' weights are the softmax of the logarithms of prior weights plus a multiple of
-    the evidence; the answer is the softmax of the weighted mean of their log-probabilities over a temperature, which is
-    fitted to the left-out instances as in the whitened expert.
+    the views of one instance differ, compared with different instances, the more there is to whiten. The other two
+    share the rest equally. An expert's evidence is the log-likelihood of the support instances' categories, when each
+    instance is scored by a fit to the others (in closed form). The experts' weights are the softmax of the logarithms
+    of prior weights plus a multiple of the evidence; the answer is the softmax of the weighted mean of their
+    log-probabilities over a temperature, which is fitted to the left-out instances as in the mean expert.
 
-    The temperature's prior median is a multiple of b / (b + w), because views that differ much also shorten the
+    The temperature's prior median is a multiple of b / (b + 2 w), because views that differ much also shorten the
     distances between whitened instances. At one shot nothing can be left out: the prior weights and this median hold.
-    With one view per instance the experts are the same, and with queries of another number of views only the whitened
-    one applies; then it decides alone.
+    With one view per instance the experts are the same, and with queries of another number of views only the mean one
+    applies; then it decides alone.
 
     Training-free and inductive. flawshot's own method; no paper. Fitting uses only the support set. ``docs/adr/0032``
     says how its constants were chosen, and what else was tried.
@@ -78,17 +80,17 @@ class EvidenceRidge(FewShotClassifier):
         score_temperature: Divisor of the scores in each expert's log-probabilities.
         evidence_weight: What the evidence is multiplied by.
         view_weight: The factor g of the variance of views in the prior weights.
-        prior_temperature: The prior median of the temperature is this times b / (b + w).
+        prior_temperature: The prior median of the temperature is this times b / (b + 2 w).
 
     Attributes:
         whitener_: Lower factor of the shrunk scatter, float32 ``[dim, dim]``, or None.
-        center_: float32 ``[dim]``.
-        whitened_weights_: float32 ``[categories, dim]``.
-        view_centers_: float32 ``[views, dim]``.
-        matched_weights_: float32 ``[categories, views * dim]``; None with one view.
-        shares_: The weights of the whitened and the matched expert; their sum is 1.
+        view_centers_: float32 ``[views, dim]``; their mean is the center of mean views.
+        mean_weights_: float32 ``[categories, dim]``.
+        whitened_weights_: float32 ``[categories, views * dim]``; None with one view.
+        matched_weights_: The same of the matched expert.
+        shares_: The weights of the mean, the whitened and the matched expert; their sum is 1.
         temperature_: Divisor of the joined log-probabilities.
-        alone_temperature_: Divisor of the whitened expert's, when it decides alone.
+        alone_temperature_: Divisor of the mean expert's, when it decides alone.
 
     References:
         Hinton: "Products of experts", ICANN 1999, for the weighted mean of log-probabilities; Yao et al.: "Using
@@ -107,11 +109,11 @@ class EvidenceRidge(FewShotClassifier):
     )
 
     whitener_: NDArray[np.float32] | None
-    center_: NDArray[np.float32]
-    whitened_weights_: NDArray[np.float32]
     view_centers_: NDArray[np.float32]
+    mean_weights_: NDArray[np.float32]
+    whitened_weights_: NDArray[np.float32] | None
     matched_weights_: NDArray[np.float32] | None
-    shares_: tuple[float, float]
+    shares_: tuple[float, float, float]
     temperature_: float
     alone_temperature_: float
 
@@ -123,8 +125,8 @@ class EvidenceRidge(FewShotClassifier):
         shrinkage: float = 2.0,
         score_temperature: float = 0.15,
         evidence_weight: float = 2.0,
-        view_weight: float = 4.0,
-        prior_temperature: float = 1.25,
+        view_weight: float = 3.0,
+        prior_temperature: float = 1.5,
     ) -> None:
         self.ridge = ridge
         self.one_shot_ridge = one_shot_ridge
@@ -135,29 +137,30 @@ class EvidenceRidge(FewShotClassifier):
         self.prior_temperature = prior_temperature
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
-        categories = len(self.classes_)
         several = np.bincount(labels)[labels] > 1
         instances, scatter = view_statistics(support.features)
         self.whitener_ = view_whitener(scatter, self.shrinkage)
-        self.center_ = category_means(instances, labels, categories).mean(axis=0)
-        centered = instances - self.center_
-        experts = [self._expert(whiten(centered, self.whitener_), labels, several)]
-        self.view_centers_, self.matched_weights_ = self._matched_center(support.features, labels), None
+        views = normalize(support.features)
+        self.view_centers_ = category_means(views, labels, len(self.classes_)).mean(axis=0)
+        centered = instances - self.view_centers_.mean(axis=0)
+        seen = [whiten(centered, self.whitener_)]
         if self.n_views_in_ > 1:
-            experts.append(self._expert(self._matched(support.features), labels, several))
-            self.matched_weights_ = experts[1].weights
-        self.whitened_weights_ = experts[0].weights
+            seen += self._matched(views - self.view_centers_)
+        experts = [self._expert(x, labels, several) for x in seen]
+        self.mean_weights_, *others = (each.weights for each in experts)
+        self.whitened_weights_, self.matched_weights_ = others or (None, None)
         logarithms = [log_softmax(each.left_out[several] / np.float32(self.score_temperature)) for each in experts]
         within = float(np.trace(scatter))
-        between = float(balance(labels, categories) @ np.square(centered).sum(axis=1)) / len(labels)
+        between = float(balance(labels, len(self.classes_)) @ np.square(centered).sum(axis=1)) / len(labels)
         shares = np.ones(1)
-        if len(experts) > 1:
+        if others:
             matched = _share(between, self.view_weight * within)
-            shares = evidence_weights(
-                logarithms, labels[several], np.array([1 - matched, matched]), self.evidence_weight
-            )
-        self.shares_ = (float(shares[0]), float(1 - shares[0]))
-        prior = self.prior_temperature * _share(between, within)
+            before = np.array([(1 - matched) / 2, (1 - matched) / 2, matched])
+            shares = evidence_weights(logarithms, labels[several], before, self.evidence_weight)
+            self.shares_ = (float(shares[0]), float(shares[1]), float(shares[2]))
+        else:
+            self.shares_ = (1.0, 0.0, 0.0)
+        prior = self.prior_temperature * _share(between, 2 * within)
         self.temperature_ = self.alone_temperature_ = prior
         if several.any():
             joined = np.tensordot(shares.astype(np.float32), np.stack(logarithms), axes=1)
@@ -174,33 +177,41 @@ class EvidenceRidge(FewShotClassifier):
         size = np.float32((1 + self.one_shot_ridge) / (1 + self.ridge))
         return Expert(size * ridge_regression(x, targets, weights, self.one_shot_ridge), targets)
 
-    def _matched_center(self, views: NDArray[np.float32], labels: NDArray[np.intp]) -> NDArray[np.float32]:
-        center: NDArray[np.float32] = category_means(normalize(views), labels, len(self.classes_)).mean(axis=0)
-        return center
+    def _matched(self, centered: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """What the whitened and the matched expert see, of length one.
 
-    def _matched(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the matched expert sees, of length one: ``[instances, views, dim]`` to ``[instances, views * dim]``."""
-        centered = normalize(normalize(views) - self.view_centers_)
-        made: NDArray[np.float32] = centered.reshape(len(views), -1) / np.float32(np.sqrt(views.shape[1]))
-        return made
+        ``[instances, views, dim]`` to ``[instances, views * dim]``.
+        """
+        count, views, dim = centered.shape
+        apart = centered.reshape(-1, dim)
+        return [
+            each.reshape(count, -1) / np.float32(np.sqrt(views))
+            for each in (whiten(apart, self.whitener_), normalize(apart))
+        ]
 
     def _probabilities(self, query: Evidence) -> NDArray[np.float32]:
-        views, divisor = query.features, np.float32(self.score_temperature)
-        instances = whiten(instance_means(views) - self.center_, self.whitener_)
-        joined = log_softmax(instances @ self.whitened_weights_.T / divisor)
-        if self.matched_weights_ is None or views.shape[1] != self.n_views_in_:
+        views = query.features
+        instances = whiten(instance_means(views) - self.view_centers_.mean(axis=0), self.whitener_)
+        joined = self._logarithms(instances, self.mean_weights_)
+        if self.whitened_weights_ is None or self.matched_weights_ is None or views.shape[1] != self.n_views_in_:
             return softmax(joined / np.float32(self.alone_temperature_))
-        matched = log_softmax(self._matched(views) @ self.matched_weights_.T / divisor)
-        joined = np.float32(self.shares_[0]) * joined + np.float32(self.shares_[1]) * matched
+        whitened, matched = self._matched(normalize(views) - self.view_centers_)
+        joined = np.float32(self.shares_[0]) * joined
+        joined += np.float32(self.shares_[1]) * self._logarithms(whitened, self.whitened_weights_)
+        joined += np.float32(self.shares_[2]) * self._logarithms(matched, self.matched_weights_)
         return softmax(joined / np.float32(self.temperature_))
 
+    def _logarithms(self, x: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        return log_softmax(x @ weights.T / np.float32(self.score_temperature))
+
     def _network(self) -> nn.Module:
-        from flawshot.classifiers.networks import ExpertsNetwork, Whitening  # noqa: PLC0415 - needs torch
+        from flawshot.classifiers.networks import ExpertsNetwork  # noqa: PLC0415 - needs torch
 
         return ExpertsNetwork(
-            Whitening(self.whitener_, self.center_),
-            self.whitened_weights_,
+            self.whitener_,
             self.view_centers_,
+            self.mean_weights_,
+            self.whitened_weights_,
             self.matched_weights_,
             shares=self.shares_,
             divisor=self.score_temperature,

@@ -149,51 +149,66 @@ class MatchedNetwork(nn.Module):
 
 
 class ExpertsNetwork(nn.Module):
-    """The log-probabilities of two linear experts, on whitened mean views and on matched views, joined by weights.
+    """The log-probabilities of three linear experts, on mean views and on matched views, joined by weights.
 
-    With another number of views than the matched expert's, the other one decides alone.
+    With another number of views than the matched experts', the one on mean views decides alone.
 
     Args:
-        entry: Makes whitened instances ``[instances, dim]`` of features.
-        whitened: Weights of these, float32 ``[categories, dim]``.
-        center: Of each view, float32 ``[views, dim]``.
-        matched: Weights of the centered views, float32 ``[categories, views * dim]``; None: there is no such expert.
-        shares: The weights of both experts.
+        whitener: Lower factor of a scatter, as in :class:`Whitening`.
+        centers: Of each view, float32 ``[views, dim]``.
+        means: Weights of whitened mean views, float32 ``[categories, dim]``.
+        whitened: Weights of the whitened views, float32 ``[categories, views * dim]``; None: only means are seen.
+        matched: Weights of the views that are not whitened.
+        shares: The weights of the three experts.
         divisor: Divides the scores.
-        temperatures: Divide the joined log-probabilities, and those of the whitened expert alone.
+        temperatures: Divide the joined log-probabilities, and those of the expert on mean views alone.
     """
 
-    whitened: torch.Tensor
-    center: torch.Tensor
+    means: torch.Tensor
+    centers: torch.Tensor
+    whitened: torch.Tensor | None
     matched: torch.Tensor | None
 
     def __init__(
         self,
-        entry: nn.Module,
-        whitened: NDArray[np.float32],
-        center: NDArray[np.float32],
+        whitener: NDArray[np.float32] | None,
+        centers: NDArray[np.float32],
+        means: NDArray[np.float32],
+        whitened: NDArray[np.float32] | None,
         matched: NDArray[np.float32] | None,
         *,
-        shares: tuple[float, float],
+        shares: tuple[float, float, float],
         divisor: float,
         temperatures: tuple[float, float],
     ) -> None:
         super().__init__()
-        self.entry, self.shares, self.divisor, self.temperatures = entry, shares, divisor, temperatures
-        self.register_buffer("whitened", torch.tensor(whitened.T).contiguous())
-        self.register_buffer("center", torch.tensor(center))
-        self.register_buffer("matched", None if matched is None else torch.tensor(matched.T).contiguous())
+        self.entry = Whitening(whitener, centers.mean(axis=0))
+        self.shares, self.divisor, self.temperatures = shares, divisor, temperatures
+        self.register_buffer("centers", torch.tensor(centers))
+        for name, weights in (("means", means), ("whitened", whitened), ("matched", matched)):
+            self.register_buffer(name, None if weights is None else torch.tensor(weights.T).contiguous())
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """float32 ``[instances, views, dim]`` to ``[instances, categories]``."""
-        views = self.center.shape[0]
-        joined = torch.log_softmax(normalized(self.entry(features)) @ self.whitened / self.divisor, dim=-1)
-        if self.matched is None or features.shape[1] != views:
+        joined = self._logarithms(normalized(self.entry(features)), self.means)
+        if self.whitened is None or self.matched is None or features.shape[1] != self.centers.shape[0]:
             return torch.softmax(joined / self.temperatures[1], dim=-1)
-        instances = normalized(normalized(features) - self.center).flatten(1) / views**0.5
-        matched = torch.log_softmax(instances @ self.matched / self.divisor, dim=-1)
-        joined = self.shares[0] * joined + self.shares[1] * matched
+        views = normalized(features) - self.centers
+        inverse = self.entry.inverse
+        apart = views if inverse is None else views @ inverse
+        joined = self.shares[0] * joined
+        joined = joined + self.shares[1] * self._logarithms(_side_by_side(apart), self.whitened)
+        joined = joined + self.shares[2] * self._logarithms(_side_by_side(views), self.matched)
         return torch.softmax(joined / self.temperatures[0], dim=-1)
+
+    def _logarithms(self, instances: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return torch.log_softmax(instances @ weights / self.divisor, dim=-1)
+
+
+def _side_by_side(views: torch.Tensor) -> torch.Tensor:
+    """Views scaled to length one, in vectors of length one."""
+    apart: torch.Tensor = normalized(views).flatten(1) / views.shape[1] ** 0.5
+    return apart
 
 
 class NeighborNetwork(nn.Module):
