@@ -3,10 +3,11 @@
     python -m pip install -e ".[benchmarks]"
     python benchmarks/accuracy.py [--work DIR] [--write] [--classifiers a,b,…]
 
-Prints a row a classifier and K: accuracy and macro recall with their 95 % intervals, calibration error, milliseconds of
-a fit and of a prediction, and the paired difference in accuracy to Zip-Adapter-F; then, per data set and K, the
-differences to the best single classifier, and the worst regrets (``scoreboard.py``). ``--write`` puts the tables into
-``docs/benchmarks.md``. ``banks.py`` says what is run on. About half an hour on two cores, most of it Zip-Adapter-F.
+Prints a row a classifier and K: accuracy and macro recall with their 95 % intervals, calibration error, Brier score
+(0 to 2), log loss (nats), milliseconds of a fit and of a prediction, and the paired difference in accuracy to
+Zip-Adapter-F; then, per data set and K, the differences to the best single classifier, and the worst regrets
+(``scoreboard.py``). ``--write`` puts the tables into ``docs/benchmarks.md``. ``banks.py`` says what is run on. About
+half an hour on two cores, most of it Zip-Adapter-F.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 REFERENCE = "zip-adapter-f"
-HEAD = ("classifier", "K", "accuracy", "macro recall", "ECE", "fit, ms", "predict, ms", f"difference to {REFERENCE}")
+SCORES = {"ece": "ECE", "brier": "Brier", "log_loss": "log loss"}
+HEAD = (
+    *("classifier", "K", "accuracy", "macro recall", *SCORES.values()),
+    *("fit, ms", "predict, ms", f"difference to {REFERENCE}"),
+)
 
 
 def interval(value: Estimate, *, signed: bool = False) -> str:
@@ -68,7 +73,7 @@ def table(results: flawshot.Results) -> list[tuple[str, ...]]:
                 str(shots),
                 interval(accuracies[name, shots] if several else own[0].accuracy),
                 shown,
-                f"{statistics.mean(run.ece.mean for run in own):.3f}",
+                *(f"{statistics.mean(getattr(run, score).mean for run in own):.3f}" for score in SCORES),
                 fit,
                 predict,
                 differences.get((name, shots), ""),
@@ -85,7 +90,7 @@ def published() -> list[tuple[str, ...]]:
     for shots in ("1", "3", "5"):
         for name in dict.fromkeys(row["classifier"] for row in rows):
             values = [float(r["accuracy"]) for r in rows if r["classifier"] == name and r["shots"] == shots]
-            shown.append((f"{name}, published", shots, f"{100 * statistics.mean(values):.1f}", "", "", "", "", ""))
+            shown.append((f"{name}, published", shots, f"{100 * statistics.mean(values):.1f}", *[""] * (len(HEAD) - 3)))
     return shown
 
 

@@ -29,6 +29,7 @@ from flawshot.bank.builder import encode_catalog
 from flawshot.classifiers.functional import category_means, log_softmax, normalize, one_hot, softmax
 from flawshot.classifiers.ridge import balance, fit_temperature, instance_means, view_statistics, view_whitener, whiten
 from flawshot.encoders.flawshot_tiny import TinyEncoder
+from flawshot.evaluation.losses import brier_scores, log_losses
 from flawshot.evaluation.metrics import expected_calibration_error
 from flawshot.formats.masks import import_masks
 from flawshot.regions.views import make_scheme
@@ -357,11 +358,10 @@ def medians(found: dict[str, dict[int, list[Scored]]]) -> None:
 
 
 def _proper(p: NDArray[np.float32], truth: NDArray[np.intp]) -> tuple[float, float, float, float]:
-    sure, known = p.max(axis=1), p[np.arange(len(truth)), truth]
     correct = (p.argmax(axis=1) == truth).astype(np.float64)
-    brier = np.square(p - one_hot(truth, p.shape[1])).sum(axis=1).mean()
-    loss = -np.log(np.maximum(known, 1e-7)).mean()
-    return 100 * float(correct.mean()), expected_calibration_error(sure, correct), float(brier), float(loss)
+    error = expected_calibration_error(p.max(axis=1).astype(np.float64), correct)
+    brier, loss = brier_scores(p, truth).mean(), log_losses(p, truth).mean()
+    return 100 * float(correct.mean()), error, float(brier), float(loss)
 
 
 def main() -> None:

@@ -61,6 +61,11 @@ def score_test(mean, variance, freedom, queries):
     return brentq(rejected, 0, mean), brentq(rejected, mean, 1)
 
 
+def loss(mean, error, freedom, worst):
+    """The interval of a loss: that of a share of the worst, for however many answers its variance stands for."""
+    return tuple(worst * bound for bound in score_test(mean / worst, (error / worst) ** 2, freedom, np.inf))
+
+
 def difference(per_seed, values, units, answers):
     """Student's interval, with the variance of one more answer."""
     error, freedom = spread(per_seed, values, units)

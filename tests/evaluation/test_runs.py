@@ -200,9 +200,9 @@ def test_results_are_read_as_they_were_written_and_nothing_else_is(bank, episode
     results.save(path)
     assert Results.load(path) == results
     document = json.loads(path.read_text())
-    assert (document["format"], document["version"]) == ("flawshot-results", 3)
+    assert (document["format"], document["version"]) == ("flawshot-results", 4)
     for change, field in [
-        ({"version": 4}, "version"),
+        ({"version": 5}, "version"),
         ({"format": "x"}, "format"),
         ({"runs": [{"product": 3}]}, r"runs\.0"),
         ({"means": None}, "means"),
@@ -238,6 +238,19 @@ def test_answers_are_those_that_were_scored(bank, episodes):
             right = [answers.true[number] == each for number, each in zip(answers.query, given, strict=True)]
             assert sum(right) == sum(run.confusion[n][n] for n in range(len(run.categories)))
             assert sum(count for count, _, _ in run.reliability) == len(right)
+
+
+def test_results_of_version_3_are_read_and_say_nothing_of_losses(bank, episodes, tmp_path):
+    results = evaluate(bank, episodes, NAMES)
+    gone = {"__all__": {"brier", "log_loss"}}
+    document = results.model_dump(mode="json", exclude={"runs": gone, "means": gone})
+    (tmp_path / "old.json").write_text(json.dumps(document | {"version": 3}))
+    old = Results.load(tmp_path / "old.json")
+    assert {(each.brier, each.log_loss) for each in (*old.runs, *old.means)} == {(None, None)}
+    assert [run.ece for run in old.runs] == [run.ece for run in results.runs]
+    assert sentence(old) == sentence(results)
+    for table in (csv_table, markdown_table, latex_table):
+        assert table(old) == table(results)
 
 
 @pytest.mark.parametrize(
@@ -312,13 +325,21 @@ def test_one_image_and_one_seed_are_no_certainty(bank_of, catalog_of):
 def test_a_mean_lies_at_its_own_bound_only_if_all_are_right_or_wrong(bank, episodes):
     results = evaluate(bank, episodes, NAMES)
     measured = [each.difference for each in results.comparisons] + [each.accuracy for each in results.means]
+    for each in results.means:
+        if each.classifier == "chance":
+            assert each.brier.ci95 == pytest.approx((2 / 3, 2 / 3))
+            assert each.log_loss.ci95 == pytest.approx((np.log(3), np.log(3)))
+        else:
+            measured += [each.brier, each.log_loss]
     for run in results.runs:
         if run.classifier == "chance":  # known, not measured
             assert run.accuracy.ci95 == (run.accuracy.mean, run.accuracy.mean)
             assert run.ece.ci95 == (0, 0)
+            assert run.brier.ci95 == (run.brier.mean, run.brier.mean) == pytest.approx((2 / 3, 2 / 3))
+            assert run.log_loss.ci95 == (run.log_loss.mean, run.log_loss.mean) == pytest.approx((np.log(3), np.log(3)))
             assert {score.ci95 for score in run.per_category.values()} == {(run.accuracy.mean,) * 2}
             continue
-        measured += [run.accuracy, run.ece, *run.per_category.values()]
+        measured += [run.accuracy, run.ece, run.brier, run.log_loss, *run.per_category.values()]
         if run.classifier == "majority":
             assert run.macro_recall.ci95 == (run.macro_recall.mean, run.macro_recall.mean)
         else:
@@ -341,6 +362,7 @@ def test_the_majoritys_calibration_and_a_transductive_flag_are_told(bank, episod
     assert runs["peeking"].transductive
     assert not runs["majority"].transductive
     assert runs["majority"].ece.mean == pytest.approx(1 - runs["majority"].accuracy.mean)
+    assert runs["majority"].brier.mean == pytest.approx(2 * (1 - runs["majority"].accuracy.mean))
 
 
 def test_what_gives_no_numbers_or_has_a_yardsticks_name_is_refused(bank, episodes):

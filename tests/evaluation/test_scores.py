@@ -22,15 +22,21 @@ def test_sparse_sums_and_few_draws_at_a_time_give_the_same_scores(monkeypatch):
     seed, query = np.nonzero(chosen)
     asked = QueryTable(seeds, seed, query, truth[query], units[query])
     right = (rng.random(len(seed)) < 0.6).astype(float)
+    losses = {"a": rng.random(len(seed)), "b": 16 * rng.random(len(seed))}
     made = [
-        QueryPredictions(asked, np.zeros(len(seed), int), each, rng.random(len(seed))) for each in (right, 1 - right)
+        QueryPredictions(asked, np.zeros(len(seed), int), each, rng.random(len(seed)), losses)
+        for each in (right, 1 - right)
     ]
     dense = resample(made, categories, "key")
     monkeypatch.setattr(scores, "DENSE_CELLS", 0)
     monkeypatch.setattr(scores, "SUMS_AT_ONCE", 5000)
     for a, b in zip(dense, resample(made, categories, "key"), strict=True):
         for field in fields(a):
-            np.testing.assert_allclose(getattr(a, field.name), getattr(b, field.name), rtol=1e-5)
+            one, other = (getattr(each, field.name) for each in (a, b))
+            if field.name == "losses":
+                assert list(one) == list(other) == list(losses)
+                one, other = (list(each.values()) for each in (one, other))
+            np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 def test_memory_follows_the_queries_asked_and_not_tasks_by_instances():

@@ -48,6 +48,16 @@ def test_older_results_make_a_page_that_says_what_they_lack(pictured, tmp_path):
     assert (tmp_path / "old.html").read_text().count("Not recorded in this results file") == 2
 
 
+def test_results_without_losses_make_a_page_with_dashes_for_them(pictured, tmp_path):
+    old = pictured[0].model_dump(mode="json", exclude={"runs": {"__all__": {"brier", "log_loss"}}})
+    (tmp_path / "old.json").write_text(json.dumps(old | {"version": 3}))
+    write_report(Results.load(tmp_path / "old.json"), tmp_path / "old.html")
+    page = (tmp_path / "old.html").read_text()
+    assert '<b class="brier">–</b>' in page
+    assert '<b class="log-loss">–</b>' in page
+    assert '<b class="ece">–</b>' not in page
+
+
 def test_pictures_are_of_the_same_instances_only(pictured, write_annotations, tmp_path):
     results, root = pictured
     other = write_annotations({"p/dent0.json": [box_shape("stain", at=(30, 30))]}, root=tmp_path / "other")

@@ -32,6 +32,8 @@ def shown_figures(page):
         "heading": panel.locator("h3").text_content(),
         "lead": panel.locator(".lead").text_content(),
         "ece": panel.locator(".ece").text_content(),
+        "brier": panel.locator(".brier").text_content(),
+        "log loss": panel.locator(".log-loss").text_content(),
         "categories": panel.locator(".categories tbody th").all_text_contents(),
         "scores": panel.locator(".score").all_text_contents(),
         "counts": [int(text) for text in panel.locator(".confusion td b").all_text_contents()],
@@ -47,6 +49,8 @@ def expected_figures(run):
     scores = [run.per_category[category] for category in run.categories]
     return {
         "ece": percent(run.ece.mean, run.ece.ci95),
+        "brier": f"{run.brier.mean:.3f} [{run.brier.ci95[0]:.3f}, {run.brier.ci95[1]:.3f}]",
+        "log loss": f"{run.log_loss.mean:.3f} [{run.log_loss.ci95[0]:.3f}, {run.log_loss.ci95[1]:.3f}]",
         "categories": [printable(category) for category in run.categories],
         "scores": [percent(score.mean, score.ci95) for score in scores],
         "counts": [count for row in run.confusion for count in row],

@@ -8,10 +8,13 @@ import numpy as np
 
 from flawshot.evaluation.estimates import MOST, difference_parts, share_parts
 from flawshot.evaluation.intervals import difference_interval, mean_parts, share_interval, wilson
+from flawshot.evaluation.losses import WORST, estimate_mean_loss
 from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run, joined_support
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from flawshot.evaluation.losses import Loss
 
 __all__ = ["Outcome", "Outcomes", "average", "compare"]
 
@@ -24,12 +27,14 @@ class Outcome(NamedTuple):
         decided: Hash of which queries were predicted correctly.
         units: Number of images, or groups, that the queries come from.
         resampled: Accuracy in each bootstrap draw, float64 ``[draws]``.
+        losses: Brier score and log loss, by name.
     """
 
     run: Run
     decided: bytes
     units: int
     resampled: NDArray[np.float64]
+    losses: dict[str, Loss]
 
 
 # By product, K and classifier.
@@ -110,7 +115,7 @@ def _deviation(by_product: list[dict[int, float]]) -> float | None:
 
 
 def average(outcomes: Outcomes) -> list[MeanScore]:
-    """Mean accuracies over products, for every classifier and K that several products have."""
+    """Means over products of accuracy, Brier score and log loss, for every classifier and K that several have."""
     means = []
     for name in dict.fromkeys(name for _, _, name in outcomes):
         for shots, several in _by_shots(outcomes, name).items():
@@ -125,5 +130,22 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
             accuracy = Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
             products = tuple(outcome.run.product for outcome in several)
             support = joined_support(outcome.run.support for outcome in several)
-            means.append(MeanScore(classifier=name, shots=shots, products=products, accuracy=accuracy, support=support))
+            means.append(
+                MeanScore(
+                    classifier=name,
+                    shots=shots,
+                    products=products,
+                    accuracy=accuracy,
+                    **{loss: _mean_loss(loss, several) for loss in WORST},
+                    support=support,
+                )
+            )
     return means
+
+
+def _mean_loss(name: str, several: list[Outcome]) -> Estimate:
+    """The mean of a loss over products."""
+    losses = [outcome.losses[name] for outcome in several]
+    seeds = [[episode.seed for episode in outcome.run.episodes] for outcome in several]
+    by_seed = [dict(zip(own, loss.per_seed, strict=True)) for own, loss in zip(seeds, losses, strict=True)]
+    return estimate_mean_loss(name, losses, _deviation(by_seed))

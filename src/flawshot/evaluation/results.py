@@ -105,6 +105,10 @@ class Run(Document):
         accuracy: Share of query instances that are predicted correctly.
         macro_recall: Mean of the categories' recalls.
         ece: Expected calibration error, ten bins.
+        brier: Brier score: the sum over all categories of the squared differences between probability and truth, from 0
+            to 2, mean over queries. None in files of versions 1 to 3.
+        log_loss: Minus the logarithm of the true category's probability, in nats, mean over queries. None in files of
+            versions 1 to 3.
         per_category: Accuracy by true category.
         confusion: Counts summed over seeds, with true categories as rows; None for ``chance``.
         episodes: The scores of each seed.
@@ -124,6 +128,8 @@ class Run(Document):
     accuracy: Estimate
     macro_recall: Estimate
     ece: Estimate
+    brier: Estimate | None = None
+    log_loss: Estimate | None = None
     per_category: dict[str, CategoryScore]
     confusion: tuple[tuple[int, ...], ...] | None
     episodes: tuple[EpisodeScore, ...]
@@ -210,12 +216,17 @@ class Comparison(Document):
 
 
 class MeanScore(Document):
-    """The mean accuracy over several products; ``support`` is that of their runs."""
+    """The mean accuracy, Brier score and log loss over several products; ``support`` is that of their runs.
+
+    Brier score and log loss are None in files of versions 1 to 3.
+    """
 
     classifier: str
     shots: int
     products: tuple[str, ...]
     accuracy: Estimate
+    brier: Estimate | None = None
+    log_loss: Estimate | None = None
     support: tuple[int, int] | None = None
 
 
@@ -225,13 +236,13 @@ class Results(Document):
     Attributes:
         runs: One entry per product, classifier and K.
         comparisons: Paired differences from the first classifier named, on the same draws.
-        means: Mean accuracies over products, if there are several.
+        means: Mean accuracies, Brier scores and log losses over products, if there are several.
         provenance: What the evaluation was run on: encoder, views, protocol, fingerprints, versions.
         answers: The answers to each query, by product and K; empty in files of version 1.
     """
 
     format: Literal["flawshot-results"] = "flawshot-results"
-    version: Literal[1, 2, 3] = 3
+    version: Literal[1, 2, 3, 4] = 4
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
     means: tuple[MeanScore, ...]

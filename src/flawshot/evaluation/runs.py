@@ -19,6 +19,7 @@ from flawshot.classifiers.outline import Outline
 from flawshot.evaluation.answers import record_answers
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
 from flawshot.evaluation.estimates import estimate_category, estimate_error, estimate_known, estimate_share
+from flawshot.evaluation.losses import WORST, Loss, brier_scores, estimate_loss, log_losses
 from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall, reliability
 from flawshot.evaluation.provenance import make_provenance
 from flawshot.evaluation.results import EpisodeScore, Results, Run
@@ -205,9 +206,10 @@ def _outcomes(
     for (name, predictions), values in zip(made.items(), resampled, strict=True):
         scores = _episode_scores(task, predictions, times[name])
         transductive = name in estimators and estimators[name].transductive
-        run = _run(name, task, predictions, scores, values, transductive=transductive, views=views)
+        losses = {loss: _loss(loss, name, task, predictions, values) for loss in WORST}
+        run = _run(name, task, predictions, scores, values, losses=losses, transductive=transductive, views=views)
         decided = hashlib.blake2b(predictions.right.tobytes()).digest()
-        yield Outcome(run, decided, task.asked.units, values.accuracy)
+        yield Outcome(run, decided, task.asked.units, values.accuracy, losses)
 
 
 def _task(bank: FeatureBank, episodes: EpisodeSet) -> _Task:
@@ -229,7 +231,8 @@ def _task(bank: FeatureBank, episodes: EpisodeSet) -> _Task:
 
 def _blank(task: _Task) -> QueryPredictions:
     shape = task.asked.seed.shape
-    return QueryPredictions(task.asked, np.full(shape, -1), np.zeros(shape), np.zeros(shape))
+    losses = {name: np.zeros(shape) for name in WORST}
+    return QueryPredictions(task.asked, np.full(shape, -1), np.zeros(shape), np.zeros(shape), losses)
 
 
 def _fit(estimator: FewShotClassifier, supports: Sequence[Support]) -> tuple[list[FewShotClassifier], float]:
@@ -255,23 +258,40 @@ def _note(
         raise FlawshotError(f"{fitted}: gives probabilities that are not finite")
     winners = probabilities.argmax(axis=1)
     numbers = np.array([task.episodes.categories.index(category) for category in fitted.classes_])
+    truth = task.asked.truth[place]
     into.predicted[place] = numbers[winners]
-    into.right[place] = numbers[winners] == task.asked.truth[place]
+    into.right[place] = numbers[winners] == truth
     into.confidence[place] = probabilities[np.arange(len(winners)), winners]
+    shares = np.zeros((len(winners), len(task.episodes.categories)))
+    shares[:, numbers] = probabilities
+    _note_losses(shares, truth, place, into)
+
+
+def _note_losses(
+    probabilities: NDArray[np.float64], truth: NDArray[np.intp], place: slice, into: QueryPredictions
+) -> None:
+    """Record the losses of one episode's queries."""
+    into.losses["brier"][place] = brier_scores(probabilities, truth)
+    into.losses["log_loss"][place] = log_losses(probabilities, truth)
 
 
 def _yardstick(name: str, task: _Task) -> QueryPredictions:
     made = _blank(task)
     for ways, place in zip(task.ways, task.asked.episodes(), strict=True):
+        own = task.asked.truth[place]
         if name == "chance":
             made.right[place] = made.confidence[place] = 1.0 / ways
+            # All of an episode's categories are equal here, so any of them stands for the truth.
+            _note_losses(np.full((len(own), ways), 1.0 / ways), np.zeros_like(own), place, made)
         else:
             # Random tasks have different categories each; other protocols share one majority over all seeds.
-            truth = task.asked.truth[place] if task.episodes.protocol == "episodic" else task.truth
+            truth = own if task.episodes.protocol == "episodic" else task.truth
             most = Counter(truth.tolist()).most_common(1)[0][0]
             made.predicted[place] = most
-            made.right[place] = task.asked.truth[place] == most
+            made.right[place] = own == most
             made.confidence[place] = 1.0
+            certain = np.tile(np.arange(len(task.episodes.categories)) == most, (len(own), 1)).astype(np.float64)
+            _note_losses(certain, own, place, made)
     return made
 
 
@@ -294,6 +314,11 @@ def _episode_scores(
     return scores
 
 
+def _loss(loss: str, name: str, task: _Task, predictions: QueryPredictions, resampled: Resampled) -> Loss:
+    per_seed = [float(predictions.losses[loss][place].mean()) for place in task.asked.episodes()]
+    return Loss(per_seed, resampled.losses[loss], len(task.query), task.asked.units, known=name == "chance")
+
+
 def _run(
     name: str,
     task: _Task,
@@ -301,6 +326,7 @@ def _run(
     scores: list[EpisodeScore],
     resampled: Resampled,
     *,
+    losses: Mapping[str, Loss],
     transductive: bool,
     views: int,
 ) -> Run:
@@ -339,6 +365,7 @@ def _run(
         accuracy=accuracy,
         macro_recall=macro,
         ece=ece,
+        **{loss: estimate_loss(loss, own) for loss, own in losses.items()},
         per_category=per_category,
         confusion=confusion,
         episodes=tuple(scores),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,12 +67,14 @@ class QueryPredictions:
         predicted: Category numbers ``[asked]``; -1 where nothing was predicted.
         right: float64 ``[asked]``: 1 or 0, or the probability of being right where nothing was predicted.
         confidence: float64 ``[asked]``: the probability of the predicted category.
+        losses: By name of the loss, that of each query, float64 ``[asked]``.
     """
 
     asked: QueryTable
     predicted: NDArray[np.intp]
     right: NDArray[np.float64]
     confidence: NDArray[np.float64]
+    losses: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Resampled:
     macro_recall: NDArray[np.float64]
     ece: NDArray[np.float64]
     per_category: NDArray[np.float64]
+    losses: dict[str, NDArray[np.float64]]
 
 
 def resample(predictions: Sequence[QueryPredictions], categories: int, key: str, count: int = DRAWS) -> list[Resampled]:
@@ -100,7 +103,7 @@ def resample(predictions: Sequence[QueryPredictions], categories: int, key: str,
         The statistics, in the order of the classifiers; ``per_category`` is ``[draws, categories]``.
     """
     asked = predictions[0].asked
-    width = asked.seeds * (2 * categories + CALIBRATION_BINS)
+    width = asked.seeds * (2 * categories + CALIBRATION_BINS + max(len(each.losses) for each in predictions))
     sparse = asked.units * width * len(predictions) > DENSE_CELLS
     tallies = [_tally(each, categories, sparse=sparse) for each in predictions]
     at_once = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // width))
@@ -109,9 +112,9 @@ def resample(predictions: Sequence[QueryPredictions], categories: int, key: str,
         # A few draws of one classifier at a time, because their sums grow with seeds and categories.
         for start in range(0, len(draw), at_once):
             units = draw[start : start + at_once]
-            for own, tally in zip(chunks, tallies, strict=True):
+            for own, tally, each in zip(chunks, tallies, predictions, strict=True):
                 sums = (units @ tally).astype(np.float64)
-                own.append(_statistics(sums.reshape(len(units), asked.seeds, -1), categories))
+                own.append(_statistics(sums.reshape(len(units), asked.seeds, -1), categories, list(each.losses)))
     return [_joined(own) for own in chunks]
 
 
@@ -121,19 +124,22 @@ def _joined(chunks: list[Resampled]) -> Resampled:
         macro_recall=np.concatenate([chunk.macro_recall for chunk in chunks]),
         ece=np.concatenate([chunk.ece for chunk in chunks]),
         per_category=np.concatenate([chunk.per_category for chunk in chunks]),
+        losses={name: np.concatenate([chunk.losses[name] for chunk in chunks]) for name in chunks[0].losses},
     )
 
 
 def _tally(predictions: QueryPredictions, categories: int, *, sparse: bool) -> Any:
-    """Sums by unit, float32 ``[units, seeds * (2 categories + bins)]``, dense or sparse.
+    """Sums by unit, float32 ``[units, seeds * (2 categories + bins + losses)]``, dense or sparse.
 
-    Along the last axis: number of queries by category, right ones by category, and right minus confidence by bin.
+    Along the last axis: number of queries by category, right ones by category, right minus confidence by bin, and each
+    loss.
     """
     asked, right, confidence = predictions.asked, predictions.right, predictions.confidence
-    width = 2 * categories + CALIBRATION_BINS
-    kinds = (asked.truth, categories + asked.truth, 2 * categories + calibration_bins(confidence))
+    start, losses = 2 * categories + CALIBRATION_BINS, predictions.losses
+    width = start + len(losses)
+    kinds = (asked.truth, categories + asked.truth, 2 * categories + calibration_bins(confidence), *range(start, width))
     place = np.concatenate([asked.seed * width + kind for kind in kinds])
-    value = np.concatenate([np.ones(len(right)), right, right - confidence])
+    value = np.concatenate([np.ones(len(right)), right, right - confidence, *losses.values()])
     unit, shape = np.tile(asked.unit, len(kinds)), (asked.units, asked.seeds * width)
     if sparse:
         return csr_array((value, (unit, place)), shape=shape).astype(np.float32)
@@ -142,8 +148,9 @@ def _tally(predictions: QueryPredictions, categories: int, *, sparse: bool) -> A
     return tally.astype(np.float32)
 
 
-def _statistics(sums: NDArray[np.float64], categories: int) -> Resampled:
+def _statistics(sums: NDArray[np.float64], categories: int, losses: list[str]) -> Resampled:
     asked, right = sums[..., :categories], sums[..., categories : 2 * categories]
+    start = 2 * categories + CALIBRATION_BINS
     total = asked.sum(axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
         recalls = right / asked
@@ -152,8 +159,9 @@ def _statistics(sums: NDArray[np.float64], categories: int) -> Resampled:
         return Resampled(
             accuracy=mean_over_seeds(right.sum(axis=2) / total),
             macro_recall=mean_over_seeds(macro),
-            ece=mean_over_seeds(np.abs(sums[..., 2 * categories :]).sum(axis=2) / total),
+            ece=mean_over_seeds(np.abs(sums[..., 2 * categories : start]).sum(axis=2) / total),
             per_category=np.stack([mean_over_seeds(recalls[..., c]) for c in range(categories)], axis=1),
+            losses={name: mean_over_seeds(sums[..., start + n] / total) for n, name in enumerate(losses)},
         )
 
 

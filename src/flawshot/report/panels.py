@@ -12,7 +12,7 @@ from flawshot.evaluation.results import shots_text
 from flawshot.report.figures import bars, reliability_diagram
 
 if TYPE_CHECKING:
-    from flawshot.evaluation.results import Results, Run
+    from flawshot.evaluation.results import Estimate, Results, Run
 
 __all__ = ["make_panels", "panel_data", "shares"]
 
@@ -81,6 +81,8 @@ def _figures(run: Run) -> dict[str, Any]:
         "accuracy": percent(run.accuracy.mean, run.accuracy.ci95),
         "recall": percent(run.macro_recall.mean, run.macro_recall.ci95),
         "ece": percent(run.ece.mean, run.ece.ci95),
+        "brier": _plain(run.brier),
+        "log_loss": _plain(run.log_loss),
         "scores": [
             "–" if score.mean is None or score.ci95 is None else percent(score.mean, score.ci95) for score in scores
         ],
@@ -91,6 +93,11 @@ def _figures(run: Run) -> dict[str, Any]:
             if count
         ],
     }
+
+
+def _plain(value: Estimate | None) -> str:
+    """A number with its interval, or a dash if an older file has none."""
+    return "–" if value is None else f"{value.mean:.3f} [{value.ci95[0]:.3f}, {value.ci95[1]:.3f}]"
 
 
 def shares(counts: list[int]) -> list[tuple[int, int, int]]:

@@ -30,6 +30,8 @@ function fill(panel, run) {
   set(".accuracy-of", run.accuracy);
   set(".recall", run.recall);
   set(".ece", run.ece);
+  set(".brier", run.brier);
+  set(".log-loss", run.log_loss);
   panel.querySelectorAll(".score").forEach((cell, number) => { cell.textContent = run.scores[number]; });
   panel.querySelectorAll(".confusion tbody tr").forEach((row, number) => {
     const counts = run.confusion[number], total = Math.max(counts.reduce((sum, each) => sum + each, 0), 1);
