@@ -139,6 +139,9 @@ def test_tiny_losses_have_intervals_of_their_size(name):
     low, high = estimate_loss(name, Loss([1e-8, 2e-8, 3e-8], 2e-8 + 1e-9 * rng.normal(size=500), 24, 12)).ci95
     assert 0 < low < 1e-8
     assert 3e-8 < high < 1e-7
+    for tiny in (1e-17, 3e-17, 1e-90):
+        score = estimate_loss(name, Loss([tiny] * 2, np.full(50, tiny), 24, 12))
+        assert 0 <= score.ci95[0] < score.mean < score.ci95[1]
 
 
 def test_means_over_products_whose_losses_are_known_have_no_width():

@@ -126,7 +126,9 @@ def estimate_mean_loss(name: str, losses: Sequence[Loss], std: float | None) -> 
     if all(loss.known for loss in losses):
         return Estimate(mean=share * worst, std=std, ci95=(share * worst, share * worst))
     low, high = share_interval(share, mean_parts([_parts(loss, worst) for loss in losses]), queries)
-    return Estimate(mean=share * worst, std=std, ci95=(low * worst, high * worst))
+    # Rounding may put the bound of a share below 1e-16 above it, and that of 1 below it.
+    bounds = (low * worst if low < share else 0.0, max(high, share) * worst)
+    return Estimate(mean=share * worst, std=std, ci95=bounds)
 
 
 def _share(loss: Loss, worst: float) -> float:
