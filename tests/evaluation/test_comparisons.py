@@ -95,6 +95,19 @@ def test_differences_are_those_of_the_same_answers(evaluated, name):
         assert found[product].ci95 == near(bounds), product
 
 
+def test_fifteen_seeds_answers_to_the_same_queries_count_as_two(bank_of, catalog_of):
+    """Of a few answers that differ, the one more of two for each query is more than all of the variance."""
+    bank = bank_of(catalog_of(IMAGES, layout="{product}/**"), spread=0.8)
+    results = evaluate(bank, [sample_episodes(bank.catalog, "p", 5, seeds=range(15))], NAMES)
+    told = Told((results, bank.catalog), "p")
+    both = np.stack([told.right[name] for name in NAMES[1::-1]], axis=1)
+    values, per_seed = plain.drawn(told.unit, told.seed, both) @ [1, -1], told.by_seed(both @ [1, -1])
+    (found,) = [each for each in results.comparisons if each.product and each.classifier == NAMES[1]]
+    narrow, expected = (plain.difference(per_seed, values, told.units, n * told.queries) for n in (15, 2))
+    assert found.difference.ci95 == near(expected)
+    assert found.difference.ci95 != near(narrow)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_means_over_products_add_their_variances(evaluated, name):
     means, variances, items = [], [], 0

@@ -107,8 +107,8 @@ def evaluate(
     An estimator gets only the support set's features and labels, text features of the categories' names if it needs
     them, and the query set's features. Intervals combine the variance over seeds with that over query images (10,000
     bootstrap draws; the instances of an image, or of a group, stay together) and have Student's quantile for the number
-    of both; if all queries are right, or all wrong, Wilson's bound for their number. The results also contain
-    ``outline``, which sees only the annotations' outlines, chance, and the majority category.
+    of both; if all queries are right, or all wrong, Wilson's bound for as many as are independent. The results also
+    contain ``outline``, which sees only the annotations' outlines, chance, and the majority category.
 
     Args:
         bank: The features; its catalog provides the labels.
