@@ -47,10 +47,11 @@ from flawshot.evaluation.estimates import (
     estimate_category,
     estimate_error,
     estimate_share,
+    independent_answers,
     share_parts,
 )
 from flawshot.evaluation.intervals import difference_interval, wilson
-from flawshot.evaluation.metrics import expected_calibration_error
+from flawshot.evaluation.metrics import corrected_calibration_error, expected_calibration_error
 from flawshot.evaluation.scores import QueryPredictions, QueryTable, resample
 from flawshot.models.accuracy import measure_accuracy
 from flawshot.models.leave_one_out import leave_one_out
@@ -200,11 +201,12 @@ def note(counts: Counts, setting: Setting, made: Sequence[QueryPredictions], tru
     gaps = (second - first).mean(axis=1).tolist()
     gap, of_gap = float(np.mean(gaps)), drawn[1].accuracy - drawn[0].accuracy
     parts = difference_parts(gaps, values[1].accuracy - values[0].accuracy, units)
+    answers = independent_answers(queries, asked.seeds)
     intervals = {
         "percentiles": percentiles(gap, of_gap, None),
         "BCa": accelerated(gap, of_gap, second - first, unit),
         "Student": student(gap, parts, -1.0),
-        "ours": difference_interval(gap, parts, queries * asked.seeds),
+        "ours": difference_interval(gap, parts, answers),
     }
     if (first == second).all():
         reach = 1 - wilson(queries, queries)[0]
@@ -224,8 +226,10 @@ def note(counts: Counts, setting: Setting, made: Sequence[QueryPredictions], tru
         if number == categories - 1 and setting.population == "simulated":
             counts.add(f"{setting.population}: rarest category", line, float(own), intervals)
 
-    errors = [expected_calibration_error(made[0].confidence[at], made[0].right[at]) for at in asked.episodes()]
-    error = estimate_error(errors, values[0].ece, units)
+    told = [(made[0].confidence[at], made[0].right[at]) for at in asked.episodes()]
+    errors = [expected_calibration_error(*own) for own in told]
+    corrected = [corrected_calibration_error(*own, unit) for own in told]
+    error = estimate_error(errors, corrected, values[0].ece, queries, units)
     intervals = {"percentiles": reflected(error.mean, drawn[0].ece), "ours": error.ci95}
     counts.add(f"{setting.population}: calibration error", line, truth.ece, intervals)
 

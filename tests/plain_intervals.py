@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import warnings
 
 import numpy as np
@@ -48,12 +50,12 @@ def spread(per_seed, values, units):
 def share(per_seed, values, units, queries):
     """The interval of a share's mean over seeds."""
     error, freedom = spread(per_seed, values, units)
-    return score_test(np.mean(per_seed), error**2, freedom, queries)
+    return score_test(np.mean(per_seed), error**2, freedom, stats.gmean([queries, units]))
 
 
-def score_test(mean, variance, freedom, queries):
-    """The shares that a score test at 5 % does not reject, with no more than two independent answers a query."""
-    items, quantile = min(mean * (1 - mean) / variance, 2 * queries), stats.t.ppf(0.975, freedom)
+def score_test(mean, variance, freedom, independent):
+    """The shares that a score test at 5 % does not reject, with no more than two answers an independent query."""
+    items, quantile = min(mean * (1 - mean) / variance, 2 * independent), stats.t.ppf(0.975, freedom)
 
     def rejected(p):
         return (p - mean) ** 2 * items - quantile**2 * p * (1 - p)
@@ -86,8 +88,22 @@ def calibration_error(confidence, right):
     return gaps / len(right)
 
 
-def error(confidence, right, unit, seed):
-    """Student's interval of the mean calibration error, its lower end lowered by what resampling adds."""
+def corrected_error(confidence, right, unit):
+    """The calibration error whose squared bins are sums over pairs of different units."""
+    total = 0.0
+    for number in range(10):
+        own = (confidence > number / 10) & (confidence <= (number + 1) / 10)
+        gaps = [(right - confidence)[own & (unit == one)].sum() for one in np.unique(unit[own])]
+        pairs = sum(a * b for a, b in itertools.permutations(gaps, 2))
+        total += math.sqrt(max(0.0, pairs) * len(gaps) / (len(gaps) - 1)) if len(gaps) > 1 else 0.0
+    return total / len(right)
+
+
+def error(confidence, right, unit, seed, answers):
+    """Student's interval of the mean calibration error.
+
+    Its lower end is that of the corrected error, its upper end has the variance of one more answer.
+    """
     seeds = np.unique(seed)
     per_seed = [calibration_error(confidence[seed == s], right[seed == s]) for s in seeds]
     units, rng, values = np.unique(unit), np.random.default_rng(12), []
@@ -98,5 +114,7 @@ def error(confidence, right, unit, seed):
         values.append(np.mean([calibration_error(confidence[own], right[own]) for own in again if len(own)]))
     values, mean = np.array(values), np.mean(per_seed)
     deviation, freedom = spread(per_seed, values, len(units))
-    reach = stats.t.ppf(0.975, freedom) * deviation
-    return max(0, mean - (values.mean() - mean) - reach), mean + reach
+    corrected = np.mean([corrected_error(confidence[seed == s], right[seed == s], unit[seed == s]) for s in seeds])
+    low, _ = student(corrected, deviation, freedom)
+    _, high = student(mean, math.hypot(deviation, 1 / answers), freedom)
+    return max(0, low), high

@@ -63,7 +63,7 @@ def test_accuracy_and_categories_have_the_plain_intervals(evaluated, name):
 def test_a_calibration_errors_interval_allows_for_what_sampling_adds(evaluated, name):
     told = Told(evaluated, "q")
     (run,) = [each for each in evaluated[0].runs if (each.product, each.classifier) == ("q", name)]
-    low, high = plain.error(told.confidence[name], told.right[name], told.unit, told.seed)
+    low, high = plain.error(told.confidence[name], told.right[name], told.unit, told.seed, 2 * told.queries)
     assert run.ece.ci95 == near((low, high))
     assert run.ece.ci95[0] < run.ece.mean < run.ece.ci95[1]
 
@@ -78,7 +78,7 @@ def test_differences_are_those_of_the_same_answers(evaluated, name):
         both = np.stack([told.right[name], told.right[NAMES[0]]], axis=1)
         values = plain.drawn(told.unit, told.seed, both) @ [1, -1]
         per_seed = told.by_seed(both @ [1, -1])
-        asked = told.queries * 5
+        asked = told.queries * 2  # five seeds' answers to the same queries
         by_product[product] = plain.difference(per_seed, values, told.units, asked)
         error, freedom = plain.spread(per_seed, values, told.units)
         parts.append((np.mean(per_seed), error, freedom))
@@ -95,6 +95,19 @@ def test_differences_are_those_of_the_same_answers(evaluated, name):
         assert found[product].ci95 == near(bounds), product
 
 
+def test_fifteen_seeds_answers_to_the_same_queries_count_as_two(bank_of, catalog_of):
+    """Of a few answers that differ, the one more of two for each query is more than all of the variance."""
+    bank = bank_of(catalog_of(IMAGES, layout="{product}/**"), spread=0.8)
+    results = evaluate(bank, [sample_episodes(bank.catalog, "p", 5, seeds=range(15))], NAMES)
+    told = Told((results, bank.catalog), "p")
+    both = np.stack([told.right[name] for name in NAMES[1::-1]], axis=1)
+    values, per_seed = plain.drawn(told.unit, told.seed, both) @ [1, -1], told.by_seed(both @ [1, -1])
+    (found,) = [each for each in results.comparisons if each.product and each.classifier == NAMES[1]]
+    narrow, expected = (plain.difference(per_seed, values, told.units, n * told.queries) for n in (15, 2))
+    assert found.difference.ci95 == near(expected)
+    assert found.difference.ci95 != near(narrow)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_means_over_products_add_their_variances(evaluated, name):
     means, variances, items = [], [], 0
@@ -106,7 +119,7 @@ def test_means_over_products_add_their_variances(evaluated, name):
         error, freedom = plain.spread(per_seed, values, told.units)
         means.append(np.mean(per_seed))
         variances.append((error**2 / 4, freedom))
-        items += told.queries
+        items += (told.queries * told.units) ** 0.5
     total = sum(variance for variance, _ in variances)
     freedom = total**2 / sum(variance**2 / own for variance, own in variances)
     (mean,) = [each for each in evaluated[0].means if each.classifier == name]

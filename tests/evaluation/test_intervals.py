@@ -118,12 +118,12 @@ def test_a_difference_of_all_is_bounded_by_the_number_of_answers():
     assert difference_interval(-1.0, [Part(0.1, 4)], 20) == pytest.approx((-high, -low))
 
 
-def test_an_errors_lower_end_is_lowered_by_its_bias():
-    low, high = error_interval(0.3, [Part(0.0025, 9)], 0.04)
-    expected = t.interval(0.95, 9, 0.3, 0.05)
-    assert (low, high) == pytest.approx((expected[0] - 0.04, expected[1]))
-    assert error_interval(0.3, [Part(0.0025, 9)], -0.04) == pytest.approx(expected)
-    assert error_interval(0.02, [Part(0.0025, 9)], 0.04)[0] == 0
+def test_an_errors_lower_end_is_that_of_the_corrected_error_and_its_upper_end_has_one_more_answer():
+    low, high = error_interval(0.3, 0.26, [Part(0.0025, 9)], 20)
+    assert low == pytest.approx(t.interval(0.95, 9, 0.26, 0.05)[0])
+    assert high == pytest.approx(t.interval(0.95, 9, 0.3, 0.05 * 2**0.5)[1])
+    assert error_interval(0.02, 0.0, [Part(0.0025, 9)], 20)[0] == 0
+    assert error_interval(0.98, 0.9, [Part(0.0025, 9)], 20)[1] == 1
 
 
 @pytest.mark.parametrize(("mean", "variance", "freedom"), [(0.5, 0.025, math.inf), (2.0, 0.3, 6), (0.05, 0.0025, 19)])

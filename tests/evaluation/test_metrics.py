@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall
+import plain_intervals as plain
+from flawshot.evaluation.metrics import (
+    confusion_matrix,
+    corrected_calibration_error,
+    expected_calibration_error,
+    macro_recall,
+)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -33,3 +39,27 @@ def test_calibration_error_is_that_of_its_definition(seed):
         if inside.any():
             expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
     assert expected_calibration_error(confidence, right) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_corrected_calibration_error_is_that_of_pairs_of_units(seed):
+    rng = np.random.default_rng(seed)
+    confidence, right, unit = rng.uniform(size=40), rng.integers(2, size=40).astype(float), rng.integers(15, size=40)
+    corrected = corrected_calibration_error(confidence, right, unit)
+    assert corrected == pytest.approx(plain.corrected_error(confidence, right, unit))
+    assert corrected <= expected_calibration_error(confidence, right)
+    assert corrected_calibration_error(confidence, right, np.zeros(40, int)) == 0  # one unit says nothing
+
+
+@pytest.mark.parametrize(("accuracy", "truth"), [(0.75, 0.0), (0.5, 0.25), (1.0, 0.25)])
+def test_corrected_calibration_error_is_near_the_truth(accuracy, truth):
+    """Twenty queries of ten images, all with the same confidence."""
+    rng, errors, corrected = np.random.default_rng(0), [], []
+    confidence, unit = np.full(20, 0.75), np.arange(20) // 2
+    for _ in range(400):
+        right = (rng.uniform(size=20) < accuracy).astype(float)
+        errors.append(expected_calibration_error(confidence, right))
+        corrected.append(corrected_calibration_error(confidence, right, unit))
+    assert abs(np.mean(corrected) - truth) < 0.04
+    if not truth:  # all of the error is sampling
+        assert np.mean(corrected) < 0.6 * np.mean(errors)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.evaluation.estimates import MOST, difference_parts, share_parts
+from flawshot.evaluation.estimates import MOST, difference_parts, independent_answers, independent_queries, share_parts
 from flawshot.evaluation.intervals import difference_interval, mean_parts, share_interval, wilson
 from flawshot.evaluation.losses import WORST, estimate_mean_loss
 from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run, joined_support
@@ -92,7 +92,7 @@ def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
             difference_parts(list(seeds.values()), a.resampled - b.resampled, a.units)
             for seeds, (a, b) in zip(by_seed, pairs, strict=True)
         ]
-        answers = sum(outcome.run.n_query * len(outcome.run.episodes) for outcome in mine)
+        answers = sum(independent_answers(outcome.run.n_query, len(outcome.run.episodes)) for outcome in mine)
         ci95 = difference_interval(mean, mean_parts(parts), answers)
     return Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
 
@@ -125,8 +125,8 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
                 share_parts(list(seeds.values()), outcome.resampled, outcome.units)
                 for seeds, outcome in zip(by_seed, several, strict=True)
             ]
-            queries = sum(outcome.run.n_query for outcome in several)
-            ci95 = share_interval(mean, mean_parts(parts), queries, most=MOST * queries)
+            independent = sum(independent_queries(outcome.run.n_query, outcome.units) for outcome in several)
+            ci95 = share_interval(mean, mean_parts(parts), independent, most=MOST * independent)
             accuracy = Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
             products = tuple(outcome.run.product for outcome in several)
             support = joined_support(outcome.run.support for outcome in several)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +25,34 @@ __all__ = [
     "estimate_error",
     "estimate_known",
     "estimate_share",
+    "independent_answers",
+    "independent_queries",
     "share_parts",
 ]
 
 # How often a query may count if several seeds ask it.
 MOST = 2
+
+
+def independent_answers(queries: int, seeds: int) -> int:
+    """As how many independent answers several seeds' answers to the same queries count, if nearly all are the same.
+
+    >>> independent_answers(20, 1), independent_answers(20, 15)
+    (20, 40)
+    """
+    return min(seeds, MOST) * queries
+
+
+def independent_queries(queries: int, units: int) -> float:
+    """As how many independent queries those of fewer units count, if nearly all answers are the same.
+
+    They do not show how much alike the queries of a unit are: if nothing but the unit mattered, it would be the number
+    of units. The geometric mean lies between both.
+
+    >>> independent_queries(20, 20), independent_queries(20, 5)
+    (20.0, 10.0)
+    """
+    return math.sqrt(queries * units)
 
 
 def share_parts(per_seed: Sequence[float], resampled: NDArray[np.float64], units: int) -> list[Part]:
@@ -57,10 +81,10 @@ def estimate_share(
     Args:
         per_seed: The share in each seed's episode.
         resampled: Its bootstrap values.
-        queries: Number of distinct query instances; if all are right, or all wrong, Wilson's interval for this number
-            is used.
+        queries: Number of distinct query instances.
         units: Number of images, or groups, that they come from. With one unit there is nothing to resample, and
-            Wilson's interval for that unit is used.
+            Wilson's interval for that unit is used. If all queries are right, or all wrong, it is Wilson's interval
+            for :func:`independent_queries`.
         folds: Number of fits that the predictions come from, each without what it predicts. With several, the variance
             is that of Nadeau and Bengio: fits share their examples, and other examples give other fits.
 
@@ -70,20 +94,25 @@ def estimate_share(
     mean = float(np.mean(per_seed))
     wider = 1.0 + folds / (folds - 1) if folds > 1 else 1.0
     parts = [part._replace(variance=wider * part.variance) for part in share_parts(per_seed, resampled, units)]
-    ci95 = share_interval(mean, parts, queries, most=MOST * queries)
+    independent = independent_queries(queries, units)
+    ci95 = share_interval(mean, parts, independent, most=MOST * independent)
     return Estimate(mean=mean, std=_deviation(per_seed), ci95=ci95)
 
 
-def estimate_error(per_seed: Sequence[float], resampled: NDArray[np.float64], units: int) -> Estimate:
+def estimate_error(
+    per_seed: Sequence[float], corrected: Sequence[float], resampled: NDArray[np.float64], queries: int, units: int
+) -> Estimate:
     """Estimate a calibration error.
 
     Args:
         per_seed: The error in each seed's episode.
+        corrected: The same without what sampling adds.
         resampled: Its bootstrap values.
-        units: Number of images, or groups, that it comes from.
+        queries: Number of distinct query instances.
+        units: Number of images, or groups, that they come from.
     """
-    mean = float(np.mean(per_seed))
-    ci95 = error_interval(mean, share_parts(per_seed, resampled, units), float(np.nanmean(resampled)) - mean)
+    mean, parts = float(np.mean(per_seed)), share_parts(per_seed, resampled, units)
+    ci95 = error_interval(mean, float(np.mean(corrected)), parts, independent_answers(queries, len(per_seed)))
     return Estimate(mean=mean, std=_deviation(per_seed), ci95=ci95)
 
 

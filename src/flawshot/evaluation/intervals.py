@@ -178,7 +178,7 @@ def difference_interval(mean: float, parts: Sequence[Part], answers: float) -> t
     Args:
         mean: The difference, from -1 to 1.
         parts: The parts of its variance.
-        answers: How many answers both shares come from.
+        answers: How many answers, as far as they are independent, both shares come from.
 
     References:
         Agresti, Min: "Simple improved confidence intervals for comparing matched proportions", Statistics in Medicine
@@ -195,20 +195,26 @@ def difference_interval(mean: float, parts: Sequence[Part], answers: float) -> t
     return max(-1.0, mean - reach), min(1.0, mean + reach)
 
 
-def error_interval(mean: float, parts: Sequence[Part], bias: float) -> tuple[float, float]:
-    """Student's 95 % interval of an error that small samples inflate, whose lower end is lowered by that.
+def error_interval(mean: float, corrected: float, parts: Sequence[Part], answers: float) -> tuple[float, float]:
+    """Student's 95 % interval of an error that small samples inflate.
+
+    Its lower end is that of the error without what sampling adds. Its upper end is that of the error as if one more
+    answer were wrong, as in :func:`difference_interval`: few answers of which nearly all are right do not show the
+    others.
 
     Args:
         mean: The error, from 0 to 1.
+        corrected: The error without what sampling adds, at most ``mean``.
         parts: The parts of its variance.
-        bias: By how much resampling inflates it, which estimates by how much sampling did.
+        answers: How many answers, as far as they are independent, it comes from.
 
-    >>> [round(bound, 3) for bound in error_interval(0.2, [Part(0.0025, 9)], 0.03)]
-    [0.057, 0.313]
+    >>> [round(bound, 3) for bound in error_interval(0.2, 0.17, [Part(0.0025, 9)], 40)]
+    [0.057, 0.326]
     """
     total = combined(parts)
-    reach = _quantile(total.freedom) * math.sqrt(total.variance)
-    return max(0.0, mean - max(0.0, bias) - reach), min(1.0, mean + reach)
+    quantile = _quantile(total.freedom)
+    low = corrected - quantile * math.sqrt(total.variance)
+    return max(0.0, low), min(1.0, mean + quantile * math.sqrt(total.variance + 1 / answers**2))
 
 
 def count_interval(mean: float, parts: Sequence[Part], units: float) -> tuple[float, float]:

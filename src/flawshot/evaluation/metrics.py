@@ -13,6 +13,7 @@ __all__ = [
     "CALIBRATION_BINS",
     "calibration_bins",
     "confusion_matrix",
+    "corrected_calibration_error",
     "expected_calibration_error",
     "macro_recall",
     "reliability",
@@ -68,6 +69,40 @@ def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[n
     """
     gaps = np.bincount(calibration_bins(confidence), weights=right - confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(right))
+
+
+def corrected_calibration_error(
+    confidence: NDArray[np.float64], right: NDArray[np.float64], unit: NDArray[np.intp]
+) -> float:
+    """The calibration error without what sampling adds.
+
+    The square of a bin's sum of differences contains the square of each difference, which is above zero also where
+    confidence is right on average. Products of the differences of two units are not, so that they give the bin's square
+    without bias, if units are of the same size. A bin with one unit says nothing.
+
+    Args:
+        confidence: The probability of the predicted category, ``[instances]``.
+        right: 1 if the prediction is right, else 0, ``[instances]``.
+        unit: The number of the unit (image or group) each comes from, ``[instances]``.
+
+    Returns:
+        The error, at most :func:`expected_calibration_error`.
+
+    References:
+        Kumar, Liang, Ma: "Verified uncertainty calibration", NeurIPS 2019.
+
+    >>> confidence, right = np.full(4, 0.75), np.array([1.0, 1.0, 1.0, 0.0])
+    >>> corrected_calibration_error(confidence, right, np.arange(4))
+    0.0
+    >>> corrected_calibration_error(confidence, np.ones(4), np.arange(4))
+    0.25
+    """
+    numbers, own = np.unique(unit, return_inverse=True)
+    cell, cells = own * CALIBRATION_BINS + calibration_bins(confidence), len(numbers) * CALIBRATION_BINS
+    gaps = np.bincount(cell, weights=right - confidence, minlength=cells).reshape(-1, CALIBRATION_BINS)
+    units = (np.bincount(cell, minlength=cells).reshape(gaps.shape) > 0).sum(axis=0)
+    of_pairs = np.maximum(gaps.sum(axis=0) ** 2 - (gaps**2).sum(axis=0), 0.0)
+    return float(np.sqrt(of_pairs * units / np.maximum(units - 1, 1)).sum() / len(right))
 
 
 def reliability(confidence: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[tuple[int, float, float], ...]:

@@ -20,7 +20,13 @@ from flawshot.evaluation.answers import record_answers
 from flawshot.evaluation.comparisons import Outcome, Outcomes, average, compare
 from flawshot.evaluation.estimates import estimate_category, estimate_error, estimate_known, estimate_share
 from flawshot.evaluation.losses import WORST, Loss, brier_scores, estimate_loss, log_losses
-from flawshot.evaluation.metrics import confusion_matrix, expected_calibration_error, macro_recall, reliability
+from flawshot.evaluation.metrics import (
+    confusion_matrix,
+    corrected_calibration_error,
+    expected_calibration_error,
+    macro_recall,
+    reliability,
+)
 from flawshot.evaluation.provenance import make_provenance
 from flawshot.evaluation.results import EpisodeScore, Results, Run
 from flawshot.evaluation.scores import QueryPredictions, QueryTable, Resampled, resample
@@ -101,8 +107,8 @@ def evaluate(
     An estimator gets only the support set's features and labels, text features of the categories' names if it needs
     them, and the query set's features. Intervals combine the variance over seeds with that over query images (10,000
     bootstrap draws; the instances of an image, or of a group, stay together) and have Student's quantile for the number
-    of both; if all queries are right, or all wrong, Wilson's bound for their number. The results also contain
-    ``outline``, which sees only the annotations' outlines, chance, and the majority category.
+    of both; if all queries are right, or all wrong, Wilson's bound for as many as are independent. The results also
+    contain ``outline``, which sees only the annotations' outlines, chance, and the majority category.
 
     Args:
         bank: The features; its catalog provides the labels.
@@ -332,10 +338,10 @@ def _run(
 ) -> Run:
     categories, asked = task.episodes.categories, task.asked
     queries, units = len(task.query), asked.units
-    errors = [
-        expected_calibration_error(predictions.confidence[place], predictions.right[place])
-        for place in asked.episodes()
-    ]
+    places = asked.episodes()
+    told = [(predictions.confidence[place], predictions.right[place]) for place in places]
+    errors = [expected_calibration_error(*own) for own in told]
+    corrected = [corrected_calibration_error(*own, asked.unit[place]) for own, place in zip(told, places, strict=True)]
     per_category = {
         category: estimate_category(predictions, number, resampled.per_category[:, number])
         for number, category in enumerate(categories)
@@ -346,7 +352,7 @@ def _run(
     else:
         accuracy = estimate_share(accuracies, resampled.accuracy, queries, units)
         macro = estimate_share(recalls, resampled.macro_recall, queries, units)
-        ece = estimate_error(errors, resampled.ece, units)
+        ece = estimate_error(errors, corrected, resampled.ece, queries, units)
     if name == "majority":  # right on all of one category and on none of the others
         macro = estimate_known(recalls)
     confusion = None
