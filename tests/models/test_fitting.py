@@ -129,7 +129,7 @@ def test_the_history_says_what_was_taken_in(model, bank):
         "parameters": {
             "evidence_weight": 2.0,
             "one_shot_ridge": 0.5,
-            "prior_temperature": 1.25,
+            "prior_temperature": 1.5,
             "ridge": 0.5,
             "score_temperature": 0.15,
             "shrinkage": 2.0,
