@@ -133,7 +133,7 @@ def test_the_history_says_what_was_taken_in(model, bank):
             "ridge": 0.5,
             "score_temperature": 0.15,
             "shrinkage": 2.0,
-            "view_weight": 4.0,
+            "view_weight": 3.0,
         },
     }
 
