@@ -5,27 +5,31 @@
 ``accuracy.py`` prints the same tables behind its own. A classifier's regret on a data set at one K is how far its mean
 accuracy lies below that of the best single inductive classifier there that sees features only; who is best is known
 only afterwards, which is what a default has to make up for. Its worst regret is the greatest over data sets. Intervals
-of differences are percentiles of 2,000 bootstrap draws over seeds and query images together, on the same draws for both
-classifiers; with several products, each product is resampled and the products' mean is taken. As the best is chosen on
-the same queries, its lead is overstated. ``banks.py`` says what is run on; the drawn products are those on which
-nothing was chosen.
+of differences are those of ``flawshot evaluate`` (``docs/adr/0033-intervals.md``), from 2,000 bootstrap draws. As the
+best is chosen on the same queries, its lead is overstated. The mean of a lead over data sets takes these as
+independent, although some share images. ``banks.py`` says what is run on; the drawn products are those on which nothing
+was chosen.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 import flawshot
 from banks import SHARED, DataSet, held_out, magnetic_tile, magnetic_tile_tiny, pooled_transistor, transistor
+from flawshot.evaluation.estimates import difference_parts, independent_answers
+from flawshot.evaluation.intervals import difference_interval, mean_parts, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from flawshot.evaluation.intervals import Part
 
 DRAWS = 2000
 # What is not compared with the best: baselines that learn nothing.
@@ -51,10 +55,28 @@ def best_single(results: flawshot.Results) -> dict[int, str]:
     return {shots: name for shots, (_, name) in leading.items()}
 
 
-def difference(
+class Lead(NamedTuple):
+    """The mean of one classifier's accuracy minus another's.
+
+    Attributes:
+        mean: The difference.
+        parts: Of its variance, by product.
+        answers: As how many independent answers it counts.
+    """
+
+    mean: float
+    parts: list[list[Part]]
+    answers: float
+
+    def __str__(self) -> str:
+        """In points, with its 95 % interval."""
+        return percent(self.mean, difference_interval(self.mean, mean_parts(self.parts), self.answers), signed=True)
+
+
+def lead(
     bank: flawshot.FeatureBank, groups: dict[str, str], results: flawshot.Results, names: tuple[str, str], shots: int
-) -> tuple[float, float, float]:
-    """The first classifier's accuracy minus the second's, and its 95 % interval.
+) -> Lead:
+    """The first classifier's accuracy minus the second's.
 
     Args:
         bank: The bank that was evaluated.
@@ -63,24 +85,26 @@ def difference(
         names: The two classifiers.
         shots: K.
     """
-    mean = accuracies(results)[names[0], shots] - accuracies(results)[names[1], shots]
     rows, images = bank.catalog.row_of, bank.catalog.column("image")
-    draws = []
+    means, parts, count = [], [], 0.0
     for number, answers in enumerate(each for each in results.answers if each.shots == shots):
         truth = np.array(answers.true)[list(answers.query)]
         first, second = (np.array(answers.predicted[name]) == truth for name in names)
         own = [images[rows[answers.ids[query]]] for query in answers.query]
         _, units = np.unique([groups.get(image, image) for image in own], return_inverse=True)
         _, seeds = np.unique(answers.seed, return_inverse=True)
-        draws.append(resampled(first.astype(float) - second, seeds, units, number))
-    low, high = np.percentile(np.mean(draws, axis=0), [2.5, 97.5])
-    return mean, float(low), float(high)
+        values = first.astype(float) - second
+        per_seed = (np.bincount(seeds, values) / np.bincount(seeds)).tolist()
+        means.append(float(np.mean(per_seed)))
+        parts.append(difference_parts(per_seed, resampled(values, seeds, units, number), int(units.max()) + 1))
+        count += independent_answers(len(answers.ids), len(per_seed))
+    return Lead(float(np.mean(means)), parts, count)
 
 
 def resampled(
     values: NDArray[np.float64], seeds: NDArray[np.intp], units: NDArray[np.intp], start: int
 ) -> NDArray[np.float64]:
-    """The mean of values in bootstrap draws of seeds and units, float64 ``[draws]``.
+    """The mean over seeds of the mean of their values in bootstrap draws of units, float64 ``[draws]``.
 
     Args:
         values: One per answer.
@@ -88,30 +112,55 @@ def resampled(
         units: The image or group of each, likewise.
         start: Where the random numbers start.
     """
-    rng = np.random.default_rng(start)
-    drawn = [rng.multinomial(n, np.full(n, 1 / n), size=DRAWS) for n in (seeds.max() + 1, units.max() + 1)]
-    table = np.zeros((2, seeds.max() + 1, units.max() + 1))
+    count = units.max() + 1
+    drawn = np.random.default_rng(start).multinomial(count, np.full(count, 1 / count), size=DRAWS)
+    table = np.zeros((2, seeds.max() + 1, count))
     np.add.at(table[0], (seeds, units), values)
     np.add.at(table[1], (seeds, units), 1.0)
-    sums = np.einsum("ds,tsu,du->td", drawn[0], table, drawn[1])
-    made: NDArray[np.float64] = sums[0] / np.maximum(sums[1], 1.0)
+    sums = np.einsum("tsu,du->tds", table, drawn)
+    with np.errstate(invalid="ignore"):
+        made: NDArray[np.float64] = np.nanmean(sums[0] / sums[1], axis=1)
     return made
 
 
 def differences(data: DataSet, results: flawshot.Results) -> str:
     """One data set's table: every classifier's difference to the best single one at each K."""
     best, found = best_single(results), accuracies(results)
-    groups = {image: group for each in data.episodes for image, group in (each.groups or {}).items()}
+    groups = groups_of(data)
     shots = sorted(best)
     lines = [
         "| difference to the best | " + " | ".join(f"{k} shots: `{best[k]}`" for k in shots) + " |",
         "|---" * (1 + len(shots)) + "|",
     ]
     for name in dict.fromkeys(name for name, _ in found):
+        cells = [
+            "best" if name == best[k] else str(lead(data.bank, groups, results, (name, best[k]), k)) for k in shots
+        ]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def groups_of(data: DataSet) -> dict[str, str]:
+    """The group of each image that has one."""
+    return {image: group for each in data.episodes for image, group in (each.groups or {}).items()}
+
+
+def leads(made: Sequence[tuple[DataSet, flawshot.Results]]) -> str:
+    """How far the first classifier leads every other one, in the mean over data sets at each K."""
+    shared = [set(accuracies(results)) for _, results in made]
+    every = [key for key in accuracies(made[0][1]) if all(key in found for found in shared)]
+    names, shots = list(dict.fromkeys(name for name, _ in every)), sorted({k for _, k in every})
+    first, *others = names
+    lines = [
+        f"| lead of `{first}`, mean over data sets | " + " | ".join(f"{k} shots" for k in shots) + " |",
+        "|---" * (1 + len(shots)) + "|",
+    ]
+    for name in others:
         cells = []
         for k in shots:
-            mean, low, high = (100 * each for each in difference(data.bank, groups, results, (name, best[k]), k))
-            cells.append("best" if name == best[k] else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]")
+            own = [lead(data.bank, groups_of(data), results, (first, name), k) for data, results in made]
+            parts = [mean_parts(each.parts) for each in own]
+            cells.append(str(Lead(float(np.mean([each.mean for each in own])), parts, sum(e.answers for e in own))))
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -162,7 +211,8 @@ def board(made: Sequence[tuple[DataSet, flawshot.Results]]) -> str:
     parts = []
     for data, results in made:
         parts += [f"#### {data.name}", differences(data, results), products(results)]
-    return "\n\n".join(part for part in [*parts, "#### Worst regret", regrets({d.name: r for d, r in made})] if part)
+    parts += ["#### Worst regret", regrets({d.name: r for d, r in made}), "#### Mean lead", leads(made)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def main() -> None:

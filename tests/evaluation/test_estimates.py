@@ -118,3 +118,15 @@ def test_a_category_without_queries_has_no_score():
 def test_what_is_known_has_no_width():
     score = estimate_known([0.25, 0.25])
     assert (score.mean, score.std, score.ci95) == (0.25, 0.0, (0.25, 0.25))
+
+
+def test_a_product_on_which_both_are_always_right_alike_leaves_a_mean_what_wilsons_bound_leaves_open():
+    """Not the variance of a unit of which nothing is known, which would hide what the other products show."""
+    (part,) = difference_parts([0.0] * 5, np.zeros(100), 21)
+    assert norm.ppf(0.975) * part.variance**0.5 == pytest.approx(1 - proportion_low(21), abs=1e-9)
+
+
+def proportion_low(n):
+    """Wilson's lower bound for n of n right: both sides of (p - 1)² = z² p (1 - p) / n."""
+    z = norm.ppf(0.975)
+    return n / (n + z**2)

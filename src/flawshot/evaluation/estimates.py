@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flawshot.evaluation.intervals import error_interval, lone_variance, share_interval, variance_parts
+from flawshot.evaluation.intervals import Z95, error_interval, lone_variance, share_interval, variance_parts, wilson
 from flawshot.evaluation.results import CategoryScore, Estimate
 
 if TYPE_CHECKING:
@@ -68,8 +68,12 @@ def share_parts(per_seed: Sequence[float], resampled: NDArray[np.float64], units
 
 def difference_parts(per_seed: Sequence[float], resampled: NDArray[np.float64], units: int) -> list[Part]:
     """The parts of the variance of a difference of shares; arguments as for :func:`share_parts`."""
-    # A difference is twice a share from -1 on: that of the gains if nothing else happens.
-    alone = 4 * lone_variance((1 + float(np.mean(per_seed))) / 2, units)
+    if units > 1 and not np.any(per_seed):
+        # If it is zero everywhere, what Wilson's bound leaves open for a unit that differs.
+        alone = units * ((1.0 - wilson(units, units)[0]) / Z95) ** 2
+    else:
+        # A difference is twice a share from -1 on: that of the gains if nothing else happens.
+        alone = 4 * lone_variance((1 + float(np.mean(per_seed))) / 2, units)
     return variance_parts(per_seed, resampled, units, alone)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DRAWS",
+    "Z95",
     "Part",
     "combined",
     "count_interval",
