@@ -10,10 +10,11 @@
   ``groups.csv``, components of at least 30 px, 100 seeds. Looked for in ``magnetic-tile`` of FLAWSHOT_SHARED, by
   default ``../shared/data``; left out, and said, where it is not.
 
-Encoder flawshot-tiny with its default views, classifier ``default``. In every episode one category, in turn, is left
-out of the support set: the other categories' queries say whether sets hold what they should, its own are what is to be
-found unknown. Shares are means over categories, for that is what is promised: regions whose categories are as frequent
-as among the examples. Intervals: 95 %, bootstrap over seeds and products (on magnetic tile over seeds) together.
+Encoder flawshot-tiny with its default views, classifier ``whitened-ridge``. In every episode one category, in turn, is
+left out of the support set: the other categories' queries say whether sets hold what they should, its own are what is
+to be found unknown. Shares are means over categories, for that is what is promised: regions whose categories are as
+frequent as among the examples. Intervals: 95 %, bootstrap over seeds and products (on magnetic tile over seeds)
+together.
 """
 
 from __future__ import annotations
