@@ -16,7 +16,7 @@ from flawshot.bank.records import TextRecord
 from flawshot.bank.text_bank import TextFeatures
 from flawshot.catalog import Catalog
 from flawshot.classifiers.base import FewShotClassifier
-from flawshot.evaluation import comparisons, runs, scores
+from flawshot.evaluation import comparisons, runs, scores, task_scores
 from flawshot.evaluation.intervals import DRAWS, wilson
 from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.regions.outlines import catalog_outlines
@@ -571,15 +571,15 @@ def test_what_is_kept_of_many_tasks_is_what_they_ask(catalog_of, bank_of, monkey
     tasks = sample_tasks(bank.catalog, "p", 1, ways=2, queries=2, episodes=30, seed=0)
     held, kept = [], []
 
-    def resample(predictions, *rest):
+    def resample(predictions, *rest, **named):
         held.extend(array.size for each in predictions for array in (each.predicted, each.right, each.confidence))
-        return scores.resample(predictions, *rest)
+        return scores.resample(predictions, *rest, **named)
 
     def compare(outcomes, names):
         kept.extend(value for outcome in outcomes.values() for value in outcome[1:])
         return comparisons.compare(outcomes, names)
 
-    monkeypatch.setattr(runs, "resample", resample)
+    monkeypatch.setattr(task_scores, "resample", resample)
     monkeypatch.setattr(runs, "compare", compare)
     evaluate(bank, [tasks], NAMES)
     assert set(held) == {30 * 2 * 2}

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import os
+import pickle
+import sys
+import time
+import traceback
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-__all__ = ["cores", "in_order"]
+__all__ = ["WhenLong", "cores", "in_order", "one_thread"]
 
 Result = TypeVar("Result")
+
+# Seconds of work that are left when it is spread over processes; starting them takes some of these.
+LONG: Final = 20.0
 
 
 def cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Attempt(NamedTuple):
+    """What a task gave: its result, or the error that it raised."""
+
+    result: Any
+    error: Exception | None = None
 
 
 def in_order(
@@ -31,6 +49,10 @@ def in_order(
 
     Yields:
         One result per task. Close the generator if you do not need all of them.
+
+    Raises:
+        FlawshotError: If a process is killed.
+        Exception: What the function raises; if several tasks fail, the error of the first one in their order.
     """
     if workers == 1:
         for task in tasks:
@@ -40,10 +62,93 @@ def in_order(
 
     # New interpreters, which inherit no locks from our threads, and which need no main guard in a user's script.
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
-    made = parallel(joblib.delayed(function)(*task) for task in tasks)
+    made = parallel(joblib.delayed(_attempt)(function, task) for task in tasks)
     try:
-        for each in made:  # noqa: UP028 - yield from would close it outside the block below, with its warning
-            yield each
+        for each in made:
+            if each.error is not None:
+                raise each.error
+            yield each.result
+    except BrokenProcessPool as error:
+        raise FlawshotError(
+            "a process that did part of the work was killed, perhaps because memory ran out; run it again, with fewer "
+            "processes"
+        ) from error
     finally:
         with warnings.catch_warnings(action="ignore"):  # that tasks are abandoned when the first error stops all
             made.close()
+
+
+def _attempt(function: Callable[..., Any], task: tuple[Any, ...]) -> _Attempt:
+    """Do a task in another process; errors are results, so that which one is raised does not depend on timing."""
+    try:
+        return _Attempt(function(*task))
+    except Exception as error:  # noqa: BLE001 - raised again where the results are read
+        return _Attempt(None, _sendable(error))
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, with its traceback as a note; of one that cannot be sent to another process, its text."""
+    if isinstance(error, FlawshotError):
+        return error
+    where = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - foreign errors may raise anything
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(where)
+    return error
+
+
+class WhenLong:
+    """Like :func:`in_order`, but in this process unless the work takes long.
+
+    Once it has spread work over processes, it spreads all further work as well.
+
+    Args:
+        workers: The most processes.
+        seconds: How long this process would still take for the tasks at which they are spread.
+    """
+
+    def __init__(self, workers: int, seconds: float = LONG) -> None:
+        self._workers = workers
+        self._seconds = seconds
+        self._spread = False
+
+    def __call__(
+        self, function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]]
+    ) -> Generator[Result, None, None]:
+        """The results in order; see :func:`in_order`."""
+        spent = 0.0
+        for number, task in enumerate(tasks):
+            left = len(tasks) - number
+            if self._workers > 1 and number and spent / number * left > self._seconds:
+                self._spread = True
+            if self._spread and left > 1:
+                with closing(in_order(function, tasks[number:], min(self._workers, left))) as rest:
+                    yield from rest
+                return
+            start = time.perf_counter()
+            result = function(*task)
+            spent += time.perf_counter() - start
+            yield result
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let numpy, scipy and torch compute with one thread.
+
+    How many threads share a sum may change its last bits, so results that must be the same everywhere are computed with
+    one.
+    """
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - few need it
+
+    torch = sys.modules.get("torch")  # not loaded for its own sake
+    threads = None if torch is None else torch.get_num_threads()
+    with threadpool_limits(1):
+        if torch is not None:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch is not None:
+                torch.set_num_threads(threads)

@@ -17,11 +17,25 @@ if TYPE_CHECKING:
     from flawshot.episodes import EpisodeSet
     from flawshot.evaluation.scores import QueryPredictions, QueryTable
 
-__all__ = ["MOST_ANSWERS", "record_answers"]
+__all__ = ["MOST_ANSWERS", "nearest_support", "record_answers"]
 
 # Only the first of many random tasks are kept, so that results files stay small.
 MOST_ANSWERS = 5000
 NEAREST = 3
+
+
+def nearest_support(query: NDArray[np.float32], support: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The support instances whose mean views have the greatest cosine to each query's.
+
+    Args:
+        query: Features, float32 ``[query, views, dim]``.
+        support: Features, float32 ``[support, views, dim]``.
+
+    Returns:
+        Places in the support set, nearest first, ``[query, up to 3]``.
+    """
+    likeness = _means(query) @ _means(support).T
+    return np.argsort(-likeness, axis=1, kind="stable")[:, :NEAREST]
 
 
 def record_answers(
@@ -30,15 +44,18 @@ def record_answers(
     query: Sequence[str],
     asked: QueryTable,
     made: Mapping[str, QueryPredictions],
+    *,
+    near: Sequence[NDArray[np.intp]],
 ) -> Answers:
     """The answers for one product and K: complete episodes with at most :data:`MOST_ANSWERS` queries in all.
 
     Args:
-        bank: The features; the nearest support instances have the greatest cosine of mean views.
+        bank: Its catalog provides the labels.
         episodes: The evaluated episodes.
         query: The ids that the numbers in ``asked.query`` refer to.
         asked: The queries, episode by episode.
         made: Predictions by classifier; those without predictions are omitted.
+        near: Of each episode that is kept, the queries' nearest support instances; see :func:`nearest_support`.
     """
     places = [place for place in asked.episodes() if place.stop <= MOST_ANSWERS]
     kept = places[-1].stop if places else 0
@@ -46,15 +63,11 @@ def record_answers(
     seeds: list[int] = []
     numbers: list[int] = []
     nearest: list[tuple[int, ...]] = []
-    for episode, place in zip(episodes.episodes, places, strict=False):
+    for episode, place, rows_of in zip(episodes.episodes, places, near, strict=False):
         own = [query[column] for column in asked.query[place]]
         seeds += [episode.seed] * len(own)
         numbers += [ids.setdefault(identifier, len(ids)) for identifier in own]
-        likeness = _means(bank, own) @ _means(bank, episode.support).T
-        nearest += [
-            tuple(ids.setdefault(episode.support[column], len(ids)) for column in row)
-            for row in np.argsort(-likeness, axis=1, kind="stable")[:, :NEAREST]
-        ]
+        nearest += [tuple(ids.setdefault(episode.support[column], len(ids)) for column in row) for row in rows_of]
     labels, rows = bank.catalog.column("category"), bank.catalog.row_of
     guessing = {name: each for name, each in made.items() if (each.predicted >= 0).all()}
     return Answers(
@@ -73,9 +86,9 @@ def record_answers(
     )
 
 
-def _means(bank: FeatureBank, ids: Sequence[str]) -> NDArray[np.float32]:
-    """Means over views, scaled to length one, ``[ids, dim]``."""
-    means: NDArray[np.float32] = bank.features(ids).mean(axis=1)
+def _means(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means over views, scaled to length one, ``[instances, dim]``."""
+    means: NDArray[np.float32] = features.mean(axis=1)
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     unit: NDArray[np.float32] = (means / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit

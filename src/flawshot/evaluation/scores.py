@@ -88,7 +88,9 @@ class Resampled:
     losses: dict[str, NDArray[np.float64]]
 
 
-def resample(predictions: Sequence[QueryPredictions], categories: int, key: str, count: int = DRAWS) -> list[Resampled]:
+def resample(
+    predictions: Sequence[QueryPredictions], categories: int, key: str, count: int = DRAWS, *, beside: int = 0
+) -> list[Resampled]:
     """Bootstrap several classifiers' statistics on the same draws of units.
 
     Each statistic is the mean, over the seeds, of its value on the drawn units of that seed's episode.
@@ -98,13 +100,15 @@ def resample(predictions: Sequence[QueryPredictions], categories: int, key: str,
         categories: Number of categories.
         key: Seeds the draws.
         count: Number of draws.
+        beside: Number of further classifiers, which are resampled elsewhere; with it, the statistics are the same to
+            the last bit as if all were resampled here.
 
     Returns:
         The statistics, in the order of the classifiers; ``per_category`` is ``[draws, categories]``.
     """
     asked = predictions[0].asked
     width = asked.seeds * (2 * categories + CALIBRATION_BINS + max(len(each.losses) for each in predictions))
-    sparse = asked.units * width * len(predictions) > DENSE_CELLS
+    sparse = asked.units * width * (len(predictions) + beside) > DENSE_CELLS
     tallies = [_tally(each, categories, sparse=sparse) for each in predictions]
     at_once = max(1, min(DRAWS_AT_ONCE, SUMS_AT_ONCE // width))
     chunks: list[list[Resampled]] = [[] for _ in predictions]
