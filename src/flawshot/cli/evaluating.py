@@ -52,6 +52,12 @@ def evaluate(
         Literal["auto", "off"],
         typer.Option("--outline", help="auto: default also uses the annotations' outlines, as default-outline does."),
     ] = "off",
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", metavar="N", min=0, help="Processes; the results are the same. 0: one per core if it takes long."
+        ),
+    ] = 0,
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
 ) -> None:
@@ -82,7 +88,14 @@ def evaluate(
     sets = _shared(opened, episodes, product)
     pictures = None if data is None else open_pictures(data, opened.catalog.row_of)  # fail before the long work
     with progress_bar("episodes") as progress:
-        results = run(opened, sets, list(dict.fromkeys(names)), device=_device(device, names), progress=progress)
+        results = run(
+            opened,
+            sets,
+            list(dict.fromkeys(names)),
+            device=_device(device, names),
+            jobs=jobs,
+            progress=progress,
+        )
     results = stamped(results, started, time.perf_counter() - clock)
     if json != "-":
         print_results(results, per_category=per_category)

@@ -166,21 +166,24 @@ def sendable_access(workplace: Workplace, product: str, first: Sequence[str]) ->
     Raises:
         FlawshotError: If an estimator cannot be pickled.
     """
-    from joblib.externals import cloudpickle  # noqa: PLC0415 - few need it
-
     for name, estimator in workplace.estimators.items():
         try:
-            cloudpickle.dumps(estimator)
+            _pickled({name: estimator})
         except Exception as error:  # estimators of others may raise anything
             reason = " ".join(str(error).split())[:200]
             raise FlawshotError(
                 f"classifier {name!r}: cannot be sent to other processes ({reason}); use {argument('jobs', 1)}"
             ) from error
     bank = workplace.evidence.bank
-    # Classes of a script or a notebook go along; those of installed packages are imported.
-    pickled: bytes = cloudpickle.dumps(dict(workplace.estimators))
-    stored = _StoredWork(bank.path.absolute(), _contents(bank), pickled, product, tuple(first))
-    return Access(stored, workplace)
+    pickled = _pickled(workplace.estimators)
+    return Access(_StoredWork(bank.path.absolute(), _contents(bank), pickled, product, tuple(first)), workplace)
+
+
+def _pickled(estimators: Mapping[str, FewShotClassifier]) -> bytes:
+    """Estimators as bytes; classes of a script or a notebook are included, those of installed packages named."""
+    import joblib  # noqa: PLC0415 - few need it
+
+    return pickle.dumps(joblib.wrap_non_picklable_objects(dict(estimators), keep_wrapper=False))
 
 
 def _contents(bank: FeatureBank) -> str:
