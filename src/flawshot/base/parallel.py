@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from flawshot.base.errors import FlawshotError
@@ -28,6 +31,19 @@ LONG: Final = 20.0
 def cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C, which a terminal sends to all: this one ends them, and they say nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Attempt(NamedTuple):
@@ -62,7 +78,8 @@ def in_order(
 
     # New interpreters, which inherit no locks from our threads, and which need no main guard in a user's script.
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
-    made = parallel(joblib.delayed(_attempt)(function, task) for task in tasks)
+    with _deaf_to_interrupts():
+        made = parallel(joblib.delayed(_attempt)(os.getpid(), function, task) for task in tasks)
     try:
         for each in made:
             if each.error is not None:
@@ -78,12 +95,25 @@ def in_order(
             made.close()
 
 
-def _attempt(function: Callable[..., Any], task: tuple[Any, ...]) -> _Attempt:
+def _attempt(parent: int, function: Callable[..., Any], task: tuple[Any, ...]) -> _Attempt:
     """Do a task in another process; errors are results, so that which one is raised does not depend on timing."""
+    _end_with(parent)
     try:
         return _Attempt(function(*task))
     except Exception as error:  # noqa: BLE001 - raised again where the results are read
         return _Attempt(None, _sendable(error))
+
+
+@lru_cache(maxsize=1)  # once per process
+def _end_with(parent: int) -> None:
+    """End this process if the one that started it was killed, and could not end it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="flawshot-parent", daemon=True).start()
 
 
 def _sendable(error: Exception) -> Exception:
