@@ -24,6 +24,7 @@ from flawshot import (
 from flawshot.base import parallel
 from flawshot.classifiers import CLASSIFIERS
 from flawshot.cli.wording import option_words
+from flawshot.evaluation import runs
 from helpers import leave_package
 
 IMAGES = [(f"{p}/{c}{n}", [c] * (1 + n % 2)) for p in "pq" for c in ("dent", "scratch", "stain") for n in range(6)]
@@ -68,6 +69,7 @@ def test_results_are_the_same_in_two_processes(bank, sets):
 def test_results_are_the_same_however_the_work_is_shared(bank, monkeypatch, tmp_path):
     """More processes than episodes; one per core; and a bank given by its name in a folder where no process started."""
     plain = without_times(evaluate(bank, random_tasks(bank), FEW))
+    monkeypatch.setattr(runs, "ANSWERS_TO_PART", 1)
     assert without_times(evaluate(bank, random_tasks(bank), FEW, jobs=3)) == plain
     monkeypatch.setattr(parallel.WhenLong.__init__, "__defaults__", (0.0,))  # any work is long
     assert without_times(evaluate(bank, random_tasks(bank), FEW, jobs=0)) == plain
@@ -135,6 +137,24 @@ def test_a_bank_that_was_replaced_is_not_mixed_with_the_new_one(bank_of, bank, m
     assert set(said) == {"bank: was replaced while it was read; run the command again"}
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_estimators_compute_with_one_thread(bank, jobs):
+    """Else their last bits depend on the number of cores, and of processes."""
+
+    class Counting(type(make_classifier("prototype"))):
+        def predict_proba(self, X):
+            import torch
+            from flawshot import FlawshotError
+            from threadpoolctl import threadpool_info
+
+            threads = {each["num_threads"] for each in threadpool_info()} | {torch.get_num_threads()}
+            if threads != {1}:
+                raise FlawshotError(f"computes with {threads} threads")
+            return super().predict_proba(X)
+
+    evaluate(bank, [sample_episodes(bank.catalog, "p", 2)], {"counting": Counting()}, jobs=jobs)
+
+
 def test_progress_counts_the_episodes_of_all_processes(bank):
     sets = [sample_episodes(bank.catalog, product, 2) for product in "pq"]
     for jobs in (1, 2):
@@ -146,7 +166,7 @@ def test_progress_counts_the_episodes_of_all_processes(bank):
 def test_many_sets_are_evaluated_some_at_a_time(bank, monkeypatch):
     sets = [sample_episodes(bank.catalog, product, shots) for product in "pq" for shots in (1, 2)]
     together = without_times(evaluate(bank, sets, FEW))
-    monkeypatch.setattr("flawshot.evaluation.runs.ANSWERS_AT_ONCE", 1)
+    monkeypatch.setattr(runs, "ANSWERS_AT_ONCE", 1)
     assert without_times(evaluate(bank, sets, FEW)) == together
 
 
@@ -156,7 +176,7 @@ def test_the_command_writes_the_same_file(bank, tmp_path):
     files = []
     for jobs in (1, 2):
         file = tmp_path / f"{jobs}.json"
-        options = ("--classifiers", "prototype,knn,zip-adapter-f", "--device", "cpu", "--jobs", jobs, "--json", file)
+        options = ("--classifiers", "prototype,knn,linear-probe", "--jobs", jobs, "--json", file)
         succeed("evaluate", bank.path, tmp_path / "episodes", *options)
         files.append(without_times(json.loads(file.read_bytes())))
     assert files[0] == files[1]

@@ -28,6 +28,14 @@ def test_sparse_sums_and_few_draws_at_a_time_give_the_same_scores(monkeypatch):
         for each in (right, 1 - right)
     ]
     dense = resample(made, categories, "key")
+    width = seeds * (2 * categories + 10 + 2)
+    with monkeypatch.context() as limited:
+        limited.setattr(scores, "DENSE_CELLS", 1.5 * asked.units * width)  # dense alone, sparse together
+        for number, one in enumerate(resample(made, categories, "key")):
+            (other,) = resample(made[number : number + 1], categories, "key", beside=1)
+            for name in ("accuracy", "macro_recall", "ece", "per_category"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+            assert all((one.losses[name] == other.losses[name]).all() for name in losses)
     monkeypatch.setattr(scores, "DENSE_CELLS", 0)
     monkeypatch.setattr(scores, "SUMS_AT_ONCE", 5000)
     for a, b in zip(dense, resample(made, categories, "key"), strict=True):

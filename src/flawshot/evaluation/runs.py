@@ -50,6 +50,8 @@ OUTLINE = "outline"
 EPISODES_AT_ONCE = 8
 # Episode sets are evaluated together, so that every process has work, until they have this many answers.
 ANSWERS_AT_ONCE = 2**22
+# With fewer answers, the classifiers of a product and K are scored together, because each unit repeats the draws.
+ANSWERS_TO_PART = 50_000
 # Units of work per process, so that all of them finish at about the same time.
 UNITS_PER_JOB = 2
 
@@ -230,10 +232,9 @@ def _outcomes(
             Answered(name, name in estimators and estimators[name].transductive, made, form.times[name])
             for name, made in form.made.items()
         ]
-        tasks += [
-            (form.task, part, bank.manifest.shape[1], len(several) - len(part))
-            for part in _parts(several, pool, len(forms))
-        ]
+        few = len(form.task.asked.seed) * len(several) < ANSWERS_TO_PART
+        parts = [several] if few else _parts(several, pool, len(forms))
+        tasks += [(form.task, part, bank.manifest.shape[1], len(several) - len(part)) for part in parts]
     with closing(pool.do(score_classifiers, tasks)) as scored:
         for outcomes in scored:
             yield from outcomes
