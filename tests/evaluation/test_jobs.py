@@ -144,8 +144,9 @@ def test_estimators_compute_with_one_thread(bank, jobs):
     class Counting(type(make_classifier("prototype"))):
         def predict_proba(self, X):
             import torch
-            from flawshot import FlawshotError
             from threadpoolctl import threadpool_info
+
+            from flawshot import FlawshotError
 
             threads = {each["num_threads"] for each in threadpool_info()} | {torch.get_num_threads()}
             if threads != {1}:

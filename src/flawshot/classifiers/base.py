@@ -129,6 +129,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[mi
         """
         return [clone(self).fit_support(support) for support in supports]
 
+    def fits_together(self) -> bool:
+        """Whether :meth:`fit_many` does more than fit each alone, so that last bits depend on what else is fitted."""
+        return type(self).fit_many is not FewShotClassifier.fit_many
+
     @property
     def _sees_features(self) -> bool:
         return "features" in self.inputs

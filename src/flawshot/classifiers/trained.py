@@ -58,11 +58,15 @@ class TrainedClassifier(FewShotClassifier):
             text = shown.text if shown.text.size else None
             evidence, labels = copy.checked_support(shown.features, support.labels, text)
             alike.setdefault((*evidence.features.shape, len(copy.classes_)), []).append((copy, evidence, labels))
-        together = self.together_on_cpu or torch.device(self.device).type != "cpu"
         for several in alike.values():
-            for part in [several] if together else [[each] for each in several]:
+            for part in [several] if self.fits_together() else [[each] for each in several]:
                 _fit_together(part)
         return copies
+
+    def fits_together(self) -> bool:
+        """Whether several support sets are trained together on this device."""
+        foreign = type(self).fit_many is not TrainedClassifier.fit_many
+        return foreign or self.together_on_cpu or torch.device(self.device).type != "cpu"
 
     def _fit(self, support: Evidence, labels: NDArray[np.intp]) -> None:
         _fit_together([(self, support, labels)])

@@ -213,13 +213,7 @@ def _outcomes(
     workplace = access.own
     bank, estimators = workplace.evidence.bank, workplace.estimators
     forms = [_Form(make_task(bank, each), list(estimators)) for each in episode_sets]
-    chunks = sum(math.ceil(len(each.episodes) / EPISODES_AT_ONCE) for each in episode_sets)
-    groups = _parts(list(estimators), pool, chunks)
-    units = [
-        (form, place, unit)
-        for form, each in zip(forms, episode_sets, strict=True)
-        for place, unit in _units(form.task, each, groups)
-    ]
+    units = _all_units(forms, episode_sets, estimators, pool)
     with _as_given(bank), closing(pool.do(answer_episodes, [(access, unit) for _, _, unit in units])) as done:
         for (form, place, unit), given in zip(units, done, strict=True):
             form.enter(place, given)
@@ -240,19 +234,54 @@ def _outcomes(
             yield from outcomes
 
 
-def _parts(items: Sequence[Item], pool: _Pool, units: int) -> list[Sequence[Item]]:
+def _all_units(
+    forms: Sequence[_Form],
+    episode_sets: Sequence[EpisodeSet],
+    estimators: Mapping[str, FewShotClassifier],
+    pool: _Pool,
+) -> list[tuple[_Form, slice, EpisodeUnit]]:
+    """All units of work, each with the form and the place in it that its answers belong to."""
+    chunks = sum(math.ceil(len(each.episodes) / EPISODES_AT_ONCE) for each in episode_sets)
+    episodes = sum(len(each.episodes) for each in episode_sets)
+    groups = [
+        (names, _at_once([estimators[name] for name in names], pool, episodes))
+        for names in _parts(list(estimators), pool, chunks)
+    ]
+    return [
+        (form, place, unit)
+        for form, each in zip(forms, episode_sets, strict=True)
+        for place, unit in _units(form.task, each, groups)
+    ]
+
+
+def _parts(items: list[Item], pool: _Pool, units: int) -> list[list[Item]]:
     """Some items in one part, or in several if there are too few units of work for all processes."""
     count = 1 if pool.workers == 1 else min(len(items), math.ceil(UNITS_PER_JOB * pool.workers / units))
     bounds = [len(items) * number // count for number in range(count + 1)]
     return [items[slice(*pair)] for pair in itertools.pairwise(bounds)]
 
 
-def _units(task: Task, episodes: EpisodeSet, groups: Sequence[Sequence[str]]) -> Iterator[tuple[slice, EpisodeUnit]]:
-    """The units of work of one product and K, and the place of their queries among all."""
+def _at_once(several: Sequence[FewShotClassifier], pool: _Pool, episodes: int) -> int:
+    """Number of episodes of a unit: fewer if processes lack work, but what is fitted together stays together."""
+    if pool.workers == 1 or any(each.fits_together() for each in several):
+        return EPISODES_AT_ONCE
+    return max(1, min(EPISODES_AT_ONCE, episodes // (UNITS_PER_JOB * pool.workers)))
+
+
+def _units(
+    task: Task, episodes: EpisodeSet, groups: Sequence[tuple[Sequence[str], int]]
+) -> Iterator[tuple[slice, EpisodeUnit]]:
+    """The units of work of one product and K, and the place of their queries among all.
+
+    Args:
+        task: The episodes as arrays.
+        episodes: The episodes.
+        groups: Names of classifiers, each with their number of episodes per unit.
+    """
     places = task.asked.episodes()
-    for first in range(0, len(places), EPISODES_AT_ONCE):
-        own = places[first : first + EPISODES_AT_ONCE]
-        for number, names in enumerate(groups):
+    for number, (names, at_once) in enumerate(groups):
+        for first in range(0, len(places), at_once):
+            own = places[first : first + at_once]
             several = tuple(
                 UnitEpisode(
                     support=tuple(episode.support),
