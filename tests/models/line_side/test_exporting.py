@@ -118,7 +118,7 @@ class Forgetful(EvidenceRidge):
     """A network that forgets the temperature."""
 
     def _network(self):
-        return LinearNetwork(self.whitened_weights_, entry=Whitening(self.whitener_, self.center_))
+        return LinearNetwork(self.mean_weights_, entry=Whitening(self.whitener_, self.view_centers_.mean(axis=0)))
 
 
 def test_a_graph_that_answers_differently_is_an_error_and_nothing_is_left(model, parts, tmp_path, monkeypatch):
