@@ -129,7 +129,7 @@ def differences(data: DataSet, results: flawshot.Results) -> str:
     groups = groups_of(data)
     shots = sorted(best)
     lines = [
-        "| difference to the best | " + " | ".join(f"{k} shots: `{best[k]}`" for k in shots) + " |",
+        "| difference to the best | " + " | ".join(f"K = {k}: `{best[k]}`" for k in shots) + " |",
         "|---" * (1 + len(shots)) + "|",
     ]
     for name in dict.fromkeys(name for name, _ in found):
@@ -152,7 +152,7 @@ def leads(made: Sequence[tuple[DataSet, flawshot.Results]]) -> str:
     names, shots = list(dict.fromkeys(name for name, _ in every)), sorted({k for _, k in every})
     first, *others = names
     lines = [
-        f"| lead of `{first}`, mean over data sets | " + " | ".join(f"{k} shots" for k in shots) + " |",
+        f"| lead of `{first}`, mean over data sets | " + " | ".join(f"K = {k}" for k in shots) + " |",
         "|---" * (1 + len(shots)) + "|",
     ]
     for name in others:
@@ -189,7 +189,7 @@ def regrets(results: dict[str, flawshot.Results]) -> str:
     shots = sorted({k for _, best in tables.values() for k in best})
     names = list(dict.fromkeys(name for found, _ in tables.values() for name, _ in found))
     lines = [
-        "| worst regret (where); mean accuracy | " + " | ".join(f"{k} shots" for k in shots) + " | overall |",
+        "| worst regret (where); mean accuracy | " + " | ".join(f"K = {k}" for k in shots) + " | overall |",
         "|---" * (2 + len(shots)) + "|",
     ]
     rows = []
