@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from flawshot.bank.encoding import encode_rows
+from flawshot.bank.blocks import blocks_of, rows_per_block, whole_blocks
 from flawshot.bank.features import SHARD_BYTES, FeatureBank, check_only_bank, write_blocks
+from flawshot.bank.machines import ThisMachine
 from flawshot.bank.records import ViewRecord, difference, scheme_of
 from flawshot.bank.text_encoding import encode_categories
 from flawshot.bank.unfinished import UnfinishedBank, discard_unfinished
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flawshot.bank.blocks import WholeBlock
+    from flawshot.bank.machines import Machines
     from flawshot.bank.prompts import Prompts
     from flawshot.encoders.base import Encoder
     from flawshot.regions.views import ViewScheme
@@ -70,6 +73,7 @@ def encode_catalog(
     overwrite: bool = False,
     verify: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    on: Machines | None = None,
 ) -> EncodeReport:
     """Encode a catalog into a feature bank.
 
@@ -78,6 +82,9 @@ def encode_catalog(
     instances whose annotation and image have not changed are kept. If the encoder has a text tower in the space of the
     features, text features of the categories are encoded too; if it has none now, the existing bank's are kept.
 
+    Features are the same to the byte for any number of threads or machines, and whether or not the work was
+    interrupted, if the encoder, the kind of device and the batch size are the same.
+
     Args:
         catalog: The data set; its root must be available.
         encoder: The encoder.
@@ -85,13 +92,14 @@ def encode_catalog(
         out: The bank's folder.
         prompts: The prompts for the text tower. If None, those of the existing bank at ``out``, or else the built-in
             prompts, ``Prompts()``.
-        batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
+        batch_size: As for :func:`flawshot.bank.encoding.encode_blocks`.
         workers: Likewise.
         strict: Stop at the first unusable image instead of leaving out its instances.
         overwrite: Whether an existing bank may be replaced if it is damaged or has another encoder or other views.
             The prompts and text features of a bank with the same encoder and views are dropped too.
         verify: Whether the files of an existing bank are first compared with the hashes in its manifest.
         progress: Called with the number of crops done and the total.
+        on: The machines that encode, such as a :class:`flawshot.RayCluster`; this one if None.
 
     Raises:
         FlawshotError: If ``out`` is taken, the disk is full, or an image cannot be used and ``strict`` is set; or if
@@ -111,6 +119,7 @@ def encode_catalog(
             overwrite=overwrite,
             verify=verify,
             progress=progress,
+            on=on or ThisMachine(),
         )
 
 
@@ -127,6 +136,7 @@ def _encode(
     overwrite: bool,
     verify: bool,
     progress: Callable[[int, int], None] | None,
+    on: Machines,
 ) -> EncodeReport:
     """Encode while no other process writes to the same path."""
     views = ViewRecord.of(scheme)
@@ -140,32 +150,24 @@ def _encode(
         discard_unfinished(out)
         return EncodeReport(old, 0, len(known), (), remarks)
 
-    request = _request(catalog, encoder, views, stamps, fresh)
+    crops = on.crops_per_call(encoder, batch_size)
+    blocks = blocks_of(fresh, catalog.column("image"), rows_per_block(encoder, len(scheme.views), crops))
+    request = _request(catalog, encoder, views, stamps, fresh, crops, [len(block) for block in blocks])
     unfinished = UnfinishedBank(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
     ids = catalog.column("id")
     if strict and unfinished.left_out:
         unfinished.close()
         raise _stopped(unfinished.left_out[0].reason)
-    skipped = {identifier for entry in unfinished.left_out for identifier in entry.instances}
-    todo = [row for row in fresh if ids[row] not in skipped]
     done_before = unfinished.stored
     try:
-        for part in encode_rows(
-            catalog, todo[done_before:], encoder, scheme, batch_size=batch_size, workers=workers, progress=progress
-        ):
-            if part.features is not None:
-                unfinished.store(part.features)
-                continue
-            if strict:
-                raise _stopped(part.reason)
-            image = catalog[part.rows[0]].image
-            unfinished.leave_out(
-                LeftOut(image=image, reason=part.reason, instances=tuple(ids[row] for row in part.rows))
-            )
+        todo = _blocks_to_do(blocks, done_before, _instances(unfinished.left_out), ids)
+        given = {"batch_size": crops, "workers": workers, "progress": progress}
+        for block in whole_blocks(todo, on.encode_blocks(catalog, todo, encoder, scheme, **given)):
+            _keep(block, catalog, ids, unfinished, strict=strict)
     finally:
         unfinished.close()
     left_out = unfinished.left_out
-    gone = {identifier for entry in left_out for identifier in entry.instances}
+    gone = _instances(left_out)
     stored = [row for row in fresh if ids[row] not in gone]
     if not stored and not known:
         raise FeatureBankError(f"{out}: none of the {len(catalog)} instances could be encoded; {left_out[0].reason}")
@@ -183,6 +185,34 @@ def _encode(
     )
     unfinished.remove()
     return EncodeReport(bank, len(stored) - done_before, len(known) + done_before, left_out, remarks)
+
+
+def _instances(left_out: Sequence[LeftOut]) -> set[str]:
+    return {identifier for entry in left_out for identifier in entry.instances}
+
+
+def _blocks_to_do(
+    blocks: Sequence[Sequence[int]], stored: int, skipped: set[str], ids: Sequence[str]
+) -> list[Sequence[int]]:
+    """The blocks after those that are stored, without the instances that were left out."""
+    usable = [[row for row in block if ids[row] not in skipped] for block in blocks] if skipped else blocks
+    start = done = 0
+    while done < stored:  # only whole blocks are stored
+        done += len(usable[start])
+        start += 1
+    return [block for block in usable[start:] if len(block)]
+
+
+def _keep(block: WholeBlock, catalog: Catalog, ids: Sequence[str], unfinished: UnfinishedBank, *, strict: bool) -> None:
+    """Store a block's features, and note its images that cannot be used."""
+    if strict and block.reasons:
+        raise _stopped(next(iter(block.reasons.values())))
+    by_image: dict[tuple[str, str], list[str]] = {}
+    images = catalog.table.column("image")
+    for row, reason in block.reasons.items():
+        by_image.setdefault((images[row].as_py(), reason), []).append(ids[row])
+    entries = [LeftOut(image=image, reason=reason, instances=tuple(own)) for (image, reason), own in by_image.items()]
+    unfinished.store([block.features[row] for row in block.rows if row in block.features], entries)
 
 
 def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
@@ -252,7 +282,13 @@ def _known(old: FeatureBank | None, catalog: Catalog, stamps: dict[str, list[int
 
 
 def _request(
-    catalog: Catalog, encoder: Encoder, views: ViewRecord, stamps: dict[str, list[int] | None], fresh: Sequence[int]
+    catalog: Catalog,
+    encoder: Encoder,
+    views: ViewRecord,
+    stamps: dict[str, list[int] | None],
+    fresh: Sequence[int],
+    crops: int,
+    blocks: Sequence[int],
 ) -> str:
     """A hash of everything that the unfinished features depend on."""
     parts = [
@@ -261,6 +297,8 @@ def _request(
         catalog.content_hash,
         stamps,
         list(fresh),
+        crops,
+        list(blocks),
     ]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 

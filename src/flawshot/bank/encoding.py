@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from PIL import Image
 
+from flawshot.bank.blocks import blocks_of, rows_per_block
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.parallel import cores
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
     # Starts to encode crops and masks, and returns a function that waits for the features.
     Start = Callable[[torch.Tensor, torch.Tensor], Callable[[], torch.Tensor]]
 
-__all__ = ["CropsOn", "Encoded", "crops_per_call", "encode_rows"]
+__all__ = ["CropsOn", "Encoded", "crops_per_call", "encode_blocks", "encode_rows"]
 
 CropsOn = Literal["cpu", "device"]
 
-# Crops that a core encodes at once: fewer cost time in calls, more cost memory.
-CROPS_PER_CORE = 16
-# The least for all cores together, and the most for a GPU, if the user names no number.
-CROPS_ON_CPU = 32
+# Crops per call of the encoder if the user names no number: fewer cost time in calls, more cost memory. It depends on
+# nothing but the kind of device, because rounding depends on it.
+CPU_CROPS = 16
 GPU_CROPS = 256
 # Batches on a GPU: one is filled, one on its way, one computed.
 GPU_BATCHES = 3
@@ -111,15 +111,45 @@ def encode_rows(
     progress: Callable[[int, int], None] | None = None,
     crops_on: CropsOn | None = None,
 ) -> Iterator[Encoded]:
-    """Encode the views of some rows, in order.
+    """Encode the views of some rows, in order; arguments and errors as for :func:`encode_blocks`."""
+    crops = crops_per_call(encoder.device, batch_size)
+    size = rows_per_block(encoder, len(scheme.views), crops)
+    return encode_blocks(
+        catalog,
+        blocks_of(rows, catalog.column("image"), size),
+        encoder,
+        scheme,
+        batch_size=crops,
+        workers=workers,
+        progress=progress,
+        crops_on=crops_on,
+    )
+
+
+def encode_blocks(
+    catalog: Catalog,
+    blocks: Sequence[Sequence[int]],
+    encoder: Encoder,
+    scheme: ViewScheme,
+    *,
+    batch_size: int = 0,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    crops_on: CropsOn | None = None,
+) -> Iterator[Encoded]:
+    """Encode the views of some blocks of rows, in order.
+
+    Which crops an encoder is given together depends on the blocks and the batch size only, so that a block's features
+    are the same to the byte whatever is encoded before it, beside it, and by how many threads.
 
     Args:
         catalog: The data set; its root must be available.
-        rows: Row numbers, ascending.
+        blocks: Row numbers, ascending; no batch contains crops of two blocks.
         encoder: The encoder.
         scheme: The views.
-        batch_size: Crops per batch, which may span several instances; chosen by the device if 0, and halved if the
-            device runs out of memory. On the CPU, a batch is divided among torch's threads.
+        batch_size: Crops per call of the encoder, which may belong to several instances; if 0, as many as suit the
+            kind of device. They are halved if the device runs out of memory. On the CPU, each of torch's threads
+            encodes a batch of its own.
         workers: Threads that decode and crop; if 0, one per core of this process, at most sixteen. On the CPU, the
             same threads encode.
         progress: Called with the number of crops done and the total.
@@ -135,8 +165,10 @@ def encode_rows(
     if crops_on not in {None, *get_args(CropsOn)}:
         raise FlawshotError(f"{argument('crops_on', crops_on)}: must be cpu or device")
     views, device = len(scheme.views), encoder.device
-    threads = _threads(device)
-    most = min(crops_per_call(device, batch_size), max(1, -(-views * len(rows) // threads)))
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    rows = [row for block in blocks for row in block]
+    last = {block[-1] for block in blocks if len(block)}
+    most = min(crops_per_call(device, batch_size), max(1, views * max((len(block) for block in blocks), default=0)))
     results = _Results(views, views * len(rows), progress)
     on_device = device.type == "cuda" if crops_on is None else crops_on == "device"
     count = threads + 1 if device.type == "cpu" else GPU_BATCHES
@@ -147,20 +179,20 @@ def encode_rows(
             if crops is None:
                 results.done += views * len(own)
                 yield Encoded(own, None, reason)
-                continue
-            results.rows.extend(own)
+            else:
+                results.rows.extend(own)
             taken = 0
-            while taken < views:
+            while crops is not None and taken < views:
                 batch = batches[0]
                 yield from results.take(batch)
                 taken += _fill(batch, crops, taken)
                 if batch.filled == len(batch.images):
                     batch.wait = start(batch.images, batch.masks)
                     batches.rotate(-1)
-        batch = batches[0]
-        if batch.wait is None and batch.filled:
-            batch.wait = start(batch.images[: batch.filled], batch.masks[: batch.filled])
-            batches.rotate(-1)
+            batch = batches[0]
+            if batch.wait is None and batch.filled and not last.isdisjoint(own):
+                batch.wait = start(batch.images[: batch.filled], batch.masks[: batch.filled])
+                batches.rotate(-1)
         for batch in batches:
             yield from results.take(batch)
     if progress is not None:
@@ -168,19 +200,13 @@ def encode_rows(
 
 
 def crops_per_call(device: torch.device, batch_size: int = 0) -> int:
-    """How many crops :func:`encode_rows` gives an encoder at a time.
+    """How many crops :func:`encode_blocks` gives an encoder at a time.
 
     Args:
-        device: The encoder's device.
-        batch_size: As for :func:`encode_rows`.
+        device: The encoder's device; only its kind matters.
+        batch_size: As for :func:`encode_blocks`.
     """
-    usual = GPU_CROPS if device.type == "cuda" else max(CROPS_ON_CPU, CROPS_PER_CORE * _threads(device))
-    return -(-(batch_size or usual) // _threads(device))
-
-
-def _threads(device: torch.device) -> int:
-    """The threads that encode, each a batch of its own."""
-    return torch.get_num_threads() if device.type == "cpu" else 1
+    return batch_size or (GPU_CROPS if device.type == "cuda" else CPU_CROPS)
 
 
 def _empty_batch(size: int, encoder: Encoder, place: torch.device) -> _Batch:

@@ -17,6 +17,7 @@ from flawshot.base.store.seals import check_seal, sealed
 from flawshot.base.store.unfinished import UnfinishedFolder, unfinished_place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -78,20 +79,28 @@ class UnfinishedBank:
             raise FeatureBankError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
         self._count = self.stored
 
-    def store(self, features: NDArray[np.float16]) -> None:
-        """Append one instance's features."""
+    def store(self, features: Sequence[NDArray[np.float16]], left_out: Sequence[LeftOut] = ()) -> None:
+        """Append a block: its instances' features, and its images that cannot be used.
+
+        What was stored when the work ends, for whatever reason, is whole blocks.
+
+        Args:
+            features: Of each instance, float16 ``[views, tokens, dim]``.
+            left_out: Images that cannot be used; one may have been noted before with other instances.
+        """
         try:
-            data = features.tobytes()
+            data = b"".join(each.tobytes() for each in features)
             self._file.write(data)
             self._digest.update(data)
             self._count += len(features)
+            for entry in left_out:
+                self._leave_out(entry)
             if self._kept.due:
                 self._checkpoint()
         except OSError as error:
             raise self._full(error) from error
 
-    def leave_out(self, entry: LeftOut) -> None:
-        """Note an image that cannot be used."""
+    def _leave_out(self, entry: LeftOut) -> None:
         merged = {each.image: each for each in self.left_out}
         if entry.image in merged:
             entry = entry.model_copy(update={"instances": (*merged[entry.image].instances, *entry.instances)})
