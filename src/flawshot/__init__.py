@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
     "bank.builder": "EncodeReport encode_catalog",
+    "bank.cluster": "RayCluster",
     "bank.features": "FeatureBank write_bank",
     "bank.mvrec_bank": "import_mvrec_features",
     "bank.prompts": "Prompts read_prompts",
@@ -107,6 +108,7 @@ _HOMES = {name: module for module, names in _PUBLIC.items() for name in names.sp
 if TYPE_CHECKING:
     from flawshot.bank.builder import EncodeReport as EncodeReport
     from flawshot.bank.builder import encode_catalog as encode_catalog
+    from flawshot.bank.cluster import RayCluster as RayCluster
     from flawshot.bank.features import FeatureBank as FeatureBank
     from flawshot.bank.features import write_bank as write_bank
     from flawshot.bank.mvrec_bank import import_mvrec_features as import_mvrec_features

@@ -152,7 +152,7 @@ def _encode(
 
     crops = on.crops_per_call(encoder, batch_size)
     blocks = blocks_of(fresh, catalog.column("image"), rows_per_block(encoder, len(scheme.views), crops))
-    request = _request(catalog, encoder, views, stamps, fresh, crops, [len(block) for block in blocks])
+    request = _request(catalog, encoder, views, stamps, blocks, crops=crops)
     unfinished = UnfinishedBank(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
     ids = catalog.column("id")
     if strict and unfinished.left_out:
@@ -161,8 +161,8 @@ def _encode(
     done_before = unfinished.stored
     try:
         todo = _blocks_to_do(blocks, done_before, _instances(unfinished.left_out), ids)
-        given = {"batch_size": crops, "workers": workers, "progress": progress}
-        for block in whole_blocks(todo, on.encode_blocks(catalog, todo, encoder, scheme, **given)):
+        encoded = on.encode_blocks(catalog, todo, encoder, scheme, batch_size=crops, workers=workers, progress=progress)
+        for block in whole_blocks(todo, encoded):
             _keep(block, catalog, ids, unfinished, strict=strict)
     finally:
         unfinished.close()
@@ -286,9 +286,9 @@ def _request(
     encoder: Encoder,
     views: ViewRecord,
     stamps: dict[str, list[int] | None],
-    fresh: Sequence[int],
+    blocks: Sequence[Sequence[int]],
+    *,
     crops: int,
-    blocks: Sequence[int],
 ) -> str:
     """A hash of everything that the unfinished features depend on."""
     parts = [
@@ -296,9 +296,8 @@ def _request(
         views.model_dump(mode="json"),
         catalog.content_hash,
         stamps,
-        list(fresh),
+        [list(block) for block in blocks],
         crops,
-        list(blocks),
     ]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 

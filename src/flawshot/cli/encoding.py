@@ -17,6 +17,7 @@ from flawshot.cli.options import (
     StrictOption,
     open_data,
 )
+from flawshot.cli.ray_groups import RayGroup
 
 __all__ = ["crops", "encode"]
 
@@ -27,6 +28,7 @@ def encode(
     encoder_options: EncoderGroup,
     view_options: ViewGroup,
     batch: BatchGroup,
+    cluster: RayGroup,
     prompts: Annotated[
         Path | None,
         typer.Option(
@@ -51,11 +53,12 @@ def encode(
     read = None if prompts is None else read_prompts(prompts)
     scheme = view_options.scheme(encoder_options.model)
     at_once = batch.size
+    cluster.check(compiled=encoder_options.compile)
     catalog = open_data(data, layout, product, strict=strict)
     encoder = encoder_options.make(at_once)
     for category in sorted(set(read.categories if read else ()) - set(catalog.column("category"))):
         say(printable(f"{prompts}: categories.{category}: no instance has this label"))
-    with progress_bar("crops") as progress:
+    with cluster.cluster(encoder_options.pretrained) as machines, progress_bar("crops") as progress:
         report = encode_catalog(
             catalog,
             encoder,
@@ -68,6 +71,7 @@ def encode(
             overwrite=overwrite,
             verify=not no_verify,
             progress=progress,
+            on=machines,
         )
     for entry in report.left_out:
         say_left_out(entry.reason, f"{len(entry.instances)} instances")

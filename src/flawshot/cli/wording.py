@@ -9,6 +9,7 @@ __all__ = ["option_of", "option_words", "stored_words"]
 
 # Parameters whose option has another name; all others have the same name.
 OPTIONS: Final = {
+    "address": "--ray",
     "condition": "WHERE",
     "groups": "--group",
     "pattern": "--group",
