@@ -117,7 +117,6 @@ def timed(work: Callable[[], int]) -> np.ndarray:
 def bare(encoder: Encoder, size: int, crops: int) -> int:
     """The encoder alone: on the CPU, each thread with batches of its own; on a GPU, with crops already there."""
     threads = torch.get_num_threads() if encoder.device.type == "cpu" else 1
-    size = max(1, size // threads)
     images = torch.randint(0, 256, (size, encoder.side, encoder.side, 3), dtype=torch.uint8, device=encoder.device)
     masks = images[..., 0].contiguous()
 
@@ -147,7 +146,7 @@ def rates(
 ) -> Rates:
     """Both rates, in turns."""
     rows, views = range(len(catalog)), len(scheme.views)
-    size = batch or (256 if encoder.device.type == "cuda" else max(32, 16 * torch.get_num_threads()))
+    size = crops_per_call(encoder.device, batch)
 
     def whole(count: int) -> int:
         parts = encode_rows(catalog, rows[:count], encoder, scheme, batch_size=batch, crops_on=crops_on)

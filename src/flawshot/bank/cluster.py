@@ -287,7 +287,6 @@ def _connected(address: str) -> tuple[Any, bool]:
     # Ray reads these when it is imported: it reports how it is used unless told otherwise, and warns of a change that
     # does not matter here, because actors are told whether they compute on a GPU.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray: Any = importlib.import_module("ray")
     if ray.is_initialized():

@@ -10,6 +10,7 @@ import typer
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
 from flawshot.cli.finder_groups import REMEDIES, FinderGroup, whole_threshold
 from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+from flawshot.cli.ray_groups import RayGroup
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def predict(
     finder: FinderGroup,
     encoder_options: ModelEncoderGroup,
     batch: BatchGroup,
+    cluster: RayGroup,
     product: ProductOption = None,
     layout: LayoutOption = None,
     strict: StrictOption = False,
@@ -74,6 +76,7 @@ def predict(
     from flawshot.models.prediction_folder import check_predictions_free
 
     at_once = batch.size
+    cluster.check(compiled=encoder_options.compile, finds=finder.find or bool(finder.named))
     others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout}
     finder.check(threshold=threshold, min_area=min_area, others=others)
     finder.check_heat_maps(data, out)
@@ -101,7 +104,7 @@ def predict(
     else:
         catalog = open_data(data, layout, product, strict=strict, unsaid=NO_NEWS)
     encoder_options.introduce(opened.encoder, at_once)
-    with progress_bar("crops") as progress:
+    with cluster.cluster(encoder_options.pretrained) as machines, progress_bar("crops") as progress:
         report = predict_catalog(
             opened,
             catalog,
@@ -111,6 +114,7 @@ def predict(
             strict=strict,
             overwrite=overwrite,
             progress=progress,
+            on=machines,
         )
     for entry in report.left_out:
         say_left_out(entry.reason, f"{len(entry.instances)} regions")

@@ -57,12 +57,22 @@ class RayGroup:
         ),
     ] = None
 
-    def check(self, *, compiled: bool) -> None:
-        """Refuse options that do not go together, before anything is read."""
+    def check(self, *, compiled: bool, finds: bool = False) -> None:
+        """Refuse options that do not go together, before anything is read.
+
+        Args:
+            compiled: Whether the encoder is to be compiled.
+            finds: Whether regions are to be found.
+        """
         if self.ray is None:
             for name in ("actors", "cpus_per_actor", "gpus_per_actor"):
                 if (value := getattr(self, name)) is not None:
                     raise FlawshotError(f"{argument(name, value)}: needs {argument('ray')}")
+        elif finds:
+            raise FlawshotError(
+                f"{argument('ray', self.ray)}: regions are found on this machine only; omit it, or divide the images "
+                "among several runs"
+            )
         elif compiled:
             raise FlawshotError(
                 f"{argument('compile')}: whether a compiled encoder is used is measured on each machine, and its "

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flawshot.bank.encoding import encode_rows
+from flawshot.bank.blocks import groups_of, rows_per_block, whole_blocks
+from flawshot.bank.machines import ThisMachine
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.records import LeftOut
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-    from numpy.typing import NDArray
 
-    from flawshot.bank.encoding import Encoded
+    from flawshot.bank.blocks import WholeBlock
+    from flawshot.bank.machines import Machines
     from flawshot.catalog.instances import Instance
     from flawshot.labelme.labelme_file import LabelmeFile
     from flawshot.models.model import Model
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Span", "labelme_bytes", "predicted_records"]
 
-# The least number of regions that are classified at once.
-REGIONS_AT_ONCE = 256
 # Digits of a probability; features have three or four.
 DIGITS = 6
 
@@ -63,24 +63,31 @@ def predicted_records(
     spans: Sequence[Span],
     out: Path,
     *,
+    done: int = 0,
     found: Mapping[int, FoundRegion] = MappingProxyType({}),
     batch_size: int = 0,
     workers: int = 0,
     strict: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    on: Machines | None = None,
 ) -> Iterator[tuple[FileRecord, bytes | None]]:
     """Predict the regions of some annotation files, in order, in constant memory.
+
+    Files are encoded and classified in blocks, counted from the first, so that predictions are the same to the byte
+    for any number of threads or machines, and whether or not the work was interrupted.
 
     Args:
         model: The model.
         catalog: The regions, with their root available.
         spans: The rows of each annotation file; others are not predicted.
         out: The folder that the Labelme files will be in.
+        done: The number of files at the beginning whose records are known already, and not wanted again.
         found: The rows whose region a finder put there, and what it said.
-        batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
+        batch_size: As for :func:`flawshot.bank.encoding.encode_blocks`.
         workers: Likewise.
         strict: Stop at the first unusable image instead of leaving out its regions.
         progress: Called with the crops done and their total.
+        on: The machines that encode; this one if None.
 
     Yields:
         The record of each annotation file, and its Labelme file, if a region of it could be predicted.
@@ -91,17 +98,22 @@ def predicted_records(
     if catalog.root is None:
         raise FlawshotError("the catalog has no data folder to read images from")
     kept = _Kept(catalog.table, catalog.root)
-    encoded = encode_rows(
-        kept,
-        [row for span in spans for row in span.rows],
-        model.encoder,
-        model.scheme,
-        batch_size=batch_size,
-        workers=workers,
-        progress=progress,
+    on = on or ThisMachine()
+    encoder, views = model.encoder, len(model.scheme.views)
+    crops = on.crops_per_call(encoder, batch_size)
+    groups = groups_of(spans, rows_per_block(encoder, views, crops), lambda span: len(span.rows))
+    while groups and len(groups[0]) <= done:
+        done -= len(groups.pop(0))
+    blocks = [[row for span in group for row in span.rows] for group in groups]
+    encoded = on.encode_blocks(
+        kept, blocks, encoder, model.scheme, batch_size=crops, workers=workers, progress=progress
     )
-    for several in _gathered(spans, encoded, strict=strict):
-        yield from _answered(model, kept, out, several, found)
+    for group, block in zip(groups, whole_blocks(blocks, encoded), strict=True):
+        if strict and block.reasons:
+            reason = next(iter(block.reasons.values()))
+            raise FlawshotError(f"{reason} (without {argument('strict', True)} its regions are left out)")
+        yield from islice(_answered(model, kept, out, group, block, found=found), done, None)
+        done = 0
 
 
 class _Kept(Catalog):
@@ -121,75 +133,31 @@ class _Kept(Catalog):
         self.taken[index] = super().__getitem__(index)
         return self.taken[index]
 
-
-class _Gathered(NamedTuple):
-    """Some annotation files whose regions have all been encoded or found unusable."""
-
-    spans: list[Span]
-    features: dict[int, NDArray[np.float16]]
-    reasons: dict[int, str]
-
-
-def _gathered(spans: Sequence[Span], encoded: Iterator[Encoded], *, strict: bool) -> Iterator[_Gathered]:
-    """Yield complete annotation files in order, many regions at a time."""
-    now = _Gathered([], {}, {})
-    waiting = iter(spans)
-    current, ready_rows = next(waiting, None), 0
-    for part in encoded:
-        for number, row in enumerate(part.rows):
-            if part.features is None:
-                if strict:
-                    raise FlawshotError(f"{part.reason} (without {argument('strict', True)} its regions are left out)")
-                now.reasons[row] = part.reason
-            else:
-                now.features[row] = part.features[number, :, 0].copy()
-        # Images that cannot be decoded arrive before those still being encoded.
-        while current is not None and all(row in now.features or row in now.reasons for row in current.rows):
-            now.spans.append(current)
-            ready_rows += len(current.rows)
-            current = next(waiting, None)
-        if ready_rows >= REGIONS_AT_ONCE:
-            (ready, now), ready_rows = _parted(now), 0
-            yield ready
-    if now.spans:
-        yield now
-
-
-def _parted(now: _Gathered) -> tuple[_Gathered, _Gathered]:
-    """Split into what is ready, and what waits for the rest of its annotation file."""
-    rows = {row for span in now.spans for row in span.rows}
-    ready = _Gathered(
-        now.spans,
-        {row: value for row, value in now.features.items() if row in rows},
-        {row: value for row, value in now.reasons.items() if row in rows},
-    )
-    rest = _Gathered(
-        [],
-        {row: value for row, value in now.features.items() if row not in rows},
-        {row: value for row, value in now.reasons.items() if row not in rows},
-    )
-    return ready, rest
+    def take(self, index: int) -> Instance:
+        """An instance that is not requested again; built now if another machine read its image."""
+        made = self.taken.pop(index, None)
+        return super().__getitem__(index) if made is None else made
 
 
 def _answered(
-    model: Model, kept: _Kept, out: Path, several: _Gathered, found: Mapping[int, FoundRegion]
+    model: Model, kept: _Kept, out: Path, spans: Sequence[Span], block: WholeBlock, *, found: Mapping[int, FoundRegion]
 ) -> Iterator[tuple[FileRecord, bytes | None]]:
     """Yield the record of each annotation file, and its Labelme file."""
-    rows = sorted(several.features)
+    rows = sorted(block.features)
     given: dict[int, Prediction] = {}
     if rows:
-        features = np.stack([several.features[row] for row in rows]).astype(np.float32)
+        features = np.stack([block.features[row][:, 0] for row in rows]).astype(np.float32)
         predictions = model.judge(features, [found[row].shares if row in found else None for row in rows])
         given = dict(zip(rows, predictions, strict=True))
-    for span in several.spans:
-        own = {row: kept.taken.pop(row) for row in span.rows}
+    for span in spans:
+        own = {row: kept.take(row) for row in span.rows}
         answers = {row: _answer(own[row], given[row], model, found.get(row)) for row in span.rows if row in given}
         missing = [row for row in span.rows if row not in given]
         left_out = None
         if missing:
             left_out = LeftOut(
                 image=own[missing[0]].image,
-                reason=several.reasons[missing[0]],
+                reason=block.reasons[missing[0]],
                 instances=tuple(own[row].id for row in missing),
             )
         labelme = _labelme(own, answers, kept.place, out, span) if answers else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flawshot.bank.builder import image_stamps
+from flawshot.bank.machines import ThisMachine
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.seals import hash_of
@@ -29,6 +30,7 @@ from flawshot.models.prediction_folder import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flawshot.bank.machines import Machines
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
 
@@ -45,22 +47,25 @@ def predict_catalog(
     strict: bool = False,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    on: Machines | None = None,
 ) -> PredictReport:
     """Predict all regions of a data set, and write them as Labelme files and a table.
 
     A region whose label is one of the model's categories counts toward the accuracy; any other label (none, ``?``,
     ``defect``, …) is ignored. Labels do not influence the predictions. Files are first written to a folder beside
     ``out``, so that ``out`` only ever contains complete predictions, and an interrupted call resumes where it stopped.
+    They are the same to the byte for any number of threads or machines.
 
     Args:
         model: The model.
         catalog: The data set, with its root available.
         out: The folder of predictions; each annotation file has the same relative path there as in the data root.
-        batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
+        batch_size: As for :func:`flawshot.bank.encoding.encode_blocks`.
         workers: Likewise.
         strict: Stop at the first unusable image instead of leaving out its regions.
         overwrite: Whether existing predictions may be replaced, if nobody has changed them.
         progress: Called with the crops done and their total.
+        on: The machines that encode, such as a :class:`flawshot.RayCluster`; this one if None.
 
     Raises:
         FlawshotError: If ``out`` exists, an image cannot be used and ``strict`` is set, no region can be predicted, or
@@ -72,18 +77,22 @@ def predict_catalog(
         raise FlawshotError("DATA: the catalog has no data folder to read images from")
     root = data_apart(catalog.root, out)
     spans = _spans(catalog)
-    header = header_of(model, root, out, catalog.content_hash, image_stamps(catalog))
+    on = on or ThisMachine()
+    crops = on.crops_per_call(model.encoder, batch_size)
+    header = header_of(model, root, out, catalog.content_hash, image_stamps(catalog), crops)
     unfinished = Unfinished(out, header, [span.annotation for span in spans])
     try:
         records = predicted_records(
             model,
             Catalog(catalog.table, root),
-            spans[unfinished.done :],
+            spans,
             out,
-            batch_size=batch_size,
+            done=unfinished.done,
+            batch_size=crops,
             workers=workers,
             strict=strict,
             progress=progress,
+            on=on,
         )
         for answered, labelme in records:
             unfinished.add(answered, labelme)

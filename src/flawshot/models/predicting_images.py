@@ -116,7 +116,7 @@ def predict_images(
         again: Given images that an earlier call has done, tells which of them the finder must see once more, because of
             what it does besides finding.
         annotations: The Labelme files of images that have one, relative to ``root`` (POSIX).
-        batch_size: As for :func:`flawshot.bank.encoding.encode_rows`.
+        batch_size: As for :func:`flawshot.bank.encoding.encode_blocks`.
         workers: Likewise.
         strict: Stop at the first unusable image instead of leaving it out.
         overwrite: Whether existing predictions may be replaced, if nobody has changed them.
