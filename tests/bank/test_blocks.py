@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flawshot.bank.blocks import BLOCK_BYTES, blocks_of, rows_per_block, whole_blocks
-from flawshot.bank.encoding import Encoded
+from flawshot.bank.blocks import BLOCK_BYTES, Encoded, blocks_of, rows_per_block, whole_blocks
 
 
 @pytest.mark.parametrize(

@@ -188,8 +188,8 @@ def test_a_killed_run_goes_on_where_it_was(model, data, tmp_path, monkeypatch, d
         (unfinished / "predictions.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
         expected -= 1
     elif damage == "a file is gone":
-        (unfinished / json.loads(lines[2])["annotation"]).unlink()
-        expected = 1
+        (unfinished / json.loads(lines[5])["annotation"]).unlink()
+        expected = 4
     seen = []
     report = predict(model, data, tmp_path / "out", batch_size=6, progress=lambda *counts: seen.append(counts[1]))
     assert report.kept == expected

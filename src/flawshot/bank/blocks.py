@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -12,10 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from flawshot.bank.encoding import Encoded
     from flawshot.encoders.base import Encoder
 
-__all__ = ["WholeBlock", "blocks_of", "groups_of", "rows_per_block", "whole_blocks"]
+__all__ = ["Encoded", "WholeBlock", "blocks_of", "groups_of", "rows_per_block", "whole_blocks"]
 
 Part = TypeVar("Part")
 
@@ -23,6 +23,21 @@ Part = TypeVar("Part")
 CALLS_PER_BLOCK = 16
 # The most memory for a block's features, because several blocks wait for an earlier one.
 BLOCK_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Some rows of a catalog on their way into a bank.
+
+    Attributes:
+        rows: Row numbers.
+        features: float16 ``[rows, views, tokens, dim]``, or None if the image cannot be used.
+        reason: The reason why it cannot be used.
+    """
+
+    rows: tuple[int, ...]
+    features: NDArray[np.float16] | None
+    reason: str = ""
 
 
 class WholeBlock(NamedTuple):

@@ -17,7 +17,8 @@ import torch
 
 from flawshot.bank.actor_pool import ActorPool
 from flawshot.bank.block_worker import BlockTask, EncoderRecipe, encode_table
-from flawshot.bank.encoding import Encoded, crops_per_call
+from flawshot.bank.blocks import Encoded
+from flawshot.bank.encoding import crops_per_call
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.parallel import cores

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from PIL import Image
 
-from flawshot.bank.blocks import blocks_of, rows_per_block
+from flawshot.bank.blocks import Encoded, blocks_of, rows_per_block
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.parallel import cores
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from flawshot.catalog import Catalog
     from flawshot.encoders.base import Encoder
     from flawshot.regions.views import ViewScheme
@@ -34,7 +31,7 @@ if TYPE_CHECKING:
     # Starts to encode crops and masks, and returns a function that waits for the features.
     Start = Callable[[torch.Tensor, torch.Tensor], Callable[[], torch.Tensor]]
 
-__all__ = ["CropsOn", "Encoded", "crops_per_call", "encode_blocks", "encode_rows"]
+__all__ = ["CropsOn", "crops_per_call", "encode_blocks", "encode_rows"]
 
 CropsOn = Literal["cpu", "device"]
 
@@ -44,21 +41,6 @@ CPU_CROPS = 16
 GPU_CROPS = 256
 # Batches on a GPU: one is filled, one on its way, one computed.
 GPU_BATCHES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Some rows of a catalog on their way into a bank.
-
-    Attributes:
-        rows: Row numbers.
-        features: float16 ``[rows, views, tokens, dim]``, or None if the image cannot be used.
-        reason: The reason why it cannot be used.
-    """
-
-    rows: tuple[int, ...]
-    features: NDArray[np.float16] | None
-    reason: str = ""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from flawshot.bank.encoding import crops_per_call, encode_blocks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from flawshot.bank.encoding import Encoded
+    from flawshot.bank.blocks import Encoded
     from flawshot.catalog import Catalog
     from flawshot.encoders.base import Encoder
     from flawshot.regions.views import ViewScheme
