@@ -5,8 +5,8 @@
 Random weights, for timing only. Nodes are those of ``ray.cluster_utils``: processes of this machine with one CPU of
 Ray's each, so it needs two cores that nothing else uses. The plain run is this process with one thread of torch's and
 one that decodes; an actor has the same. Each rate is the median over turns, in each of which all sides encode the same
-catalog into a new bank, warm: everything has its encoder and has encoded before. Banks are compared to the byte. A block
-of this data has 12 instances, so fewer than some hundred instances cannot be divided evenly.
+catalog into a new bank, warm: everything has its encoder and has encoded before. Banks are compared to the byte. Fewer
+than some hundred instances cannot be divided evenly, since a block of this data has 12.
 """
 
 from __future__ import annotations
