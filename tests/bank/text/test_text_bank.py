@@ -12,6 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from flawshot import Catalog, FeatureBank, FeatureBankError, FlawshotError, Prompts
+from flawshot.bank import blocks
 from flawshot.bank.builder import encode_catalog
 from flawshot.bank.prompts import TEMPLATES
 from flawshot.encoders.alpha_clip import AlphaClipEncoder
@@ -80,11 +81,12 @@ def test_an_interrupted_call_goes_on_whatever_the_prompts(data, encoder, tmp_pat
 
     def breaks(images, masks):
         calls.append(len(images))
-        if len(calls) == 3:
+        if len(calls) == 8:
             raise KeyboardInterrupt
         return encode(images, masks)
 
     monkeypatch.setattr(encoder, "encode", breaks)
+    monkeypatch.setattr(blocks, "CALLS_PER_BLOCK", 1)
     with pytest.raises(KeyboardInterrupt):
         encode_catalog(whole, encoder, SCHEME, tmp_path / "bank", batch_size=2)
     report = encode_catalog(whole, encoder, SCHEME, tmp_path / "bank", batch_size=2, prompts=OWN)
