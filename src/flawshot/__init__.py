@@ -18,6 +18,7 @@ _PUBLIC = {
     "bank.prompts": "Prompts read_prompts",
     "bank.records": "BankManifest ViewRecord",
     "base.errors": "AnnotationError EpisodeError FeatureBankError FlawshotError Problem",
+    "base.ray_tasks": "RayTasks",
     "base.records": "EncoderRecord",
     "catalog": "Catalog",
     "catalog.instances": "Instance",
@@ -121,6 +122,7 @@ if TYPE_CHECKING:
     from flawshot.base.errors import FeatureBankError as FeatureBankError
     from flawshot.base.errors import FlawshotError as FlawshotError
     from flawshot.base.errors import Problem as Problem
+    from flawshot.base.ray_tasks import RayTasks as RayTasks
     from flawshot.base.records import EncoderRecord as EncoderRecord
     from flawshot.catalog import Catalog as Catalog
     from flawshot.catalog.instances import Instance as Instance

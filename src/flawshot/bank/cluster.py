@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import heapq
-import importlib
-import importlib.util
-import logging
-import os
-import socket
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import torch
@@ -21,8 +16,7 @@ from flawshot.bank.blocks import Encoded
 from flawshot.bank.encoding import crops_per_call
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.base.parallel import cores
-from flawshot.base.store.files import one_line
+from flawshot.base.ray_connection import connect_to_ray
 from flawshot.labelme.images import under_pixel_limit
 from flawshot.regions.crop_rows import decode_rows
 
@@ -40,8 +34,6 @@ __all__ = ["RayCluster"]
 MOST_FAILURES = 5
 # Blocks that are given out or waiting for an earlier one, per actor; two of them are with the actor.
 BLOCKS_AHEAD = 4
-# How long a cluster's head may take to answer.
-CONNECT_SECONDS = 10
 
 
 class RayCluster:
@@ -91,7 +83,7 @@ class RayCluster:
         self._call = 0
         self.done: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
-        self._ray, self._connected = _connected(address)
+        self._ray, self._connected = connect_to_ray(address)
 
     def __enter__(self) -> Self:
         """Nothing: actors start with the first block."""
@@ -272,51 +264,4 @@ def _poisoned(catalog: Catalog, block: Sequence[int], reason: str) -> FlawshotEr
         f"{catalog[block[0]].image}: the block of {len(block)} instances that begins with it has failed on "
         f"{MOST_FAILURES} actors, last because: {reason}; give actors more memory, lower {argument('batch_size')}, or "
         "encode without Ray; what is done is kept"
-    )
-
-
-def _connected(address: str) -> tuple[Any, bool]:
-    """Ray's module, connected to a cluster, and whether it was connected here.
-
-    Raises:
-        FlawshotError: If Ray is not installed, or cannot be reached.
-    """
-    if importlib.util.find_spec("ray") is None:
-        raise FlawshotError(
-            'ray is not installed, and work on a Ray cluster needs it; install it with pip install "flawshot[ray]"'
-        )
-    # Ray reads these when it is imported: it reports how it is used unless told otherwise, and warns of a change that
-    # does not matter here, because actors are told whether they compute on a GPU.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray: Any = importlib.import_module("ray")
-    if ray.is_initialized():
-        return ray, False
-    _check_reachable(address)
-    options: dict[str, Any] = {"num_cpus": cores(), "include_dashboard": False} if address == "local" else {}
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:
-        raise _unreachable(address, error) from error
-    worker: Any = importlib.import_module("ray._private.worker")
-    if hasattr(worker, "_worker_logs_enabled"):  # Ray prints that a process died to standard output, which is ours
-        worker._worker_logs_enabled = False  # noqa: SLF001
-    return ray, True
-
-
-def _check_reachable(address: str) -> None:
-    """Try to connect to a cluster's port, because Ray itself would wait for it without end."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in address or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise _unreachable(address, error) from error
-
-
-def _unreachable(address: str, error: Exception) -> FlawshotError:
-    return FlawshotError(
-        f"{argument('address', address)}: cannot be connected to ({one_line(error)[:200]}); start a cluster with ray "
-        "start, or name local"
     )

@@ -20,7 +20,7 @@ from flawshot.base.errors import FlawshotError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-__all__ = ["WhenLong", "cores", "in_order", "one_thread"]
+__all__ = ["Attempt", "WhenLong", "attempt", "cores", "in_order", "one_thread"]
 
 Result = TypeVar("Result")
 
@@ -46,7 +46,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Attempt(NamedTuple):
+class Attempt(NamedTuple):
     """What a task gave: its result, or the error that it raised."""
 
     result: Any
@@ -79,7 +79,7 @@ def in_order(
     # New interpreters, which inherit no locks from our threads, and which need no main guard in a user's script.
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
     with _deaf_to_interrupts():
-        made = parallel(joblib.delayed(_attempt)(os.getpid(), function, task) for task in tasks)
+        made = parallel(joblib.delayed(_attempt_here)(os.getpid(), function, task) for task in tasks)
     try:
         for each in made:
             if each.error is not None:
@@ -95,13 +95,23 @@ def in_order(
             made.close()
 
 
-def _attempt(parent: int, function: Callable[..., Any], task: tuple[Any, ...]) -> _Attempt:
-    """Do a task in another process; errors are results, so that which one is raised does not depend on timing."""
-    _end_with(parent)
+def attempt(function: Callable[..., Any], task: tuple[Any, ...]) -> Attempt:
+    """Do a task; errors are results, so that which one is raised does not depend on timing.
+
+    Args:
+        function: What to call.
+        task: Its arguments.
+    """
     try:
-        return _Attempt(function(*task))
+        return Attempt(function(*task))
     except Exception as error:  # noqa: BLE001 - raised again where the results are read
-        return _Attempt(None, _sendable(error))
+        return Attempt(None, _sendable(error))
+
+
+def _attempt_here(parent: int, function: Callable[..., Any], task: tuple[Any, ...]) -> Attempt:
+    """Do a task in another process of this machine."""
+    _end_with(parent)
+    return attempt(function, task)
 
 
 @lru_cache(maxsize=1)  # once per process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,7 +14,10 @@ import typer
 from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flawshot.bank.features import FeatureBank
+    from flawshot.base.ray_tasks import RayTasks
     from flawshot.catalog import Catalog
     from flawshot.episodes import EpisodeSet
     from flawshot.evaluation.results import Results
@@ -58,6 +62,14 @@ def evaluate(
             "--jobs", metavar="N", min=0, help="Processes; the results are the same. 0: one per core if it takes long."
         ),
     ] = 0,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Evaluate on a Ray cluster: auto or HOST:PORT; local starts Ray on this machine.",
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
 ) -> None:
@@ -80,6 +92,8 @@ def evaluate(
             raise FlawshotError(f"{place}: exists; name another file, move it away, or add --overwrite")
     if data is not None and report is None:
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
+    if ray is not None and jobs:
+        raise FlawshotError(f"--jobs {jobs}: is for processes of this machine; omit it with --ray")
     started, clock = datetime.now(UTC), time.perf_counter()
     opened = FeatureBank.open(bank, verify=not no_verify)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
@@ -87,13 +101,14 @@ def evaluate(
         names = ["default-outline" if name == "default" else name for name in names]
     sets = _shared(opened, episodes, product)
     pictures = None if data is None else open_pictures(data, opened.catalog.row_of)  # fail before the long work
-    with progress_bar("episodes") as progress:
+    with _cluster(ray) as cluster, progress_bar("episodes") as progress:
         results = run(
             opened,
             sets,
             list(dict.fromkeys(names)),
-            device=_device(device, names),
+            device="cpu" if ray is not None and device == "auto" else _device(device, names),
             jobs=jobs,
+            on=cluster,
             progress=progress,
         )
     results = stamped(results, started, time.perf_counter() - clock)
@@ -102,6 +117,20 @@ def evaluate(
     if json == "-":
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
     _write(results, None if json in {None, "-"} else Path(str(json)), report, pictures, overwrite=overwrite)
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[RayTasks | None]:
+    """The Ray cluster, if there is to be one; what was done where is printed afterward."""
+    if address is None:
+        yield None
+        return
+    from flawshot.base.ray_tasks import RayTasks
+    from flawshot.cli.console import say
+
+    with RayTasks(address) as made:
+        yield made
+        say(f"units of work by node: {', '.join(f'{node} {count}' for node, count in sorted(made.done.items()))}")
 
 
 def _write(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flawshot.bank.features import FeatureBank
+    from flawshot.base.ray_tasks import RayTasks
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.episodes import EpisodeSet
     from flawshot.evaluation.comparisons import Outcome, Outcomes
@@ -76,6 +77,7 @@ def evaluate(
     *,
     device: str = "cpu",
     jobs: int = 1,
+    on: RayTasks | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Results:
     """Fit and score classifiers on every episode.
@@ -94,11 +96,14 @@ def evaluate(
         jobs: Number of processes; 0: one per core if the work takes long, and only this one for work on other devices
             than the CPU and for estimators that cannot be pickled. The results are the same to the last bit, but for
             the seconds, because each episode is computed with one thread in any case.
+        on: A Ray cluster whose CPUs evaluate, instead of processes of this machine; with the same results if the nodes
+            have the same processors and libraries. The bank must have the same path on every node.
         progress: Called with the number of episodes done, over all classifiers, and their total.
 
     Raises:
         FlawshotError: If there is nothing to evaluate, a name is unknown, the bank lacks an instance or the text
-            features that an estimator needs, or ``jobs`` is invalid or needs an estimator to be pickled that cannot be.
+            features that an estimator needs, or ``jobs`` is invalid, or other processes are to use an estimator that
+            cannot be pickled, or nodes one that computes on another device than the CPU.
     """
     if jobs < 0:
         raise FlawshotError(f"{argument('jobs', jobs)}: must be at least 0")
@@ -110,7 +115,7 @@ def evaluate(
     done = itertools.count(1)
     first = episode_sets[0]
     workplace = Workplace(BankEvidence(bank), estimators, first.product, first.episodes[0].support)
-    access, pool = _places(workplace, first, jobs)
+    access, pool = _places(workplace, first, jobs, on)
 
     def tick(count: int) -> None:
         for number in itertools.islice(done, count):
@@ -166,9 +171,14 @@ def _check(bank: FeatureBank, episode_sets: Sequence[EpisodeSet], estimators: Ma
             raise FlawshotError(f"{argument('classifiers', ','.join(by_text))}: {error.marked}") from error
 
 
-def _places(workplace: Workplace, first: EpisodeSet, jobs: int) -> tuple[Access, _Pool]:
+def _places(workplace: Workplace, first: EpisodeSet, jobs: int, on: RayTasks | None) -> tuple[Access, _Pool]:
     """Access to the evidence and the estimators, and where units of work are done."""
     sent = first.product, first.episodes[0].support
+    if on is not None:
+        for name, estimator in workplace.estimators.items():
+            if not _on_cpu(estimator):
+                raise FlawshotError(f"{name}: is trained on CPUs on a Ray cluster; use {argument('device', 'cpu')}")
+        return sendable_access(workplace, *sent), _Pool(on.workers, on.in_order)
     if jobs > 1:
         return sendable_access(workplace, *sent), _Pool(jobs, partial(_spread, jobs))
     access, workers = own_access(workplace), 1
