@@ -80,7 +80,7 @@ def test_a_task_whose_process_is_killed_is_done_again(on, tmp_path):
 
 
 def test_the_first_error_is_raised_and_of_a_bank_also_where(on):
-    with pytest.raises(FlawshotError, match="^no 1$"):
+    with pytest.raises(FlawshotError, match=r"^no 1$"):
         list(on.in_order(failing, [(n,) for n in range(8)]))
     with pytest.raises(
         FlawshotError, match=r"^bank: no such folder \(on node .*/.*; every node needs it at this path\)$"
