@@ -13,6 +13,7 @@ import shutil
 import pytest
 
 import flawshot
+from flawshot.bank import blocks
 from flawshot.bank.records import ViewRecord
 from flawshot.base.errors import FlawshotError
 from flawshot.models.fitting import fit_model
@@ -151,22 +152,25 @@ def parts(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", [None, "features.raw", "state.json"])
-def test_damaged_unfinished_features_are_encoded_again(parts, tmp_path, name):
+def test_damaged_unfinished_features_are_encoded_again(parts, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(blocks, "CALLS_PER_BLOCK", 1)
     scheme, out = make_scheme("none"), tmp_path / "bank"
     whole = flawshot.encode_catalog(parts, Counting(), scheme, tmp_path / "whole").bank.rows(range(len(parts)))
     with pytest.raises(KeyboardInterrupt):
         flawshot.encode_catalog(parts, Counting(4), scheme, out, batch_size=2)
     unfinished = tmp_path / ".bank.unfinished"
+    stored = json.loads((unfinished / "state.json").read_text())["stored"]
+    assert stored > 1
     if name == "features.raw":
         data = bytearray((unfinished / name).read_bytes())
         data[3] ^= 1
         (unfinished / name).write_bytes(data)
     elif name == "state.json":
         text = (unfinished / name).read_text()
-        (unfinished / name).write_text(text.replace('"stored": 4', '"stored": 3'))
+        (unfinished / name).write_text(text.replace(f'"stored": {stored}', f'"stored": {stored - 1}'))
         assert text != (unfinished / name).read_text()
-    report = flawshot.encode_catalog(parts, Counting(), scheme, out)
-    assert report.encoded == (len(parts) - 4 if name is None else len(parts))
+    report = flawshot.encode_catalog(parts, Counting(), scheme, out, batch_size=2)
+    assert report.encoded == (len(parts) - stored if name is None else len(parts))
     assert (report.bank.rows(range(len(parts))) == whole).all()
 
 
