@@ -22,6 +22,7 @@ from flawshot import FeatureBank, FlawshotError
 from flawshot.bank import actor_pool, blocks, cluster
 from flawshot.bank.builder import encode_catalog
 from flawshot.bank.cluster import RayCluster
+from flawshot.base import ray_connection
 from flawshot.encoders.flawshot_tiny import TinyEncoder
 from flawshot.regions.views import make_scheme
 
@@ -347,6 +348,6 @@ def test_arguments(options, message):
 
 
 def test_without_ray_it_is_said_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(ray_connection.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(FlawshotError, match=r'install it with pip install "flawshot\[ray\]"'):
         RayCluster()
