@@ -152,7 +152,7 @@ def _encode(
 
     crops = on.crops_per_call(encoder, batch_size)
     blocks = blocks_of(fresh, catalog.column("image"), rows_per_block(encoder, len(scheme.views), crops))
-    request = _request(catalog, encoder, views, stamps, blocks, crops=crops)
+    request = _request(catalog, encoder, views, stamps, fresh)
     unfinished = UnfinishedBank(out, request, (len(scheme.views), len(encoder.record.tokens), encoder.dim))
     ids = catalog.column("id")
     if strict and unfinished.left_out:
@@ -194,13 +194,18 @@ def _instances(left_out: Sequence[LeftOut]) -> set[str]:
 def _blocks_to_do(
     blocks: Sequence[Sequence[int]], stored: int, skipped: set[str], ids: Sequence[str]
 ) -> list[Sequence[int]]:
-    """The blocks after those that are stored, without the instances that were left out."""
+    """The blocks after those that are stored, without the instances that were left out.
+
+    Only whole blocks are stored; they end within a block if they were cut for another number of crops per call.
+    """
     usable = [[row for row in block if ids[row] not in skipped] for block in blocks] if skipped else blocks
-    start = done = 0
-    while done < stored:  # only whole blocks are stored
-        done += len(usable[start])
-        start += 1
-    return [block for block in usable[start:] if len(block)]
+    todo, done = [], 0
+    for block in usable:
+        rest = block[max(0, stored - done) :]
+        done += len(block)
+        if len(rest):
+            todo.append(rest)
+    return todo
 
 
 def _keep(block: WholeBlock, catalog: Catalog, ids: Sequence[str], unfinished: UnfinishedBank, *, strict: bool) -> None:
@@ -286,18 +291,15 @@ def _request(
     encoder: Encoder,
     views: ViewRecord,
     stamps: dict[str, list[int] | None],
-    blocks: Sequence[Sequence[int]],
-    *,
-    crops: int,
+    fresh: Sequence[int],
 ) -> str:
-    """A hash of everything that the unfinished features depend on."""
+    """A hash of everything that the unfinished features depend on, but for rounding."""
     parts = [
         encoder.record.model_dump(mode="json"),
         views.model_dump(mode="json"),
         catalog.content_hash,
         stamps,
-        [list(block) for block in blocks],
-        crops,
+        list(fresh),
     ]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 

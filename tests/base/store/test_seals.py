@@ -187,3 +187,16 @@ def test_a_damaged_bank_is_replaced_only_when_told(parts, tmp_path):
     report = flawshot.encode_catalog(parts, Counting(), scheme, out, overwrite=True)
     assert report.encoded == len(parts) == len(bank.catalog)
     flawshot.FeatureBank.open(out)
+
+
+def test_an_unfinished_bank_is_continued_with_another_batch_size(parts, tmp_path, monkeypatch):
+    """Its blocks end elsewhere then, and hours of work are not thrown away for that."""
+    monkeypatch.setattr(blocks, "CALLS_PER_BLOCK", 1)
+    scheme, out = make_scheme("none"), tmp_path / "bank"
+    whole = flawshot.encode_catalog(parts, Counting(), scheme, tmp_path / "whole").bank.rows(range(len(parts)))
+    with pytest.raises(KeyboardInterrupt):
+        flawshot.encode_catalog(parts, Counting(4), scheme, out, batch_size=2)
+    stored = json.loads((tmp_path / ".bank.unfinished" / "state.json").read_text())["stored"]
+    report = flawshot.encode_catalog(parts, Counting(), scheme, out, batch_size=5)
+    assert (report.kept, report.encoded) == (stored, len(parts) - stored)
+    assert (report.bank.rows(range(len(parts))) == whole).all()
