@@ -13,6 +13,8 @@ from flawshot.report.overview import category_rows, classifier_rows, confusions,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.table import Table
+
     from flawshot.evaluation.result_records import Estimate, Run
     from flawshot.evaluation.results import Results
     from flawshot.report.overview import CategoryRow, CategoryScores, ClassifierRow
@@ -23,8 +25,8 @@ __all__ = ["print_results"]
 SCREEN = 100
 # Pairs of categories that are named as mistaken for each other.
 MISTAKES = 3
-# Characters between two columns, and of a column that is left blank for a name.
-GAP, NAME = 3, 12
+# Characters between two columns.
+GAP = 3
 
 
 def print_results(results: Results, *, per_category: bool = False, wide: bool = False) -> None:
@@ -79,10 +81,12 @@ def _print_classifiers(results: Results, product: str | None, width: int) -> str
     columns = [(head, cells) for head, cells in columns if any(cells)]
     classifiers = [row for row in rows if not row.is_baseline]
     names = [_marked(row) for row in classifiers]
-    left = 2 * GAP + max(1, *(len(row.label) for row in rows)) + min(NAME, *map(len, names))
+    left = (
+        2 * GAP + max(1, *(len(row.label) for row in rows)) + max(len(word) for name in names for word in name.split())
+    )
     while len(columns) > 1 and left + sum(GAP + _width(head, cells) for head, cells in columns) > width:
         columns.pop()
-    table = new_table(title, "K", "classifier", *(head for head, _ in columns), left=2)
+    table = new_table("", "K", "classifier", *(head for head, _ in columns), left=2)
     table.columns[0].no_wrap = True
     last = None
     for number, row in enumerate(rows):
@@ -93,7 +97,7 @@ def _print_classifiers(results: Results, product: str | None, width: int) -> str
                 *(cells[number] for _, cells in columns),
             )
             last = row.label
-    print_table(table, width)
+    _print_titled(title, table, width)
     _print_baselines(rows, width)
     return strongest(rows)
 
@@ -161,11 +165,18 @@ def _print_by_k(title: str, first: str, cells: dict[str, list[str]], heads: list
         else:
             parts.append([number])
     for numbers in parts:
-        table = new_table(title, first, *(heads[n] for n in numbers))
+        table = new_table("", first, *(heads[n] for n in numbers))
         table.columns[0].no_wrap = room >= max(widths)
         for name, row in cells.items():
             table.add_row(plain(name), *(row[n] for n in numbers))
-        print_table(table, width)
+        print_line("", width)
+        _print_titled(title, table, width)
+
+
+def _print_titled(title: str, table: Table, width: int) -> None:
+    table.title, table.show_edge = None, False
+    print_line(title, width)
+    print_table(table, width)
 
 
 def _notes(results: Results, *, several: bool) -> list[str]:
