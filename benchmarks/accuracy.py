@@ -28,7 +28,7 @@ from scoreboard import board
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flawshot.evaluation.results import Estimate, Run
+    from flawshot.evaluation.result_records import Estimate, Run
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 REFERENCE = "zip-adapter-f"

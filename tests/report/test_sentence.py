@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flawshot.evaluation.results import CategoryScore, Comparison, EpisodeScore, Estimate, MeanScore, Results, Run
+from flawshot.evaluation.result_records import CategoryScore, Comparison, EpisodeScore, Estimate, MeanScore, Run
+from flawshot.evaluation.results import Results
 from flawshot.report.sentence import sentence
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "new_table",
     "plain",
     "print_json",
+    "print_line",
     "print_table",
     "progress_bar",
     "say",
@@ -107,11 +108,18 @@ def plain(text: str) -> Text:
     return Text(printable(text))
 
 
-def print_table(table: Table) -> None:
-    """Print a table, as wide as the terminal allows."""
+def print_table(table: Table, width: int | None = None) -> None:
+    """Print a table, as wide as the terminal allows, or at most ``width``."""
     from rich.console import Console
 
-    Console(width=console_width(), highlight=False).print(table)
+    Console(width=width or console_width(), highlight=False).print(table)
+
+
+def print_line(line: str, width: int | None = None) -> None:
+    """Print plain text to standard output, in as many lines as the width requires; by default the terminal's."""
+    from rich.console import Console
+
+    Console(width=width or console_width(), highlight=False).print(plain(line))
 
 
 def print_json(value: Any, place: str, *, overwrite: bool) -> None:

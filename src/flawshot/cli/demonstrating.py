@@ -171,7 +171,7 @@ def _encode(
 
 def _sample(folder: DemoFolder, possible: Possible) -> None:
     from flawshot.episodes import write_all
-    from flawshot.evaluation.results import joined_support, shots_text
+    from flawshot.evaluation.result_records import joined_support, shots_text
 
     with folder.making("episodes") as made:
         write_all(possible.episodes, made / "episodes")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
+from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption, whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +37,18 @@ def evaluate(
         ),
     ] = DEFAULT_CLASSIFIERS,
     product: ProductOption = None,
+    shots: Annotated[
+        str | None, typer.Option("--shots", metavar="K,…", help="Only episodes with these K.", show_default="all")
+    ] = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - prints them.")
     ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all results as tidy CSV.")] = None,
     per_category: Annotated[
-        bool, typer.Option("--per-category", help="Print accuracy per category even for several products.")
+        bool, typer.Option("--per-category", help="Print scores per category even for several products.")
+    ] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print every classifier's accuracy for every product and category.")
     ] = False,
     report: Annotated[
         Path | None,
@@ -82,7 +89,8 @@ def evaluate(
     from flawshot.cli.tables import print_results
     from flawshot.evaluation import evaluate as run
 
-    places = [place for place in (None if json in {None, "-"} else Path(str(json)), report) if place is not None]
+    written = None if json in {None, "-"} else Path(str(json))
+    places = [place for place in (written, csv, report) if place is not None]
     check_apart(places)
     undo_half(places)
     for place in places:
@@ -99,7 +107,7 @@ def evaluate(
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]
-    sets = _shared(opened, episodes, product)
+    sets = _shared(opened, episodes, product, None if shots is None else whole_numbers(shots, "shots"))
     pictures = None if data is None else open_pictures(data, opened.catalog.row_of)  # fail before the long work
     with _cluster(ray) as cluster, progress_bar("episodes") as progress:
         results = run(
@@ -113,10 +121,10 @@ def evaluate(
         )
     results = stamped(results, started, time.perf_counter() - clock)
     if json != "-":
-        print_results(results, per_category=per_category)
+        print_results(results, per_category=per_category, wide=wide)
     if json == "-":
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
-    _write(results, None if json in {None, "-"} else Path(str(json)), report, pictures, overwrite=overwrite)
+    _write(results, written, csv, report, pictures, overwrite=overwrite)
 
 
 @contextmanager
@@ -134,17 +142,26 @@ def _cluster(address: str | None) -> Iterator[RayTasks | None]:
 
 
 def _write(
-    results: Results, json: Path | None, report: Path | None, pictures: Catalog | None, *, overwrite: bool
+    results: Results,
+    json: Path | None,
+    csv: Path | None,
+    report: Path | None,
+    pictures: Catalog | None,
+    *,
+    overwrite: bool,
 ) -> None:
-    """Write results and report: both, or neither."""
+    """Write results, table and report: all, or none."""
     from flawshot.base.store.files import json_bytes
     from flawshot.base.store.together import write_together
     from flawshot.cli.console import say
     from flawshot.report.page import make_page
+    from flawshot.report.tables import csv_table
 
     contents = {}
     if json is not None:
         contents[json] = json_bytes(results.model_dump(mode="json"), json)
+    if csv is not None:
+        contents[csv] = csv_table(results).encode("utf-8", "backslashreplace")
     if report is not None:
         contents[report] = make_page(results, pictures)
     write_together(contents, overwrite=overwrite)
@@ -177,6 +194,18 @@ def _every(bank: FeatureBank) -> list[str]:
     return [name for name in known if name not in by_text]
 
 
+def _with_shots(sets: list[EpisodeSet], shots: list[int] | None, place: Path) -> list[EpisodeSet]:
+    from flawshot.base.errors import EpisodeError
+
+    if shots is None:
+        return sets
+    there = sorted({each.shots for each in sets})
+    for k in shots:
+        if k not in there:
+            raise EpisodeError(f"--shots {k}: {place} has episodes of K = {', '.join(map(str, there))} only")
+    return [each for each in sets if each.shots in shots]
+
+
 def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
     """Read the episodes in a file and verify them against the bank."""
     from flawshot.base.errors import EpisodeError
@@ -204,8 +233,8 @@ def _names_any(path: Path, ids: set[str]) -> bool:
     return any(json_format.dumps(identifier, ensure_ascii=False).encode() in text for identifier in ids)
 
 
-def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[EpisodeSet]:
-    """The episodes of products in the bank; the others are reported on standard error."""
+def _shared(bank: FeatureBank, place: Path, products: list[str] | None, shots: list[int] | None) -> list[EpisodeSet]:
+    """The episodes of products in the bank, with the K that are asked for; other products are reported."""
     from flawshot.base.errors import EpisodeError
     from flawshot.cli.console import say
     from flawshot.episodes import episode_product, find_episode_files
@@ -226,6 +255,7 @@ def _shared(bank: FeatureBank, place: Path, products: list[str] | None) -> list[
     if not sets:
         held = ", ".join(bank.catalog.products)
         raise EpisodeError(f"{place}: has no episodes of a product in the bank ({held}); sample some from the bank")
+    sets = _with_shots(sets, shots, place)
     if absent:
         say(f"left out because they are not in the bank: {', '.join(absent)}")
     unasked = sorted(set(bank.catalog.products) - {each.product for each in sets})

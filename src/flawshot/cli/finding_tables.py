@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flawshot.cli.console import new_table, plain, print_table
-from flawshot.cli.tables import FEW, print_line
+from flawshot.cli.console import new_table, plain, print_line, print_table
+from flawshot.cli.wide_tables import FEW
 from flawshot.evaluation.finding_results import FindingMean, FindingRun
 from flawshot.evaluation.intervals import percent
 

@@ -29,7 +29,7 @@ def report(
         Path | None, typer.Option("--out", metavar="FILE.html", help="Write a self-contained HTML page.")
     ] = None,
     data: GalleryOption = None,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the accuracies as CSV.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all results as tidy CSV.")] = None,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the accuracies as a Markdown table.")
     ] = None,
@@ -38,7 +38,7 @@ def report(
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Turn results into an HTML page, or into tables: one row per product, one column per classifier and K."""
+    """Turn results into an HTML page, tidy CSV, or tables: one row per product, one column per classifier and K."""
     from flawshot.base.errors import FlawshotError
     from flawshot.base.store.files import write_bytes
     from flawshot.evaluation.results import Results

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flawshot.evaluation.results import Answers
+from flawshot.evaluation.result_records import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ import numpy as np
 from flawshot.evaluation.estimates import MOST, difference_parts, independent_answers, independent_queries, share_parts
 from flawshot.evaluation.intervals import difference_interval, mean_parts, share_interval, wilson
 from flawshot.evaluation.losses import WORST, estimate_mean_loss
-from flawshot.evaluation.results import Comparison, Estimate, MeanScore, Run, joined_support
+from flawshot.evaluation.result_records import Comparison, Estimate, MeanScore, Run, joined_support
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

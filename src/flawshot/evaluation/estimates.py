@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.evaluation.intervals import Z95, error_interval, lone_variance, share_interval, variance_parts, wilson
-from flawshot.evaluation.results import CategoryScore, Estimate
+from flawshot.evaluation.result_records import CategoryScore, Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from flawshot.base.store.files import Document
-from flawshot.evaluation.results import CategoryScore, Estimate
+from flawshot.evaluation.result_records import CategoryScore, Estimate
 
 __all__ = ["FindingEpisodeScore", "FindingMean", "FindingResults", "FindingRun", "FindingScore"]
 

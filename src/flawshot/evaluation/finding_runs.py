@@ -23,7 +23,7 @@ from flawshot.evaluation.finding_tallies import (
 from flawshot.evaluation.held_out_names import HeldOutFinder, SupportImage, best_naming_of
 from flawshot.evaluation.intervals import mean_parts
 from flawshot.evaluation.joining import USUAL
-from flawshot.evaluation.results import CategoryScore
+from flawshot.evaluation.result_records import CategoryScore
 from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
 from flawshot.locating.examples import LabeledImage

@@ -13,7 +13,7 @@ import numpy as np
 
 from flawshot.evaluation.estimates import estimate_known
 from flawshot.evaluation.intervals import lone_variance, mean_parts, share_interval, variance_parts
-from flawshot.evaluation.results import Estimate
+from flawshot.evaluation.result_records import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "corrected_calibration_error",
     "expected_calibration_error",
     "macro_recall",
+    "precision_and_f1",
     "reliability",
 ]
 
@@ -40,6 +43,30 @@ def confusion_matrix(truth: NDArray[np.intp], predicted: NDArray[np.intp], categ
     matrix = np.zeros((categories, categories), dtype=np.int64)
     np.add.at(matrix, (truth, predicted), 1)
     return matrix
+
+
+def precision_and_f1(confusion: Sequence[Sequence[int]]) -> list[tuple[float | None, float | None]]:
+    """Precision and F1 of each category.
+
+    Args:
+        confusion: Counts ``[categories, categories]``; rows are true categories, columns predicted ones.
+
+    Returns:
+        By category, as shares: the precision, None if the category was never predicted, and F1, the harmonic mean of
+        precision and recall, None if the category was neither there nor predicted.
+
+    >>> precision_and_f1([[3, 1], [0, 0]])
+    [(1.0, 0.8571428571428571), (0.0, 0.0)]
+    """
+    matrix = np.asarray(confusion)
+    hits, truths, predictions = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    return [
+        (
+            int(hit) / int(predicted) if predicted else None,
+            2 * int(hit) / int(true + predicted) if true + predicted else None,
+        )
+        for hit, true, predicted in zip(hits, truths, predictions, strict=True)
+    ]
 
 
 def calibration_bins(confidence: NDArray[np.float64]) -> NDArray[np.intp]:

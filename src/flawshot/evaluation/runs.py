@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from flawshot.episodes import EpisodeSet
     from flawshot.evaluation.comparisons import Outcome, Outcomes
     from flawshot.evaluation.episode_answers import UnitAnswers
-    from flawshot.evaluation.results import Answers
+    from flawshot.evaluation.result_records import Answers
     from flawshot.evaluation.scores import QueryPredictions
     from flawshot.evaluation.tasks import Task
     from flawshot.evaluation.workplaces import Access

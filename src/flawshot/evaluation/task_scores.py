@@ -19,7 +19,7 @@ from flawshot.evaluation.metrics import (
     macro_recall,
     reliability,
 )
-from flawshot.evaluation.results import EpisodeScore, Run
+from flawshot.evaluation.result_records import EpisodeScore, Run
 from flawshot.evaluation.scores import resample
 
 if TYPE_CHECKING:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flawshot.report.overview import NOT_CLASSIFIERS
 from flawshot.report.svg import FAINT, INK, LINES, new_figure, shortened, styled, to_svg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flawshot.evaluation.results import Estimate, Run
+    from flawshot.evaluation.result_records import Estimate, Run
 
-__all__ = ["NOT_CLASSIFIERS", "bars", "curves", "reliability_diagram"]
+__all__ = ["bars", "curves", "reliability_diagram"]
 
-# Baselines that classifiers are compared with; drawn fainter.
-NOT_CLASSIFIERS = ("chance", "majority", "outline")
 MARKERS = "osD^vPX*"
 DASHES = ["-", "--", "-.", ":"]
 

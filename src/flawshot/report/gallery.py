@@ -15,7 +15,8 @@ from flawshot.regions.views import make_scheme
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flawshot.evaluation.results import Answers, Results
+    from flawshot.evaluation.result_records import Answers
+    from flawshot.evaluation.results import Results
 
 __all__ = ["Gallery", "make_gallery", "thumbnails"]
 

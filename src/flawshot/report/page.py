@@ -17,6 +17,7 @@ from flawshot.base.store.files import write_bytes
 from flawshot.evaluation.intervals import percent
 from flawshot.report.figures import curves
 from flawshot.report.gallery import make_gallery
+from flawshot.report.overview import category_rows, classifier_rows, confusions, strongest
 from flawshot.report.panels import make_panels, panel_data, shares
 from flawshot.report.provenance import make_facts
 from flawshot.report.sentence import reference_of, sentence
@@ -24,9 +25,14 @@ from flawshot.report.sentence import reference_of, sentence
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
-    from flawshot.evaluation.results import Estimate, Results
+    from flawshot.evaluation.result_records import Estimate
+    from flawshot.evaluation.results import Results
+    from flawshot.report.overview import CategoryScores
 
 __all__ = ["make_page", "write_report"]
+
+# Pairs of categories that are named as mistaken for each other.
+MISTAKES = 5
 
 
 def write_report(
@@ -75,6 +81,7 @@ def make_page(results: Results, data: str | Path | Catalog | None = None) -> byt
         sentence=sentence(results),
         seeds=len({each.seed for run in results.runs for each in run.episodes}),
         parts=_parts(results),
+        glances=_glances(results),
         panels=panels,
         undrawn=undrawn,
         differences=_differences(results),
@@ -141,6 +148,43 @@ def _parts(results: Results) -> list[dict[str, Any]]:
             }
         )
     return parts
+
+
+def _glances(results: Results) -> list[dict[str, Any]]:
+    """For each product, the strongest classifier's recall, precision and F1 by category and K, weakest first."""
+    glances = []
+    for product in dict.fromkeys(run.product for run in results.runs):
+        best = strongest(classifier_rows(results, product))
+        rows = category_rows(results, product, best)
+        shots = sorted({k for row in rows for k in row.scores})
+        last = max((r for r in results.runs if (r.product, r.classifier) == (product, best)), key=lambda run: run.shots)
+        glances.append(
+            {
+                "product": product,
+                "title": printable(product),
+                "classifier": printable(best),
+                "shots": shots,
+                "rows": [
+                    (
+                        printable(row.category),
+                        "–".join(map(str, dict.fromkeys(row.queries))),
+                        {k: _shares(each) for k, each in row.scores.items()},
+                    )
+                    for row in rows
+                ],
+                "mistaken": "; ".join(
+                    f"{printable(true)} for {printable(other)} ({100 * share:.1f} %)"
+                    for true, other, share in confusions(last)[:MISTAKES]
+                ),
+            }
+        )
+    return glances
+
+
+def _shares(scores: CategoryScores) -> tuple[str, str, str]:
+    recall = "" if scores.recall is None or scores.ci95 is None else percent(scores.recall, scores.ci95)
+    precision, f1 = ("–" if share is None else f"{100 * share:.1f}" for share in (scores.precision, scores.f1))
+    return recall, precision, f1
 
 
 def _differences(results: Results) -> list[dict[str, Any]]:

@@ -8,11 +8,12 @@ from markupsafe import Markup
 
 from flawshot.base.errors import printable
 from flawshot.evaluation.intervals import percent
-from flawshot.evaluation.results import shots_text
+from flawshot.evaluation.result_records import shots_text
 from flawshot.report.figures import bars, reliability_diagram
 
 if TYPE_CHECKING:
-    from flawshot.evaluation.results import Estimate, Results, Run
+    from flawshot.evaluation.result_records import Estimate, Run
+    from flawshot.evaluation.results import Results
 
 __all__ = ["make_panels", "panel_data", "shares"]
 

@@ -34,7 +34,12 @@ def sentence(results: Results) -> str:
     estimate = mean if several and mean is not None else own[0].accuracy
     figure, interval = percent(estimate.mean, estimate.ci95).split(" ", 1)
     label = results.shots_label(shots, None if several else own[0].product)
-    said = f"At {label} shot{'' if shots == 1 else 's'} {printable(name)} is right on {figure} %"
+    if label == str(shots):
+        learned = f"At {shots} shot{'' if shots == 1 else 's'}"
+    else:
+        support = label.partition("(")[2].removesuffix(")").replace("-", " to ")
+        learned = f"With {support} examples per category (up to {shots} wanted)"
+    said = f"{learned} {printable(name)} is right on {figure} %"
     if several:
         counts = sorted({run.n_query for run in own})
         queries = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -47,8 +52,6 @@ def sentence(results: Results) -> str:
         said += f" of {own[0].n_query} query instances{where} {interval}"
     product = None if several else own[0].product
     rivals = [each for each in results.comparisons if (each.shots, each.product) == (shots, product)]
-    if label != str(shots):
-        said += f", with fewer than {shots} support instances for some categories"
     if not rivals:
         return f"{said}."
     best = max(rivals, key=lambda each: each.difference.mean)

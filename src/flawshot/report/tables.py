@@ -1,4 +1,4 @@
-"""Accuracies as tables for other programs: one row per product, one column per classifier and K."""
+"""Results as tables for other programs: all as tidy CSV, and accuracies by product for documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from flawshot.base.errors import printable
 from flawshot.evaluation.intervals import percent
 
 if TYPE_CHECKING:
-    from flawshot.evaluation.results import Estimate, Results
+    from flawshot.evaluation.result_records import Estimate
+    from flawshot.evaluation.results import Results
 
 __all__ = ["csv_table", "latex_table", "markdown_table"]
 
@@ -41,17 +42,13 @@ def _cells(results: Results) -> tuple[list[tuple[str, int]], dict[str, list[Esti
 
 
 def csv_table(results: Results) -> str:
-    """Means and interval bounds as shares in full precision, with three columns per classifier and K."""
-    columns, rows = _cells(results)
+    """All results as tidy CSV, as :meth:`flawshot.evaluation.results.Results.to_arrow` has them; null is empty."""
     out = io.StringIO(newline="")
+    table = results.to_arrow()
     writer = csv.writer(out, lineterminator="\n")
-    heads = [
-        f"{name} {results.shots_label(shots)}-shot{part}" for name, shots in columns for part in ("", " low", " high")
-    ]
-    writer.writerow([_inert(cell) for cell in ("product", *heads)])
-    for product, cells in rows.items():
-        values = [value for each in cells for value in (("", "", "") if each is None else (each.mean, *each.ci95))]
-        writer.writerow([_inert(product), *values])
+    writer.writerow(table.column_names)
+    for row in table.to_pylist():
+        writer.writerow([_inert(cell) if isinstance(cell, str) else cell for cell in row.values()])
     return out.getvalue()
 
 
