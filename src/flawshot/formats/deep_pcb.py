@@ -86,7 +86,10 @@ def import_deep_pcb(
             )
         else:
             texts.pop(label)
-            _add(folder, finder, source, path, label, home, split)
+            before = len(folder.problems)
+            lines = _lines(source, label, folder.problems)
+            if len(folder.problems) == before:  # an image whose boxes are unknown is not one without a flaw
+                add_record(folder, finder, _record(source, path, label, lines, (home, split)))
         template = path.with_name(f"{number_}{TEMPLATE}{path.suffix}")
         if templates and (source / template).is_file():
             good += _copy_template(folder, source, template, [home, split, GOOD, *_groups(path)], overwrite=overwrite)
@@ -135,23 +138,12 @@ def _lines(source: Path, name: str, problems: list[Problem]) -> list[str]:
         return []
 
 
-def _add(
-    folder: LabelmeFolder,
-    finder: ImageFinder,
-    source: Path,
-    path: PurePosixPath,
-    label: str,
-    product: str,
-    split: str | None,
-) -> None:
-    before = len(folder.problems)
-    lines = _lines(source, label, folder.problems)
-    if len(folder.problems) > before:  # an image whose boxes are unknown is not one without a flaw
-        return
+def _record(
+    source: Path, path: PurePosixPath, label: str, lines: list[str], home: tuple[str, str | None]
+) -> ImageRecord:
     parts = [_part(line, f"{label}: line {n}") for n, line in enumerate(lines, start=1) if line.strip()]
     place = PurePosixPath(*_groups(path), path.name)
-    homes = [source / path.parent]
-    add_record(folder, finder, ImageRecord(label, path.name, place, product, split, parts, homes))
+    return ImageRecord(label, path.name, place, *home, parts, [source / path.parent])
 
 
 def _part(line: str, where: str) -> Part:
