@@ -105,7 +105,7 @@ class Columns:
                 break
         else:
             self._find("bbox", plain, found)
-        if "xmax" in found:  # then width and height are the image's
+        if "xmax" in found or "bbox" in found:  # then width and height are the image's
             for each in ("width", "height"):
                 name = found.pop(each, None) or plain.get(each)
                 if name and name not in found.values():
@@ -147,9 +147,7 @@ def named_columns(text: str | None) -> Columns:
     pairs = [tuple(side.strip() for side in part.partition("=")[::2]) for part in parts]
     unknown = [name for name, _ in pairs if name not in ALIASES and "=" in text]
     if unknown or not all(name for name, _ in pairs) or ("=" in text and not all(column for _, column in pairs)):
-        said = (
-            f"{unknown[0]!r} is none" if unknown else "must be image=NAME,label=NAME,… or the columns' names in order"
-        )
+        said = f"{unknown[0]!r} is not known" if unknown else "must be FIELD=COLUMN,… or the columns' names in order"
         raise FlawshotError(f"{argument('columns', text)}: {said}; the fields are {', '.join(FIELDS)}")
     if "=" not in text:
         return Columns(order=tuple(name.casefold() for name, _ in pairs))

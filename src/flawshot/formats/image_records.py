@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
+from flawshot.formats.image_finder import spellings
 from flawshot.formats.paths import file_path, product_folder, split_and_rest
 from flawshot.formats.plain_shapes import Size, fitted
 from flawshot.labelme.embedded import image_size
@@ -184,13 +185,16 @@ def add_record(folder: LabelmeFolder, finder: ImageFinder, record: ImageRecord) 
         return 0
     if record.parts and not file.shapes:
         # As a file without shapes, it would pass for an image without a flaw.
-        message = f"none of its {len(record.parts)} regions can be used; the image is left out"
+        message = "none of its regions can be used; the image is left out"
         problems.append(Problem(where, "no-region", message))
         return 0
     split, inner = record.split, list(record.place.parts[:-1])
     if split and inner and inner[0].lower() == split.lower():
         inner = inner[1:]
-    folder.add([record.product, split, *inner], record.place.stem, file, original, where)
+    # The prefix of an upload is no part of the image's name.
+    uploaded = original is not None and original.name in set(spellings(record.place.name))
+    stem = original.stem if original is not None and uploaded else record.place.stem
+    folder.add([record.product, split, *inner], stem, file, original, where)
     return len(file.shapes)
 
 

@@ -93,7 +93,7 @@ def box(x0: float, y0: float, x1: float, y1: float) -> dict[str, Any]:
 def rotated_box(
     corner: tuple[float, float], sides: tuple[float, float], degrees: float, pivot: tuple[float, float]
 ) -> dict[str, Any]:
-    """A box turned clockwise, as a polygon; without a turn, the box itself.
+    """A box turned clockwise, as a polygon; after quarter turns, it is still a box.
 
     Args:
         corner: The upper left corner (x, y) before the turn, in px.
@@ -109,7 +109,10 @@ def rotated_box(
     if not degrees % 360:
         return upright
     corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
-    return {"shape_type": "polygon", "points": _turned(corners, degrees, pivot)}
+    turned = _turned(corners, degrees, pivot)
+    if not degrees % 90:
+        return box(*map(min, *turned), *map(max, *turned))
+    return {"shape_type": "polygon", "points": turned}
 
 
 def _turned(points: Iterable[tuple[float, float]], degrees: float, pivot: tuple[float, float]) -> list[list[float]]:

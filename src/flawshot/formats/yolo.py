@@ -17,6 +17,7 @@ from flawshot.formats.image_records import ImageRecord, Part, add_record
 from flawshot.formats.importing import Imported, LabelmeFolder, check_images
 from flawshot.formats.paths import product_folder, split_and_rest
 from flawshot.formats.plain_shapes import box, points_shape, snapped
+from flawshot.formats.texts import name_key
 from flawshot.formats.tree_files import files_under
 from flawshot.formats.yolo_lines import finite_number, yolo_line
 from flawshot.formats.yolo_names import (
@@ -182,8 +183,14 @@ def _pairs(
             used |= {label: None} if label else {}
             found.append(_Pair(images, image, label))
     beside = {PurePosixPath(label).parent for label in used}
-    rest = [name for name in texts if name not in used and _may_be_label(root / name)]
-    found += [_Pair(root, None, name) for name in rest]
+    called: dict[str, list[str]] = {}
+    for image in alone:
+        called.setdefault(name_key(PurePosixPath(image).stem), []).append(image)
+    for label in (name for name in texts if name not in used and _may_be_label(root / name)):
+        own = called.get(name_key(PurePosixPath(label).stem), [])
+        # If several images are called so, the finder tells which ones.
+        found.append(_Pair(root, own[0] if len(own) == 1 else None, label))
+        alone = [image for image in alone if image not in own]
     strangers = []
     for image in alone:
         path = PurePosixPath(image)
@@ -232,7 +239,7 @@ class _Reader:
 
     def record(self, pair: _Pair, split: str | None, product: str | None, images: Path | None) -> ImageRecord | None:
         """The annotation of an image; None, with a problem, if its label file cannot be read."""
-        name = pair.name
+        name = pair.name if pair.image else pair.name.with_suffix(".jpg")
         where = pair.label or str(name)
         try:
             parts = [] if pair.label is None else list(self._parts(pair.label))
@@ -251,7 +258,7 @@ class _Reader:
             homes = [images / name.parent, images, *homes] if pair.image is None else [*homes, images]
         return ImageRecord(
             where=where,
-            named=name.name if pair.image else f"{name.stem}.jpg",
+            named=name.name,
             place=PurePosixPath(*below, name.name),
             product=home,
             split=split or own,

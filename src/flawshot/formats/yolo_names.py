@@ -198,11 +198,11 @@ def split_images(
 def _place(sheet: DataSheet, entry: str, root: Path) -> Path | None:
     """The folder or file that an entry names, inside the user's folder."""
     bases = [sheet.folder / _native(sheet.path), sheet.folder, root] if sheet.path else [sheet.folder, root]
-    plain = _native(entry)
-    parts = [part for part in plain.parts if part not in {plain.anchor, ".."}]
-    spelled = [plain, Path(*parts) if parts else Path()]
+    plain, parts = _native(entry), _parts(entry)
+    spelled = [plain, Path(*parts)]
     # A path of another machine ends in folders of this one.
-    far = [Path(*parts[first:]) for first in range(1, len(parts))] if plain.is_absolute() or plain.drive else []
+    is_far = bool(PureWindowsPath(entry).anchor)
+    far = [Path(*parts[first:]) for first in range(1, len(parts))] if is_far else []
     for candidate in [base / each for base in bases for each in spelled] + [root / each for each in far]:
         try:
             if candidate.exists() and lies_within(candidate, root):
@@ -214,6 +214,12 @@ def _place(sheet: DataSheet, entry: str, root: Path) -> Path | None:
 
 def _native(text: str) -> Path:
     return Path(PureWindowsPath(text).as_posix() if "\\" in text else text)
+
+
+def _parts(text: str) -> list[str]:
+    """A path's components, without drive, root and ``..``."""
+    given = PureWindowsPath(text)
+    return [part for part in given.parts if part not in {given.anchor, "..", "."}]
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -232,8 +238,7 @@ def _list_of_images(path: Path, root: Path, images: Mapping[str, Any], problems:
     for line in map(str.strip, lines):
         if not line:
             continue
-        plain = _native(line)
-        parts = [part for part in plain.parts if part not in {plain.anchor, "..", "."}]
+        parts = _parts(line)
         ends = ["/".join(parts[first:]) for first in range(len(parts))]
         own = path.parent.resolve()
         beside = f"{_relative(own, root)}/" if own != root.resolve() else ""
