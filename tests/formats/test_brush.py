@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -21,6 +21,7 @@ def test_masks_come_back_from_repeated_and_from_different_values(mask, repeats):
     assert np.array_equal(region.full_mask(*mask.shape), mask)
 
 
+@settings(deadline=None)  # the first example imports the converter
 @given(masks)
 def test_masks_come_back_from_label_studios_own_converter(mask):
     brush = pytest.importorskip("label_studio_sdk.converter.brush", reason="label-studio-sdk is not installed")
