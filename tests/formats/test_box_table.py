@@ -180,3 +180,24 @@ def test_images_of_one_name_and_sizes_that_differ_are_said(make_source, tmp_path
     assert [str(problem) for problem in found.problems] == [
         "b.csv: line 3: states another size of its image than b.csv: line 2; that one is used"
     ]
+
+
+def test_a_file_in_the_folder_of_a_split_has_the_name_of_the_folder_above(make_source, tmp_path):
+    text = "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,40,30,dent,1,2,9,8\n"
+    src = make_source({"train/_annotations.csv": text}, ["train/a.png"])
+    import_csv(src / "train/_annotations.csv", tmp_path / "out")
+    import_csv(src, tmp_path / "out2")
+    assert written(tmp_path / "out") == written(tmp_path / "out2") == ["src/train/a.json"]
+
+
+def test_names_of_classes_count_before_their_numbers_and_run_lengths_are_another_format(make_source, tmp_path):
+    src = make_source({"b.csv": "image,class,class_name,x,y,w,h\na.png,3,dent,1,2,8,6\n"}, ["a.png"])
+    assert import_csv(src, tmp_path / "out").categories == ("dent",)
+    src = make_source({"b.csv": "ImageId,ClassId,EncodedPixels\na.png,1,1 3\n"})
+    with pytest.raises(FlawshotError, match="is a table of run lengths; read it with flawshot import rle"):
+        import_csv(src / "b.csv", tmp_path / "out")
+
+
+def test_tables_of_version_1_of_the_vgg_image_annotator(make_source, tmp_path):
+    import_csv(make_source({"via.csv": f"#{VIA}"}, ["a.png", "b.png"]), tmp_path / "out")
+    assert boxes(tmp_path / "out") == [("dent", (1, 2, 9, 8))]

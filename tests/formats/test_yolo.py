@@ -309,3 +309,16 @@ def test_supervision_reads_the_same_boxes(make_source, tmp_path):
         (theirs.classes[number], tuple(box)) for number, box in zip(detections.class_id, detections.xyxy, strict=True)
     ]
     assert [(name, tuple(map(round, box))) for name, box in own] == boxes(tmp_path / "out")
+
+
+def test_a_split_alone_has_the_name_of_the_folder_above(make_source, tmp_path):
+    src = make_source({"train/labels/a.txt": BOX, "train/classes.txt": "scratch"}, ["train/images/a.png"])
+    import_yolo(src / "train", tmp_path / "out")
+    assert written(tmp_path / "out") == ["src/train/a.json"]
+
+
+def test_darknets_layout(make_source, tmp_path):
+    files = {"obj.names": "scratch\ndent", "obj.data": "classes = 2", "train.txt": "data/obj_train_data/a.png"}
+    src = make_source(files | {"obj_train_data/a.txt": BOX}, ["obj_train_data/a.png", "obj_train_data/good.png"])
+    found = import_yolo(src, tmp_path / "out", product="bolt")
+    assert (found.files, found.problems, found.counts) == (2, (), {"good": 1})

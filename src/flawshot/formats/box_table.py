@@ -123,15 +123,12 @@ def _found(
     path: Path, name: str, chosen: Columns, names: set[str], problems: list[Problem], *, shares: bool
 ) -> dict[str, _Image]:
     """A table's images, by their path in it."""
-    rows = read_table(
-        path,
-        name,
-        chosen.fit,
-        chosen.needs,
-        names=names,
-        problems=problems,
-        header=chosen.order,
-    )
+    try:
+        rows = read_table(path, name, chosen.fit, chosen.needs, names=names, problems=problems, header=chosen.order)
+    except FlawshotError as error:
+        if "encodedpixels" in error.marked.lower():
+            raise FlawshotError(f"{path}: is a table of run lengths; read it with flawshot import rle") from error
+        raise
     if not rows:
         raise FlawshotError(f"{path}: has no row")
     header = list(rows[0].values)
@@ -247,7 +244,7 @@ def _via_images(rows: Sequence[Row], name: str, label: str | None, problems: lis
     cells: list[tuple[str, str, Any, Any]] = []
     found: dict[str, _Image] = {}
     for row in rows:
-        where, named = f"{name}: line {row.number}", row.values.get("filename", "")
+        where, named = f"{name}: line {row.number}", row.values.get("filename") or row.values.get("#filename", "")
         if not named:
             problems.append(Problem(where, "image", "filename names no image; it is left out"))
             continue

@@ -21,7 +21,7 @@ ALIASES = {
         "imageid", "img", "imgname", "imgpath", "frame", "name",
     ),
     "label": (
-        "label", "class", "category", "classname", "labelname", "categoryname", "type", "defect", "defecttype",
+        "labelname", "classname", "categoryname", "label", "class", "category", "type", "defect", "defecttype",
         "target", "name", "classid", "labelid", "categoryid",
     ),
     "xmin": ("xmin", "x0", "x1", "left", "bboxxmin", "minx", "bboxx1", "xtl", "startx"),
@@ -87,7 +87,7 @@ class Columns:
 
     def fit(self, header: Sequence[str]) -> bool:
         """Whether a table with this header, in lower case, has all that is needed."""
-        if {"filename", "region_shape_attributes"} <= set(header):
+        if "region_shape_attributes" in header:
             return True
         of = self.of(header)
         return {"image", "label"} <= set(of) and ("bbox" in of or "ymax" in of or "height" in of)

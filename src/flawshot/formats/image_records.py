@@ -13,7 +13,7 @@ from flawshot.formats.paths import file_path, product_folder, split_and_rest
 from flawshot.formats.plain_shapes import Size, fitted
 from flawshot.labelme.embedded import image_size
 from flawshot.labelme.labelme_file import MAX_COORDINATE, LabelmeFile, parse_labelme_document
-from flawshot.labelme.layout import SPLIT_FOLDERS
+from flawshot.labelme.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flawshot.formats.image_finder import ImageFinder
     from flawshot.formats.importing import LabelmeFolder
 
-__all__ = ["FilePlace", "ImageRecord", "Part", "add_record", "file_place", "known_split", "side_px"]
+__all__ = ["FilePlace", "ImageRecord", "Part", "add_record", "file_place", "known_split", "root_place", "side_px"]
 
 # Folders that indicate neither product nor split.
 PLAIN_FOLDERS = frozenset({"annotations", "images", "labels", "data"})
@@ -112,8 +112,17 @@ def file_place(name: PurePosixPath, root: Path, images: Path | None, product: st
     homes = [beside, beside.parent] if beside.name.lower() in PLAIN_FOLDERS else [beside]
     below = ["", "images", *words, *(f"images/{word}" for word in words)]
     places = [home / inner for home in homes for inner in below]
-    chosen = product or (folders[0] if folders else root.resolve().name)
-    return FilePlace(product_folder(chosen), split, tuple(places if images is None else [images, *places]))
+    name_of_root, split_of_root = root_place(root)
+    chosen = product or (folders[0] if folders else name_of_root)
+    return FilePlace(
+        product_folder(chosen), split or split_of_root, tuple(places if images is None else [images, *places])
+    )
+
+
+def root_place(root: Path) -> tuple[str, str | None]:
+    """The product and the split that the folder which the user named stands for, by its name or that above it."""
+    whole = root.resolve()
+    return (whole.parent.name, whole.name) if is_split(whole.name) else (whole.name, None)
 
 
 def known_split(text: str, where: str, problems: list[Problem]) -> str | None:

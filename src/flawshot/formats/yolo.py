@@ -13,7 +13,7 @@ from flawshot.base.store.files import one_line
 from flawshot.base.store.json_documents import file_bytes
 from flawshot.formats import Option
 from flawshot.formats.image_finder import ImageFinder
-from flawshot.formats.image_records import ImageRecord, Part, add_record
+from flawshot.formats.image_records import ImageRecord, Part, add_record, root_place
 from flawshot.formats.importing import Imported, LabelmeFolder, check_images
 from flawshot.formats.paths import product_folder, split_and_rest
 from flawshot.formats.plain_shapes import box, points_shape, snapped
@@ -245,7 +245,8 @@ class _Reader:
             parts = [] if pair.label is None else list(self._parts(pair.label))
             own, folders = split_and_rest(name.parts[:-1])
             inner = [each for each in folders if each.lower() not in {IMAGES, LABELS}]
-            home = product_folder(product or (inner[0] if inner else self._root.resolve().name))
+            name_of_root, split_of_root = root_place(self._root)
+            home = product_folder(product or (inner[0] if inner else name_of_root))
         except FlawshotError as error:
             self._folder.problems.append(Problem(where, "not-yolo", f"{error.marked}; it is left out"))
             return None
@@ -261,7 +262,7 @@ class _Reader:
             named=name.name,
             place=PurePosixPath(*below, name.name),
             product=home,
-            split=split or own,
+            split=split or own or split_of_root,
             parts=parts,
             homes=homes,
             needs_size=True,
