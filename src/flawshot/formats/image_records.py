@@ -109,9 +109,9 @@ def file_place(name: PurePosixPath, root: Path, images: Path | None, product: st
     if split is None and words:
         split = words[0]
     beside = (root / name).parent
-    homes = [beside, beside.parent] if beside.name.lower() in PLAIN_FOLDERS else [beside]
+    above = [beside, beside.parent] if beside.name.lower() in PLAIN_FOLDERS else [beside]
     below = ["", "images", *words, *(f"images/{word}" for word in words)]
-    places = [home / inner for home in homes for inner in below]
+    places = [home / inner for home in above for inner in below]
     name_of_root, split_of_root = root_place(root)
     chosen = product or (folders[0] if folders else name_of_root)
     return FilePlace(
