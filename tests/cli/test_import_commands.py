@@ -251,7 +251,7 @@ def test_options_of_new_formats_are_words_of_the_command_line(tmp_path):
     (tmp_path / "boxes.csv").write_text("foto,art,x,y,w,h\na.png,dent,1,2,8,6\n")
     refused = run("import", "csv", tmp_path / "boxes.csv", tmp_path / "out")
     assert refused.returncode == 2
-    assert "say which is which with --columns image=NAME,label=NAME,…" in refused.stderr
+    assert "say which is which with --columns 'image=NAME,label=NAME,…'" in refused.stderr
     done = run("import", "csv", tmp_path / "boxes.csv", tmp_path / "out", "--columns", "image=foto,label=art")
     assert done.returncode == 0
     assert "1 Labelme files with 1 instances, 0 images" in done.stdout
