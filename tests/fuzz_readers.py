@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import flawshot
+from brush_encoder import encode
 from flawshot.encoders.weights import read_weights
 from flawshot.formats.anomaly_maps import AnomalyMaps
 from flawshot.formats.found_boxes import FoundBoxes
@@ -136,6 +137,97 @@ def make_voc(folder):
     write(folder / "Annotations/1.xml", VOC)
     write(folder / "ImageSets/Main/train.txt", "1\n")
     write(folder / "JPEGImages/1.png", png())
+
+
+def make_yolo(folder):
+    sheet = "path: .\ntrain: images/train\nval: val.txt\nnc: 2\nnames: {0: scratch, 1: dent}\nkpt_shape: [2, 2]\n"
+    write(folder / "data.yaml", sheet)
+    write(folder / "val.txt", "./images/2.png\n")
+    write(folder / "labels/train/1.txt", "0 0.5 0.5 0.25 0.25\n1 0.1 0.1 0.5 0.1 0.5 0.6 0.2 0.7\n")
+    write(folder / "labels/2.txt", "1 0.9 0.5 0.4 0.25 0.75\n0 0.5 0.5 0.2 0.2 0.1 0.1 0.2 0.2\n")
+    for place in ("train/1", "2", "3"):
+        write(folder / f"images/{place}.png", png())
+
+
+def make_tables(folder):
+    head = "filename,width,height,class,xmin,ymin,xmax,ymax,score,split\n"
+    boxes = f"{head}1.png,48,48,dent,1,2,9,9,0.5,val\n2.png,,,,,,,,,\n"
+    via = '1.png,9,"{}",1,0,"{""name"":""circle"",""cx"":9,""cy"":9,""r"":4}","{""defect"":""dent""}"\n'
+    write(folder / "boxes.csv", boxes)
+    write(folder / "one.csv", 'image;bbox;label\n1.png;"[1, 2, 8, 8]";dent\n')
+    write(
+        folder / "via.csv",
+        "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n" + via,
+    )
+    write(folder / "1.png", png())
+
+
+def make_runs(folder):
+    write(folder / "train.csv", "ImageId,ClassId,EncodedPixels\n1.png,1,1 3 49 3 100 2\n1.png,2,400 5\n2.png,,\n")
+    write(folder / "old.csv", "ImageId_ClassId,EncodedPixels\n2.png_1,1 3\n2.png_2,\n")
+    for number in (1, 2):
+        write(folder / f"{number}.png", png())
+
+
+def make_via(folder):
+    shapes = [
+        {"name": "rect", "x": 3, "y": 4, "width": 5, "height": 6},
+        {"name": "circle", "cx": 20, "cy": 15, "r": 5},
+        {"name": "ellipse", "cx": 20, "cy": 15, "rx": 8, "ry": 4, "theta": 0.5},
+        {"name": "polygon", "all_points_x": [1, 9, 9], "all_points_y": [1, 1, 8]},
+        {"name": "polyline", "all_points_x": [1, 9], "all_points_y": [1, 8]},
+        {"name": "point", "cx": 5, "cy": 6},
+    ]
+    told = {"defect": "1", "sure": True, "kinds": {"a": True}}
+    regions = [{"shape_attributes": shape, "region_attributes": told} for shape in shapes]
+    images = {"1.png9": {"filename": "1.png", "size": 9, "regions": regions, "file_attributes": {}}}
+    attributes = {"region": {"defect": {"type": "dropdown", "options": {"1": "dent"}}}}
+    write(folder / "project.json", json.dumps({"_via_img_metadata": images, "_via_attributes": attributes}))
+    write(folder / "1.png", png())
+
+
+CVAT = """<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version>
+<image id="0" name="1.png" width="48" height="48" subset="Train"><tag label="bad"/>
+<box label="dent" occluded="1" xtl="3" ytl="4" xbr="9" ybr="10.5" rotation="30" group_id="2">
+<attribute name="deep">true</attribute></box>
+<polygon label="dent" points="1,1;9,1;9,8" group_id="2"/><polyline label="crack" points="1,1;9.5,1"/>
+<ellipse label="hole" cx="20" cy="15" rx="10" ry="5"/>
+<mask label="m" rle="1, 2, 1, 2" left="30" top="20" width="3" height="2"/>
+</image></annotations>"""
+
+
+def make_cvat(folder):
+    write(folder / "annotations.xml", CVAT)
+    write(folder / "images/1.png", png())
+
+
+def make_label_studio(folder):
+    values = [
+        {"x": 10, "y": 10, "width": 25, "height": 20, "rotation": 30, "rectanglelabels": ["dent"]},
+        {"points": [[10, 10], [50, 10], [50, 60]], "polygonlabels": ["dent"]},
+        {"x": 50, "y": 50, "radiusX": 20, "radiusY": 20, "ellipselabels": ["hole"]},
+        {"format": "rle", "rle": encode(np.eye(SIDE, dtype=bool)), "brushlabels": ["crack"]},
+    ]
+    results = [
+        {"id": str(n), "type": "x", "original_width": SIDE, "original_height": SIDE, "value": value}
+        for n, value in enumerate(values)
+    ]
+    annotations = [
+        {"id": 1, "updated_at": "2024-01-01", "result": []},
+        {"id": 2, "ground_truth": True, "result": results},
+    ]
+    image = "/data/upload/1/0a1b2c3d-1.png"
+    write(folder / "export.json", json.dumps([{"id": 1, "data": {"image": image}, "annotations": annotations}]))
+    least = values[0] | {"original_width": SIDE, "original_height": SIDE}
+    write(folder / "min.json", json.dumps([{"id": 1, "image": "2.png", "label": [least], "annotator": 1}]))
+    write(folder / "1.png", png())
+
+
+def make_deep_pcb(folder):
+    write(folder / "trainval.txt", "group1/0001/0001000.jpg group1/0001_not/0001000.txt\n")
+    write(folder / "group1/0001_not/0001000.txt", "1 2 9 9 1\n3,4,12,13,6\n")
+    for kind in ("test", "temp"):
+        write(folder / f"group1/0001/0001000_{kind}.jpg", png())
 
 
 def make_detailed(folder):
@@ -496,6 +588,13 @@ READERS: dict[str, Reader] = {
     "labelme-images": Reader(make_labelme, read_labelme, ("**/*.png",)),
     "coco": Reader(make_coco, imported(flawshot.import_coco), ("*.json",)),
     "voc": Reader(make_voc, imported(flawshot.import_voc), ("**/*.xml", "**/*.txt")),
+    "yolo": Reader(make_yolo, imported(flawshot.import_yolo), ("**/*.txt", "*.yaml")),
+    "csv": Reader(make_tables, imported(flawshot.import_csv), ("*.csv",)),
+    "rle": Reader(make_runs, imported(flawshot.import_rle), ("*.csv",)),
+    "via": Reader(make_via, imported(flawshot.import_via), ("*.json",)),
+    "cvat": Reader(make_cvat, imported(flawshot.import_cvat), ("*.xml",)),
+    "label-studio": Reader(make_label_studio, imported(flawshot.import_label_studio), ("*.json",)),
+    "deep-pcb": Reader(make_deep_pcb, imported(flawshot.import_deep_pcb), ("**/*.txt",)),
     "detailed": Reader(make_detailed, imported(flawshot.import_mpdd), ("*.json",)),
     "detailed-salvage": Reader(make_detailed, imported(flawshot.import_mpdd, salvage=True), ("*.json",)),
     "mvtec-fs": Reader(make_mvtec_fs, mvtec_fs, ("**/*.csv",)),

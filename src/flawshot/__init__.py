@@ -59,15 +59,22 @@ _PUBLIC = {
         "sample_tasks verify_episodes write_episodes"
     ),
     "evaluation": "Results evaluate",
+    "formats.box_table": "import_csv",
     "formats.catalog_labelme": "labelme_files",
     "formats.coco": "import_coco",
+    "formats.cvat": "import_cvat",
+    "formats.deep_pcb": "import_deep_pcb",
     "formats.detailed": "write_detailed",
     "formats.folders": "import_folders",
+    "formats.label_studio": "import_label_studio",
     "formats.mask_export": "export_masks",
     "formats.masks": "import_masks",
     "formats.mpdd": "import_mpdd",
     "formats.mvtec_fs": "import_mvtec_fs read_mvtec_fs",
+    "formats.rle_table": "import_rle",
+    "formats.via": "import_via",
     "formats.voc": "import_voc",
+    "formats.yolo": "import_yolo",
     "inspect.checks": "check_data",
     "inspect.query": "query_catalog",
     "inspect.same_sample": "SameSamples SampleGroup find_same_samples",
@@ -177,16 +184,23 @@ if TYPE_CHECKING:
     from flawshot.episodes import write_episodes as write_episodes
     from flawshot.evaluation import Results as Results
     from flawshot.evaluation import evaluate as evaluate
+    from flawshot.formats.box_table import import_csv as import_csv
     from flawshot.formats.catalog_labelme import labelme_files as labelme_files
     from flawshot.formats.coco import import_coco as import_coco
+    from flawshot.formats.cvat import import_cvat as import_cvat
+    from flawshot.formats.deep_pcb import import_deep_pcb as import_deep_pcb
     from flawshot.formats.detailed import write_detailed as write_detailed
     from flawshot.formats.folders import import_folders as import_folders
+    from flawshot.formats.label_studio import import_label_studio as import_label_studio
     from flawshot.formats.mask_export import export_masks as export_masks
     from flawshot.formats.masks import import_masks as import_masks
     from flawshot.formats.mpdd import import_mpdd as import_mpdd
     from flawshot.formats.mvtec_fs import import_mvtec_fs as import_mvtec_fs
     from flawshot.formats.mvtec_fs import read_mvtec_fs as read_mvtec_fs
+    from flawshot.formats.rle_table import import_rle as import_rle
+    from flawshot.formats.via import import_via as import_via
     from flawshot.formats.voc import import_voc as import_voc
+    from flawshot.formats.yolo import import_yolo as import_yolo
     from flawshot.inspect.checks import check_data as check_data
     from flawshot.inspect.query import query_catalog as query_catalog
     from flawshot.inspect.same_sample import SameSamples as SameSamples

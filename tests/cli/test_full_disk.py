@@ -54,6 +54,8 @@ COMMANDS = {
     "detailed": "export detailed parts new.json",
     "coco": "import coco coco.json new --images voc",
     "voc": "import voc voc new",
+    "yolo": "import yolo yolo new",
+    "csv": "import csv yolo/boxes.csv new",
     "synth": "synth new --images 4 --categories 2 --size 96 --workers 1",
     "demo": "demo --out new",
 }
@@ -74,6 +76,10 @@ def work(tmp_path_factory):
     (folder / "voc").mkdir()
     (folder / "voc/a.xml").write_text(VOC)
     Image.new("L", (90, 90)).save(folder / "voc/a.png")
+    (folder / "yolo").mkdir()
+    (folder / "yolo/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (folder / "yolo/boxes.csv").write_text("image,label,x,y,w,h\na.png,dent,1,2,8,6\n")
+    Image.new("L", (90, 90)).save(folder / "yolo/a.png")
     predict_catalog(flawshot.load_model(model.path, device="cpu"), catalog, folder / "predicted")
     return folder
 

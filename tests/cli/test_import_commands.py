@@ -1,4 +1,4 @@
-"""``flawshot import mpdd | coco | voc`` and ``flawshot export detailed``, as a user runs them."""
+"""``flawshot import`` and ``flawshot export detailed``, as a user runs them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_what_is_lost_in_a_damaged_file_is_among_the_problems(tmp_path):
     assert done.stderr.splitlines() == said
 
 
-@pytest.mark.parametrize("name", ["coco", "voc", "mpdd"])
+@pytest.mark.parametrize("name", ["coco", "voc", "mpdd", "yolo", "csv", "rle", "via", "cvat", "label-studio"])
 def test_a_source_that_is_not_there_is_one_line(tmp_path, name):
     done = run("import", name, tmp_path / "nothing", tmp_path / "out")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
@@ -88,7 +88,21 @@ def test_problems_beyond_three_of_a_kind_are_in_the_file_that_is_named(tmp_path)
     assert written[:3] == lines[:3]
 
 
-FORMATS = ["coco", "voc", "mpdd", "masks", "mvtec-fs", "folders"]
+FORMATS = [
+    "coco",
+    "voc",
+    "mpdd",
+    "masks",
+    "mvtec-fs",
+    "folders",
+    "yolo",
+    "csv",
+    "rle",
+    "via",
+    "cvat",
+    "label-studio",
+    "deep-pcb",
+]
 TABLE = """img_rel_path,imageHeight,imageWidth,label,points
 {split}/dent/a.png,9,9,dent,"[[1, 1], [5, 1], [5, 5]]"
 """
@@ -104,6 +118,15 @@ def small_source(name, root):
         "mpdd": {"a.json": json.dumps({"p": [record | {"num_anomalies": 0, "size_anomalies": 0}]})},
         "masks": {"note.txt": ""},
         "folders": {"note.txt": ""},
+        "yolo": {"dent/a.txt": "0 0.5 0.5 0.5 0.5\n", "classes.txt": "dent"},
+        "csv": {"boxes.csv": "image,label,x,y,w,h\na.jpg,dent,1,1,4,4\n"},
+        "rle": {"train.csv": "ImageId,ClassId,EncodedPixels\na.jpg,1,1 3\n"},
+        "via": {"via.json": json.dumps({"a": {"filename": "a.jpg", "size": 1, "regions": [], "file_attributes": {}}})},
+        "cvat": {"annotations.xml": '<annotations><image name="a.jpg"/></annotations>'},
+        "label-studio": {
+            "a.json": json.dumps([{"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"id": 1, "result": []}]}])
+        },
+        "deep-pcb": {"dent_not/1.txt": "1 1 4 4 1\n"},
         "mvtec-fs": {
             f"CONFIG/nut_config1/{table}.csv": TABLE.format(split=split)
             for table, split in (("train", "training"), ("valid", "testing"))
@@ -111,8 +134,10 @@ def small_source(name, root):
     }
     (root / "dent").mkdir(parents=True)
     # A PNG of one color beside an image is its mask.
-    for suffix in ("jpg",) if name == "folders" else ("jpg", "png"):
+    for suffix in ("jpg", "png") if name in {"masks", "coco", "voc", "mpdd", "mvtec-fs"} else ("jpg",):
         Image.new("L", (9, 9), 255).save(root / f"dent/a.{suffix}")
+    if name == "deep-pcb":
+        Image.new("L", (9, 9), 255).save(root / "dent/1_test.jpg")
     for place, text in texts[name].items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_text(text)
@@ -220,3 +245,31 @@ def test_each_image_that_is_not_found_is_in_the_file_of_problems(tmp_path):
     Image.new("L", (40, 30)).save(tmp_path / "P4.PNG")
     done = run("import", "voc", tmp_path / "src", tmp_path / "out2", "--images", tmp_path)
     assert "4 images are not found" in done.stderr
+
+
+def test_options_of_new_formats_are_words_of_the_command_line(tmp_path):
+    (tmp_path / "boxes.csv").write_text("foto,art,x,y,w,h\na.png,dent,1,2,8,6\n")
+    refused = run("import", "csv", tmp_path / "boxes.csv", tmp_path / "out")
+    assert refused.returncode == 2
+    assert "say which is which with --columns 'image=NAME,label=NAME,…'" in refused.stderr
+    done = run("import", "csv", tmp_path / "boxes.csv", tmp_path / "out", "--columns", "image=foto,label=art")
+    assert done.returncode == 0
+    assert "1 Labelme files with 1 instances, 0 images" in done.stdout
+    (tmp_path / "yolo").mkdir()
+    (tmp_path / "yolo/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    Image.new("L", (9, 9)).save(tmp_path / "yolo/a.png")
+    done = run("import", "yolo", tmp_path / "yolo", tmp_path / "out", "--product", "bolt")
+    assert done.returncode == 0
+    assert "its categories are called by their number; name the file with --names" in done.stderr
+    (tmp_path / "via.json").write_text(json.dumps({"a": VIA_ENTRY}))
+    refused = run("import", "via", tmp_path / "via.json", tmp_path / "out")
+    assert refused.stderr.strip().endswith("say which one is the category with --label")
+
+
+SHAPE = {"name": "rect", "x": 1, "y": 1, "width": 3, "height": 3}
+VIA_ENTRY = {
+    "filename": "v.png",
+    "size": 1,
+    "file_attributes": {},
+    "regions": [{"shape_attributes": SHAPE, "region_attributes": {"one": "a", "two": "b"}}],
+}

@@ -254,6 +254,12 @@ def test_a_rectangle_may_be_closed(end):
     assert (problems, file.shapes[0].points.tolist()) == ([], [[10, 10], [40, 30]])
 
 
+@pytest.mark.parametrize("shape_type", ["rotation", "quadrilateral"])
+def test_other_shapes_of_four_corners_may_be_closed_too(shape_type):
+    file, problems = parse(labelme_document([box_shape(points=[*SLANTED, SLANTED[0]], shape_type=shape_type)]))
+    assert (problems, file.shapes[0].points.tolist()) == ([], SLANTED)
+
+
 @pytest.mark.parametrize(
     ("shape_type", "count"),
     [("rotation", 3), ("quadrilateral", 5), ("rectangle", 3), ("rectangle", 5), ("rectangle", 6)],

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from flawshot.base.errors import FlawshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["DelimitedText", "Row", "decodings", "delimited_texts", "read_rows"]
+__all__ = ["DelimitedText", "Row", "decodings", "delimited_texts", "read_rows", "readings_of"]
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 # Encodings that older programs write without declaring them, for Chinese, Japanese, Western, Korean and Cyrillic.
@@ -98,6 +98,21 @@ def delimited_texts(path: Path, columns: Sequence[str]) -> list[DelimitedText]:
         FlawshotError: With one line, if it cannot be read, is not a text table, or lacks a column; the line names the
             columns that it has.
     """
+    needed = " and ".join(columns)
+    return readings_of(path, lambda header: set(columns) <= set(header), f"{needed}; name these in its first row")
+
+
+def readings_of(path: Path, fits: Callable[[list[str]], bool], needs: str) -> list[DelimitedText]:
+    """The possible readings of a table whose columns fit; otherwise like :func:`delimited_texts`.
+
+    Args:
+        path: The file.
+        fits: Whether the table is one with these columns, in lower case.
+        needs: What it needs, for the error.
+
+    Raises:
+        FlawshotError: With one line, if it cannot be read, is not a text table, or its columns do not fit.
+    """
     try:
         mode, size = path.stat().st_mode, path.stat().st_size
         data = path.read_bytes() if stat.S_ISREG(mode) and size <= LARGEST else b""
@@ -110,7 +125,7 @@ def delimited_texts(path: Path, columns: Sequence[str]) -> list[DelimitedText]:
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise FlawshotError(f"{path}: is a spreadsheet; save it as CSV and name that file")
     read = [_told(text, encoding) for text, encoding in decodings(data)]
-    found = [fitting for reading in read if (fitting := _fitting(reading, columns)) is not None]
+    found = [fitting for reading in read if (fitting := _fitting(reading, fits)) is not None]
     if not found:
         names, separator = max(
             ((_header(reading.text, each), each) for reading in read for each in _separators(reading)),
@@ -119,9 +134,7 @@ def delimited_texts(path: Path, columns: Sequence[str]) -> list[DelimitedText]:
         )
         has = f"has the columns {', '.join(names)[:200]}" if names else "has no columns"
         between = SEPARATORS.get(separator, repr(separator))
-        raise FlawshotError(
-            f"{path}: {has} (separated by {between}), but needs {' and '.join(columns)}; name these in its first row"
-        )
+        raise FlawshotError(f"{path}: {has} (separated by {between}), but needs {needs}")
     return found
 
 
@@ -135,10 +148,10 @@ def _separators(reading: DelimitedText) -> list[str]:
     return list(dict.fromkeys([*reading.separator, *SEPARATORS]))
 
 
-def _fitting(reading: DelimitedText, columns: Sequence[str]) -> DelimitedText | None:
-    """A text with the separator by which it has the given columns; None if there is none."""
+def _fitting(reading: DelimitedText, fits: Callable[[list[str]], bool]) -> DelimitedText | None:
+    """A text with the separator by which its columns fit; None if there is none."""
     for separator in _separators(reading):
-        if set(columns) <= set(_header(reading.text, separator)):
+        if fits(_header(reading.text, separator)):
             return reading._replace(separator=separator)
     return None
 

@@ -107,6 +107,41 @@ IMPORTERS = {
         "flawshot.formats.voc:import_voc",
         "Convert Pascal VOC's boxes to Labelme files, with the images if found.",
     ),
+    "yolo": Importer(
+        "flawshot.formats.yolo:import_yolo",
+        "Convert YOLO's boxes, polygons and oriented boxes to Labelme files, with their images.",
+        "images",
+    ),
+    "csv": Importer(
+        "flawshot.formats.box_table:import_csv",
+        "Convert a table with one row per box to Labelme files, with the images if found.",
+        "images",
+    ),
+    "rle": Importer(
+        "flawshot.formats.rle_table:import_rle",
+        "Convert a table of run lengths, such as Severstal's train.csv, to Labelme files, with their images.",
+        "images",
+    ),
+    "via": Importer(
+        "flawshot.formats.via:import_via",
+        "Convert the VGG Image Annotator's projects and exports to Labelme files, with the images if found.",
+        "images",
+    ),
+    "cvat": Importer(
+        "flawshot.formats.cvat:import_cvat",
+        "Convert CVAT's XML for images to Labelme files, with the images if found.",
+        "images",
+    ),
+    "label-studio": Importer(
+        "flawshot.formats.label_studio:import_label_studio",
+        "Convert Label Studio's JSON to Labelme files, with the images if found.",
+        "images",
+    ),
+    "deep-pcb": Importer(
+        "flawshot.formats.deep_pcb:import_deep_pcb",
+        "Convert DeepPCB's boxes to Labelme files, and copy its images.",
+        "images",
+    ),
     "folders": Importer(
         "flawshot.formats.folders:import_folders",
         "Turn images in one folder per category into Labelme files, the whole image one region, and copy the images.",

@@ -25,7 +25,7 @@ from flawshot.labelme.images import IMAGE_SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["ImageFinder", "inside_paths"]
+__all__ = ["ImageFinder", "inside_paths", "spellings"]
 
 # A file there with an image's name and another suffix is its mask.
 MASK_FOLDERS = frozenset(
@@ -121,7 +121,7 @@ class ImageFinder:
         """
         places = list(dict.fromkeys(homes))
         path = _inside(named)
-        names = [] if path is None else list(dict.fromkeys(_spellings(path.name)))
+        names = [] if path is None else list(dict.fromkeys(spellings(path.name)))
         exact = [] if path is None else [str(path), *names]
         found = self._first(places, exact)
         if own and (found is None or found.stem != own):
@@ -129,8 +129,8 @@ class ImageFinder:
             found = self._by_stem([own], places) or found
         stems = [*([own] if own else []), *(PurePosixPath(name).stem for name in names), *names]
         found = found or self._by_stem(stems, places) or self._below(path, names, stems, where)
-        meant = set() if path is None else {name_key(path.name), name_key(unquote(path.name))}
-        if found is not None and path is not None and name_key(found.name) not in meant:
+        meant = {name_key(name) for name in names}
+        if found is not None and path is not None and not meant & _told(found, whole=_is_picture(path.name)):
             message = (
                 f"the image {path.name} is missing, and {found.name} is used; rename it if it is a different image"
             )
@@ -214,7 +214,7 @@ def _inside(text: str) -> PurePosixPath | None:
     return None if isinstance(made, FlawshotError) else made
 
 
-def _spellings(name: str) -> Iterator[str]:
+def spellings(name: str) -> Iterator[str]:
     """A name, and its forms before it was uploaded or made part of a URL."""
     yield name
     plain = unquote(name)
@@ -223,6 +223,11 @@ def _spellings(name: str) -> Iterator[str]:
     for each in dict.fromkeys((name, plain)):
         if UPLOADED.match(each):
             yield UPLOADED.sub("", each)
+
+
+def _told(found: Path, *, whole: bool) -> set[str]:
+    """How an annotation may call an image; without its suffix, too, unless it names images with theirs."""
+    return {name_key(found.name)} if whole else {name_key(found.name), name_key(found.stem)}
 
 
 def _is_picture(name: str) -> bool:

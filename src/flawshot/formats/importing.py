@@ -308,13 +308,13 @@ def _other_size(where: str, file: LabelmeFile, image: Path) -> list[Problem]:
 
 
 def begin_import(
-    source: Path, suffix: str, out: Path, *, images: Path | None, overwrite: bool
+    source: Path, suffix: str | tuple[str, ...], out: Path, *, images: Path | None, overwrite: bool
 ) -> tuple[Path, list[str], LabelmeFolder]:
     """Find the annotation files of an import, and prepare its output folder.
 
     Args:
         source: A folder, searched without following links out of it, or one file.
-        suffix: The suffix of the annotation files.
+        suffix: The suffix of the annotation files, or several.
         out: The output folder, which is not searched.
         images: The folder with the images, if the user named one.
         overwrite: Whether existing files at ``out`` with different content may be replaced.
@@ -328,8 +328,9 @@ def begin_import(
     """
     check_images(images)
     folder = LabelmeFolder(out, overwrite=overwrite)
+    suffixes = (suffix,) if isinstance(suffix, str) else suffix
     if source.is_dir():
-        return source, files_under(source, (suffix,), folder.problems, beyond=out), folder
+        return source, files_under(source, suffixes, folder.problems, beyond=out), folder
     return source.parent, [source.name], folder
 
 

@@ -46,12 +46,13 @@ def has_track(lines: Iterable[str]) -> bool:
     return False
 
 
-def yolo_line(line: str, *, tracked: bool) -> tuple[tuple[float, ...], float | None]:
+def yolo_line(line: str, *, tracked: bool | None) -> tuple[tuple[float, ...], float | None]:
     """The shares of a line, four of a box or pairs of a polygon, and its confidence, if it has one.
 
     Args:
         line: ``class cx cy width height [confidence]``, or ``class x y x y x y … [confidence]``.
-        tracked: Whether other lines of the same program have track ids; see :func:`has_track`.
+        tracked: Whether other lines of the same program have track ids; see :func:`has_track`. None for annotations,
+            which have none: there, six numbers after the class are a polygon.
 
     Raises:
         FlawshotError: If it is neither, or has a track id, or may have one: a box with confidence and track id has as
@@ -65,7 +66,7 @@ def yolo_line(line: str, *, tracked: bool) -> tuple[tuple[float, ...], float | N
     count = len(values)
     if count < BOX:
         raise FlawshotError("must be class cx cy width height [confidence], or class and at least 3 points")
-    if count >= TRACKED_BOX and not count % 2 and fields[-1].isdecimal():
+    if tracked is not None and count >= TRACKED_BOX and not count % 2 and fields[-1].isdecimal():
         if tracked or values[-1] > 1:
             raise FlawshotError("seems to end in a track id; save the regions without track ids")
         if count == TRACKED_BOX:

@@ -288,12 +288,12 @@ def _is_near(value: float) -> bool:
 
 def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType, NDArray[np.float64]]:
     """A shape as Labelme has it: what X-AnyLabeling writes with four corners becomes a rectangle or a polygon."""
+    if shape_type in FOUR_CORNERS | {"rectangle"} and len(points) == 5 and (points[0] == points[4]).all():
+        points = points[:4]
     if shape_type in FOUR_CORNERS:
         if len(points) != 4:
             raise _ShapeError("point-count", f"a {shape_type} has 4 points, not {len(points)}")
         return "polygon", points
-    if shape_type == "rectangle" and len(points) == 5 and (points[0] == points[4]).all():
-        points = points[:4]
     if shape_type == "rectangle" and len(points) == 4:
         low, high = points.min(axis=0), points.max(axis=0)
         upper = points > (low + high) / 2
