@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flawshot.formats import Exporter
+    from flawshot.formats.exporting import Exported
 
 __all__ = ["exports"]
 
@@ -36,7 +37,7 @@ class _Exports(FormatGroup):
 
         return exporters()
 
-    def made(self, entry: Exporter, function: Callable[..., int]) -> Callable[..., None]:
+    def made(self, entry: Exporter, function: Callable[..., int | Exported]) -> Callable[..., None]:
         shown = Shown(function, frozenset({"overwrite"}), source=DataArgument)
         more = {
             "product": (None, ProductOption),
@@ -59,7 +60,7 @@ def _callback() -> None:
 
 def _export(
     entry: Exporter,
-    function: Callable[..., int],
+    function: Callable[..., int | Exported],
     given: Given,
     *,
     product: list[str] | None,
@@ -67,13 +68,23 @@ def _export(
     strict: bool,
     overwrite: bool,
 ) -> None:
+    from flawshot.cli.console import say_problems
+    from flawshot.formats.export_images import is_prediction_folder
+    from flawshot.formats.exporting import Exported
+
     data, out = given.places
-    catalog = open_data(data, layout, product, strict=strict)
+    # Predictions know where their images are.
+    unsaid = frozenset({"missing-image"} if is_prediction_folder(data) else ())
+    catalog = open_data(data, layout, product, strict=strict, unsaid=unsaid)
     try:
         written = function(catalog, out, **given.arguments, overwrite=overwrite)
     except FlawshotError as error:
         raise given.error(error) from error
-    typer.echo(f"{out}: {written} {entry.counted} of {len(catalog)} instances")
+    count, more = written, ""
+    if isinstance(written, Exported):
+        say_problems(list(map(given.problem, written.problems)), data)
+        count, more = written.written, f"; {written.summary}" if written.summary else ""
+    typer.echo(f"{out}: {count} {entry.counted} of {len(catalog)} instances{more}")
 
 
 def _onnx(
