@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +11,7 @@ import typer
 
 from flawshot.base.errors import FlawshotError
 from flawshot.cli.formats import FormatGroup, Given, Shown
+from flawshot.cli.imports import ProblemsOption
 from flawshot.cli.options import (
     DataArgument,
     LayoutOption,
@@ -45,6 +47,8 @@ class _Exports(FormatGroup):
             "strict": (False, StrictOption),
             "overwrite": (False, OverwriteOption),
         }
+        if "Exported" in str(inspect.signature(function).return_annotation):
+            more["problems"] = (None, ProblemsOption)
         return shown.command(partial(_export, entry, function), more)
 
 
@@ -67,8 +71,9 @@ def _export(
     layout: str | None,
     strict: bool,
     overwrite: bool,
+    problems: Path | None = None,
 ) -> None:
-    from flawshot.cli.console import say_problems
+    from flawshot.cli.console import say_problems, write_problems
     from flawshot.formats.export_images import is_prediction_folder
     from flawshot.formats.exporting import Exported
 
@@ -82,9 +87,13 @@ def _export(
         raise given.error(error) from error
     count, more = written, ""
     if isinstance(written, Exported):
-        say_problems(list(map(given.problem, written.problems)), data)
+        found = list(map(given.problem, written.problems))
+        remedy = "--problems FILE writes all" if problems is None else f"{problems} lists all"
+        say_problems(found, data, remedy=remedy)
         count, more = written.written, f"; {written.summary}" if written.summary else ""
     typer.echo(f"{out}: {count} {entry.counted} of {len(catalog)} instances{more}")
+    if problems is not None and isinstance(written, Exported):
+        write_problems(found, problems, overwrite=overwrite)
 
 
 def _onnx(

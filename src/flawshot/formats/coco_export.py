@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flawshot.formats import Option
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from flawshot.base.errors import Problem
     from flawshot.catalog import Catalog
-    from flawshot.catalog.instances import Instance
     from flawshot.formats.export_images import ExportImage, ExportRegion
+    from flawshot.labelme.shapes import Region
 
 __all__ = ["export_coco"]
 
@@ -105,30 +106,31 @@ class _Writer:
             self._add_region(region, split)
 
     def _add_region(self, region: ExportRegion, split: str) -> None:
-        place = self._place(region.instance)
+        instance = region.instance
+        pixels = instance.region()
+        x0, y0, x1, y1 = pixels.box
+        box = [x0, y0, x1 - x0, y1 - y0]
+        runs = partial(encode_region, pixels, instance.image_height, instance.image_width)
         if region.truth is not None:
             self._annotation_id += 1
-            entry: dict[str, Any] = {"id": self._annotation_id, "image_id": self._image_id, **place, "iscrowd": 0}
-            if region.instance.flags:
-                entry["attributes"] = region.instance.flags
+            entry = {
+                "id": self._annotation_id,
+                "image_id": self._image_id,
+                "bbox": box,
+                "area": pixels.area,
+                "segmentation": (None if self._masks else _polygons(pixels)) or runs(),
+                "iscrowd": 0,
+            }
+            if instance.flags:
+                entry["attributes"] = instance.flags
             self.labels.add(region.truth)
             self._annotations.setdefault(split, []).append((region.truth, entry))
         if region.prediction is not None:
             label = region.prediction["predicted"]
-            result = {"image_id": self._image_id, **place, "score": region.prediction["probability"]}
+            score = region.prediction["probability"]
+            result = {"image_id": self._image_id, "bbox": box, "segmentation": runs(), "score": score}
             self.labels.add(label)
             self._results.setdefault(split, []).append((label, result))
-
-    def _place(self, instance: Instance) -> dict[str, Any]:
-        region = instance.region()
-        x0, y0, x1, y1 = region.box
-        outlines = region_outlines(region) if not self._masks else None
-        segmentation: Any
-        if outlines is not None and outlines.exact and len(outlines.polygons) <= MOST_POLYGONS:
-            segmentation = [polygon.ravel().tolist() for polygon in outlines.polygons]
-        else:
-            segmentation = encode_region(region, instance.image_height, instance.image_width)
-        return {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": region.area, "segmentation": segmentation}
 
     def documents(self) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]]:
         """The COCO file of each split, and its results."""
@@ -149,3 +151,11 @@ class _Writer:
             for split, images in self._images.items()
         }
         return documents, {split: identified(self._results.get(split, [])) for split in self._images}
+
+
+def _polygons(region: Region) -> list[list[float]] | None:
+    """Polygons that are exactly a region; None if there are none, or too many."""
+    outlines = region_outlines(region)
+    if not outlines.exact or len(outlines.polygons) > MOST_POLYGONS:
+        return None
+    return [polygon.ravel().tolist() for polygon in outlines.polygons]

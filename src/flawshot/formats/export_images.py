@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
@@ -204,35 +204,17 @@ def _opened(
 
 def _good_inside(catalog: Catalog, taken: set[str], problems: list[Problem], beyond: Path | None) -> dict[str, _Entry]:
     """Good images in the data folder, by path."""
-    root, layout = catalog.root, catalog.layout
+    root, layout, products = catalog.root, catalog.layout, set(catalog.products)
     if root is None or layout is None:
         return {}
-    products, known = set(catalog.products), set(catalog.column("annotation"))
+    found, used, stems = _without_shapes(catalog, root, taken)
     exports = {path.parent.relative_to(root).as_posix() for path in root.rglob(RECORD)}
-    found, used, stems = dict[str, _Entry](), set(taken), set[str]()
-    data = _predicted_data(root)
-    for name in annotation_files(root, []):
-        stems.add(name[: -len(".json")])
-        if name in known:
-            continue
-        place = layout.place(name)
-        try:
-            file, wrong = parse_labelme(annotation_bytes(root / name, name), name)
-        except AnnotationError:
-            continue
-        image, elsewhere = _image_of(root, name, file, data)
-        used.add(image)
-        flawless = not file.shapes and not any(problem.severity == "error" for problem in wrong)
-        if flawless and place is not None and place[0] in products and image not in taken:
-            found[image] = _Entry(image, name, elsewhere, *place)
     left = 0
     for name in files_under(root, IMAGE_SUFFIXES, [], beyond=beyond):
         path, place = PurePosixPath(name), layout.place(name)
-        if name in used or str(path.with_suffix("")) in stems or name in stems or place is None:
+        if name in used or not stems.isdisjoint((name, str(path.with_suffix("")))):
             continue
-        if any(str(folder) in exports for folder in path.parents):
-            continue
-        if place[0] not in products:
+        if place is None or place[0] not in products or not exports.isdisjoint(map(str, path.parents)):
             continue
         if any(part.lower() in GOOD for part in path.parts[:-1]):
             found[name] = _Entry(name, "", root / name, *place)
@@ -245,6 +227,29 @@ def _good_inside(catalog: Catalog, taken: set[str], problems: list[Problem], bey
         )
         problems.append(Problem(str(root), "unannotated", message, "warning"))
     return found
+
+
+def _without_shapes(catalog: Catalog, root: Path, taken: set[str]) -> tuple[dict[str, _Entry], set[str], set[str]]:
+    """The images whose Labelme files have no shape; those of any Labelme file; and all Labelme files' names."""
+    layout, products = catalog.layout, set(catalog.products)
+    known, data = set(catalog.column("annotation")), _predicted_data(root)
+    found, used, stems = dict[str, _Entry](), set(taken), set[str]()
+    for name in annotation_files(root, []):
+        stems.add(name[: -len(".json")])
+        if name in known:
+            continue
+        try:
+            file, wrong = parse_labelme(annotation_bytes(root / name, name), name)
+        except AnnotationError:
+            continue
+        image, elsewhere = _image_of(root, name, file, data)
+        used.add(image)
+        if file.shapes or image in taken or any(problem.severity == "error" for problem in wrong):
+            continue
+        place = None if layout is None else layout.place(name)
+        if place is not None and place[0] in products:
+            found[image] = _Entry(image, name, elsewhere, *place)
+    return found, used, stems
 
 
 def _good_elsewhere(catalog: Catalog, good: Path, taken: set[str], problems: list[Problem]) -> dict[str, _Entry]:
@@ -291,13 +296,12 @@ def _predicted_places(catalog: Catalog) -> dict[str, _Place]:
     made = {}
     for name in dict.fromkeys(catalog.column("annotation")):
         file = parse_labelme(annotation_bytes(root / name, name), name)[0]
-        said = {shape.index: shape.other.get(KEY) for shape in file.shapes}
-        predictions = {index: value for index, value in said.items() if _is_prediction(value)}
+        predictions = {shape.index: said for shape in file.shapes if _is_prediction(said := shape.other.get(KEY))}
         made[name] = _Place(*_image_of(root, name, file, data), predictions)
     return made
 
 
-def _is_prediction(value: object) -> bool:
+def _is_prediction(value: Any) -> TypeGuard[dict[str, Any]]:
     if not isinstance(value, dict) or not isinstance(value.get("predicted"), str):
         return False
     number = value.get("probability")

@@ -170,10 +170,10 @@ def _written_anew(source: Path | bytes, target: Path) -> _Anew | None:
 
 
 def json_lines(rows: list[dict[str, Any]]) -> bytes:
-    """Rows as JSON Lines.
+    r"""Rows as JSON Lines.
 
     >>> json_lines([{"a": 1}])
-    b'{"a": 1}\\n'
+    b'{"a": 1}\n'
     """
     return b"".join(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n" for row in rows)
 

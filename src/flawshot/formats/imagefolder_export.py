@@ -37,8 +37,8 @@ def export_imagefolder(catalog: Catalog, out: Path, *, margin: float = 0.0, over
     ``datasets.load_dataset("imagefolder", data_dir=OUT)`` has the columns ``image`` and those of ``metadata.jsonl``:
     ``label``, ``product``, ``source`` (the image's path), ``instance`` (its id), ``box`` (x0, y0, x1, y1 of the
     instance, half-open, px of that image), ``crop`` (the same of the crop) and ``area`` (px of its mask).
-    ``torchvision.datasets.ImageFolder`` reads each split's folder, or OUT if there is none; its classes are the names of
-    the folders. If some instances are in a split, those in none are in ``train``.
+    ``torchvision.datasets.ImageFolder`` reads each split's folder, or OUT if there is none; its classes are the
+    folders' names. If some instances are in a split, those in none are in ``train``.
 
     Args:
         catalog: The instances; its data folder must be available.

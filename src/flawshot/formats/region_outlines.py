@@ -54,7 +54,7 @@ def region_outlines(region: Region) -> RegionOutlines:
         points = outline(part.pixels) + EDGE
         drawn = rasterize(Shape(0, "", "polygon", points), *part.pixels.shape)
         exact &= drawn.box == (0, 0, *filled.shape[::-1]) and bool(np.array_equal(drawn.pixels, filled))
-        polygons.append(points + (part.x0 + region.x0, part.y0 + region.y0))
+        polygons.append(np.add(points, (part.x0 + region.x0, part.y0 + region.y0)))
     return RegionOutlines(tuple(polygons), holes, exact and not holes)
 
 
@@ -75,5 +75,5 @@ def joined_outline(polygons: Sequence[NDArray[np.float64]]) -> NDArray[np.float6
         start = int(np.argmin(distances))
         corner = int(corners[start])
         around = np.roll(polygon, -start, axis=0)
-        joined = np.concatenate([joined[: corner + 1], around, around[:1], joined[corner:]])
+        joined = np.concatenate((joined[: corner + 1], around, around[:1], joined[corner:]))
     return joined

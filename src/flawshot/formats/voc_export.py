@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as Tree  # noqa: S405 - writes only
+from xml.etree import ElementTree as ET
 
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.names import folder_name
@@ -82,37 +82,36 @@ def export_voc(
 
 
 def _document(image: ExportImage, product: str, name: str) -> bytes:
-    root = Tree.Element("annotation")
+    root = ET.Element("annotation")
     for tag, text in (("folder", product), ("filename", name)):
-        Tree.SubElement(root, tag).text = text
-    source = Tree.SubElement(root, "source")
-    Tree.SubElement(source, "database").text = "flawshot"
-    size = Tree.SubElement(root, "size")
+        ET.SubElement(root, tag).text = text
+    source = ET.SubElement(root, "source")
+    ET.SubElement(source, "database").text = "flawshot"
+    size = ET.SubElement(root, "size")
     with open_image(image.source, image.path) as opened:
         depth = len(opened.getbands())
     for tag, number in (("width", image.width), ("height", image.height), ("depth", depth)):
-        Tree.SubElement(size, tag).text = str(number)
-    Tree.SubElement(root, "segmented").text = "0"
+        ET.SubElement(size, tag).text = str(number)
+    ET.SubElement(root, "segmented").text = "0"
     for region in image.regions:
         root.append(_object(region.instance))
-    Tree.indent(root, "\t")
-    text: bytes = Tree.tostring(root, encoding="utf-8", xml_declaration=False)
-    return text + b"\n"
+    ET.indent(root, "\t")
+    return ET.tostring(root, encoding="unicode").encode() + b"\n"
 
 
-def _object(instance: Instance) -> Tree.Element:
+def _object(instance: Instance) -> ET.Element:
     if NOT_XML.search(instance.category):
         raise FlawshotError(
             f"{instance.id}: the label {printable(instance.category, 80)!r} has a character that XML does not have; "
             "rename it"
         )
-    element = Tree.Element("object")
-    Tree.SubElement(element, "name").text = instance.category
-    Tree.SubElement(element, "pose").text = "Unspecified"
+    element = ET.Element("object")
+    ET.SubElement(element, "name").text = instance.category
+    ET.SubElement(element, "pose").text = "Unspecified"
     for flag in FLAGS:
-        Tree.SubElement(element, flag).text = str(int(instance.flags.get(flag, False)))
-    box = Tree.SubElement(element, "bndbox")
+        ET.SubElement(element, flag).text = str(int(instance.flags.get(flag, False)))
+    box = ET.SubElement(element, "bndbox")
     x0, y0, x1, y1 = instance.box
     for tag, number in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
-        Tree.SubElement(box, tag).text = str(number)
+        ET.SubElement(box, tag).text = str(number)
     return element
