@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from flawshot.formats.export_images import export_images
 from flawshot.formats.exporting import Exported, export_folder, json_lines
 from flawshot.formats.flat_names import FlatNames
 from flawshot.labelme.images import ImageError, cropped, read_image
-from flawshot.labelme.layout import not_a_split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,11 @@ OPTIONS = {
 }
 # datasets reads validation, and torchvision any name.
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
+# Words in names of folders and files, here escaped like characters that a file system lacks, by which datasets
+# recognizes splits.
+SPLIT_WORD = re.compile(
+    r"(?<![a-z])(?:train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?![a-z])", re.IGNORECASE
+)
 
 
 def export_imagefolder(catalog: Catalog, out: Path, *, margin: float = 0.0, overwrite: bool = False) -> Exported:
@@ -38,7 +43,8 @@ def export_imagefolder(catalog: Catalog, out: Path, *, margin: float = 0.0, over
     ``label``, ``product``, ``source`` (the image's path), ``instance`` (its id), ``box`` (x0, y0, x1, y1 of the
     instance, half-open, px of that image), ``crop`` (the same of the crop) and ``area`` (px of its mask).
     ``torchvision.datasets.ImageFolder`` reads each split's folder, or OUT if there is none; its classes are the
-    folders' names. If some instances are in a split, those in none are in ``train``.
+    folders' names. In the names, words such as ``test`` are escaped (``%74est``), because datasets would take
+    them for splits; ``label`` is as it was. If some instances are in a split, those in none are in ``train``.
 
     Args:
         catalog: The instances; its data folder must be available.
@@ -71,8 +77,7 @@ def export_imagefolder(catalog: Catalog, out: Path, *, margin: float = 0.0, over
             for region in image.regions:
                 instance = region.instance
                 home = SPLITS[instance.split or "train"] if splits else ""
-                category = folder_name(instance.category)
-                name = f"{category if home else not_a_split(category)}/{names.name(_own_path(instance))}"
+                name = _no_split(f"{folder_name(instance.category)}/{names.name(_own_path(instance))}")
                 place = folder / home / name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 box = _with_margin(instance, margin)
@@ -101,6 +106,17 @@ def export_imagefolder(catalog: Catalog, out: Path, *, margin: float = 0.0, over
             )
             problems.append(Problem(home, "classes", message, "warning"))
     return Exported(sum(map(len, rows.values())), tuple(problems), f"{len(every)} categories")
+
+
+def _no_split(name: str) -> str:
+    """A path in which no name is taken for a split's.
+
+    >>> _no_split("test mark/latest_train-3.png"), _no_split("eval.png")
+    ('%74est mark/latest_%74rain-3.png', '%65%76al.png')
+    """
+    while SPLIT_WORD.search(name):  # again, for digits end a word, too
+        name = SPLIT_WORD.sub(lambda match: f"%{ord(match[0][0]):02X}{match[0][1:]}", name)
+    return name
 
 
 def _own_path(instance: Instance) -> str:

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
     from flawshot.labelme.shapes import Region
 
-__all__ = ["RegionOutlines", "joined_outline", "region_outlines"]
+__all__ = ["CENTERED", "ROUNDED", "RegionOutlines", "joined_outline", "region_outlines"]
 
-# Outlines run this far inside the pixels' edges, in px. Labelme and OpenCV truncate coordinates and draw the border,
-# pycocotools fills the pixels whose centers are inside: all of them then draw the same pixels.
-EDGE = 5 / 16
+# How far outlines are moved from :func:`~flawshot.formats.components.outline`'s, in px, so that other programs draw the
+# same pixels. Labelme and Ultralytics truncate coordinates to whole pixels and draw the border, as do others after
+# rounding; pycocotools fills the pixels whose centers are inside. A pixel i reaches from i + 5/16 to i + 11/16, which is
+# right for truncating and for centers, or from i + 7/64 to i + 31/64, which is right for truncating and for rounding.
+CENTERED = 5 / 16
+ROUNDED = 7 / 64
 
 
 class RegionOutlines(NamedTuple):
@@ -39,8 +42,12 @@ class RegionOutlines(NamedTuple):
     exact: bool
 
 
-def region_outlines(region: Region) -> RegionOutlines:
+def region_outlines(region: Region, *, moved: float = CENTERED) -> RegionOutlines:
     """Trace the parts of a region.
+
+    Args:
+        region: The region.
+        moved: :data:`CENTERED` or :data:`ROUNDED`.
 
     >>> from flawshot.labelme.shapes import Region
     >>> region_outlines(Region(2, 3, np.ones((1, 2), dtype=bool))).polygons[0].tolist()
@@ -51,7 +58,7 @@ def region_outlines(region: Region) -> RegionOutlines:
     for part in components(region.pixels):
         filled = np.asarray(binary_fill_holes(part.pixels), dtype=bool)
         holes |= bool((filled != part.pixels).any())
-        points = outline(part.pixels) + EDGE
+        points = outline(part.pixels) + moved
         drawn = rasterize(Shape(0, "", "polygon", points), *part.pixels.shape)
         exact &= drawn.box == (0, 0, *filled.shape[::-1]) and bool(np.array_equal(drawn.pixels, filled))
         polygons.append(np.add(points, (part.x0 + region.x0, part.y0 + region.y0)))

@@ -11,7 +11,7 @@ from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, save_image
 from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder
 from flawshot.formats.flat_names import FlatNames
-from flawshot.formats.region_outlines import joined_outline, region_outlines
+from flawshot.formats.region_outlines import ROUNDED, joined_outline, region_outlines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,7 +122,7 @@ def _boxes(image: ExportImage, numbers: dict[str, int]) -> list[str]:
 def _segments(image: ExportImage, numbers: dict[str, int], problems: list[Problem]) -> list[str]:
     lines = []
     for region in image.regions:
-        outlines = region_outlines(region.instance.region())
+        outlines = region_outlines(region.instance.region(), moved=ROUNDED)
         if outlines.holes:
             message = "has holes, which a segment cannot express; they are covered"
             problems.append(Problem(region.instance.id, "holes", message, "warning"))
