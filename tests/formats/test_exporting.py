@@ -33,10 +33,13 @@ def fill(out, **options):
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path):
-    with pytest.raises(FlawshotError, match="out: cannot be written"):
+    def fail():
         with export_folder(tmp_path / "out", "coco", data=None, overwrite=False) as folder:
             (folder / "a").write_text("half")
             raise OSError(28, "No space left on device")
+
+    with pytest.raises(FlawshotError, match="out: cannot be written"):
+        fail()
     assert not list(tmp_path.iterdir())
 
 
@@ -48,7 +51,7 @@ def test_only_an_export_is_replaced_and_only_if_asked_for(tmp_path):
     fill(out, overwrite=True)
     assert sorted(path.name for path in out.rglob("*")) == [RECORD, "a", "b.txt"]
     (out / "a/mine.txt").write_text("x")
-    with pytest.raises(FlawshotError, match="mine.txt: is not part of the export; move it away"):
+    with pytest.raises(FlawshotError, match=r"mine\.txt: is not part of the export; move it away"):
         fill(out, overwrite=True)
     assert (out / "a/mine.txt").read_text() == "x"
     (out / RECORD).unlink()
@@ -59,9 +62,11 @@ def test_only_an_export_is_replaced_and_only_if_asked_for(tmp_path):
 
 
 def test_an_export_is_not_put_into_the_data(tmp_path):
-    with pytest.raises(FlawshotError, match=r"coco: is in the data folder .*; name a folder elsewhere"):
-        with export_folder(tmp_path / "coco", "coco", data=tmp_path, overwrite=False):
-            pass
+    with (
+        pytest.raises(FlawshotError, match=r"coco: is in the data folder .*; name a folder elsewhere"),
+        export_folder(tmp_path / "coco", "coco", data=tmp_path, overwrite=False),
+    ):
+        pass
 
 
 def rotated(path, orientation=6, **options):
@@ -139,7 +144,7 @@ def test_a_further_folder_of_good_images(tmp_path):
     made, problems = listed(data, good=tmp_path / "fine")
     assert made == {"a.png": 1, "good/in/a.png": 0}
     assert [kind for kind, _ in problems] == ["annotated"]
-    with pytest.raises(FlawshotError, match="good='.*gone': is not a folder"):
+    with pytest.raises(FlawshotError, match=r"good='.*gone': is not a folder"):
         listed(data, good=tmp_path / "gone")
 
 

@@ -145,6 +145,11 @@ EXPORTERS = {
         "Write crops, one folder per category, and metadata.jsonl, for Hugging Face datasets and torchvision.",
         "crops",
     ),
+    "fiftyone": Exporter(
+        "flawshot.models.fiftyone_export:export_fiftyone",
+        "Write a data set that FiftyOne imports, with masks; if given, predictions and embeddings.",
+        "detections",
+    ),
 }
 # Options that importers share; a module's own OPTIONS take precedence.
 SHARED_OPTIONS = {

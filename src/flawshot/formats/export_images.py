@@ -116,7 +116,7 @@ def export_images(
         beyond: A folder that is not searched.
 
     Raises:
-        FlawshotError: If ``good`` is not a folder, or the data has no folder.
+        FlawshotError: If ``good`` is not a folder, the data has no folder, or no image can be used.
     """
     if catalog.root is None:
         raise FlawshotError("the catalog has no data folder, which an export reads the images from")
@@ -126,10 +126,15 @@ def export_images(
         entries |= _good_inside(catalog, set(entries), problems, beyond)
     if good is not None:
         entries |= _good_elsewhere(catalog, good, set(entries), problems)
+    usable = 0
     for path in sorted(entries):
         made = _opened(catalog, entries[path], places, problems)
         if made is not None:
+            usable += 1
             yield made
+    if not usable:
+        first = f"; the first problem: {problems[0].marked}" if problems else ""
+        raise FlawshotError(f"{catalog.root}: has no image that can be exported{first}")
 
 
 def save_image(image: ExportImage, target: Path, problems: list[Problem], *, link: bool) -> bool:

@@ -133,7 +133,7 @@ def write_image(source: Path | bytes, target: Path, *, link: bool = False) -> bo
     anew = _written_anew(source, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     if anew is not None:
-        anew.image.save(target, quality=QUALITY, **anew.kind)
+        anew.image.save(target, quality=QUALITY, subsampling=0, **anew.kind)
         return anew.turned
     if isinstance(source, bytes):
         target.write_bytes(source)

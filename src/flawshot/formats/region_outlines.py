@@ -22,8 +22,8 @@ __all__ = ["CENTERED", "ROUNDED", "RegionOutlines", "joined_outline", "region_ou
 
 # How far outlines are moved from :func:`~flawshot.formats.components.outline`'s, in px, so that other programs draw the
 # same pixels. Labelme and Ultralytics truncate coordinates to whole pixels and draw the border, as do others after
-# rounding; pycocotools fills the pixels whose centers are inside. A pixel i reaches from i + 5/16 to i + 11/16, which is
-# right for truncating and for centers, or from i + 7/64 to i + 31/64, which is right for truncating and for rounding.
+# rounding; pycocotools fills the pixels whose centers are inside. A pixel i reaches from i + 5/16 to i + 11/16, right
+# for truncating and for centers, or from i + 7/64 to i + 31/64, right for truncating and for rounding.
 CENTERED = 5 / 16
 ROUNDED = 7 / 64
 
