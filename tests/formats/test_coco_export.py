@@ -182,12 +182,26 @@ def test_predictions_become_results_that_pycocotools_scores(predicted, tmp_path)
 
 def test_corrections_in_predictions_are_truth(predicted, tmp_path):
     shutil.copytree(predicted / "named", predicted / "corrected", dirs_exist_ok=True)
-    path = next(iter(sorted((predicted / "corrected").rglob("*.json"))))
-    document = json.loads(path.read_text())
-    document["shapes"][0]["label"] = "corrected"
-    del document["shapes"][0]["group_id"]
-    path.write_text(json.dumps(document))
+    paths = sorted((predicted / "corrected").rglob("*.json"))
+    for number, path in enumerate(paths):
+        document = json.loads(path.read_text())
+        for own in document["shapes"]:
+            own["flawshot"]["was"] = ""  # as if nobody had labeled it before
+            if number == 0:
+                own["label"] = "corrected"
+            elif number == 1:
+                own["flags"]["predicted"] = False
+        document["flags"]["all_confirmed"] = number == 2
+        path.write_text(json.dumps(document))
     succeed("export", "coco", predicted / "corrected", tmp_path / "coco")
     truth = json.loads((tmp_path / "coco/annotations/instances.json").read_text())
+    results = json.loads((tmp_path / "coco/results.json").read_text())
     names = {each["id"]: each["name"] for each in truth["categories"]}
-    assert "corrected" in {names[each["category_id"]] for each in truth["annotations"]}
+    known = {}
+    for each in truth["annotations"]:
+        known.setdefault(each["image_id"], set()).add(names[each["category_id"]])
+    assert set(known) == {1, 2, 3}
+    assert known[1] == {"corrected"}
+    said = {number: {names[each["category_id"]] for each in results if each["image_id"] == number} for number in (2, 3)}
+    assert {number: known[number] for number in (2, 3)} == said
+    assert {each["image_id"] for each in results} == {image["id"] for image in truth["images"]}

@@ -30,6 +30,8 @@ __all__ = ["ExportImage", "ExportRegion", "export_images", "is_prediction_folder
 
 PREDICTIONS, PREDICTIONS_FORMAT = "predictions.jsonl", "flawshot-predictions"
 LONGEST_HEADER = 2**20
+# The flags of a predicted shape, and of a file, that a person changes to confirm what was predicted.
+PREDICTED, ALL_CONFIRMED = "predicted", "all_confirmed"
 # The key of a shape under which its prediction is stored.
 KEY = "flawshot"
 
@@ -41,17 +43,21 @@ class ExportRegion:
     Attributes:
         instance: The instance; its category is the label that its file gives it.
         prediction: What flawshot predicted, as stored in its file; None if the region was not predicted.
+        confirmed: Whether a person confirmed all predictions in its file.
     """
 
     instance: Instance
     prediction: Mapping[str, Any] | None = None
+    confirmed: bool = False
 
     @property
     def truth(self) -> str | None:
-        """The label that a person gave it; None if there is only a prediction."""
-        if self.prediction is None or self.prediction["predicted"] != self.instance.category:
-            return self.instance.category
-        return self.prediction.get("was") or None
+        """The label that a person gave it or confirmed, now or before the prediction; None if nobody did."""
+        label, said = self.instance.category, self.prediction
+        if said is None or said["predicted"] != label or self.confirmed or self.instance.flags.get(PREDICTED) is False:
+            return label
+        was = said.get("was")
+        return was if isinstance(was, str) and was else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,7 @@ class _Place(NamedTuple):
     path: str
     file: Path | None
     predictions: dict[int, dict[str, Any]]
+    confirmed: bool
 
 
 def is_prediction_folder(folder: Path) -> bool:
@@ -186,7 +193,7 @@ def _opened(
             continue
         place = places.get(instance.annotation)
         said = None if place is None else place.predictions.get(instance.shapes[0].index)
-        regions.append(ExportRegion(instance, said))
+        regions.append(ExportRegion(instance, said, place is not None and place.confirmed))
     if entry.rows and not regions:  # without its instances it would pass for a good image
         return None
     try:
@@ -302,7 +309,8 @@ def _predicted_places(catalog: Catalog) -> dict[str, _Place]:
     for name in dict.fromkeys(catalog.column("annotation")):
         file = parse_labelme(annotation_bytes(root / name, name), name)[0]
         predictions = {shape.index: said for shape in file.shapes if _is_prediction(said := shape.other.get(KEY))}
-        made[name] = _Place(*_image_of(root, name, file, data), predictions)
+        confirmed = file.flags.get(ALL_CONFIRMED) is True
+        made[name] = _Place(*_image_of(root, name, file, data), predictions, confirmed)
     return made
 
 
