@@ -50,6 +50,9 @@ def test_only_an_export_is_replaced_and_only_if_asked_for(tmp_path):
         fill(out, overwrite=False)
     fill(out, overwrite=True)
     assert sorted(path.name for path in out.rglob("*")) == [RECORD, "a", "b.txt"]
+    (out / "a/train.cache").write_text("left by Ultralytics")
+    fill(out, overwrite=True)
+    assert not (out / "a/train.cache").exists()
     (out / "a/mine.txt").write_text("x")
     with pytest.raises(FlawshotError, match=r"mine\.txt: is not part of the export; move it away"):
         fill(out, overwrite=True)

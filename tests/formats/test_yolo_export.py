@@ -155,6 +155,32 @@ def test_supervision_reads_boxes_and_segments(data, boxes, segments):
         assert all(len(by_name[name.partition("/")[2]]) == 0 for name in GOOD)
 
 
+def test_ultralytics_reads_boxes_and_segments(data, boxes, segments, tmp_path, monkeypatch):
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("YOLO_OFFLINE", "true")
+    utils = pytest.importorskip("ultralytics.data.utils")
+    from ultralytics.data.dataset import YOLODataset
+
+    known = instances(data)
+    for out, task in ((boxes, "detect"), (segments[1], "segment")):
+        described = utils.check_det_dataset(str(out / "data.yaml"), autodownload=False)
+        assert described["names"] == dict(enumerate(LABELS))
+        read = YOLODataset(img_path=described["train"], data=described, task=task, imgsz=80, augment=False)
+        by_name = {f"train/{Path(each['im_file']).name}": each for each in read.labels}
+        assert set(by_name) == {name for name in {*NAMES, *GOOD} if name.startswith("train")}
+        for name, found in by_name.items():
+            own = known[NAMES[name]] if name in NAMES else []
+            assert [LABELS[int(number)] for number in found["cls"][:, 0]] == [i.category for i in own]
+            for row, instance in enumerate(own):
+                x, y, width, height = found["bboxes"][row] * (80, 60, 80, 60)
+                box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+                assert box == pytest.approx(instance.box, abs=1e-3 if task == "detect" else 0.6)
+                if task == "segment" and instance.category != ODD:
+                    points = (found["segments"][row] * (80, 60)).reshape(-1)
+                    drawn = utils.polygon2mask((60, 80), [points]) != 0
+                    assert np.array_equal(drawn, instance.region().full_mask(60, 80))
+
+
 def test_names_that_would_share_a_text_file_are_told_apart(tmp_path):
     box = shape("dent", "rectangle", [[1, 1], [5, 5]])
     write(tmp_path / "d", "a.json", [box], image="a.png")

@@ -28,6 +28,8 @@ __all__ = ["IMAGE_OPTIONS", "RECORD", "Exported", "export_folder", "json_lines",
 
 # Lists the files of an export, so that it can be replaced, and is not taken for data; its readers skip hidden files.
 RECORD = ".flawshot-export.json"
+# What Ultralytics, macOS and Windows leave in a folder when it is used; it may be replaced, too.
+CACHE, SYSTEM_FILES = ".cache", frozenset({".DS_Store", "Thumbs.db"})
 REMEDY = "move the folder away"
 QUALITY = 95  # of JPEG and WebP images that have to be written anew
 
@@ -109,7 +111,8 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
         raise FlawshotError(f"{out}: was not written by an export; move it away")
     known = {RECORD, *read_document(out / RECORD, _Record, REMEDY).files}
     for path in sorted(out.rglob("*")):
-        if not path.is_dir() and path.relative_to(out).as_posix() not in known:
+        own = path.is_dir() or path.relative_to(out).as_posix() in known
+        if not own and path.suffix != CACHE and path.name not in SYSTEM_FILES:
             raise FlawshotError(f"{path}: is not part of the export; move it away")
 
 
