@@ -17,7 +17,7 @@ from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import Document, json_bytes, read_document
 from flawshot.base.store.places import new_folder, settle
 from flawshot.formats import Option
-from flawshot.labelme.images import open_image, orientation
+from flawshot.labelme.images import header, open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,11 +161,11 @@ class _Anew(NamedTuple):
 
 
 def _written_anew(source: Path | bytes, target: Path) -> _Anew | None:
+    other = isinstance(source, Path) and source.suffix.lower() != target.suffix.lower()
+    turned = header(source, target.name)[2] != 1  # without decoding it, which would take most of an export's time
+    if not turned and not other:
+        return None
     with open_image(source, target.name) as opened:
-        other = isinstance(source, Path) and source.suffix.lower() != target.suffix.lower()
-        turned = orientation(opened) != 1
-        if not turned and not other:
-            return None
         kind = "JPEG" if opened.format == "MPO" else opened.format or "PNG"
         upright = ImageOps.exif_transpose(opened) if turned else opened.copy()
         upright.info.pop("exif", None)  # some formats would get it again, with the orientation
