@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, is_prediction_folder, save_image
-from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder, write_json_file
+from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, counted, export_folder, write_json_file
 from flawshot.formats.region_outlines import region_outlines
 from flawshot.formats.run_lengths import encode_region
 
@@ -80,9 +80,9 @@ def export_coco(
                 write_json_file(folder / f"results{split}.json", results[split])
     written = sum(len(document["annotations"]) for document in documents.values())
     count = sum(len(document["images"]) for document in documents.values())
-    summary = f"{count} images, {len(writer.labels)} categories"
+    summary = f"{counted(count, 'image')}, {counted(len(writer.labels), 'category', 'categories')}"
     if predicted:
-        summary += f", {sum(map(len, results.values()))} results"
+        summary += f", {counted(sum(map(len, results.values())), 'result')}"
     return Exported(written, tuple(problems), summary)
 
 

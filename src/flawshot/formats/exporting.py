@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from flawshot.base.errors import Problem
 
-__all__ = ["IMAGE_OPTIONS", "RECORD", "Exported", "export_folder", "json_lines", "write_image", "write_json_file"]
+__all__ = [
+    "IMAGE_OPTIONS",
+    "RECORD",
+    "Exported",
+    "counted",
+    "export_folder",
+    "json_lines",
+    "write_image",
+    "write_json_file",
+]
 
 # Lists the files of an export, so that it can be replaced, and is not taken for data; its readers skip hidden files.
 RECORD = ".flawshot-export.json"
@@ -170,6 +179,15 @@ def _written_anew(source: Path | bytes, target: Path) -> _Anew | None:
         upright = ImageOps.exif_transpose(opened) if turned else opened.copy()
         upright.info.pop("exif", None)  # some formats would get it again, with the orientation
     return _Anew(upright, {} if other else {"format": kind}, turned)
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things, in words.
+
+    >>> counted(1, "image"), counted(2, "category", "categories")
+    ('1 image', '2 categories')
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def json_lines(rows: list[dict[str, Any]]) -> bytes:

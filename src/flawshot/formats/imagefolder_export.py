@@ -11,7 +11,7 @@ from flawshot.base.errors import FlawshotError, Problem, printable
 from flawshot.base.names import folder_name
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images
-from flawshot.formats.exporting import Exported, export_folder, json_lines
+from flawshot.formats.exporting import Exported, counted, export_folder, json_lines
 from flawshot.formats.flat_names import FlatNames
 from flawshot.labelme.images import ImageError, cropped, read_image
 
@@ -105,7 +105,7 @@ def export_imagefolder(catalog: Catalog, out: Path, *, margin: float = 0.0, over
                 "other splits; compare names"
             )
             problems.append(Problem(home, "classes", message, "warning"))
-    return Exported(sum(map(len, rows.values())), tuple(problems), f"{len(every)} categories")
+    return Exported(sum(map(len, rows.values())), tuple(problems), counted(len(every), "category", "categories"))
 
 
 def _no_split(name: str) -> str:

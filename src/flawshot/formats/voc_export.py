@@ -11,7 +11,7 @@ from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.names import folder_name
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, save_image
-from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder
+from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, counted, export_folder
 from flawshot.formats.flat_names import FlatNames
 from flawshot.labelme.images import open_image
 
@@ -78,7 +78,7 @@ def export_voc(
             place = folder / product / "ImageSets" / "Main" / f"{split}.txt"
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes("".join(f"{stem}\n" for stem in stems).encode())
-    return Exported(written, tuple(problems), f"{count} images, {len(names)} products")
+    return Exported(written, tuple(problems), f"{counted(count, 'image')}, {counted(len(names), 'product')}")
 
 
 def _document(image: ExportImage, product: str, name: str) -> bytes:

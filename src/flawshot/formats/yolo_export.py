@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flawshot.base.errors import Problem
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, save_image
-from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder
+from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, counted, export_folder
 from flawshot.formats.flat_names import FlatNames
 from flawshot.formats.region_outlines import ROUNDED, joined_outline, region_outlines
 
@@ -90,7 +90,11 @@ def export_yolo(
             message = f"the data has no val split, so val in data.yaml is {instead}"
             problems.append(Problem("data.yaml", "no-val", message, "warning"))
         (folder / "data.yaml").write_bytes(_yaml(labels, present).encode())
-    return Exported(written, tuple(problems), f"{sum(counts.values())} images, {len(labels)} categories")
+    return Exported(
+        written,
+        tuple(problems),
+        f"{counted(sum(counts.values()), 'image')}, {counted(len(labels), 'category', 'categories')}",
+    )
 
 
 def _yaml(labels: list[str], present: list[str]) -> str:

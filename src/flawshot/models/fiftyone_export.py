@@ -18,7 +18,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, save_image
-from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder, write_json_file
+from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, counted, export_folder, write_json_file
 from flawshot.models.model import load_model
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def export_fiftyone(
         for field in ("ground_truth", "predictions")
         if field in sample
     )
-    return Exported(written, tuple(problems), f"{len(samples)} images")
+    return Exported(written, tuple(problems), counted(len(samples), "image"))
 
 
 class _Features:
