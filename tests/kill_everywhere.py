@@ -210,6 +210,7 @@ def prepare(root):
     mine("sample", data / "parts", "--out", "episodes", "--shots", "1", "--seeds", "2")
     mine("evaluate", "bank", "episodes", "--classifiers", "prototype", "--json", "results.json")
     mine("export", "masks", data / "parts", "masks")
+    mine("export", "coco", data / "parts", "coco")
     mine("export", "detailed", data / "parts", "mpdd_detailed_annotations.json")
     shutil.copytree(base / "named", base / "corrected")
     for path in sorted((base / "corrected/wood").glob("*.json"))[:4]:
@@ -335,6 +336,8 @@ def commands(data, base):
             line("import", "mpdd", base / "mpdd_detailed_annotations.json", "--images", parts, "out"),
         ),
         Command("export masks", line("export", "masks", parts, "out")),
+        Command("export coco", line("export", "coco", parts, "coco"), (), ("coco",)),
+        Command("export coco anew", line("export", "coco", more, "coco", "--overwrite"), ("coco",), ("coco",)),
         Command("export detailed", line("export", "detailed", parts, "out.json")),
     ]  # fmt: skip
 

@@ -62,10 +62,12 @@ _PUBLIC = {
     "formats.box_table": "import_csv",
     "formats.catalog_labelme": "labelme_files",
     "formats.coco": "import_coco",
+    "formats.coco_export": "export_coco",
     "formats.cvat": "import_cvat",
     "formats.deep_pcb": "import_deep_pcb",
     "formats.detailed": "write_detailed",
     "formats.folders": "import_folders",
+    "formats.imagefolder_export": "export_imagefolder",
     "formats.label_studio": "import_label_studio",
     "formats.mask_export": "export_masks",
     "formats.masks": "import_masks",
@@ -74,7 +76,9 @@ _PUBLIC = {
     "formats.rle_table": "import_rle",
     "formats.via": "import_via",
     "formats.voc": "import_voc",
+    "formats.voc_export": "export_voc",
     "formats.yolo": "import_yolo",
+    "formats.yolo_export": "export_yolo",
     "inspect.checks": "check_data",
     "inspect.query": "query_catalog",
     "inspect.same_sample": "SameSamples SampleGroup find_same_samples",
@@ -85,6 +89,7 @@ _PUBLIC = {
     "locating.examples": "LabeledImage",
     "locating.fitting": "FittedLocator fit_locator",
     "locating.locator": "HeatMap Locator",
+    "models.fiftyone_export": "export_fiftyone",
     "models.findings": "ImageFinding",
     "models.fitting": "fit_model",
     "models.learning": "LearnReport learn_corrections",
@@ -187,10 +192,12 @@ if TYPE_CHECKING:
     from flawshot.formats.box_table import import_csv as import_csv
     from flawshot.formats.catalog_labelme import labelme_files as labelme_files
     from flawshot.formats.coco import import_coco as import_coco
+    from flawshot.formats.coco_export import export_coco as export_coco
     from flawshot.formats.cvat import import_cvat as import_cvat
     from flawshot.formats.deep_pcb import import_deep_pcb as import_deep_pcb
     from flawshot.formats.detailed import write_detailed as write_detailed
     from flawshot.formats.folders import import_folders as import_folders
+    from flawshot.formats.imagefolder_export import export_imagefolder as export_imagefolder
     from flawshot.formats.label_studio import import_label_studio as import_label_studio
     from flawshot.formats.mask_export import export_masks as export_masks
     from flawshot.formats.masks import import_masks as import_masks
@@ -200,7 +207,9 @@ if TYPE_CHECKING:
     from flawshot.formats.rle_table import import_rle as import_rle
     from flawshot.formats.via import import_via as import_via
     from flawshot.formats.voc import import_voc as import_voc
+    from flawshot.formats.voc_export import export_voc as export_voc
     from flawshot.formats.yolo import import_yolo as import_yolo
+    from flawshot.formats.yolo_export import export_yolo as export_yolo
     from flawshot.inspect.checks import check_data as check_data
     from flawshot.inspect.query import query_catalog as query_catalog
     from flawshot.inspect.same_sample import SameSamples as SameSamples
@@ -221,6 +230,7 @@ if TYPE_CHECKING:
     from flawshot.locating.fitting import fit_locator as fit_locator
     from flawshot.locating.locator import HeatMap as HeatMap
     from flawshot.locating.locator import Locator as Locator
+    from flawshot.models.fiftyone_export import export_fiftyone as export_fiftyone
     from flawshot.models.findings import ImageFinding as ImageFinding
     from flawshot.models.fitting import fit_model as fit_model
     from flawshot.models.learning import LearnReport as LearnReport

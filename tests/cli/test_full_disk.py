@@ -19,7 +19,7 @@ from flawshot.models.predicting import predict_catalog
 resource = pytest.importorskip("resource")
 
 # Of each of the ways in which a result comes into being.
-RERUN = frozenset({"encode", "fit-data", "learn", "predict", "sample", "masks"})
+RERUN = frozenset({"encode", "fit-data", "learn", "predict", "sample", "masks", "coco-out"})
 # A file may become so long, bytes; then writing fails as on a full disk, with another number.
 RUN = """
 import resource, signal, sys
@@ -52,6 +52,11 @@ COMMANDS = {
     "crops": "crops parts --out new",
     "masks": "export masks parts new",
     "detailed": "export detailed parts new.json",
+    "coco-out": "export coco parts new",
+    "yolo-out": "export yolo parts new --segments",
+    "voc-out": "export voc parts new",
+    "imagefolder": "export imagefolder parts new",
+    "fiftyone": "export fiftyone parts new --bank bank",
     "coco": "import coco coco.json new --images voc",
     "voc": "import voc voc new",
     "yolo": "import yolo yolo new",

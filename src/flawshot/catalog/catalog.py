@@ -37,13 +37,22 @@ class Catalog:
         table: The rows, an Arrow table; its columns are those of ``docs/formats.md``.
         root: The folder that image and annotation paths are relative to, or None if it is not available.
         problems: Errors and oddities found while reading the annotations.
+        layout: How the files' paths name product and split, or None if the catalog was not read from a folder.
     """
 
-    def __init__(self, table: pa.Table, root: Path | None = None, problems: Sequence[Problem] = ()) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        root: Path | None = None,
+        problems: Sequence[Problem] = (),
+        *,
+        layout: Layout | None = None,
+    ) -> None:
         """Wrap a table that has the catalog's schema."""
         self.table = table
         self.root = root
         self.problems = tuple(problems)
+        self.layout = layout
 
     @classmethod
     def open(
@@ -130,7 +139,7 @@ class Catalog:
             stop_at_error(problems)
         place = _layout(layout, paths, root.name)
         table = build_table(root, paths, place, problems, strict=strict, workers=workers, progress=progress)
-        return cls(table, root, problems)
+        return cls(table, root, problems, layout=place)
 
     @classmethod
     def from_annotations(
@@ -217,7 +226,7 @@ class Catalog:
                     f"{argument('product', product)}: is not in the data, which has {', '.join(self.products)}"
                 )
         rows = pc.is_in(self.table.column("product"), value_set=pa.array(products, pa.string()))
-        return Catalog(self.table.filter(rows), self.root, self.problems)
+        return Catalog(self.table.filter(rows), self.root, self.problems, layout=self.layout)
 
     def fingerprint(self, product: str) -> str:
         """SHA-256 over a product's sorted (id, category) pairs: exactly what episodes depend on."""

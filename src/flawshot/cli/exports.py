@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +11,7 @@ import typer
 
 from flawshot.base.errors import FlawshotError
 from flawshot.cli.formats import FormatGroup, Given, Shown
+from flawshot.cli.imports import ProblemsOption
 from flawshot.cli.options import (
     DataArgument,
     LayoutOption,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flawshot.formats import Exporter
+    from flawshot.formats.exporting import Exported
 
 __all__ = ["exports"]
 
@@ -36,7 +39,7 @@ class _Exports(FormatGroup):
 
         return exporters()
 
-    def made(self, entry: Exporter, function: Callable[..., int]) -> Callable[..., None]:
+    def made(self, entry: Exporter, function: Callable[..., int | Exported]) -> Callable[..., None]:
         shown = Shown(function, frozenset({"overwrite"}), source=DataArgument)
         more = {
             "product": (None, ProductOption),
@@ -44,6 +47,8 @@ class _Exports(FormatGroup):
             "strict": (False, StrictOption),
             "overwrite": (False, OverwriteOption),
         }
+        if "Exported" in str(inspect.signature(function).return_annotation):
+            more["problems"] = (None, ProblemsOption)
         return shown.command(partial(_export, entry, function), more)
 
 
@@ -59,21 +64,36 @@ def _callback() -> None:
 
 def _export(
     entry: Exporter,
-    function: Callable[..., int],
+    function: Callable[..., int | Exported],
     given: Given,
     *,
     product: list[str] | None,
     layout: str | None,
     strict: bool,
     overwrite: bool,
+    problems: Path | None = None,
 ) -> None:
+    from flawshot.cli.console import say_problems, write_problems
+    from flawshot.formats.export_images import is_prediction_folder
+    from flawshot.formats.exporting import Exported
+
     data, out = given.places
-    catalog = open_data(data, layout, product, strict=strict)
+    # Predictions know where their images are.
+    unsaid = frozenset({"missing-image"} if is_prediction_folder(data) else ())
+    catalog = open_data(data, layout, product, strict=strict, unsaid=unsaid)
     try:
         written = function(catalog, out, **given.arguments, overwrite=overwrite)
     except FlawshotError as error:
         raise given.error(error) from error
-    typer.echo(f"{out}: {written} {entry.counted} of {len(catalog)} instances")
+    count, more = written, ""
+    if isinstance(written, Exported):
+        found = list(map(given.problem, written.problems))
+        remedy = "--problems FILE writes all" if problems is None else f"{problems} lists all"
+        say_problems(found, data, remedy=remedy)
+        count, more = written.written, f"; {written.summary}" if written.summary else ""
+    typer.echo(f"{out}: {count} {entry.counted} of {len(catalog)} instances{more}")
+    if problems is not None and isinstance(written, Exported):
+        write_problems(found, problems, overwrite=overwrite)
 
 
 def _onnx(

@@ -69,7 +69,8 @@ class Importer(NamedTuple):
 class Exporter(NamedTuple):
     """A format's exporter.
 
-    It is a function ``(catalog, out, *, …, overwrite=False)`` that returns the number of items written.
+    It is a function ``(catalog, out, *, …, overwrite=False)`` that returns the number of items written, or an
+    :class:`~flawshot.formats.exporting.Exported`.
 
     Attributes:
         place: Its module and name, ``module:function``.
@@ -158,6 +159,31 @@ EXPORTERS = {
         "flawshot.formats.detailed:write_detailed",
         "Write detailed annotations like MPDD's: boxes, count, size and a description, one record per image.",
         "records",
+    ),
+    "coco": Exporter(
+        "flawshot.formats.coco_export:export_coco",
+        "Write COCO: images, exact polygons or run lengths, boxes; of predictions, results with scores, too.",
+        "annotations",
+    ),
+    "yolo": Exporter(
+        "flawshot.formats.yolo_export:export_yolo",
+        "Write YOLO's text files as Ultralytics reads them, boxes or segments, with images and data.yaml.",
+        "lines",
+    ),
+    "voc": Exporter(
+        "flawshot.formats.voc_export:export_voc",
+        "Write Pascal VOC's XML with images, one data set per product.",
+        "objects",
+    ),
+    "imagefolder": Exporter(
+        "flawshot.formats.imagefolder_export:export_imagefolder",
+        "Write crops, one folder per category, and metadata.jsonl, for Hugging Face datasets and torchvision.",
+        "crops",
+    ),
+    "fiftyone": Exporter(
+        "flawshot.models.fiftyone_export:export_fiftyone",
+        "Write a data set that FiftyOne imports, with masks; if given, predictions and embeddings.",
+        "detections",
     ),
 }
 # Options that importers share; a module's own OPTIONS take precedence.

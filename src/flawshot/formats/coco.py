@@ -55,7 +55,8 @@ def import_coco(
     """Write COCO annotations as Labelme files: ``<product>/[<split>/]<the image's path>.json``.
 
     Split and product come from the folders of a COCO file, or else from words in its name (``bolt_train.json``,
-    ``instances_val2017.json``); otherwise there is no split, and the product has the source folder's name. The polygons
+    ``instances_val2017.json``); otherwise there is no split, and the product has the source folder's name. An image's
+    own ``product``, as ``export coco`` writes it, takes precedence. The polygons
     of one annotation share a ``group_id``. Run lengths become a pixel-exact ``mask`` shape. A box without a
     segmentation, or without a usable polygon, becomes a rectangle. Images are searched for by path, then by base name,
     below the folders that the user named. ``iscrowd`` becomes the flag ``crowd``; other Boolean attributes become flags
@@ -159,6 +160,7 @@ def _add_file(
         where = f"{name}: image {number}"
         try:
             path = _usable(paths, image)
+            own_product = _own_product(image)
             original = finder.find(str(path), place.images, where)
             size = _size(image, path.name, original)
             shapes = list(_all_shapes(annotations.get(number, []), categories, size, name, folder.problems))
@@ -170,10 +172,12 @@ def _add_file(
             folder.problems.append(Problem(where, "image", error.marked.removeprefix(f"{where}: ")))
             continue
         usable += len(file.shapes)
-        split, inner = place.split, list(path.parts[:-1])
-        if split and inner and inner[0].lower() == split.lower():
+        product, split, inner = own_product or place.product, place.split, list(path.parts[:-1])
+        if own_product and inner[:1] == [own_product]:
             inner = inner[1:]
-        folder.add([place.product, split, *inner], path.stem, file, original, where)
+        if split and inner and split.lower() in {inner[0].lower(), SPLIT_FOLDERS.get(inner[0].lower())}:
+            inner = inner[1:]
+        folder.add([product, split, *inner], path.stem, file, original, where)
     if document["annotations"] and not usable:
         folder.useless.append(name)
 
@@ -214,6 +218,12 @@ def _by_image(
 def _file_name(image: dict[str, Any]) -> str:
     """An image's file name; empty if no field has it."""
     return next((value for key in NAME_KEYS if isinstance(value := image.get(key), str) and value), "")
+
+
+def _own_product(image: dict[str, Any]) -> str | None:
+    """The product that flawshot's own export states for an image."""
+    product = image.get("product")
+    return product_folder(product) if isinstance(product, str) and product else None
 
 
 def _usable(paths: dict[str, PurePosixPath | FlawshotError], image: dict[str, Any]) -> PurePosixPath:
