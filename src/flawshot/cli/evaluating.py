@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
+from flawshot.cli.options import GalleryImagesOption, GalleryOption, NoVerifyOption, OverwriteOption, ProductOption
 
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
@@ -44,6 +44,7 @@ def evaluate(
         typer.Option("--report", metavar="FILE.html", help="Write the results as a self-contained HTML page."),
     ] = None,
     data: GalleryOption = None,
+    images: GalleryImagesOption = None,
     device: Annotated[
         str,
         typer.Option("--device", metavar="NAME", help="Where trained classifiers compute: auto, cpu, cuda, …."),
@@ -80,13 +81,16 @@ def evaluate(
             raise FlawshotError(f"{place}: exists; name another file, move it away, or add --overwrite")
     if data is not None and report is None:
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
+    if images is not None and data is None:
+        raise FlawshotError("--images: is for the images of --data DATA; name it, too")
     started, clock = datetime.now(UTC), time.perf_counter()
     opened = FeatureBank.open(bank, verify=not no_verify)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]
     sets = _shared(opened, episodes, product)
-    pictures = None if data is None else open_pictures(data, opened.catalog.row_of)  # fail before the long work
+    # Fail before the long work.
+    pictures = None if data is None else open_pictures(data, opened.catalog.row_of, images)
     with progress_bar("episodes") as progress:
         results = run(
             opened,

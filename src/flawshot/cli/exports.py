@@ -12,6 +12,7 @@ from flawshot.base.errors import FlawshotError
 from flawshot.cli.formats import FormatGroup, Given, Shown
 from flawshot.cli.options import (
     DataArgument,
+    ImagesOption,
     LayoutOption,
     OverwriteOption,
     ProductOption,
@@ -41,6 +42,7 @@ class _Exports(FormatGroup):
         more = {
             "product": (None, ProductOption),
             "layout": (None, LayoutOption),
+            "images": (None, ImagesOption),
             "strict": (False, StrictOption),
             "overwrite": (False, OverwriteOption),
         }
@@ -64,11 +66,12 @@ def _export(
     *,
     product: list[str] | None,
     layout: str | None,
+    images: Path | None,
     strict: bool,
     overwrite: bool,
 ) -> None:
     data, out = given.places
-    catalog = open_data(data, layout, product, strict=strict)
+    catalog = open_data(data, layout, product, strict=strict, images=images)
     try:
         written = function(catalog, out, **given.arguments, overwrite=overwrite)
     except FlawshotError as error:

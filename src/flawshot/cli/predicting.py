@@ -9,7 +9,7 @@ import typer
 
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
 from flawshot.cli.finder_groups import REMEDIES, FinderGroup, whole_threshold
-from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+from flawshot.cli.options import ImagesOption, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
@@ -64,17 +64,19 @@ def predict(
     batch: BatchGroup,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Classify annotated or found regions: Labelme files to review, and a table; resumes after an interruption."""
+    from flawshot.base.errors import FlawshotError
     from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.models.model import load_model
     from flawshot.models.predicting import predict_catalog
     from flawshot.models.prediction_folder import check_predictions_free
 
     at_once = batch.size
-    others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout}
+    others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout, "--images": images}
     finder.check(threshold=threshold, min_area=min_area, others=others)
     finder.check_heat_maps(data, out)
     check_predictions_free(out.absolute(), overwrite=overwrite)
@@ -96,10 +98,12 @@ def predict(
     if layout_name or pattern or _only_masks(data):
         if not (layout_name or pattern):
             _refuse_bare(data, out)
+        if images is not None:
+            raise FlawshotError("--images: is for Labelme files; masks name their images")
         limit = whole_threshold(threshold)
         catalog = _masked(data, out, layout_name or pattern, limit, min_area, max_instances, product)
     else:
-        catalog = open_data(data, layout, product, strict=strict, unsaid=NO_NEWS)
+        catalog = open_data(data, layout, product, strict=strict, images=images, unsaid=NO_NEWS)
     encoder_options.introduce(opened.encoder, at_once)
     with progress_bar("crops") as progress:
         report = predict_catalog(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.cli.options import MovedImagesOption
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,6 +33,7 @@ def review(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DATA", help="Where the images are now, if they were moved.")
     ] = None,
+    images: MovedImagesOption = None,
     dry_run: Annotated[
         bool, typer.Option("--print", help="Print the files in order and Labelme's command, without starting Labelme.")
     ] = False,
@@ -38,12 +41,12 @@ def review(
     """Review predictions in Labelme, unsure and unknown ones first; corrections are saved in OUT at once."""
     from flawshot.base.errors import FlawshotError, Problem
     from flawshot.cli.console import say, say_problems
-    from flawshot.models.corrections import data_root
+    from flawshot.models.corrections import data_places
     from flawshot.models.prediction_folder import read_predictions
     from flawshot.models.review_folder import ReviewFolder, listed, review_place
 
     header, _ = read_predictions(out)
-    root = data_root(out, header, data)
+    root = data_places(out, header, data, images).image_root
     if dry_run:
         found: list[Problem] = []
         _print(listed(out, found)[:first], review_place(out))

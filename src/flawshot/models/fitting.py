@@ -166,7 +166,8 @@ def labeled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
             f"choose one with {argument('product')}, or make a model for each"
         )
     own = catalog.select([product or catalog.products[0]])
-    own = Catalog(own.table.filter(pc.not_equal(own.table.column("category"), "")), catalog.root)
+    labeled = own.table.filter(pc.not_equal(own.table.column("category"), ""))
+    own = Catalog(labeled, catalog.root, images=catalog.images)
     found = sorted(set(own.column("category")))
     if len(found) < 2:
         raise FlawshotError(
