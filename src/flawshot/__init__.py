@@ -65,6 +65,7 @@ _PUBLIC = {
     "formats.masks": "import_masks",
     "formats.mpdd": "import_mpdd",
     "formats.mvtec_fs": "import_mvtec_fs read_mvtec_fs",
+    "formats.relabeling": "Relabeled new_labels relabel_document relabel_folder",
     "formats.voc": "import_voc",
     "inspect.checks": "check_data",
     "inspect.query": "query_catalog",
@@ -182,6 +183,10 @@ if TYPE_CHECKING:
     from flawshot.formats.mpdd import import_mpdd as import_mpdd
     from flawshot.formats.mvtec_fs import import_mvtec_fs as import_mvtec_fs
     from flawshot.formats.mvtec_fs import read_mvtec_fs as read_mvtec_fs
+    from flawshot.formats.relabeling import Relabeled as Relabeled
+    from flawshot.formats.relabeling import new_labels as new_labels
+    from flawshot.formats.relabeling import relabel_document as relabel_document
+    from flawshot.formats.relabeling import relabel_folder as relabel_folder
     from flawshot.formats.voc import import_voc as import_voc
     from flawshot.inspect.checks import check_data as check_data
     from flawshot.inspect.query import query_catalog as query_catalog
