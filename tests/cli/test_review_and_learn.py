@@ -137,6 +137,22 @@ def test_a_person_corrects_in_labelme_itself(here):
     assert "dent-new: a new category" in said.stderr
 
 
+def test_a_region_that_is_locked_there_stays_locked(here):
+    """Labelme 7 locks shapes, and writes that into the file."""
+    require_window()
+    if MAJOR < 7:
+        pytest.skip("Labelme locks shapes from 7 on")
+    order = [here / "named" / each.annotation for each in listed(here / "named", [])]
+    done = review(here, "dent-new", FLAWSHOT_LOCK="1")
+    assert done.returncode == 0, done.stderr
+    assert "named: 4 files changed; flawshot learn MODEL named" in done.stdout
+    assert shapes_of(order[3])[0]["locked"] is True
+    assert all("locked" not in shape for path in order[:3] for shape in shapes_of(path))
+    assert flawshot.read_labelme(order[3]).shapes[0].other["locked"] is True
+    # Nobody has said what it is; and it does not stand in the way of what was said of the others.
+    assert "1 corrected" in succeed("learn", here / "model", here / "named", "--device", "cpu").stdout
+
+
 def test_where_there_is_no_display_it_is_said(here):
     require_window()
     if sys.platform != "linux":
@@ -162,11 +178,16 @@ def test_where_labelme_is_not_installed_it_is_said(here, monkeypatch):
         ),
         ('qt.qpa.plugin: Could not load the Qt platform plugin "xcb" in "" even though it was found.', "open a window"),
         ("qt.qpa.xcb: could not connect to display :7", "cannot open a window"),
+        (
+            "From 6.5.0, xcb-cursor0 or libxcb-cursor0 is needed to load the Qt xcb platform plugin.",
+            "a system library of Qt is missing (libxcb-cursor0); install it, on Debian: apt install libxcb-cursor0",
+        ),
         ("loguru noise\nValueError: Unexpected key in config: color\n", "Unexpected key in config: color"),
         ("", "ended with status 3: it printed nothing"),
     ],
 )
-def test_why_labelme_did_not_start(log, said):
+def test_why_labelme_did_not_start(log, said, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":7")
     line = why_not_started(log, 3)
     assert said in line
     assert "\n" not in line

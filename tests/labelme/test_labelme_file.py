@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import flawshot
 from flawshot import AnnotationError, FlawshotError, read_labelme, write_labelme
 from flawshot.labelme.embedded import image_size
 from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.labelme.shapes import rasterize
 from helpers import box_shape, labelme_document
-from labelme_itself import open_file, require_labelme
+from labelme_itself import MAJOR, open_file, require_labelme
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,25 @@ def test_labelme_opens_what_we_write(labelme_opens, tmp_path, made):
     assert [shape["points"] for shape in theirs.shapes] == [shape["points"] for shape in made]
     again = read_labelme(path)
     assert [shape.mask_png for shape in again.shapes] == [shape.mask_png for shape in file.shapes]
+
+
+def test_what_labelme_7_writes_is_kept_and_is_no_problem(labelme_opens, tmp_path):
+    """It adds ``locked`` to shapes, where it is set."""
+    (tmp_path / "a.png").write_bytes(png_bytes())
+    document = labelme_document([box_shape("dent", locked=True), box_shape("scratch")], version="7.9.1")
+    (tmp_path / "a.json").write_text(json.dumps(document), encoding="utf-8")
+    file, problems = parse(document)
+    assert not problems
+    assert [shape.other for shape in file.shapes] == [{"locked": True}, {}]
+    write_labelme(file, tmp_path / "b.json")
+    assert json.loads((tmp_path / "b.json").read_text(encoding="utf-8")) == document
+    catalog = flawshot.Catalog.open(tmp_path)
+    assert not catalog.problems
+    assert "locked" not in " ".join(problem.message for problem in flawshot.check_data(catalog, shots=[1]))
+    (_, first), _ = flawshot.labelme_files(catalog)
+    assert [shape.other for shape in first.shapes] == [{"locked": True}, {}]
+    theirs = labelme_opens(tmp_path / "b.json").shapes[0]
+    assert theirs["locked"] is True if MAJOR >= 7 else theirs["other_data"] == {"locked": True}
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def labelme_command(place: Path) -> list[str]:
 
 
 def _shape_flags_option() -> str:
-    """Labelme's option for the flags of shapes; 7 warns of the name that earlier versions know."""
+    """Labelme's option for the flags of shapes; 7 warns about the name that earlier versions know."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
