@@ -5,7 +5,7 @@
 Zip-Adapter-F, default and matched-prototype on the AlphaCLIP features that MVREC released (folder ``mvrec`` of
 FLAWSHOT_SHARED, by default ``../shared/data``; random numbers of the same shape where they are not at hand); trained
 classifiers with the seeds' episodes trained together against one after another; and Labelme files a second against
-``labelme.LabelFile``. Ratios count, not seconds: both sides are timed in turns on the same machine.
+labelme's own reader. Ratios count, not seconds: both sides are timed in turns on the same machine.
 """
 
 from __future__ import annotations
