@@ -10,6 +10,7 @@ import pytest
 import flawshot
 from commands import refuse, run, succeed
 from flawshot.models.corrections import data_places
+from flawshot.models.line_side.examples import images_root
 from flawshot.models.prediction_folder import read_predictions
 
 
@@ -86,6 +87,15 @@ def test_predictions_say_where_their_images_are(base, named):
     assert (named / "wood" / document["imagePath"]).resolve() == base / "elsewhere/shots/000.png"
     assert data_places(named, header, None).image_root == base / "elsewhere"
     assert data_places(named, header, None, base / "beside").image_root == base / "beside"
+
+
+def test_a_model_knows_where_the_images_of_its_examples_are(base, named):
+    model = flawshot.load_model(base / "model")
+    assert images_root(model, None) == base / "elsewhere"
+    flawshot.fit_model(flawshot.FeatureBank.open(base / "model/support"), base / "other", source=str(base / "parts"))
+    (step,) = json.loads((base / "other/model.json").read_text(encoding="utf-8"))["history"]
+    assert "images" not in step
+    assert images_root(flawshot.load_model(base / "other"), None) is None
 
 
 def test_review_and_learn_find_them(base, named, tmp_path):

@@ -115,6 +115,7 @@ def fit(
                 groups=groups,
                 coverage=coverage,
                 source=str(data),
+                images=None if images is None else str(images),
                 locate=None if plan is None else replace(plan, progress=progress),
                 overwrite=overwrite,
             )
