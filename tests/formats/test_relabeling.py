@@ -8,7 +8,7 @@ import json
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -16,6 +16,8 @@ from flawshot import Catalog, FlawshotError, new_labels, read_labelme, relabel_d
 from helpers import box_shape, labelme_document
 from labelme_itself import open_file
 
+# On a busy machine, drawing a document may take more than a second.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LABELS = st.sampled_from(["scratch", "dent", "", "Scratch", "beule ü", "a,b=c"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -35,6 +37,7 @@ def labels_of(document):
     return [shape["label"] for shape in document["shapes"] if isinstance(shape, dict) and "label" in shape]
 
 
+@PATIENT
 @given(DOCUMENTS, st.lists(LABELS))
 def test_the_identity_changes_nothing(document, labels):
     before = copy.deepcopy(document)
@@ -43,6 +46,7 @@ def test_the_identity_changes_nothing(document, labels):
     assert not counts
 
 
+@PATIENT
 @given(DOCUMENTS, st.dictionaries(LABELS, st.none() | LABELS))
 def test_only_labels_change_and_every_change_is_counted(document, labels):
     before = copy.deepcopy(document)
@@ -67,6 +71,7 @@ def test_only_labels_change_and_every_change_is_counted(document, labels):
     )
 
 
+@PATIENT
 @given(DOCUMENTS)
 def test_a_new_name_and_back_is_the_same_document(document):
     made, _ = relabel_document(document, {"scratch": "a new name"})
