@@ -75,6 +75,7 @@ _PUBLIC = {
     "formats.mvtec_fs": "import_mvtec_fs read_mvtec_fs",
     "formats.rle_table": "import_rle",
     "formats.via": "import_via",
+    "formats.relabeling": "Relabeled new_labels relabel_document relabel_folder",
     "formats.voc": "import_voc",
     "formats.voc_export": "export_voc",
     "formats.yolo": "import_yolo",
@@ -204,6 +205,10 @@ if TYPE_CHECKING:
     from flawshot.formats.mpdd import import_mpdd as import_mpdd
     from flawshot.formats.mvtec_fs import import_mvtec_fs as import_mvtec_fs
     from flawshot.formats.mvtec_fs import read_mvtec_fs as read_mvtec_fs
+    from flawshot.formats.relabeling import Relabeled as Relabeled
+    from flawshot.formats.relabeling import new_labels as new_labels
+    from flawshot.formats.relabeling import relabel_document as relabel_document
+    from flawshot.formats.relabeling import relabel_folder as relabel_folder
     from flawshot.formats.rle_table import import_rle as import_rle
     from flawshot.formats.via import import_via as import_via
     from flawshot.formats.voc import import_voc as import_voc

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from commands import refuse, succeed
 from flawshot import FlawshotError
 from flawshot.cli.reviewing import labelme_command, why_not_started
 from flawshot.models.review_folder import ReviewFolder, listed
+from labelme_itself import MAJOR, require_window
 
 HANDS = Path(__file__).parent / "drive_labelme"
 
@@ -99,11 +101,9 @@ def test_doubtful_files_come_first_and_done_ones_last(here):
 
 def test_a_person_corrects_in_labelme_itself(here):
     """The real Labelme, offscreen: order, labels to choose from, what is saved, and what learn makes of it."""
-    pytest.importorskip("PyQt5.QtWidgets", reason="Qt's libraries are not here", exc_type=ImportError)
-    from importlib.metadata import version
-
-    if version("labelme").split(".")[0] != "6":
-        pytest.skip("the hands know Labelme 6 only")
+    require_window()
+    if MAJOR < 6:
+        pytest.skip("the hands know Labelme 6 and 7 only")
     before = {path: path.read_bytes() for path in (here / "parts").rglob("*") if path.is_file()}
     order = [here / "named" / each.annotation for each in listed(here / "named", [])]
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in order]
@@ -116,6 +116,7 @@ def test_a_person_corrects_in_labelme_itself(here):
 
     seen = json.loads((here / "seen.json").read_text(encoding="utf-8"))
     assert [name.partition("-")[2] for name in seen["files"]] == [f"wood_{path.stem}.png" for path in order]
+    assert seen["labelme"] == version("labelme")
     assert seen["labels"] == list(flawshot.load_model(here / "model").categories)
 
     first, second, third, *others = [json.loads(path.read_text(encoding="utf-8")) for path in order]
@@ -136,8 +137,24 @@ def test_a_person_corrects_in_labelme_itself(here):
     assert "dent-new: a new category" in said.stderr
 
 
+def test_a_region_that_is_locked_there_stays_locked(here):
+    """Labelme 7 locks shapes, and writes that into the file."""
+    require_window()
+    if MAJOR < 7:
+        pytest.skip("Labelme locks shapes from 7 on")
+    order = [here / "named" / each.annotation for each in listed(here / "named", [])]
+    done = review(here, "dent-new", FLAWSHOT_LOCK="1")
+    assert done.returncode == 0, done.stderr
+    assert "named: 4 files changed; flawshot learn MODEL named" in done.stdout
+    assert shapes_of(order[3])[0]["locked"] is True
+    assert all("locked" not in shape for path in order[:3] for shape in shapes_of(path))
+    assert flawshot.read_labelme(order[3]).shapes[0].other["locked"] is True
+    # Nobody has said what it is; and it does not stand in the way of what was said of the others.
+    assert "1 corrected" in succeed("learn", here / "model", here / "named", "--device", "cpu").stdout
+
+
 def test_where_there_is_no_display_it_is_said(here):
-    pytest.importorskip("PyQt5.QtWidgets", reason="Qt's libraries are not here", exc_type=ImportError)
+    require_window()
     if sys.platform != "linux":
         pytest.skip("other systems have a display")
     done = review(here, "x", QT_QPA_PLATFORM=None)
@@ -161,11 +178,16 @@ def test_where_labelme_is_not_installed_it_is_said(here, monkeypatch):
         ),
         ('qt.qpa.plugin: Could not load the Qt platform plugin "xcb" in "" even though it was found.', "open a window"),
         ("qt.qpa.xcb: could not connect to display :7", "cannot open a window"),
+        (
+            "From 6.5.0, xcb-cursor0 or libxcb-cursor0 is needed to load the Qt xcb platform plugin.",
+            "a system library of Qt is missing (libxcb-cursor0); install it, on Debian: apt install libxcb-cursor0",
+        ),
         ("loguru noise\nValueError: Unexpected key in config: color\n", "Unexpected key in config: color"),
         ("", "ended with status 3: it printed nothing"),
     ],
 )
-def test_why_labelme_did_not_start(log, said):
+def test_why_labelme_did_not_start(log, said, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":7")
     line = why_not_started(log, 3)
     assert said in line
     assert "\n" not in line
@@ -182,7 +204,8 @@ def test_a_folder_without_a_file_to_look_at_is_said(here):
 def test_the_command_is_labelmes(here):
     command = labelme_command(here / "x")
     assert command[1:4] == ["-P", "-m", "labelme"]
-    assert [each for each in command if each.startswith("--")] == ["--labels", "--flags", "--labelflags"]
+    named = "--label-flags" if MAJOR >= 7 else "--labelflags"
+    assert [each for each in command if each.startswith("--")] == ["--labels", "--flags", named]
 
 
 def fill(here, **options):

@@ -14,6 +14,7 @@ import flawshot
 from flawshot.cli import app
 from flawshot.models.review_folder import listed
 from helpers import SHARED
+from labelme_itself import open_file, require_labelme, save_file
 
 SHOTS, CORRECTIONS = 5, 10
 
@@ -24,20 +25,6 @@ def succeed(*arguments):
         raise result.exception
     assert result.exit_code == 0, result.output
     return result.stdout
-
-
-@pytest.fixture
-def label_file():
-    """Labelme's own reader and writer."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    try:
-        from labelme._label_file import LabelFile
-    except ImportError:
-        try:
-            from labelme.label_file import LabelFile
-        except ImportError as error:
-            pytest.skip(f"labelme cannot be imported here ({error})")
-    return LabelFile
 
 
 def drawn(place):
@@ -73,49 +60,29 @@ def told(out):
         return {row["id"]: row["predicted"] for row in csv.DictReader(opened)}
 
 
-def correct(out, truth, label_file):
+def correct(out, truth):
     """Go through the files as review shows them, until ten regions have been given their right labels; save each."""
     done = []
     for entry in listed(out, []):
         path = out / entry.annotation
-        opened = label_file(str(path))
+        opened = open_file(path)
         for shape in opened.shapes:
             identifier = shape["other_data"]["flawshot"]["id"]
             if identifier in done or (len(done) < CORRECTIONS and shape["flags"]["predicted"]):
                 done += [identifier] if identifier not in done else []
                 shape["label"] = truth[identifier]
                 shape["flags"]["predicted"] = False
-        # As Labelme saves: keys that it does not know stand beside its own.
-        shapes = [
-            {key: value for key, value in shape.items() if key not in {"other_data", "mask"}}
-            | shape["other_data"]
-            | {"mask": None if shape["mask"] is None else _png(shape["mask"])}
-            for shape in opened.shapes
-        ]
         size = flawshot.read_labelme(path)
-        opened.save(
-            str(path),
-            shapes,
-            opened.image_path if hasattr(opened, "image_path") else opened.imagePath,
-            size.image_height,
-            size.image_width,
-            other_data=opened.other_data if hasattr(opened, "other_data") else opened.otherData,
-            flags=opened.flags,
-        )
+        save_file(path, opened, size.image_height, size.image_width)
         if len(done) == CORRECTIONS:
             return done
     raise AssertionError("there are fewer than ten regions")
 
 
-def _png(mask):
-    from labelme.utils import img_arr_to_b64
-
-    return img_arr_to_b64(mask.astype("uint8"))
-
-
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # labelme's
 @pytest.mark.parametrize("source", [drawn, magnetic_tile])
-def test_round_trip(source, tmp_path, label_file):
+def test_round_trip(source, tmp_path):
+    require_labelme()
     table = source(tmp_path / "all")
     catalog = flawshot.Catalog.open(tmp_path / "all")
     (product,) = catalog.products
@@ -142,7 +109,7 @@ def test_round_trip(source, tmp_path, label_file):
     succeed("predict", tmp_path / "model", tmp_path / "rest", "--out", tmp_path / "named", "--device", "cpu")
     before = told(tmp_path / "named")
     assert before.keys() == truth.keys()
-    learned = correct(tmp_path / "named", truth, label_file)
+    learned = correct(tmp_path / "named", truth)
     assert len(learned) == CORRECTIONS
     said = succeed("learn", tmp_path / "model", tmp_path / "named", "--device", "cpu", *grouped)
     assert f"{CORRECTIONS} regions learned, 0 of them in place of earlier examples" in said
@@ -167,7 +134,7 @@ def test_round_trip(source, tmp_path, label_file):
     assert sum(after[each] == truth[each] for each in learned) >= 0.8 * CORRECTIONS
     for out in ("named", "again"):
         for path in (tmp_path / out).rglob("*.json"):
-            opened = label_file(str(path))
+            opened = open_file(path)
             assert [shape["label"] for shape in opened.shapes] == [
                 shape.label for shape in flawshot.read_labelme(path).shapes
             ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy import ndimage
 
 from flawshot.formats.components import component_shape, components, merge_near, outline, value_components
 from flawshot.labelme.shapes import rasterize
+from labelme_itself import draw_mask, require_labelme
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=14))
 
@@ -83,17 +83,13 @@ def test_a_large_component_is_drawn_as_its_own_pixels(seed):
 
 
 def test_labelme_draws_the_same_pixels():
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    try:
-        from labelme.utils import shape_to_mask
-    except ImportError as error:
-        pytest.skip(f"labelme cannot be imported here ({error})")
+    require_labelme()
     for seed in range(40):
         mask = smooth_mask(seed) if seed % 2 else np.random.default_rng(seed).uniform(size=(19, 23)) < 0.3
         shapes, parts = check_shapes(mask), components(mask)
         for shape, part in zip(shapes, parts, strict=True):
             if shape.shape_type == "polygon":
-                drawn = shape_to_mask(mask.shape, shape.points.tolist(), "polygon")
+                drawn = draw_mask(mask.shape, shape.points.tolist(), "polygon")
                 np.testing.assert_array_equal(drawn, part.full_mask(*mask.shape))
 
 

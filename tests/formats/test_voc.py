@@ -8,6 +8,7 @@ from PIL import Image
 
 from flawshot import Catalog, FlawshotError, read_labelme
 from flawshot.formats.voc import import_voc
+from labelme_itself import open_file
 
 
 def voc(*objects, filename="000.jpg", size="<width>40</width><height>30</height><depth>3</depth>"):
@@ -47,13 +48,10 @@ def test_boxes_count_from_one_and_include_their_last_pixel(source, tmp_path):
 
 
 def test_labelme_opens_what_is_written(source, tmp_path):
-    labelme = pytest.importorskip(
-        "labelme._label_file", reason="Qt's system libraries are missing", exc_type=ImportError
-    )
     src = source({"0.xml": voc(element((2, 3, 4, 5)), filename="0.png")})
     Image.new("L", (40, 30)).save(src / "0.png")
     import_voc(src, tmp_path / "out")
-    file = labelme.LabelFile(str(tmp_path / "out/src/0.json"))
+    file = open_file(tmp_path / "out/src/0.json")
     assert np.array_equal(file.shapes[0]["points"], [[1, 2], [3.75, 4.75]])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import warnings
 
 import numpy as np
@@ -14,24 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import flawshot
 from flawshot import AnnotationError, FlawshotError, read_labelme, write_labelme
 from flawshot.labelme.embedded import image_size
 from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.labelme.shapes import rasterize
 from helpers import box_shape, labelme_document
+from labelme_itself import MAJOR, open_file, require_labelme
 
 
 @pytest.fixture(scope="module")
-def label_file():
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    try:
-        from labelme._label_file import LabelFile
-    except ImportError:
-        try:
-            from labelme.label_file import LabelFile
-        except ImportError as error:
-            pytest.skip(f"labelme cannot be imported here ({error})")
-    return LabelFile
+def labelme_opens():
+    require_labelme()
+    return open_file
 
 
 def png_bytes(pixels=None, mode="L", size=(120, 100)):
@@ -99,14 +93,14 @@ def shapes(draw):
     st.sampled_from(["a.png", ".\\a.png", "./a.png"]),
     st.booleans(),
 )
-def test_reads_what_labelme_reads(label_file, tmp_path, made, flags, image_path, embedded):
+def test_reads_what_labelme_reads(labelme_opens, tmp_path, made, flags, image_path, embedded):
     (tmp_path / "a.png").write_bytes(png_bytes())
     document = labelme_document(made, flags=flags, imagePath=image_path, lineColor=[0, 255, 0])
     if embedded:
         document["imageData"] = base64.b64encode(png_bytes()).decode()
     path = tmp_path / "a.json"
     path.write_text(json.dumps(document), encoding="utf-8")
-    theirs, ours = label_file(str(path)), read_labelme(path)
+    theirs, ours = labelme_opens(path), read_labelme(path)
 
     assert ours.image_path == theirs.image_path
     assert ours.flags == theirs.flags
@@ -129,17 +123,36 @@ def test_reads_what_labelme_reads(label_file, tmp_path, made, flags, image_path,
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(shapes(), max_size=4))
-def test_labelme_opens_what_we_write(label_file, tmp_path, made):
+def test_labelme_opens_what_we_write(labelme_opens, tmp_path, made):
     (tmp_path / "a.png").write_bytes(png_bytes())
     file, problems = parse(labelme_document(made))
     assert not problems
     path = tmp_path / "out.json"
     write_labelme(file, path, overwrite=True)
-    theirs = label_file(str(path))
+    theirs = labelme_opens(path)
     assert [shape["label"] for shape in theirs.shapes] == [shape["label"] for shape in made]
     assert [shape["points"] for shape in theirs.shapes] == [shape["points"] for shape in made]
     again = read_labelme(path)
     assert [shape.mask_png for shape in again.shapes] == [shape.mask_png for shape in file.shapes]
+
+
+def test_what_labelme_7_writes_is_kept_and_is_no_problem(labelme_opens, tmp_path):
+    """It adds ``locked`` to shapes, where it is set."""
+    (tmp_path / "a.png").write_bytes(png_bytes())
+    document = labelme_document([box_shape("dent", locked=True), box_shape("scratch")], version="7.9.1")
+    (tmp_path / "a.json").write_text(json.dumps(document), encoding="utf-8")
+    file, problems = parse(document)
+    assert not problems
+    assert [shape.other for shape in file.shapes] == [{"locked": True}, {}]
+    write_labelme(file, tmp_path / "b.json")
+    assert json.loads((tmp_path / "b.json").read_text(encoding="utf-8")) == document
+    catalog = flawshot.Catalog.open(tmp_path)
+    assert not catalog.problems
+    assert "locked" not in " ".join(problem.message for problem in flawshot.check_data(catalog, shots=[1]))
+    (_, first), _ = flawshot.labelme_files(catalog)
+    assert [shape.other for shape in first.shapes] == [{"locked": True}, {}]
+    theirs = labelme_opens(tmp_path / "b.json").shapes[0]
+    assert theirs["locked"] is True if MAJOR >= 7 else theirs["other_data"] == {"locked": True}
 
 
 @pytest.mark.parametrize(

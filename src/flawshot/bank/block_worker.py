@@ -73,6 +73,7 @@ class BlockTask:
     Attributes:
         table: The block's rows of the catalog.
         root: The data root, absolute.
+        images: The folder of the images, absolute, if it is not the root.
         scheme: The views.
         crops: Crops per call of the encoder.
         workers: Threads that decode and crop.
@@ -81,6 +82,7 @@ class BlockTask:
 
     table: pa.Table
     root: str | None
+    images: str | None
     scheme: ViewScheme
     crops: int
     workers: int
@@ -148,11 +150,12 @@ class BlockWorker:
 
     def encode(self, task: BlockTask) -> EncodedTable | Refused:
         """Encode a block with the encoder that was loaded."""
-        if task.root is not None and not Path(task.root).is_dir():
-            return Refused(
-                f"{task.root}: is not visible on node {self._node}; make the data available at the same path on every "
-                "node"
-            )
+        for place in (task.root, task.images):
+            if place is not None and not Path(place).is_dir():
+                return Refused(
+                    f"{place}: is not visible on node {self._node}; make the data available at the same path on every "
+                    "node"
+                )
         try:
             return task.run(self._encoder, task)
         except FlawshotError as error:
@@ -169,7 +172,8 @@ def encode_table(encoder: Encoder, task: BlockTask) -> EncodedTable:
     Raises:
         FlawshotError: If the device has too little memory.
     """
-    catalog = Catalog(task.table, None if task.root is None else Path(task.root))
+    root, images = (None if place is None else Path(place) for place in (task.root, task.images))
+    catalog = Catalog(task.table, root, images=images)
     block = range(len(catalog))
     parts = list(encode_blocks(catalog, [block], encoder, task.scheme, batch_size=task.crops, workers=task.workers))
     several = [part.features for part in parts if part.features is not None]

@@ -174,7 +174,7 @@ def _encode(
     keep = [row for row in range(len(catalog)) if ids[row] not in gone]
     bank = write_blocks(
         out,
-        Catalog(catalog.table.take(pa.array(keep, pa.int64())), catalog.root),
+        Catalog(catalog.table.take(pa.array(keep, pa.int64())), catalog.root, images=catalog.images),
         _merged(keep, known, stored, old, unfinished),
         encoder.record,
         views,
@@ -225,7 +225,7 @@ def image_stamps(catalog: Catalog) -> dict[str, list[int] | None]:
     stamps: dict[str, list[int] | None] = {}
     for image, annotation in zip(catalog.column("image"), catalog.column("annotation"), strict=True):
         if image not in stamps:
-            places = [] if catalog.root is None else [catalog.root / image]
+            places = [] if catalog.image_root is None else [catalog.image_root / image]
             if catalog.root is not None and embeds_image(catalog.root / annotation):
                 places.insert(0, catalog.root / annotation)  # the image file is used if the embedded one is unreadable
             there = [place.stat() for place in places if place.is_file()]

@@ -150,7 +150,7 @@ class RayCluster:
             return
         pool, cpus = self._started(encoder)
         self._call += 1
-        root = None if catalog.root is None else str(catalog.root.resolve())
+        root, images = (None if place is None else str(place.resolve()) for place in (catalog.root, catalog.images))
         run = under_pixel_limit(encode_table)
         total, done = len(scheme.views) * sum(map(len, blocks)), 0
         queue = _Queue(len(blocks), BLOCKS_AHEAD * len(pool))
@@ -158,7 +158,8 @@ class RayCluster:
         while queue.first < len(blocks):
             while (actor := pool.free()) is not None and (index := queue.next()) is not None:
                 rows = catalog.table.take(pa.array(blocks[index], pa.int64()))
-                pool.give(actor, (self._call, index), BlockTask(rows, root, scheme, batch_size, workers or cpus, run))
+                task = BlockTask(rows, root, images, scheme, batch_size, workers or cpus, run)
+                pool.give(actor, (self._call, index), task)
             for (call, index), node, encoded, reason in pool.outcomes():
                 if call != self._call:  # of an earlier call that was not finished
                     continue
@@ -252,8 +253,8 @@ def _parts(catalog: Catalog, block: Sequence[int], encoded: EncodedTable, node: 
         for instance, image, _ in decode_rows(catalog, rows):
             if image is not None:
                 raise FlawshotError(
-                    f"{catalog.root}: {instance.image}: cannot be used on node {node} ({reason}), but can be here; "
-                    "make the data available at the same path on every node"
+                    f"{catalog.image_root}: {instance.image}: cannot be used on node {node} ({reason}), but can be "
+                    "here; make the data available at the same path on every node"
                 )
         parts.append(Encoded(rows, None, reason))
     return parts

@@ -86,7 +86,7 @@ def import_mvrec_features(
         tokens=("cls", *(f"patch-{number}" for number in range(1, tokens))),
     )
     cropped = ViewRecord.of(scheme)
-    merged = Catalog(pa.concat_tables(tables), catalog.root)
+    merged = Catalog(pa.concat_tables(tables), catalog.root, images=catalog.images)
     return write_bank(out, merged, np.concatenate(blocks), record, cropped, libraries={}, overwrite=overwrite)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from flawshot.labelme.image_folder import ImageFolder
     from flawshot.labelme.labelme_file import LabelmeFile
     from flawshot.labelme.layout import Layout
 
@@ -38,9 +39,12 @@ FILES_FOR_WORKERS = 4000
 class CatalogBuilder:
     """Builds a catalog's rows file by file, so that only one file's images are in memory."""
 
-    def __init__(self, layout: Layout, root: Path | None, problems: list[Problem]) -> None:
-        """Take the layout, the data root if it is available, and the list for problems."""
-        self._layout, self._root, self._problems = layout, root, problems
+    def __init__(
+        self, layout: Layout, root: Path | None, problems: list[Problem], images: ImageFolder | None = None
+    ) -> None:
+        """Take the layout, the data root if it is available, the list for problems, and where images are elsewhere."""
+        self._layout, self._root, self._problems, self._images = layout, root, problems, images
+        self._place = root if images is None else images.root
         self._rows: list[dict[str, Any]] = []
         self._tables: list[pa.Table] = []
 
@@ -60,8 +64,8 @@ class CatalogBuilder:
         if place is None:
             self._problems.append(Problem(path, "layout", f"does not fit the layout {self._layout.pattern}"))
             return
-        image = find_image(path, file, self._root, self._problems)
-        size = image_size(file, None if self._root is None else self._root / image)
+        image = find_image(path, file, self._root, self._problems, self._images)
+        size = image_size(file, None if self._place is None else self._place / image)
         if size is None:
             message = f"imageHeight and imageWidth are missing, and no image gives them{self._why(image, path)}"
             self._problems.append(Problem(path, "image-size", message))
@@ -81,7 +85,7 @@ class CatalogBuilder:
 
     def _why(self, image: str, annotation: str) -> str:
         try:
-            header_size(image_source(self._root, image, annotation), image)
+            header_size(image_source(self._root, image, annotation, self._place), image)
         except ImageError as error:
             return f" ({error.marked})"
         return ""
@@ -102,6 +106,7 @@ def build_table(
     layout: Layout,
     problems: list[Problem],
     *,
+    images: ImageFolder | None = None,
     strict: bool = False,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -113,6 +118,7 @@ def build_table(
         paths: The files' paths relative to it (POSIX), in the order of the rows.
         layout: The positions of product and split in the path.
         problems: Errors and oddities are added here, in the order of the files.
+        images: The folder of the images, if it is not the data root.
         strict: Stop at the first error.
         workers: Number of processes; if None, one per core if there are many files.
         progress: Called with the number of files done and the total.
@@ -124,7 +130,7 @@ def build_table(
         workers = cores() if len(paths) >= FILES_FOR_WORKERS else 1
     chunks = [paths[start : start + FILES_AT_ONCE] for start in range(0, len(paths), FILES_AT_ONCE)]
     tables, done = [SCHEMA.empty_table()], 0
-    tasks = [(root, chunk, layout) for chunk in chunks]
+    tasks = [(root, chunk, layout, images) for chunk in chunks]
     with closing(in_order(under_pixel_limit(_read_chunk), tasks, workers if len(chunks) > 1 else 1)) as read:
         for chunk, (table, found) in zip(chunks, read, strict=True):
             problems += found
@@ -134,10 +140,10 @@ def build_table(
             done += len(chunk)
             if progress is not None:
                 progress(done, len(paths))
-    return _apart(pa.concat_tables(tables).combine_chunks(), root, problems)
+    return _apart(pa.concat_tables(tables).combine_chunks(), root, root if images is None else images.root, problems)
 
 
-def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
+def _apart(table: pa.Table, root: Path, place: Path, problems: list[Problem]) -> pa.Table:
     """The table, in which different embedded images with the same name are renamed after their annotations.
 
     Programs that embed images give all of them the same name, but support and query are kept apart by image names.
@@ -148,14 +154,14 @@ def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
         owners.setdefault(image, []).append(annotation)
     renamed: dict[tuple[str, str], str] = {}
     for image, several in owners.items():
-        contents = {each: _content(root, image, each) for each in several} if len(several) > 1 else {}
+        contents = {each: _content(root, place / image, each) for each in several} if len(several) > 1 else {}
         if len(set(contents.values())) < 2:
             continue
         names: dict[bytes, str] = {}
         for annotation, content in contents.items():
             own = PurePosixPath(annotation).with_suffix(PurePosixPath(image).suffix).as_posix()
             own = own if own not in owners else f"{annotation}{PurePosixPath(image).suffix}"
-            if content != _file_content(root, image):
+            if content != _file_content(place / image):
                 renamed[image, annotation] = names.setdefault(content, own)
                 message = f"embeds a different {image} than other annotations do; it is used as {names[content]}"
                 problems.append(Problem(annotation, "embedded-image", message, "warning"))
@@ -165,16 +171,16 @@ def _apart(table: pa.Table, root: Path, problems: list[Problem]) -> pa.Table:
     return table.set_column(table.schema.get_field_index("image"), table.schema.field("image"), pa.array(called))
 
 
-def _content(root: Path, image: str, annotation: str) -> bytes:
+def _content(root: Path, image: Path, annotation: str) -> bytes:
     """A hash of an annotation's image."""
     embedded = embedded_image(root / annotation)
-    return _file_content(root, image) if embedded is None else hashlib.sha256(embedded).digest()
+    return _file_content(image) if embedded is None else hashlib.sha256(embedded).digest()
 
 
-def _file_content(root: Path, image: str) -> bytes:
+def _file_content(image: Path) -> bytes:
     """A hash of an image file, or of nothing if it cannot be read."""
     try:
-        with (root / image).open("rb") as opened:
+        with image.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").digest()
     except OSError:
         return b""
@@ -187,9 +193,11 @@ def stop_at_error(problems: Sequence[Problem]) -> None:
             raise AnnotationError(problem)
 
 
-def _read_chunk(root: Path, paths: Sequence[str], layout: Layout) -> tuple[pa.Table, list[Problem]]:
+def _read_chunk(
+    root: Path, paths: Sequence[str], layout: Layout, images: ImageFolder | None
+) -> tuple[pa.Table, list[Problem]]:
     problems: list[Problem] = []
-    builder = CatalogBuilder(layout, root, problems)
+    builder = CatalogBuilder(layout, root, problems, images)
     for path in paths:
         builder.read(path, root)
     return builder.table(), problems

@@ -15,7 +15,8 @@ from flawshot.base.store.files import write_with
 from flawshot.base.store.seals import hash_of
 from flawshot.catalog.builder import CatalogBuilder, build_table, stop_at_error
 from flawshot.catalog.table import instance_of, read_table, write_table
-from flawshot.labelme.data_folder import annotation_files
+from flawshot.labelme.data_folder import annotation_files, image_source
+from flawshot.labelme.image_folder import ImageFolder
 from flawshot.labelme.layout import Layout, recognize_layout
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Catalog:
         root: The folder that image and annotation paths are relative to, or None if it is not available.
         problems: Errors and oddities found while reading the annotations.
         layout: How the files' paths name product and split, or None if the catalog was not read from a folder.
+        images: The folder that image paths are relative to, if it is not the root.
     """
 
     def __init__(
@@ -47,12 +49,35 @@ class Catalog:
         problems: Sequence[Problem] = (),
         *,
         layout: Layout | None = None,
+        images: Path | None = None,
     ) -> None:
         """Wrap a table that has the catalog's schema."""
         self.table = table
         self.root = root
         self.problems = tuple(problems)
         self.layout = layout
+        self.images = images
+
+    @property
+    def image_root(self) -> Path | None:
+        """The folder that image paths are relative to, or None if it is not available."""
+        return self.root if self.images is None else self.images
+
+    def with_rows(self, table: pa.Table) -> Catalog:
+        """The same data set with other rows."""
+        return Catalog(table, self.root, self.problems, layout=self.layout, images=self.images)
+
+    def image_source(self, image: str, annotation: str) -> Path | bytes:
+        """The source of an image's pixels: the image embedded in its annotation, as in Labelme, or else its file.
+
+        Args:
+            image: Its path, as in the column ``image``.
+            annotation: The path of its annotation file.
+
+        Raises:
+            ImageError: If there is neither.
+        """
+        return image_source(self.root, image, annotation, self.images)
 
     @classmethod
     def open(
@@ -62,6 +87,7 @@ class Catalog:
         layout: str | None = None,
         strict: bool = False,
         geometry: bool = True,
+        images: str | Path | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Catalog:
         """Read a folder of Labelme files, a ``.parquet`` catalog, or the catalog in a feature bank's folder.
@@ -72,6 +98,7 @@ class Catalog:
             layout: As for :meth:`from_folder`; a Parquet catalog already has its products and splits.
             strict: As for :meth:`from_folder`.
             geometry: As for :meth:`load`.
+            images: As for :meth:`from_folder`, or for :meth:`load`.
             progress: As for :meth:`from_folder`.
 
         Raises:
@@ -85,13 +112,13 @@ class Catalog:
         if is_folder and all((data / name).is_file() for name in BANK_FILES):
             data, is_folder = data / BANK_FILES[0], False
         if is_folder:
-            catalog = cls.from_folder(data, layout=layout, strict=strict, progress=progress)
+            catalog = cls.from_folder(data, layout=layout, strict=strict, images=images, progress=progress)
         elif data.suffix == ".parquet":
             if layout is not None:
                 raise FlawshotError(
                     f"{data}: {argument('layout')} applies to folders only; a Parquet catalog already has its products"
                 )
-            catalog = cls.load(data, geometry=geometry)
+            catalog = cls.load(data, geometry=geometry, images=images)
         else:
             raise FlawshotError(f"{data}: is neither a folder of Labelme files nor a .parquet catalog")
         if not len(catalog):
@@ -111,6 +138,7 @@ class Catalog:
         *,
         layout: str | None = None,
         strict: bool = False,
+        images: str | Path | None = None,
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Catalog:
@@ -123,12 +151,14 @@ class Catalog:
             root: The data root; folders whose name begins with a dot are skipped.
             layout: A pattern such as ``{product}/{split}/**``; detected if None.
             strict: Stop at the first error instead.
+            images: The folder of the images, if they are not beside the annotations. An image is looked for there as it
+                would be under ``root``, and then by its name; the last folders of its path decide between several.
             workers: Number of processes; if None, one per core if there are many files.
             progress: Called with the number of files read and the total.
 
         Raises:
             AnnotationError: The first error, if ``strict``.
-            FlawshotError: If ``layout`` is not a valid pattern.
+            FlawshotError: If ``layout`` is not a valid pattern, or ``images`` is not a folder.
         """
         root = Path(root).resolve()
         if not root.is_dir():
@@ -138,8 +168,11 @@ class Catalog:
         if strict:
             stop_at_error(problems)
         place = _layout(layout, paths, root.name)
-        table = build_table(root, paths, place, problems, strict=strict, workers=workers, progress=progress)
-        return cls(table, root, problems, layout=place)
+        listed = None if images is None else ImageFolder.of(Path(images))
+        table = build_table(
+            root, paths, place, problems, images=listed, strict=strict, workers=workers, progress=progress
+        )
+        return cls(table, root, problems, layout=place, images=None if listed is None else listed.root)
 
     @classmethod
     def from_annotations(
@@ -160,7 +193,14 @@ class Catalog:
         return cls(builder.table(), None, problems)
 
     @classmethod
-    def load(cls, path: str | Path, root: str | Path | None = None, *, geometry: bool = True) -> Catalog:
+    def load(
+        cls,
+        path: str | Path,
+        root: str | Path | None = None,
+        *,
+        geometry: bool = True,
+        images: str | Path | None = None,
+    ) -> Catalog:
         """Read a Parquet catalog.
 
         Args:
@@ -168,13 +208,17 @@ class Catalog:
             root: The data root; the file's own folder if None.
             geometry: Whether to read the shapes. Without them, loading takes a fraction of time and memory, and the
                 catalog can be counted and queried, but its rows cannot become instances.
+            images: The folder that the catalog's image paths are relative to, if it is not the root.
 
         Raises:
-            FlawshotError: If the file is damaged or not a catalog.
+            FlawshotError: If the file is damaged or not a catalog, or ``images`` is not a folder.
         """
         path = Path(path)
+        if images is not None and not Path(images).is_dir():
+            raise FlawshotError(f"{argument('images', images)}: is not a folder")
         table = read_table(path, geometry=geometry)
-        return cls(table, path.resolve().parent if root is None else Path(root))
+        place = path.resolve().parent if root is None else Path(root)
+        return cls(table, place, images=None if images is None else Path(images).resolve())
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the catalog as Parquet.
@@ -226,7 +270,7 @@ class Catalog:
                     f"{argument('product', product)}: is not in the data, which has {', '.join(self.products)}"
                 )
         rows = pc.is_in(self.table.column("product"), value_set=pa.array(products, pa.string()))
-        return Catalog(self.table.filter(rows), self.root, self.problems, layout=self.layout)
+        return self.with_rows(self.table.filter(rows))
 
     def fingerprint(self, product: str) -> str:
         """SHA-256 over a product's sorted (id, category) pairs: exactly what episodes depend on."""

@@ -9,6 +9,7 @@ import typer
 
 from flawshot.cli.options import (
     DataArgument,
+    ImagesOption,
     LayoutOption,
     OverwriteOption,
     ProductOption,
@@ -29,6 +30,7 @@ def stats(
     data: DataArgument,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     strict: StrictOption = False,
     json: RowsOption = None,
     catalog: Annotated[
@@ -50,11 +52,13 @@ def stats(
         from flawshot.inspect.stats_plot import check_suffix
 
         check_suffix(plot)
-    opened = open_data(data, layout, product, strict=strict, geometry=catalog is not None)
+    opened = open_data(data, layout, product, strict=strict, images=images, geometry=catalog is not None)
     rows, sizes = count_instances(opened), measure_sizes(opened)
     if catalog is not None:
         opened.save(catalog, overwrite=overwrite)
-        if opened.root is not None and catalog.resolve().parent != opened.root:
+        if opened.images is not None:
+            say(f"{catalog}: images are looked up relative to this file; add --images {opened.images} where it is read")
+        elif opened.root is not None and catalog.resolve().parent != opened.root:
             say(f"{catalog}: images are looked up relative to this file; keep it in {opened.root} if you need them")
     if json is not None:
         print_json(_documents(rows, sizes), json, overwrite=overwrite)

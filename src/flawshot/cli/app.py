@@ -26,6 +26,7 @@ from flawshot.cli.learning import learn
 from flawshot.cli.options import with_pixel_limit
 from flawshot.cli.predicting import predict
 from flawshot.cli.querying import query
+from flawshot.cli.relabeling import relabel
 from flawshot.cli.reporting import report
 from flawshot.cli.reviewing import review
 from flawshot.cli.sampling import sample
@@ -54,6 +55,7 @@ COMMANDS = (
     check,
     stats,
     query,
+    relabel,
     crops,
     sample,
     encode,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.cli.encoder_groups import EncoderGroup, ViewGroup
-from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, open_data
+from flawshot.cli.options import ImagesOption, LayoutOption, OverwriteOption, ProductOption, open_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,6 +46,7 @@ def bench(
     ] = 3,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON; - prints them.")
     ] = None,
@@ -70,7 +71,7 @@ def bench(
         scheme = view_options.scheme(options.model)
         encoder, judge = options.make(0), None
         named = encoder.record.name
-    with _data(data, layout, product) as catalog:
+    with _data(data, layout, product, images) as catalog:
         timings = []
         for timing in time_runtimes(encoder, scheme, catalog, judge=judge, rounds=rounds):
             say(worded(f"{timing.runtime}: {timing.remark or 'timed'}", option_words))
@@ -108,13 +109,13 @@ def _is_model(what: str | None, encoder_options: EncoderGroup, view_options: Vie
 
 
 @contextmanager
-def _data(data: Path | None, layout: str | None, product: list[str] | None) -> Iterator[Catalog]:
+def _data(data: Path | None, layout: str | None, product: list[str] | None, images: Path | None) -> Iterator[Catalog]:
     """The user's data, or a drawn folder."""
     from flawshot.catalog import Catalog
     from flawshot.synthetic.data_set import draw_data_set
 
     if data is not None:
-        yield open_data(data, layout, product, strict=False)
+        yield open_data(data, layout, product, strict=False, images=images)
         return
     with TemporaryDirectory() as folder:
         draw_data_set(Path(folder) / "drawn", categories=2, images=DRAWN_IMAGES)

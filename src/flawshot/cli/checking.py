@@ -11,6 +11,7 @@ import typer
 
 from flawshot.cli.options import (
     DataArgument,
+    ImagesOption,
     LayoutOption,
     OverwriteOption,
     ProductOption,
@@ -32,6 +33,7 @@ def check(
     data: DataArgument,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     shots: Annotated[
         str,
         typer.Option(
@@ -68,7 +70,7 @@ def check(
     if out is not None and not same_sample:
         raise FlawshotError("--out: is for --same-sample; findings go to --json FILE")
     with progress_bar("files") as progress:
-        catalog = Catalog.from_folder(data, layout=layout, progress=progress)
+        catalog = Catalog.from_folder(data, layout=layout, images=images, progress=progress)
     if not len(catalog) and not catalog.problems and not annotation_files(data, []):
         raise FlawshotError(f"{data}: contains no Labelme file")
     own = catalog.select(product) if product else catalog

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.options import GroupOption, LayoutOption, ProductOption, open_data, read_groups
+from flawshot.cli.options import GroupOption, ImagesOption, LayoutOption, ProductOption, open_data, read_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,13 +54,14 @@ def demo(
     group: GroupOption = None,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
 ) -> None:
     """Run every step once, offline: images, feature bank, episodes, accuracies, and a report."""
     from flawshot.base.errors import FlawshotError
     from flawshot.synthetic.demo_folder import DemoFolder
 
     if data is None:
-        for option, value in (("--group", group), ("--product", product), ("--layout", layout)):
+        for option, value in (("--group", group), ("--product", product), ("--layout", layout), ("--images", images)):
             if value:
                 raise FlawshotError(f"{option}: is for your own data; name it with --data")
         drawn = SEED if seed is None else seed
@@ -76,7 +77,7 @@ def demo(
         place = out or Path(f"flawshot-demo-{name.removesuffix('.parquet')}")
         if data.is_dir() and place.resolve().is_relative_to(data.resolve()):
             raise FlawshotError(f"--out {place}: is inside --data {data}; name a folder outside it")
-        catalog = open_data(data, layout, product, strict=False)
+        catalog = open_data(data, layout, product, strict=False, images=images)
         folder = DemoFolder(place, str(data.resolve()))
         _say_own(catalog, data)
     folder.own([EPISODES, RESULTS, REPORT])  # refuse existing files before the long work
@@ -84,7 +85,7 @@ def demo(
     bank, possible = _encode(folder, catalog, groups, data or folder.path / "images")
     _sample(folder, possible)
     _evaluate(folder, bank, possible)
-    _next(folder, data, group)
+    _next(folder, data, group, images)
 
 
 def _draw(folder: DemoFolder, seed: int) -> Path:
@@ -160,6 +161,7 @@ def _encode(
             say_left_out(entry.reason, f"{len(entry.instances)} instances")
         catalog = report.bank.catalog  # what cannot be encoded cannot be evaluated either
         catalog.root = possible.catalog.root  # the bank's catalog has the bank's folder as its root
+        catalog.images = possible.catalog.images
     instances, views, _, dim = report.bank.manifest.shape
     took = f"{encoded} encoded in {time.perf_counter() - start:.1f} s" if encoded else "all reused from the last run"
     typer.echo(
@@ -208,9 +210,11 @@ def _evaluate(folder: DemoFolder, bank: FeatureBank, possible: Possible) -> None
     typer.echo(f"5. Report: {folder.path / REPORT} (open it in a browser); figures in {RESULTS} beside it")
 
 
-def _next(folder: DemoFolder, data: Path | None, group: str | None) -> None:
+def _next(folder: DemoFolder, data: Path | None, group: str | None, images: Path | None) -> None:
     """Print the commands that a user would run next."""
     own = shlex.quote(str(data)) if data else "parts"
+    if images is not None:
+        own += f" --images {shlex.quote(str(images))}"
     place = shlex.quote(str(folder.path))
     grouped = f" --group {shlex.quote(group)}" if group else ""
     lines = ["", "Next:"]

@@ -10,6 +10,7 @@ import typer
 from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, SheetViewGroup, ViewGroup
 from flawshot.cli.options import (
     DataArgument,
+    ImagesOption,
     LayoutOption,
     NoVerifyOption,
     OverwriteOption,
@@ -39,6 +40,7 @@ def encode(
     ] = None,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
@@ -54,7 +56,7 @@ def encode(
     scheme = view_options.scheme(encoder_options.model)
     at_once = batch.size
     cluster.check(compiled=encoder_options.compile)
-    catalog = open_data(data, layout, product, strict=strict)
+    catalog = open_data(data, layout, product, strict=strict, images=images)
     encoder = encoder_options.make(at_once)
     for category in sorted(set(read.categories if read else ()) - set(catalog.column("category"))):
         say(printable(f"{prompts}: categories.{category}: no instance has this label"))
@@ -106,6 +108,7 @@ def crops(
     ] = False,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -114,7 +117,7 @@ def crops(
     from flawshot.regions.crop_pictures import write_plain, write_sheets
 
     scheme = view_options.scheme()
-    catalog = open_data(data, layout, product, strict=strict)
+    catalog = open_data(data, layout, product, strict=strict, images=images)
     with progress_bar("instances") as progress:
         if plain:
             written, unusable = write_plain(catalog, out, overwrite=overwrite, progress=progress)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flawshot.cli.options import GalleryOption, NoVerifyOption, OverwriteOption, ProductOption, whole_numbers
+from flawshot.cli.options import (
+    GalleryImagesOption,
+    GalleryOption,
+    NoVerifyOption,
+    OverwriteOption,
+    ProductOption,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +62,7 @@ def evaluate(
         typer.Option("--report", metavar="FILE.html", help="Write the results as a self-contained HTML page."),
     ] = None,
     data: GalleryOption = None,
+    images: GalleryImagesOption = None,
     device: Annotated[
         str,
         typer.Option("--device", metavar="NAME", help="Where trained classifiers compute: auto, cpu, cuda, …."),
@@ -102,13 +110,16 @@ def evaluate(
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
     if ray is not None and jobs:
         raise FlawshotError(f"--jobs {jobs}: is for processes of this machine; omit it with --ray")
+    if images is not None and data is None:
+        raise FlawshotError("--images: is for the images of --data DATA; name it, too")
     started, clock = datetime.now(UTC), time.perf_counter()
     opened = FeatureBank.open(bank, verify=not no_verify)
     names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]
     sets = _shared(opened, episodes, product, None if shots is None else whole_numbers(shots, "shots"))
-    pictures = None if data is None else open_pictures(data, opened.catalog.row_of)  # fail before the long work
+    # Fail before the long work.
+    pictures = None if data is None else open_pictures(data, opened.catalog.row_of, images)
     with _cluster(ray) as cluster, progress_bar("episodes") as progress:
         results = run(
             opened,

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from flawshot.cli.encoder_groups import EncoderGroup, ViewGroup
-from flawshot.cli.options import GroupOption, OverwriteOption, ProductOption, StrictOption, groups_with_good
+from flawshot.cli.options import (
+    GroupOption,
+    ImagesOption,
+    OverwriteOption,
+    ProductOption,
+    StrictOption,
+    groups_with_good,
+)
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
@@ -94,6 +101,7 @@ def evaluate_find(
             help="Labelme files: as for flawshot encode; masks: as for flawshot import masks, by name or pattern.",
         ),
     ] = None,
+    images: ImagesOption = None,
     encoder_options: EncoderGroup,
     view_options: ViewGroup,
     per_category: Annotated[
@@ -126,16 +134,16 @@ def evaluate_find(
     labeled = [0] if task == "published" else _numbers(shots or "1,5", "shots")
     several: list[GoodShots] = ["all"] if good_shots == "all" else [*_numbers(good_shots, "good_shots")]
     started, clock = datetime.now(UTC), time.perf_counter()
-    opened = _open(data, good, layout, product, strict=strict)
+    opened = _open(data, good, layout, product, images, strict=strict)
     groups = None
     if group is not None:
-        images = list(dict.fromkeys(image for own in opened for image in own.catalog.column("image")))
+        annotated = list(dict.fromkeys(image for own in opened for image in own.catalog.column("image")))
         short = {
             each.name: each.name if good is None else each.path.relative_to(good).as_posix()
             for own in opened
             for each in own.good
         }
-        groups = groups_with_good(group, images, short)
+        groups = groups_with_good(group, annotated, short)
     plans = _plans(opened, labeled, several, range(seeds), groups, allow_short=allow_short)
     encoder, scheme = encoder_options.make(0), view_options.scheme(encoder_options.model)
     scored = _run(plans, finder_fitter(encoder, alarms), RegionNamer(encoder, scheme, classifier), groups)
@@ -187,7 +195,13 @@ def _numbers(text: str, name: str) -> list[int]:
 
 
 def _open(
-    data: Path, good: Path | None, layout: str | None, products: list[str] | None, *, strict: bool
+    data: Path,
+    good: Path | None,
+    layout: str | None,
+    products: list[str] | None,
+    images: Path | None,
+    *,
+    strict: bool,
 ) -> list[FindingData]:
     """The images of each product; problems are summarized on standard error."""
     from flawshot.base.errors import FlawshotError, Problem
@@ -199,11 +213,15 @@ def _open(
     if is_mask_tree(data):
         if good is not None:
             raise FlawshotError(f"--good {good}: is for Labelme files; {data} has none, and masks have folders of good")
+        if images is not None:
+            raise FlawshotError(
+                f"--images {images}: is for Labelme files; {data} has none, and masks name their images"
+            )
         with progress_bar("masks") as progress:
             opened = data_of_tree(data, problems, layout=layout, products=products, progress=progress)
         remedy = f"flawshot import masks {data} --out DIR --strict stops at the first"
     else:
-        catalog = open_data(data, layout, products, strict=strict)
+        catalog = open_data(data, layout, products, strict=strict, images=images)
         opened, remedy = data_of_folder(catalog, good, problems), "these are not used"
     for problem in problems:
         if strict and problem.severity == "error":

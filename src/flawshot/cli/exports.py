@@ -14,6 +14,7 @@ from flawshot.cli.formats import FormatGroup, Given, Shown
 from flawshot.cli.imports import ProblemsOption
 from flawshot.cli.options import (
     DataArgument,
+    ImagesOption,
     LayoutOption,
     OverwriteOption,
     ProductOption,
@@ -44,6 +45,7 @@ class _Exports(FormatGroup):
         more = {
             "product": (None, ProductOption),
             "layout": (None, LayoutOption),
+            "images": (None, ImagesOption),
             "strict": (False, StrictOption),
             "overwrite": (False, OverwriteOption),
         }
@@ -69,6 +71,7 @@ def _export(
     *,
     product: list[str] | None,
     layout: str | None,
+    images: Path | None,
     strict: bool,
     overwrite: bool,
     problems: Path | None = None,
@@ -80,7 +83,7 @@ def _export(
     data, out = given.places
     # Predictions know where their images are.
     unsaid = frozenset({"missing-image"} if is_prediction_folder(data) else ())
-    catalog = open_data(data, layout, product, strict=strict, unsaid=unsaid)
+    catalog = open_data(data, layout, product, strict=strict, images=images, unsaid=unsaid)
     try:
         written = function(catalog, out, **given.arguments, overwrite=overwrite)
     except FlawshotError as error:

@@ -11,7 +11,15 @@ import typer
 
 from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, ViewGroup
 from flawshot.cli.locator_groups import LocatorGroup, print_expected
-from flawshot.cli.options import GroupOption, LayoutOption, NoVerifyOption, OverwriteOption, StrictOption, open_data
+from flawshot.cli.options import (
+    GroupOption,
+    ImagesOption,
+    LayoutOption,
+    NoVerifyOption,
+    OverwriteOption,
+    StrictOption,
+    open_data,
+)
 
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
@@ -48,6 +56,7 @@ def fit(
         str | None, typer.Option("--product", metavar="NAME", help="Which product, if there are several.")
     ] = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     encoder_options: EncoderGroup,
     view_options: ViewGroup,
     batch: BatchGroup,
@@ -77,14 +86,15 @@ def fit(
         estimator.set_params(device=str(pick_device(encoder_options.device)))
     with hold(out):
         if _is_bank(data):
-            given = {"layout": layout} if layout else {}
+            given: dict[str, object] = {"layout": layout} if layout else {}
+            given |= {"images": images} if images else {}
             for name in given | encoder_options.given() | view_options.given():
                 raise FlawshotError(f"{argument(name)}: is for DATA, and {data} is a feature bank; omit it")
             if locator.find:
                 raise FlawshotError(f"--find: needs the images, and {data} is a feature bank; give DATA instead")
             bank, plan = FeatureBank.open(data, verify=not no_verify), None
         else:
-            catalog = open_data(data, layout, [product] if product else None, strict=strict)
+            catalog = open_data(data, layout, [product] if product else None, strict=strict, images=images)
             own = labeled(catalog, product, data)
             scheme = view_options.scheme(encoder_options.model)
             encoder = encoder_options.make(batch.size)
@@ -105,6 +115,7 @@ def fit(
                 groups=groups,
                 coverage=coverage,
                 source=str(data),
+                images=None if images is None else str(images),
                 locate=None if plan is None else replace(plan, progress=progress),
                 overwrite=overwrite,
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
-from flawshot.cli.options import GroupOption, OverwriteOption, StrictOption
+from flawshot.cli.options import GroupOption, MovedImagesOption, OverwriteOption, StrictOption
 
 if TYPE_CHECKING:
     from flawshot.models.learning import LearnReport
@@ -34,6 +34,7 @@ def learn(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DATA", help="Where the images are now, if they were moved.")
     ] = None,
+    images: MovedImagesOption = None,
     group: GroupOption = None,
     encoder_options: ModelEncoderGroup,
     batch: BatchGroup,
@@ -55,6 +56,7 @@ def learn(
             predictions,
             out,
             data=data,
+            images=images,
             groups=None if group is None else lambda catalog: read_groups(group, catalog),
             accept_all=accept_all,
             batch_size=at_once,

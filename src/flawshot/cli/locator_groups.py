@@ -106,14 +106,16 @@ class LocatorGroup:
         from flawshot.formats.scored_shapes import bare_images
         from flawshot.labelme.annotated_images import without_annotated
         from flawshot.labelme.data_folder import path_from
+        from flawshot.labelme.image_folder import ImageFolder
         from flawshot.models.locator_fitting import GoodFile
 
-        root, images = catalog.root, sorted(set(catalog.column("image")))
+        root, images = catalog.image_root, sorted(set(catalog.column("image")))
         annotated = [] if root is None else [root / image for image in images]
+        elsewhere = None if catalog.images is None else ImageFolder.of(catalog.images)
         made: dict[Path, GoodFile] = {}
         for folder in self.good or []:
             problems: list[Problem] = []
-            flawless = without_annotated(folder, bare_images(folder, problems), root, annotated)
+            flawless = without_annotated(folder, bare_images(folder, problems), catalog.root, annotated, elsewhere)
             problems += flawless.problems
             before = len(made)
             for name in flawless.names:

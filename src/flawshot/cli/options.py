@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DataArgument",
+    "GalleryImagesOption",
     "GalleryOption",
     "GroupOption",
+    "ImagesOption",
     "LayoutOption",
+    "MovedImagesOption",
     "NoVerifyOption",
     "OverwriteOption",
     "ProductOption",
@@ -58,6 +61,20 @@ LayoutOption = Annotated[
         help="Where the path names product and split, such as {product}/{split}/** or **; detected by default.",
     ),
 ]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="Folder to look for the images in, by path and then by name; by default beside the annotations.",
+    ),
+]
+MovedImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images", metavar="DIR", help="Where the images are now, if they are not in DATA; as predicted by default."
+    ),
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Stop at the first unusable annotation instead of skipping it.")
 ]
@@ -72,6 +89,10 @@ GroupOption = Annotated[
 ]
 RowsOption = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON; - prints them.")
+]
+GalleryImagesOption = Annotated[
+    Path | None,
+    typer.Option("--images", metavar="DIR", help="Folder to look for the gallery's images in, if it is not DATA."),
 ]
 GalleryOption = Annotated[
     Path | None, typer.Option("--data", metavar="DATA", help="Folder with the images, for the report's gallery.")
@@ -117,18 +138,20 @@ def open_data(
     products: list[str] | None,
     *,
     strict: bool,
+    images: Path | None = None,
     geometry: bool = True,
     unsaid: frozenset[str] = frozenset(),
 ) -> Catalog:
     """Open the catalog of DATA and summarize its problems on standard error, except kinds in ``unsaid``.
 
-    Without ``geometry`` the catalog can only be counted and queried.
+    If ``images`` is given, images are looked for in that folder. Without ``geometry`` the catalog can only be counted
+    and queried.
     """
     from flawshot.catalog import Catalog
     from flawshot.cli.console import progress_bar, say_problems
 
     with progress_bar("files") as progress:
-        catalog = Catalog.open(data, layout=layout, strict=strict, geometry=geometry, progress=progress)
+        catalog = Catalog.open(data, layout=layout, strict=strict, geometry=geometry, images=images, progress=progress)
     selected = catalog.select(products) if products else catalog
     say_problems([problem for problem in problems_of(selected, catalog) if problem.kind not in unsaid], data)
     return selected

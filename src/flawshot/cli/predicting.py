@@ -9,7 +9,7 @@ import typer
 
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
 from flawshot.cli.finder_groups import REMEDIES, FinderGroup, whole_threshold
-from flawshot.cli.options import LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
+from flawshot.cli.options import ImagesOption, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
 from flawshot.cli.ray_groups import RayGroup
 from flawshot.cli.wording import option_words
 
@@ -66,10 +66,12 @@ def predict(
     cluster: RayGroup,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Classify annotated or found regions: Labelme files to review, and a table; resumes after an interruption."""
+    from flawshot.base.errors import FlawshotError
     from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.models.model import load_model
     from flawshot.models.predicting import predict_catalog
@@ -77,7 +79,7 @@ def predict(
 
     at_once = batch.size
     cluster.check(compiled=encoder_options.compile, finds=finder.find or bool(finder.named))
-    others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout}
+    others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout, "--images": images}
     finder.check(threshold=threshold, min_area=min_area, others=others)
     finder.check_heat_maps(data, out)
     check_predictions_free(out.absolute(), overwrite=overwrite)
@@ -99,10 +101,12 @@ def predict(
     if layout_name or pattern or _only_masks(data):
         if not (layout_name or pattern):
             _refuse_bare(data, out)
+        if images is not None:
+            raise FlawshotError("--images: is for Labelme files; masks name their images")
         limit = whole_threshold(threshold)
         catalog = _masked(data, out, layout_name or pattern, limit, min_area, max_instances, product)
     else:
-        catalog = open_data(data, layout, product, strict=strict, unsaid=NO_NEWS)
+        catalog = open_data(data, layout, product, strict=strict, images=images, unsaid=NO_NEWS)
     encoder_options.introduce(opened.encoder, at_once)
     with cluster.cluster(encoder_options.pretrained) as machines, progress_bar("crops") as progress:
         report = predict_catalog(

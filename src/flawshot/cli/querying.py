@@ -9,6 +9,7 @@ import typer
 
 from flawshot.cli.options import (
     DataArgument,
+    ImagesOption,
     LayoutOption,
     OverwriteOption,
     ProductOption,
@@ -45,21 +46,21 @@ def query(
     json: RowsOption = None,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """List the instances that match a condition."""
     import pyarrow as pa
 
-    from flawshot.catalog import Catalog
     from flawshot.cli.console import print_json
     from flawshot.inspect.query import Condition, query_rows
 
     condition = Condition.parse(where)
     geometry = crops is not None or "geometry" in condition.columns
-    catalog = open_data(data, layout, product, strict=strict, geometry=geometry)
+    catalog = open_data(data, layout, product, strict=strict, images=images, geometry=geometry)
     rows = query_rows(catalog, condition)
-    hits = Catalog(catalog.table.take(pa.array(rows[:limit], pa.int64())), catalog.root, catalog.problems)
+    hits = catalog.with_rows(catalog.table.take(pa.array(rows[:limit], pa.int64())))
     if crops is not None:
         _write_crops(hits, crops, overwrite=overwrite)
     if json is not None:
@@ -75,7 +76,7 @@ def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
     from flawshot.cli.console import progress_bar, say, say_left_out
     from flawshot.regions.crop_pictures import write_plain
 
-    if hits.root is None:
+    if hits.image_root is None:
         raise FlawshotError("--crops: the folder of the images is unknown; query the data folder itself")
     with progress_bar("instances") as progress:
         written, unusable = write_plain(hits, out, overwrite=overwrite, progress=progress)

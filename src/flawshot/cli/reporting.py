@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.options import GalleryOption, OverwriteOption
+from flawshot.cli.options import GalleryImagesOption, GalleryOption, OverwriteOption
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -30,6 +30,7 @@ def report(
     ] = None,
     data: GalleryOption = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all results as tidy CSV.")] = None,
+    images: GalleryImagesOption = None,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the accuracies as a Markdown table.")
     ] = None,
@@ -48,9 +49,12 @@ def report(
         raise FlawshotError("nothing to write: name a file with --out, --csv, --markdown or --latex")
     if data is not None and out is None:
         raise FlawshotError("--data: is for the page's gallery; name the page with --out FILE.html")
+    if images is not None and data is None:
+        raise FlawshotError("--images: is for the images of --data DATA; name it, too")
     check_apart([place for place in (results, out, csv, markdown, latex) if place is not None])
     loaded = Results.load(results)
-    pictures = None if data is None else open_pictures(data, {name for each in loaded.answers for name in each.ids})
+    known = {name for each in loaded.answers for name in each.ids}
+    pictures = None if data is None else open_pictures(data, known, images)
     for path, make in ((csv, csv_table), (markdown, markdown_table), (latex, latex_table)):
         if path is not None:
             write_bytes(path, make(loaded).encode("utf-8", "backslashreplace"), overwrite=overwrite)
@@ -72,12 +76,13 @@ def check_apart(places: Sequence[Path]) -> None:
             raise FlawshotError(f"{place}: is named twice; name a different file for each")
 
 
-def open_pictures(data: Path, ids: Collection[str]) -> Catalog:
+def open_pictures(data: Path, ids: Collection[str], images: Path | None) -> Catalog:
     """Open the data set that the gallery's pictures come from; summarize its problems on standard error.
 
     Args:
         data: What ``--data`` names.
         ids: Instances that were evaluated; empty if the results do not list them.
+        images: What ``--images`` names.
 
     Raises:
         FlawshotError: If it cannot be read, or contains none of the instances.
@@ -87,7 +92,7 @@ def open_pictures(data: Path, ids: Collection[str]) -> Catalog:
     from flawshot.cli.console import progress_bar, say_problems
 
     with progress_bar("files") as progress:
-        catalog = Catalog.open(data, progress=progress)
+        catalog = Catalog.open(data, images=images, progress=progress)
     if ids and not any(name in catalog.row_of for name in ids):
         raise FlawshotError(
             f"--data {data}: contains none of the evaluated instances, such as {min(ids)}; "

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.cli.options import MovedImagesOption
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["labelme_command", "review", "why_not_started"]
 
 CARRIED_EVERY_SECONDS = 1.0
+CURSOR_LIBRARY = "libxcb-cursor0"
 
 
 def review(
@@ -30,6 +33,7 @@ def review(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DATA", help="Where the images are now, if they were moved.")
     ] = None,
+    images: MovedImagesOption = None,
     dry_run: Annotated[
         bool, typer.Option("--print", help="Print the files in order and Labelme's command, without starting Labelme.")
     ] = False,
@@ -37,19 +41,19 @@ def review(
     """Review predictions in Labelme, unsure and unknown ones first; corrections are saved in OUT at once."""
     from flawshot.base.errors import FlawshotError, Problem
     from flawshot.cli.console import say, say_problems
-    from flawshot.models.corrections import data_root
+    from flawshot.models.corrections import data_places
     from flawshot.models.prediction_folder import read_predictions
     from flawshot.models.review_folder import ReviewFolder, listed, review_place
 
     header, _ = read_predictions(out)
-    root = data_root(out, header, data)
+    root = data_places(out, header, data, images).image_root
     if dry_run:
         found: list[Problem] = []
         _print(listed(out, found)[:first], review_place(out))
         say_problems(found, out, remedy="they are not shown")
         return
     if importlib.util.find_spec("labelme") is None:
-        raise FlawshotError("labelme: is not installed; run python -m pip install 'labelme>=5.5,<7'")
+        raise FlawshotError("labelme: is not installed; run python -m pip install 'labelme>=5.5'")
     folder = ReviewFolder(out)
     try:
         if folder.carried:
@@ -74,14 +78,25 @@ def review(
 
 
 def labelme_command(place: Path) -> list[str]:
-    """The command that opens a review folder in Labelme 5.5 to 6."""
+    """The command that opens a review folder in the installed Labelme, 5.5 to 7."""
     from flawshot.models.review_folder import FLAGS, LABELS, SHAPE_FLAGS
 
     # -P: do not run a labelme.py in the user's current folder.
     command = [sys.executable, "-P", "-m", "labelme", str(place)]
-    for option, name in (("--labels", LABELS), ("--flags", FLAGS), ("--labelflags", SHAPE_FLAGS)):
+    for option, name in (("--labels", LABELS), ("--flags", FLAGS), (_shape_flags_option(), SHAPE_FLAGS)):
         command += [option, str(place / name)]
     return command
+
+
+def _shape_flags_option() -> str:
+    """Labelme's option for the flags of shapes; 7 warns about the name that earlier versions know."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        major = version("labelme").partition(".")[0]
+    except PackageNotFoundError:  # another Python's, whose command is only printed
+        return "--labelflags"
+    return "--label-flags" if major.isdigit() and int(major) >= 7 else "--labelflags"
 
 
 def _print(files: Sequence[ReviewItem], place: Path) -> None:
@@ -138,6 +153,11 @@ def why_not_started(log: str, status: int) -> str:
         )
     if "platform plugin" in log or "could not connect to display" in log:
         shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if shown and CURSOR_LIBRARY in log:  # Qt 6, of Labelme 7
+            return (
+                f"labelme: a system library of Qt is missing ({CURSOR_LIBRARY}); install it, on Debian: "
+                f"apt install {CURSOR_LIBRARY}"
+            )
         reason = f"the display {shown} cannot be used" if shown else "there is no display"
         return (
             f"labelme: cannot open a window, {reason} (or Qt's libxcb libraries are missing); run flawshot review "

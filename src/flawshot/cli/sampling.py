@@ -10,6 +10,7 @@ import typer
 from flawshot.cli.options import (
     DataArgument,
     GroupOption,
+    ImagesOption,
     LayoutOption,
     OverwriteOption,
     ProductOption,
@@ -60,6 +61,7 @@ def sample(
     ] = False,
     product: ProductOption = None,
     layout: LayoutOption = None,
+    images: ImagesOption = None,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -71,7 +73,7 @@ def sample(
     _refuse_foreign(protocol, told, {"--seeds": seeds, "--allow-short": allow_short or None})
     tasks = {option[2:]: value for option, value in told.items() if value is not None}
     numbers = whole_numbers(shots, "shots")
-    catalog = open_data(data, layout, product, strict=strict)
+    catalog = open_data(data, layout, product, strict=strict, images=images)
     least = 2 if protocol != "episodic" else ways or 5
     names = catalog.products if product else _several_categories(catalog, least)
     if not names:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from flawshot.base.errors import EpisodeError
-from flawshot.catalog import Catalog
 from flawshot.episodes.pools import make_pools
 from flawshot.episodes.sampling import sample_episodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from flawshot.catalog import Catalog
     from flawshot.episodes.episode_set import EpisodeSet
 
 __all__ = ["Possible", "sample_possible"]
@@ -66,7 +66,7 @@ def sample_possible(
             kept.append(own)
             sets += made
     table = pa.concat_tables([each.table for each in kept]) if kept else catalog.table.slice(0, 0)
-    return Possible(Catalog(table, catalog.root, catalog.problems), tuple(sets), tuple(remarks))
+    return Possible(catalog.with_rows(table), tuple(sets), tuple(remarks))
 
 
 def _usable(own: Catalog, product: str, groups: Mapping[str, str] | None, remarks: list[str]) -> Catalog | None:
@@ -81,7 +81,7 @@ def _usable(own: Catalog, product: str, groups: Mapping[str, str] | None, remark
         where = "one image" if groups is None else "one group"
         remarks.append(f"{product}: left out because all instances are in {where}: {named}; annotate more of them")
         keep = [category not in short for category in own.column("category")]
-        own = Catalog(own.table.filter(pa.array(keep)), own.root, own.problems)
+        own = own.with_rows(own.table.filter(pa.array(keep)))
     if len(room) < 2:
         only = f"a single usable category ({', '.join(room)})" if room else "no usable category"
         remarks.append(f"{product}: left out because it has {only}; there is nothing to tell apart")

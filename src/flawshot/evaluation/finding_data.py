@@ -13,6 +13,7 @@ from flawshot.formats.masks import read_masks
 from flawshot.formats.tree_files import files_under
 from flawshot.labelme.annotated_images import without_annotated
 from flawshot.labelme.data_folder import path_from
+from flawshot.labelme.image_folder import ImageFolder
 from flawshot.labelme.images import IMAGE_SUFFIXES
 from flawshot.labelme.layout import SPLIT_FOLDERS
 
@@ -86,14 +87,16 @@ def data_of_folder(catalog: Catalog, good: Path | None, problems: list[Problem])
         )
     if not good.is_dir():
         raise FlawshotError(f"{good}: is not a folder of good images")
-    root = catalog.root
+    root = catalog.image_root
     annotated = [] if root is None else [root / name for name in sorted(set(catalog.column("image")))]
-    flawless = without_annotated(good, files_under(good, IMAGE_SUFFIXES, problems, beyond=None), root, annotated)
+    images = None if catalog.images is None else ImageFolder.of(catalog.images)
+    names = files_under(good, IMAGE_SUFFIXES, problems, beyond=None)
+    flawless = without_annotated(good, names, catalog.root, annotated, images)
     problems += flawless.problems
-    images = {(good / name).resolve(): GoodImage(path_from(root, good / name), good / name) for name in flawless.names}
-    if not images:
+    apart = {(good / name).resolve(): GoodImage(path_from(root, good / name), good / name) for name in flawless.names}
+    if not apart:
         raise FlawshotError(f"{good}: has no image that is not annotated")
-    return [FindingData(catalog.products[0], catalog, tuple(images.values()))]
+    return [FindingData(catalog.products[0], catalog, tuple(apart.values()))]
 
 
 def data_of_tree(

@@ -24,7 +24,6 @@ from flawshot.evaluation.held_out_names import HeldOutFinder, SupportImage, best
 from flawshot.evaluation.intervals import mean_parts
 from flawshot.evaluation.joining import USUAL
 from flawshot.evaluation.result_records import CategoryScore
-from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
 from flawshot.locating.examples import LabeledImage
 
@@ -194,7 +193,7 @@ def _fitted(
     for name in images:
         own = [each for each in by_image[name] if each.id in support]
         others = tuple(each.region() for each in by_image[name] if each.id not in support)
-        source = image_source(data.catalog.root, name, own[0].annotation)
+        source = data.catalog.image_source(name, own[0].annotation)
         picture = source if isinstance(source, Path) else read_image(source, name)
         labeled.append(LabeledImage(picture, tuple((each.category, each.region()) for each in own), others))
         examples.append(SupportImage(partial(_opened, picture, name), own, "/".join(unit_of(name, groups))))
@@ -226,7 +225,7 @@ def _inspect(
 ) -> str:
     try:
         if isinstance(query, str):
-            image = read_image(image_source(data.catalog.root, query, instances[0].annotation), query)
+            image = read_image(data.catalog.image_source(query, instances[0].annotation), query)
         else:
             image = read_image(query.path, query.name)
     except ImageError as error:

@@ -15,13 +15,14 @@ from flawshot.formats.exporting import RECORD, write_image
 from flawshot.formats.mask_layouts import GOOD
 from flawshot.formats.tree_files import files_under
 from flawshot.labelme.annotated_images import without_annotated
-from flawshot.labelme.data_folder import LEAVES, annotation_files, find_image, image_source
+from flawshot.labelme.data_folder import LEAVES, annotation_files, find_image
+from flawshot.labelme.image_folder import ImageFolder
 from flawshot.labelme.images import IMAGE_SUFFIXES, ImageError, header_size
 from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flawshot.catalog import Catalog
     from flawshot.catalog.instances import Instance
@@ -105,7 +106,7 @@ class _Place(NamedTuple):
 
 def is_prediction_folder(folder: Path) -> bool:
     """Whether a folder was written by ``flawshot predict``."""
-    return _predicted_data(folder) is not None
+    return bool(_predicted_data(folder))
 
 
 def export_images(
@@ -197,7 +198,7 @@ def _opened(
     if entry.rows and not regions:  # without its instances it would pass for a good image
         return None
     try:
-        source = entry.file or image_source(catalog.root, entry.path, entry.annotation)
+        source = entry.file or catalog.image_source(entry.path, entry.annotation)
         height, width = header_size(source, entry.path)
     except ImageError as error:
         problems.append(Problem(entry.path, "image", f"{error.marked.removeprefix(f'{entry.path}: ')}; it is left out"))
@@ -216,10 +217,11 @@ def _opened(
 
 def _good_inside(catalog: Catalog, taken: set[str], problems: list[Problem], beyond: Path | None) -> dict[str, _Entry]:
     """Good images in the data folder, by path."""
-    root, layout, products = catalog.root, catalog.layout, set(catalog.products)
-    if root is None or layout is None:
+    annotations, root, layout = catalog.root, catalog.image_root, catalog.layout
+    products = set(catalog.products)
+    if annotations is None or root is None or layout is None:
         return {}
-    found, used, stems = _without_shapes(catalog, root, taken)
+    found, used, stems = _without_shapes(catalog, annotations, taken)
     exports = {path.parent.relative_to(root).as_posix() for path in root.rglob(RECORD)}
     left = 0
     for name in files_under(root, IMAGE_SUFFIXES, [], beyond=beyond):
@@ -245,6 +247,7 @@ def _without_shapes(catalog: Catalog, root: Path, taken: set[str]) -> tuple[dict
     """The images whose Labelme files have no shape; those of any Labelme file; and all Labelme files' names."""
     layout, products = catalog.layout, set(catalog.products)
     known, data = set(catalog.column("annotation")), _predicted_data(root)
+    pictures = None if catalog.images is None else ImageFolder.of(catalog.images)
     found, used, stems = dict[str, _Entry](), set(taken), set[str]()
     for name in annotation_files(root, []):
         stems.add(name[: -len(".json")])
@@ -254,7 +257,7 @@ def _without_shapes(catalog: Catalog, root: Path, taken: set[str]) -> tuple[dict
             file, wrong = parse_labelme(annotation_bytes(root / name, name), name)
         except AnnotationError:
             continue
-        image, elsewhere = _image_of(root, name, file, data)
+        image, elsewhere = _image_of(root, name, file, data, pictures)
         used.add(image)
         if file.shapes or image in taken or any(problem.severity == "error" for problem in wrong):
             continue
@@ -286,24 +289,24 @@ def _good_elsewhere(catalog: Catalog, good: Path, taken: set[str], problems: lis
     return found
 
 
-def _predicted_data(folder: Path) -> Path | None:
-    """The data that a folder of predictions belongs to; None if it is no such folder."""
+def _predicted_data(folder: Path) -> tuple[Path, ...]:
+    """Where the images of a folder of predictions are; empty if it is no such folder."""
     try:
         with (folder / PREDICTIONS).open("rb") as opened:
             header = json.loads(opened.readline(LONGEST_HEADER))
     except (OSError, ValueError, RecursionError):
-        return None
+        return ()
     if not isinstance(header, dict) or header.get("format") != PREDICTIONS_FORMAT:
-        return None
-    data = header.get("data")
-    return (folder / data).resolve() if isinstance(data, str) and "\0" not in data else None
+        return ()
+    places = (header.get("images"), header.get("data"))
+    return tuple((folder / each).resolve() for each in places if isinstance(each, str) and "\0" not in each)
 
 
 def _predicted_places(catalog: Catalog) -> dict[str, _Place]:
     """What each annotation file of a folder of predictions says; empty for other data."""
     root = catalog.root
-    data = None if root is None else _predicted_data(root)
-    if root is None or data is None:
+    data = () if root is None else _predicted_data(root)
+    if root is None or not data:
         return {}
     made = {}
     for name in dict.fromkeys(catalog.column("annotation")):
@@ -321,14 +324,17 @@ def _is_prediction(value: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= 1
 
 
-def _image_of(root: Path, name: str, file: LabelmeFile, data: Path | None) -> tuple[str, Path | None]:
-    """The path of an annotation's image, and its file if that is in the data of a folder of predictions."""
-    usual = find_image(name, file, root, [])
-    if data is None or file.image_base64 is not None:
+def _image_of(
+    root: Path, name: str, file: LabelmeFile, places: Sequence[Path], pictures: ImageFolder | None = None
+) -> tuple[str, Path | None]:
+    """The path of an annotation's image, and its file if that is where the images of a folder of predictions are."""
+    usual = find_image(name, file, root, [], pictures)
+    if file.image_base64 is not None:
         return usual, None
     place = Path(os.path.normpath(root / PurePosixPath(name).parent / file.image_path))
-    if place.is_relative_to(data) and place.is_file():
-        path = place.relative_to(data).as_posix()
-        if not re.search(LEAVES, path):
-            return path, place
+    for folder in places:
+        if place.is_relative_to(folder) and place.is_file():
+            path = place.relative_to(folder).as_posix()
+            if not re.search(LEAVES, path):
+                return path, place
     return usual, None

@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line
-from flawshot.catalog import Catalog
 from flawshot.catalog.table import SCHEMA
 from flawshot.inspect.database import TABLE, locked_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from flawshot.catalog import Catalog
 
 __all__ = ["Condition", "query_catalog", "query_rows"]
 
@@ -197,4 +198,4 @@ def query_catalog(catalog: Catalog, condition: str, *, limit: int | None = None)
             is not allowed.
     """
     rows = query_rows(catalog, Condition.parse(condition), limit=limit)
-    return Catalog(catalog.table.take(pa.array(rows, pa.int64())), catalog.root, catalog.problems)
+    return catalog.with_rows(catalog.table.take(pa.array(rows, pa.int64())))

@@ -12,12 +12,10 @@ import numpy as np
 
 from flawshot.base.parallel import cores
 from flawshot.inspect.likeness import SIDE, Likeness, reduce_image
-from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image, under_pixel_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from PIL import Image
@@ -105,7 +103,7 @@ def find_same_samples(catalog: Catalog, *, progress: Callable[[int, int], None] 
 
             def read(image: str, scale: float = scale) -> NDArray[np.float16] | str:
                 try:
-                    return reduce_image(load_image(catalog.root, image, annotations[image]), scale)
+                    return reduce_image(load_image(catalog, image, annotations[image]), scale)
                 except ImageError as error:
                     return str(error)
 
@@ -128,13 +126,13 @@ def find_same_samples(catalog: Catalog, *, progress: Callable[[int, int], None] 
     return SameSamples(tuple(groups), tuple(unusable))
 
 
-def load_image(root: Path | None, image: str, annotation: str) -> Image.Image:
+def load_image(catalog: Catalog, image: str, annotation: str) -> Image.Image:
     """Load an image of a catalog, from its file or from the annotation that embeds it.
 
     Raises:
         ImageError: If it is missing or cannot be decoded.
     """
-    return read_image(image_source(root, image, annotation), image)
+    return read_image(catalog.image_source(image, annotation), image)
 
 
 class _Steps:

@@ -57,7 +57,7 @@ def write_same_samples(found: SameSamples, catalog: Catalog, out: Path, *, overw
     for group in found.groups:
         if len(group.images) > 1:
             buffer = io.BytesIO()
-            evidence_sheet(group, catalog.root, annotations).save(buffer, format="PNG")
+            evidence_sheet(group, catalog, annotations).save(buffer, format="PNG")
             write_bytes(out / "evidence" / f"{group.group}.png", buffer.getvalue(), overwrite=overwrite)
 
 
@@ -72,7 +72,7 @@ def _remove_stale(folder: Path, found: SameSamples) -> None:
                 raise FlawshotError(f"{path}: cannot be removed ({error.strerror or error})") from error
 
 
-def evidence_sheet(group: SampleGroup, root: Path | None, annotations: dict[str, str]) -> Image.Image:
+def evidence_sheet(group: SampleGroup, catalog: Catalog, annotations: dict[str, str]) -> Image.Image:
     """A group's images side by side, each with the end of its name and its highest correlation with another.
 
     The contrast of each image is stretched, so that images that differ only in exposure look the same. For a group of
@@ -80,7 +80,7 @@ def evidence_sheet(group: SampleGroup, root: Path | None, annotations: dict[str,
 
     Args:
         group: A group of several images.
-        root: The folder that the images are relative to.
+        catalog: The data set that they belong to.
         annotations: Each image's annotation file, for images that are embedded there.
     """
     shown = list(zip(group.images, group.correlations, strict=True))[:MOST_SHOWN]
@@ -95,7 +95,7 @@ def evidence_sheet(group: SampleGroup, root: Path | None, annotations: dict[str,
         row, column = divmod(number, across)
         left, top = column * CELL, CAPTION // 2 + row * (CELL + CAPTION)
         try:
-            picture = load_image(root, image, annotations[image])
+            picture = load_image(catalog, image, annotations[image])
         except ImageError:  # removed in the meantime; the sheet shows the others
             continue
         picture.thumbnail((CELL - 4, CELL - 4))

@@ -15,6 +15,8 @@ from flawshot.labelme.labelme_json import annotation_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from flawshot.labelme.image_folder import ImageFolder
+
 __all__ = ["FlawlessImages", "annotated_images", "without_annotated"]
 
 
@@ -30,13 +32,14 @@ class FlawlessImages(NamedTuple):
     problems: list[Problem]
 
 
-def annotated_images(root: Path) -> dict[Path, str]:
+def annotated_images(root: Path, images: ImageFolder | None = None) -> dict[Path, str]:
     """The images that a Labelme file with a shape annotates, or one that cannot be read may annotate.
 
     A file annotates the image that it names, and the one beside it that is named like it.
 
     Args:
         root: The folder that is searched for files.
+        images: The folder of their images, if they are elsewhere.
 
     Returns:
         By the image's resolved path: empty, or why its annotation cannot be read, in one line.
@@ -44,7 +47,7 @@ def annotated_images(root: Path) -> dict[Path, str]:
     root, made = root.resolve(), dict[Path, str]()
     beside: dict[Path, dict[str, list[Path]]] = {}
     for name in annotation_files(root, []):
-        reason, images = "", list[Path]()
+        reason, found = "", list[Path]()
         try:
             file, problems = parse_labelme(annotation_bytes(root / name, name), name)
         except AnnotationError as error:
@@ -54,11 +57,11 @@ def annotated_images(root: Path) -> dict[Path, str]:
         else:
             if not file.shapes and not any(problem.severity == "error" for problem in problems):
                 continue
-            images.append(root / find_image(name, file, root, []))
+            found.append((root if images is None else images.root) / find_image(name, file, root, [], images))
         folder = (root / name).parent
         if folder not in beside:
             beside[folder] = _by_name(folder)
-        for image in (*images, *beside[folder].get((root / name).stem, ())):
+        for image in (*found, *beside[folder].get((root / name).stem, ())):
             made.setdefault(image.resolve(), reason)
     return made
 
@@ -74,7 +77,11 @@ def _by_name(folder: Path) -> dict[str, list[Path]]:
 
 
 def without_annotated(
-    folder: Path, names: Sequence[str], root: Path | None, annotated: Iterable[Path] = ()
+    folder: Path,
+    names: Sequence[str],
+    root: Path | None,
+    annotated: Iterable[Path] = (),
+    images: ImageFolder | None = None,
 ) -> FlawlessImages:
     """The images of a folder that no annotation says, or may say, to show a flaw.
 
@@ -83,10 +90,13 @@ def without_annotated(
         names: Its images, relative to it (POSIX).
         root: The folder of the annotated data, whose files are searched, too, if the images are in it.
         annotated: Further images with flaws.
+        images: The folder of the annotated data's images, if they are elsewhere.
     """
     flawed = dict.fromkeys((path.resolve() for path in annotated), "") | annotated_images(folder)
-    if root is not None and folder.resolve() != root.resolve() and folder.resolve().is_relative_to(root.resolve()):
-        flawed = annotated_images(root) | flawed
+    if root is not None and folder.resolve() != root.resolve():
+        place = root.resolve() if images is None else images.root
+        if folder.resolve().is_relative_to(place):
+            flawed = annotated_images(root, images) | flawed
     kept, unsure, count = list[str](), list[Problem](), 0
     for name in names:
         reason = flawed.get((folder / name).resolve())

@@ -16,6 +16,7 @@ from flawshot.labelme.images import ImageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flawshot.labelme.image_folder import ImageFolder
     from flawshot.labelme.labelme_file import LabelmeFile
 
 __all__ = ["LEAVES", "annotation_files", "find_image", "image_source", "path_from"]
@@ -63,11 +64,21 @@ def annotation_files(root: Path, problems: list[Problem]) -> list[str]:
     return sorted(found)
 
 
-def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[Problem]) -> str:
-    """The image's path relative to the root.
+def find_image(
+    path: str, file: LabelmeFile, root: Path | None, problems: list[Problem], images: ImageFolder | None = None
+) -> str:
+    """The image's path relative to the root, or to the folder of images if there is one.
 
     A readable embedded image is the annotation's image, even if there is a file; its path is then only its name. A
     problem is added if there is neither an embedded image nor a file.
+
+    Args:
+        path: The annotation's path relative to the root (POSIX).
+        file: The annotation.
+        root: The data root; if None, and there is no folder of images, nothing is looked for.
+        problems: Problems are added here.
+        images: The folder of the images if it is not the root: the image is looked for there as it would be in the
+            root, and then by its name.
     """
     beside, _, own = path.rpartition("/")
     embedded = embedded_size(file)
@@ -81,24 +92,47 @@ def find_image(path: str, file: LabelmeFile, root: Path | None, problems: list[P
     wanted = os.path.normpath(f"{beside}/{given}" if beside else given).replace(os.sep, "/")
     outside = absolute or wanted == ".." or wanted.startswith("../")
     candidates = [by_name] if outside else list(dict.fromkeys((wanted, by_name)))
-    if root is None:
+    place = root if images is None else images.root
+    if place is None:
         return candidates[0]
-    for candidate in [*candidates, *_other_forms(candidates, beside)]:
-        try:
-            if (root / candidate).is_file():
-                if file.image_base64 is not None and embedded is None:
-                    message = f"imageData: {why_not_embedded(file)}; {candidate} is used instead"
-                    problems.append(Problem(path, "embedded-image", message, "warning"))
-                return candidate
-        except OSError:  # a name that is invalid in this file system
-            continue
+    found = _first_file(place, [*candidates, *_other_forms(candidates, beside)])
+    unsure: list[Problem] = []
+    if found is None and images is not None and embedded is None:
+        found = images.with_name(candidates[0] if absolute else _inside(beside, given), path, unsure)
+    if found is not None:
+        if file.image_base64 is not None and embedded is None:
+            message = f"imageData: {why_not_embedded(file)}; {found} is used instead"
+            problems.append(Problem(path, "embedded-image", message, "warning"))
+        return found
+    problems += unsure
+    if unsure:
+        return candidates[0]
     if file.image_base64 is None:
         where = f"outside the data folder, and {by_name} is missing" if outside else "missing"
+        if images is not None:
+            where = f"not in {images.root}"
         problems.append(Problem(path, "missing-image", f"imagePath: the image {given} is {where}"))
     elif embedded is None:
         message = f"imageData: {why_not_embedded(file)}; and {given or 'an image file beside it'} is missing"
         problems.append(Problem(path, "missing-image", message))
     return candidates[0]
+
+
+def _first_file(place: Path, candidates: Sequence[str]) -> str | None:
+    """The first path that is a file's."""
+    for candidate in candidates:
+        try:
+            if (place / candidate).is_file():
+                return candidate
+        except OSError:  # a name that is invalid in this file system
+            continue
+    return None
+
+
+def _inside(beside: str, given: str) -> str:
+    """An image's path from the annotation's folder, without the steps upward."""
+    parts = PurePosixPath(os.path.normpath(f"{beside}/{given}" if beside else given).replace(os.sep, "/")).parts
+    return "/".join(part for part in parts if part != "..")
 
 
 def _other_forms(candidates: Sequence[str], beside: str) -> list[str]:
@@ -115,25 +149,27 @@ def _other_forms(candidates: Sequence[str], beside: str) -> list[str]:
     return made
 
 
-def image_source(root: Path | None, image: str, annotation: str) -> Path | bytes:
+def image_source(root: Path | None, image: str, annotation: str, images: Path | None = None) -> Path | bytes:
     """The source of an image's pixels: the image embedded in its annotation, as in Labelme, or else its file.
 
     Args:
         root: The data root.
-        image: The image's path relative to it (POSIX).
+        image: The image's path relative to it, or to ``images`` (POSIX).
         annotation: The path of its annotation file, relative to the root (POSIX).
+        images: The folder that the image's path is relative to, if it is not the root.
 
     Raises:
         ImageError: If there is neither.
     """
-    if root is None:
+    place = root if images is None else images
+    if place is None:
         raise ImageError(f"{image}: there is no data folder to read it from")
-    embedded = embedded_image(root / annotation)
+    embedded = None if root is None else embedded_image(root / annotation)
     if embedded is not None:
         return embedded
     try:
-        if (root / image).is_file():
-            return root / image
+        if (place / image).is_file():
+            return place / image
     except OSError:  # a name that the file system cannot have
         pass
     raise ImageError(f"{image}: the image is missing")

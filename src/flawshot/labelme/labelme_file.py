@@ -1,4 +1,4 @@
-"""Labelme JSON, of labelme 3 to 6, read without labelme: without Qt and without decoding images."""
+"""Labelme JSON, of labelme 3 to 7, read without labelme: without Qt and without decoding images."""
 
 from __future__ import annotations
 

@@ -99,9 +99,9 @@ EMPTY = Region(0, 0, np.zeros((0, 0), dtype=bool))
 def rasterize(shape: Shape, height: int, width: int) -> Region:
     """The pixels that a shape covers in an image of ``height`` x ``width`` px.
 
-    The result equals that of ``labelme.utils.shape_to_mask`` pixel for pixel, for every type that it supports. Each of
-    the ``points`` is drawn like a ``point``, and a ``mask`` is pasted at its first corner. Parts outside the image are
-    clipped.
+    The result equals that of labelme 5 and 6 (``labelme.utils.shape_to_mask``) pixel for pixel, for every type that it
+    supports; labelme 7 draws the same, but rounds the corners of a ``linestrip``. Each of the ``points`` is drawn like
+    a ``point``, and a ``mask`` is pasted at its first corner. Parts outside the image are clipped.
 
     Args:
         shape: The shape; it must have as many points as its type needs.

@@ -37,9 +37,10 @@ __all__ = [
     "ALL_CONFIRMED",
     "PREDICTED",
     "Corrections",
+    "DataPlaces",
     "How",
     "answer_id",
-    "data_root",
+    "data_places",
     "how_said",
     "image_of",
     "read_corrections",
@@ -73,21 +74,47 @@ class Corrections(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def data_root(out: Path, header: PredictionHeader, data: Path | None) -> Path:
-    """The folder of the predictions' images.
+class DataPlaces(NamedTuple):
+    """Where the data of predictions is.
+
+    Attributes:
+        root: The data root, resolved.
+        images: The folder of the images, resolved, if it is not the root.
+    """
+
+    root: Path
+    images: Path | None
+
+    @property
+    def image_root(self) -> Path:
+        """The folder that image paths are relative to."""
+        return self.root if self.images is None else self.images
+
+
+def data_places(out: Path, header: PredictionHeader, data: Path | None, images: Path | None = None) -> DataPlaces:
+    """Where the data of predictions is.
 
     Args:
         out: The folder of predictions.
         header: Its header.
-        data: Where the data is now, if it was moved.
+        data: Where the data is now, with its images, if it was moved.
+        images: Where the images are now, if not with the data.
 
     Raises:
-        FlawshotError: If there is no such folder.
+        FlawshotError: If the folder of the images is missing.
     """
-    root = Path(os.path.normpath(out.absolute() / header.data)) if data is None else data.absolute()
-    if not root.is_dir():
-        raise FlawshotError(f"{root}: the images of {out} are not there; name their folder with {argument('data')}")
-    return root.resolve()
+    root = _beside(out, header.data) if data is None else data.absolute()
+    apart = None if images is None else images.absolute()
+    if apart is None and data is None and header.images is not None:
+        apart = _beside(out, header.images)
+    if not (pictures := root if apart is None else apart).is_dir():
+        name = argument("data" if apart is None else "images")
+        raise FlawshotError(f"{pictures}: the images of {out} are not there; name their folder with {name}")
+    return DataPlaces(root.resolve(), None if apart is None else apart.resolve())
+
+
+def _beside(out: Path, place: str) -> Path:
+    return Path(os.path.normpath(out.absolute() / place))
 
 
 def how_said(shape: Shape, file: LabelmeFile, *, accept_all: bool = False) -> How:
@@ -111,20 +138,23 @@ def how_said(shape: Shape, file: LabelmeFile, *, accept_all: bool = False) -> Ho
     return "accepted" if accept_all else "not looked at"
 
 
-def read_corrections(out: Path, product: str, *, data: Path | None = None, accept_all: bool = False) -> Corrections:
+def read_corrections(
+    out: Path, product: str, *, data: Path | None = None, images: Path | None = None, accept_all: bool = False
+) -> Corrections:
     """Read a person's corrections in a folder of predictions; unchanged files are not parsed.
 
     Args:
         out: The folder.
         product: The product that is inspected.
         data: Where the data is now; if None, where it was when it was predicted.
+        images: Where its images are now, if not with the data; likewise.
         accept_all: Whether predictions that nobody looked at count too.
 
     Raises:
         FlawshotError: If it is not a folder of predictions, or its data is missing.
     """
     header, lines = read_predictions(out)
-    root = data_root(out, header, data)
+    places = data_places(out, header, data, images)
     named, problems = Counter[How](), list[Problem]()
     tables = [SCHEMA.empty_table()]
     rows: list[dict[str, Any]] = []
@@ -133,12 +163,14 @@ def read_corrections(out: Path, product: str, *, data: Path | None = None, accep
             continue
         chosen = _chosen(out / answered.annotation, answered, named, problems, accept_all=accept_all)
         if chosen is not None:
-            rows += map(row_of, _instances(chosen, out / answered.annotation, root, answered, product, problems))
+            rows += map(
+                row_of, _instances(chosen, out / answered.annotation, places.image_root, answered, product, problems)
+            )
         if len(rows) > ROWS_AT_ONCE:
             tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
             rows = []
     tables.append(pa.Table.from_pylist(rows, schema=SCHEMA))
-    catalog = Catalog(pa.concat_tables(tables).combine_chunks(), root)
+    catalog = Catalog(pa.concat_tables(tables).combine_chunks(), places.root, images=places.images)
     counts: dict[How, int] = {how: named[how] for how in get_args(How) if named[how]}
     return Corrections(header, catalog, counts, tuple(problems))
 

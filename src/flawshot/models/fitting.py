@@ -65,6 +65,7 @@ class ExampleBatch(NamedTuple):
         groups: The group of each of their images, by the catalog's paths; empty if each image is its own group.
         how: ``fit``, or ``learn`` for a later step.
         source: What the user named.
+        images: The folder of the images, if the user named another one.
         replaced: Number of earlier instances that are removed, because the same regions are among these.
         previous: SHA-256 of the ``model.json`` that this step starts from.
     """
@@ -77,6 +78,7 @@ class ExampleBatch(NamedTuple):
     source: str
     replaced: int = 0
     previous: str | None = None
+    images: str | None = None
 
 
 def fit_model(
@@ -88,6 +90,7 @@ def fit_model(
     groups: Mapping[str, str] | None = None,
     coverage: float = 0.9,
     source: str | None = None,
+    images: str | None = None,
     locate: LocatorPlan | None = None,
     overwrite: bool = False,
 ) -> Model:
@@ -104,6 +107,7 @@ def fit_model(
         groups: The group of each image, by path; images of one group show one physical sample.
         coverage: Desired share of regions whose prediction set contains their category.
         source: The source of the instances in the model's history; by default the bank's folder.
+        images: The folder of their images, for the history, if it is another one.
         locate: What the model's locator is fitted to; without it, the model finds no regions on bare images.
         overwrite: Whether an existing model may be replaced.
 
@@ -118,7 +122,8 @@ def fit_model(
     check_nothing_learned(out)
     estimator, name = pick_classifier(classifier)
     own = labeled(bank.catalog, product, bank.path)
-    taken = ExampleBatch(own, bank, own.column("id"), groups or {}, "fit", str(bank.path) if source is None else source)
+    named = str(bank.path) if source is None else source
+    taken = ExampleBatch(own, bank, own.column("id"), groups or {}, "fit", named, images=images)
     locator = None
     if locate is not None:
         from flawshot.models.locator_fitting import fit_model_locator  # noqa: PLC0415 - with torch
@@ -166,7 +171,8 @@ def labeled(catalog: Catalog, product: str | None, place: Path) -> Catalog:
             f"choose one with {argument('product')}, or make a model for each"
         )
     own = catalog.select([product or catalog.products[0]])
-    own = Catalog(own.table.filter(pc.not_equal(own.table.column("category"), "")), catalog.root)
+    labeled = own.table.filter(pc.not_equal(own.table.column("category"), ""))
+    own = Catalog(labeled, catalog.root, images=catalog.images)
     found = sorted(set(own.column("category")))
     if len(found) < 2:
         raise FlawshotError(
@@ -282,6 +288,7 @@ def _step(taken: ExampleBatch, accuracy: Accuracy | None) -> Step:
         how=taken.how,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         source=taken.source,
+        images=taken.images,
         added=len(taken.catalog),
         categories=dict(sorted(Counter(taken.catalog.column("category")).items())),
         accuracy=accuracy,

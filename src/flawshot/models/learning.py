@@ -100,6 +100,7 @@ def learn_corrections(
     out: str | Path | None = None,
     *,
     data: str | Path | None = None,
+    images: str | Path | None = None,
     groups: Callable[[Catalog], Mapping[str, str]] | None = None,
     accept_all: bool = False,
     batch_size: int = 0,
@@ -120,6 +121,7 @@ def learn_corrections(
         predictions: The folder of predictions.
         out: The new model's folder; by default the model's own. It is not written if nothing is new.
         data: Where the data of the predictions is now; if None, where it was when it was predicted.
+        images: Where its images are now, if not with the data; likewise.
         groups: Returns the group of each image of a catalog; images of one group show one physical sample.
         accept_all: Whether to learn predictions that nobody looked at, too.
         batch_size: As for :func:`flawshot.encode_catalog`.
@@ -143,6 +145,7 @@ def learn_corrections(
             predictions,
             target,
             data=data,
+            images=images,
             groups=groups,
             accept_all=accept_all,
             batch_size=batch_size,
@@ -158,6 +161,7 @@ def _learn(
     target: Path,
     *,
     data: str | Path | None,
+    images: str | Path | None,
     groups: Callable[[Catalog], Mapping[str, str]] | None,
     accept_all: bool,
     batch_size: int,
@@ -168,15 +172,19 @@ def _learn(
     """Learn into a folder that is locked against other processes."""
     carry_back_left(predictions)
     said = read_corrections(
-        predictions, model.record.product, data=None if data is None else Path(data), accept_all=accept_all
+        predictions,
+        model.record.product,
+        data=None if data is None else Path(data),
+        images=None if images is None else Path(images),
+        accept_all=accept_all,
     )
     prefix = f"learned/{hashlib.sha256(said.header.request.encode()).hexdigest()[:8]}"
-    root, problems = said.catalog.root, list(said.problems)
+    root, problems = said.catalog.image_root, list(said.problems)
     deleted = [] if model.record.locator is None or root is None else deleted_found(predictions, root, problems)
     said = said._replace(problems=tuple(problems))
     if not len(said.catalog) and not deleted:
         raise _nothing(predictions, said)
-    new = _Encoded(model.support, Catalog(said.catalog.table, said.catalog.root), Matched({}, [], []), ())
+    new = _Encoded(model.support, said.catalog, Matched({}, [], []), ())
     if len(said.catalog):
         report = encode_catalog(
             said.catalog,
@@ -193,7 +201,7 @@ def _learn(
         matched = match_examples(model.support, report.bank, prefix)
         new = _Encoded(report.bank, report.bank.catalog, matched, report.left_out)
     judged = _judged(model)  # before its folder may be replaced
-    lesson = _taught(model, new, root, deleted, prefix)
+    lesson = _taught(model, new, said.catalog, deleted, prefix)
     if new.matched.fresh or (lesson is not None and lesson.learned):
         new_groups = {} if groups is None else dict(groups(new.catalog))
         taken = _batch(model, new, source=str(predictions), prefix=prefix, groups=new_groups)
@@ -222,17 +230,18 @@ class _Encoded(NamedTuple):
 
 
 def _taught(
-    model: Model, new: _Encoded, root: Path | None, deleted: Sequence[DeletedRegion], prefix: str
+    model: Model, new: _Encoded, data: Catalog, deleted: Sequence[DeletedRegion], prefix: str
 ) -> TaughtLocator | None:
     """The model's locator after the lesson; None if the model has none."""
+    root = data.image_root
     if model.record.locator is None or root is None:
         return None
     from flawshot.models.locator_learning import LocatorLesson, taught  # noqa: PLC0415 - with torch
 
     known, labels = new.matched.known, model.support.catalog.column("category")
-    catalog = Catalog(new.catalog.table, root)
+    catalog = data.with_rows(new.catalog.table)
     named = [(catalog[row], labels[known[row]] if row in known else None) for row in new.matched.fresh]
-    return taught(model.locator, model.record.locator, LocatorLesson(root, named, deleted, prefix))
+    return taught(model.locator, model.record.locator, LocatorLesson(catalog, root, named, deleted, prefix))
 
 
 def _batch(model: Model, new: _Encoded, *, source: str, prefix: str, groups: Mapping[str, str]) -> ExampleBatch:

@@ -19,7 +19,6 @@ from flawshot.evaluation.finding_inspection import Inspection
 from flawshot.evaluation.finding_tallies import estimate_finding, resample_finding
 from flawshot.evaluation.held_out_names import held_out_names
 from flawshot.evaluation.joining import USUAL, HeldOutName, Naming, best_naming, named, probabilities_of
-from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
 from flawshot.locating.examples import LabeledImage
 from flawshot.locating.fitting import ALARMS, fit_locator
@@ -168,7 +167,7 @@ def fit_model_locator(
 
 def _labeled(plan: LocatorPlan) -> Iterator[_Image]:
     """The images with labeled instances."""
-    if plan.catalog.root is None:
+    if plan.catalog.image_root is None:
         raise FlawshotError(f"{argument('find', True)}: needs the images; give Labelme files instead of a bank")
     by_image: dict[str, list[Instance]] = defaultdict(list)
     for instance in plan.catalog:
@@ -177,7 +176,7 @@ def _labeled(plan: LocatorPlan) -> Iterator[_Image]:
         instances = tuple(each for each in own if each.category)
         if instances:
             try:
-                source = image_source(plan.catalog.root, name, own[0].annotation)
+                source = plan.catalog.image_source(name, own[0].annotation)
                 image = read_image(source, name) if isinstance(source, bytes) else source
             except ImageError as error:
                 plan.left_out.append(error.marked)

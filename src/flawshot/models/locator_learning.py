@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.base.store.seals import sha256_of
 from flawshot.evaluation.found_matches import overlap
-from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image
 from flawshot.labelme.shapes import rasterize
 from flawshot.locating.learning import NamedRegion, teach_locator
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from flawshot.catalog import Catalog
     from flawshot.catalog.instances import Instance
     from flawshot.locating.locator import Locator
     from flawshot.locating.record import LocatorRecord
@@ -30,12 +30,14 @@ class LocatorLesson(NamedTuple):
     """What a locator is to learn.
 
     Attributes:
+        data: The data set of the images.
         root: The folder of the images.
         named: Regions that a person named, and the category under which the locator has learned each already.
         deleted: Regions that it found, and a person deleted.
         prefix: Precedes the ids of these, so that none is learned twice.
     """
 
+    data: Catalog
     root: Path
     named: Sequence[tuple[Instance, str | None]]
     deleted: Sequence[DeletedRegion]
@@ -73,11 +75,11 @@ def taught(locator: Locator, record: LocatorRecord, lesson: LocatorLesson) -> Ta
     for each in lesson.deleted:
         if f"{lesson.prefix}/{each.id}" not in record.not_flaws:
             deleted[each.image].append(each)
-    unusable, learned = [], list[str]()
+    unusable, learned, root = [], list[str](), lesson.root
     for image in dict.fromkeys([*named, *deleted]):
         own = named.get(image, [])
         try:
-            source = image_source(lesson.root, image, own[0][0].annotation) if own else lesson.root / image
+            source = lesson.data.image_source(image, own[0][0].annotation) if own else root / image
             picture = read_image(source, image)
         except ImageError as error:
             unusable.append(error.marked)
@@ -86,7 +88,7 @@ def taught(locator: Locator, record: LocatorRecord, lesson: LocatorLesson) -> Ta
         gone = deleted.get(image, [])
         locator = teach_locator(locator, picture, regions, [each.region for each in gone])
         learned += [f"{lesson.prefix}/{each.id}" for each in gone]
-    quiet = sum(_quiet(locator, lesson.root, image, own) for image, own in deleted.items())
+    quiet = sum(_quiet(locator, root, image, own) for image, own in deleted.items())
     return TaughtLocator(locator, tuple(learned), quiet, tuple(unusable))
 
 

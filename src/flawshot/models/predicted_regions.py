@@ -97,7 +97,7 @@ def predicted_records(
     """
     if catalog.root is None:
         raise FlawshotError("the catalog has no data folder to read images from")
-    kept = _Kept(catalog.table, catalog.root)
+    kept = _Kept(catalog.table, catalog.root, images=catalog.images)
     on = on or ThisMachine()
     encoder, views = model.encoder, len(model.scheme.views)
     crops = on.crops_per_call(encoder, batch_size)
@@ -122,11 +122,12 @@ class _Kept(Catalog):
     Attributes:
         taken: The kept instances, by row.
         place: The data root.
+        pictures: The folder of the images.
     """
 
-    def __init__(self, table: pa.Table, root: Path) -> None:
-        super().__init__(table, root)
-        self.place = root
+    def __init__(self, table: pa.Table, root: Path, *, images: Path | None = None) -> None:
+        super().__init__(table, root, images=images)
+        self.place, self.pictures = root, root if images is None else images
         self.taken: dict[int, Instance] = {}
 
     def __getitem__(self, index: int) -> Instance:
@@ -160,7 +161,7 @@ def _answered(
                 reason=block.reasons[missing[0]],
                 instances=tuple(own[row].id for row in missing),
             )
-        labelme = _labelme(own, answers, kept.place, out, span) if answers else None
+        labelme = _labelme(own, answers, kept, out, span) if answers else None
         digest = None if labelme is None else hashlib.sha256(labelme).hexdigest()
         yield (
             FileRecord(
@@ -171,12 +172,12 @@ def _answered(
 
 
 def _labelme(
-    own: dict[int, Instance], answers: dict[int, RegionPrediction], root: Path, out: Path, span: Span
+    own: dict[int, Instance], answers: dict[int, RegionPrediction], kept: _Kept, out: Path, span: Span
 ) -> bytes:
     instances = list(own.values())
     by_shape = {shape.index: answer for row, answer in answers.items() for shape in own[row].shapes}
-    file = labelme_file(instances, root if span.exists else None)
-    return labelme_bytes(file, by_shape, root / instances[0].image, out / span.annotation)
+    file = labelme_file(instances, kept.place if span.exists else None)
+    return labelme_bytes(file, by_shape, kept.pictures / instances[0].image, out / span.annotation)
 
 
 def labelme_bytes(file: LabelmeFile, answers: Mapping[int, RegionPrediction], image: Path, place: Path) -> bytes:

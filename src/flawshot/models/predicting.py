@@ -76,15 +76,16 @@ def predict_catalog(
     if catalog.root is None:
         raise FlawshotError("DATA: the catalog has no data folder to read images from")
     root = data_apart(catalog.root, out)
+    images = None if catalog.images is None else data_apart(catalog.images, out)
     spans = _spans(catalog)
     on = on or ThisMachine()
     crops = on.crops_per_call(model.encoder, batch_size)
-    header = header_of(model, root, out, catalog.content_hash, image_stamps(catalog), crops)
+    header = header_of(model, root, out, catalog.content_hash, image_stamps(catalog), crops, images=images)
     unfinished = Unfinished(out, header, [span.annotation for span in spans])
     try:
         records = predicted_records(
             model,
-            Catalog(catalog.table, root),
+            Catalog(catalog.table, root, images=images),
             spans,
             out,
             done=unfinished.done,
@@ -137,7 +138,7 @@ def _spans(catalog: Catalog) -> list[Span]:
     return spans
 
 
-def header_of(model: Model, root: Path, out: Path, *request: object) -> PredictionHeader:
+def header_of(model: Model, root: Path, out: Path, *request: object, images: Path | None = None) -> PredictionHeader:
     """What a folder of predictions belongs to.
 
     Args:
@@ -145,7 +146,9 @@ def header_of(model: Model, root: Path, out: Path, *request: object) -> Predicti
         root: The data root, resolved.
         out: The folder of predictions, resolved.
         request: JSON values of everything else that the predictions depend on.
+        images: The folder of the images, resolved, if it is not the data root.
     """
+    places = (str(root),) if images is None else (str(root), str(images))
     return PredictionHeader(
         format="flawshot-predictions",
         version=1,
@@ -154,5 +157,6 @@ def header_of(model: Model, root: Path, out: Path, *request: object) -> Predicti
         model_hash=model.hash,
         categories=model.categories,
         data=os.path.relpath(root, out).replace(os.sep, "/"),
-        request=hash_of(model.hash, model.encoder.record.model_dump(mode="json"), str(root), *request),
+        images=None if images is None else os.path.relpath(images, out).replace(os.sep, "/"),
+        request=hash_of(model.hash, model.encoder.record.model_dump(mode="json"), *places, *request),
     )

@@ -49,6 +49,7 @@ class PredictionHeader(Document):
         model_hash: SHA-256 of its ``model.json``.
         categories: The model's categories in label order.
         data: The data root with images and annotations, relative to the folder of predictions (POSIX).
+        images: The folder of the images, likewise, if it is not the data root.
         request: A hash of everything that the predictions depend on.
     """
 
@@ -59,6 +60,7 @@ class PredictionHeader(Document):
     model_hash: str
     categories: tuple[str, ...]
     data: str
+    images: str | None = None
     request: str
 
 
@@ -324,7 +326,9 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
 
 
 def _line(document: Document) -> bytes:
-    return document.model_dump_json().encode() + b"\n"
+    # Earlier versions do not know the field, and need it only where images are elsewhere.
+    without = {"images"} if isinstance(document, PredictionHeader) and document.images is None else None
+    return document.model_dump_json(exclude=without).encode() + b"\n"
 
 
 def _hash(path: Path) -> str | None:

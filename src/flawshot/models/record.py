@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from flawshot.bank.old_records import OldEncoderRecord, read_upgraded
 from flawshot.bank.records import ViewRecord  # noqa: TC001 - pydantic reads them
@@ -71,6 +73,7 @@ class Step(Document):
         how: ``fit``, or ``learn`` for a later step.
         when: Time in UTC, as ISO 8601.
         source: What the user named: a bank, a data folder, a folder of corrected predictions.
+        images: The folder of the images, if it is not the data folder.
         added: Number of instances; in the support bank they follow the remaining ones of earlier steps.
         categories: Number of added instances per category.
         accuracy: Accuracy of the model after this step, estimated on all its instances; None if nothing can be left
@@ -83,12 +86,21 @@ class Step(Document):
     how: Literal["fit", "learn"]
     when: str
     source: str
+    images: str | None = None
     added: int
     categories: dict[str, int]
     accuracy: Accuracy | None
     flawshot: str
     replaced: int = 0
     previous: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, made: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Earlier versions do not know the field, and need it only where images are elsewhere.
+        document: dict[str, Any] = made(self)
+        if self.images is None:
+            document.pop("images", None)
+        return document
 
 
 class ClassifierRecord(Document):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from flawshot.labelme.data_folder import image_source
 from flawshot.labelme.images import ImageError, read_image, under_pixel_limit
 from flawshot.regions.crops import Crops, crop_views
 from flawshot.regions.views import extent_of
@@ -190,7 +189,7 @@ class _Reader:
 
     def __init__(self, catalog: Catalog, rows: Sequence[int]) -> None:
         self._instances = {row: catalog[row] for row in rows}
-        self._root = catalog.root
+        self._catalog = catalog
         self._image: Image.Image | ImageError | None = None
         self._prepared: object = None
         self._lock = threading.Lock()
@@ -203,7 +202,7 @@ class _Reader:
             if self._image is None:
                 first = next(iter(self._instances.values()))
                 try:
-                    source = image_source(self._root, first.image, first.annotation)
+                    source = self._catalog.image_source(first.image, first.annotation)
                     self._image = read_image(source, first.image)
                 except ImageError as error:
                     self._image = error

@@ -135,7 +135,7 @@ def thumbnails(results: Results, data: str | Path | Catalog, ids: list[str] | No
         FlawshotError: If ``data`` is neither a data folder nor a catalog.
     """
     catalog = data if isinstance(data, Catalog) else Catalog.open(data)
-    if catalog.root is None:
+    if catalog.image_root is None:
         return {}
     categories = {(run.product, run.shots): run.categories for run in results.runs}
     known = {

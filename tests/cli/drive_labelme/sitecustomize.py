@@ -2,7 +2,8 @@
 
 In the first file the first region gets the label of FLAWSHOT_LABEL in the label dialog; in the second one the box
 ``predicted`` of the first region is unticked there; in the third one all are confirmed; then the window is closed.
-What is seen (files, labels to choose from) is written to FLAWSHOT_SEEN.
+With FLAWSHOT_LOCK, in the fourth file the first region is locked, which Labelme 7 can.
+What is seen (Labelme's version, files, labels to choose from) is written to FLAWSHOT_SEEN.
 """
 
 from __future__ import annotations
@@ -12,15 +13,33 @@ import os
 from pathlib import Path
 
 if "FLAWSHOT_LABEL" in os.environ:
-    from PyQt5 import QtCore, QtWidgets
+    from importlib.metadata import version
 
-    run = QtWidgets.QApplication.exec_
+    if int(version("labelme").partition(".")[0]) >= 7:
+        from PySide6 import QtCore, QtWidgets
+
+        EXECUTE = "exec"
+    else:
+        from PyQt5 import QtCore, QtWidgets
+
+        EXECUTE = "exec_"
+    run = getattr(QtWidgets.QApplication, EXECUTE)
+
+    def select_first(window):
+        listed = window._docks.label_list
+        listed.clearSelection()
+        listed.select_item(item=next(iter(listed)))
 
     def in_dialog(window, act):
         dialog = window._label_dialog
-        dialog.exec_ = lambda: act(dialog) or 1
-        window._docks.label_list.clearSelection()
-        window._docks.label_list.select_item(next(iter(window._docks.label_list)))
+
+        def used():
+            act(dialog)
+            dialog.accept()
+            return 1
+
+        setattr(dialog, EXECUTE, used)
+        select_first(window)
         window._edit_label()
 
     def boxes(dialog):
@@ -35,6 +54,7 @@ if "FLAWSHOT_LABEL" in os.environ:
             )
             labels = window._label_dialog.label_list
             seen = {
+                "labelme": version("labelme"),
                 "files": [Path(each).name for each in window.image_list],
                 "labels": [labels.item(each).text() for each in range(labels.count())],
             }
@@ -43,8 +63,13 @@ if "FLAWSHOT_LABEL" in os.environ:
             window._open_next_image()
             in_dialog(window, lambda dialog: boxes(dialog)["predicted"].setChecked(False))
             window._open_next_image()
-            window._docks.flag_list.item(0).setCheckState(QtCore.Qt.Checked)
-            status = 0
+            window._docks.flag_list.item(0).setCheckState(QtCore.Qt.CheckState.Checked)
+            if "FLAWSHOT_LOCK" in os.environ:
+                window._open_next_image()
+                select_first(window)
+                window._toggle_selected_shapes_lock()
+            # Labelme 7 saves in a thread, which closing the window waits for.
+            status = 0 if window.close() else 8
         finally:
             QtWidgets.QApplication.exit(status)
 
@@ -52,4 +77,4 @@ if "FLAWSHOT_LABEL" in os.environ:
         QtCore.QTimer.singleShot(0, work)
         return run()
 
-    QtWidgets.QApplication.exec_ = driven
+    setattr(QtWidgets.QApplication, EXECUTE, driven)

@@ -14,6 +14,7 @@ from flawshot.inspect.checks.pictures import Picture, look_at, other_embedded, s
 from flawshot.inspect.checks.polygons import duplicate_shapes, self_intersections, zero_areas
 from flawshot.labelme.data_folder import annotation_files, find_image
 from flawshot.labelme.embedded import embedded_size
+from flawshot.labelme.image_folder import ImageFolder
 from flawshot.labelme.images import ImageError, under_pixel_limit
 from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
@@ -56,8 +57,9 @@ def check_data(
         raise FlawshotError("check: the catalog has no data folder to inspect")
     problems = similar_labels(catalog) + small_categories(catalog, shots)
     paths = [path for path in annotation_files(catalog.root, []) if path not in elsewhere]
+    images = None if catalog.images is None else ImageFolder.of(catalog.images)
     pictures = []
-    for done, (found, picture) in enumerate(_checked(catalog.root, paths, fast=fast), start=1):
+    for done, (found, picture) in enumerate(_checked(catalog.root, images, paths, fast=fast), start=1):
         problems += found
         if picture is not None:
             pictures.append(picture)
@@ -66,14 +68,16 @@ def check_data(
     return problems + same_images(pictures)
 
 
-def _checked(root: Path, paths: Sequence[str], *, fast: bool) -> Iterator[tuple[list[Problem], Picture | None]]:
+def _checked(
+    root: Path, images: ImageFolder | None, paths: Sequence[str], *, fast: bool
+) -> Iterator[tuple[list[Problem], Picture | None]]:
     """Each file's findings, in order; in threads, because Pillow releases Python's lock to decode."""
     workers, check = cores(), under_pixel_limit(_check_file)
     waiting: deque[Future[tuple[list[Problem], Picture | None]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="flawshot-check") as pool:
         try:
             for path in paths:
-                waiting.append(pool.submit(check, root, path, fast=fast))
+                waiting.append(pool.submit(check, root, images, path, fast=fast))
                 if len(waiting) > FILES_AHEAD * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -83,14 +87,16 @@ def _checked(root: Path, paths: Sequence[str], *, fast: bool) -> Iterator[tuple[
                 future.cancel()
 
 
-def _check_file(root: Path, path: str, *, fast: bool) -> tuple[list[Problem], Picture | None]:
+def _check_file(
+    root: Path, images: ImageFolder | None, path: str, *, fast: bool
+) -> tuple[list[Problem], Picture | None]:
     try:
         file, _ = parse_labelme(annotation_bytes(root / path, path), path)
     except AnnotationError:  # reported when the catalog was read
         return [], None
     problems = zero_areas(path, file.shapes) + self_intersections(path, file.shapes) + contradictions(path, file)
     try:
-        picture = _picture(root, path, file, problems, fast=fast)
+        picture = _picture(root, images, path, file, problems, fast=fast)
     except ImageError as error:
         problems.append(Problem(path, "unreadable-image", f"imagePath: {error.marked}; replace the image"))
         picture = None
@@ -104,16 +110,18 @@ def _check_file(root: Path, path: str, *, fast: bool) -> tuple[list[Problem], Pi
     return problems, picture
 
 
-def _picture(root: Path, path: str, file: LabelmeFile, problems: list[Problem], *, fast: bool) -> Picture | None:
+def _picture(
+    root: Path, images: ImageFolder | None, path: str, file: LabelmeFile, problems: list[Problem], *, fast: bool
+) -> Picture | None:
     """The file's image; None if it is missing, which was reported when the catalog was read."""
     missing: list[Problem] = []
-    image = find_image(path, file, root, missing)
+    image = find_image(path, file, root, missing, images)
     embedded = None
     if embedded_size(file) is not None and file.image_data is not None:
         embedded = look_at(file.image_data, path, f"imageData of {path}", fast=fast)
     elif any(problem.severity == "error" for problem in missing):
         return None
-    place = root / image
+    place = (root if images is None else images.root) / image
     try:
         beside = look_at(place.read_bytes(), path, image, fast=fast) if place.is_file() else None
     except OSError as error:

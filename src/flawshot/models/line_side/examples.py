@@ -55,7 +55,7 @@ def images_root(model: Model, data: Path | None) -> Path | None:
     Raises:
         FlawshotError: If the named folder lacks an image.
     """
-    sources = dict.fromkeys(Path(step.source) for step in model.record.history)
+    sources = dict.fromkeys(Path(step.images or step.source) for step in model.record.history)
     for root in [data] if data is not None else sources:
         missing = _missing(model, root)
         if missing is None:
