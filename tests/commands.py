@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import subprocess
+import sys
+from unittest import mock
+
 from typer.testing import CliRunner
 
 from flawshot import FlawshotError
-from flawshot.cli import app
+from flawshot.cli import app, main
 from flawshot.cli.wording import option_words
 
 
@@ -28,3 +34,22 @@ def refuse(*arguments):
     said = result.exception.worded(option_words)
     assert "\n" not in said
     return said
+
+
+def shell(*arguments, cwd=None):
+    """What a shell gets of a command: all of ``main``, without the seconds that a process of its own takes to start."""
+    argv = ["flawshot", *map(str, arguments)]
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    place = contextlib.nullcontext() if cwd is None else contextlib.chdir(cwd)
+    with (
+        place,
+        mock.patch.object(sys, "argv", argv),
+        contextlib.redirect_stdout(streams[0]),
+        contextlib.redirect_stderr(streams[1]),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    said = [stream.buffer.getvalue().decode() for stream in streams]
+    return subprocess.CompletedProcess(argv, status, *said)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from commands import shell
 from flawshot import Catalog, groups_from_csv
 from helpers import box_shape
 from textures import photograph, texture
 
 
 def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "flawshot", "check", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+    return shell("check", *arguments)
 
 
 @pytest.fixture

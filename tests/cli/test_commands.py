@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from commands import shell
 from flawshot import Catalog
 from helpers import box_shape, labelme_document
 
@@ -21,20 +22,14 @@ IMAGES = {
 }
 
 
-def run(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "flawshot", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False
-    )
-
-
 def succeed(*arguments, **options):
-    done = run(*arguments, **options)
+    done = shell(*arguments, **options)
     assert done.returncode == 0, done.stderr
     return done
 
 
 def refuse(*arguments, **options):
-    done = run(*arguments, **options)
+    done = shell(*arguments, **options)
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
@@ -167,7 +162,7 @@ def test_check_lists_findings_by_kind_and_exits_with_1(write_annotations, tmp_pa
     mixed = [box_shape("dent", group_id=1), box_shape("scratch", group_id=1)]
     root = write_annotations({"a.json": mixed, "b.json": [box_shape(), box_shape(points=[])]})
     (root / "old.json").write_bytes(json.dumps(labelme_document([box_shape("划")]), ensure_ascii=False).encode("gbk"))
-    done = run("check", root)
+    done = shell("check", root)
     assert done.returncode == 1
     for line in (
         "mixed-group (1)",
@@ -177,7 +172,7 @@ def test_check_lists_findings_by_kind_and_exits_with_1(write_annotations, tmp_pa
         "missing-image (3)",
     ):
         assert line in done.stdout.splitlines()
-    findings = json.loads(run("check", root, "--json", "-").stdout)
+    findings = json.loads(shell("check", root, "--json", "-").stdout)
     assert {"file", "kind", "message", "severity", "shape"} == set(findings[0])
     assert len(findings) == 9
     assert [f["kind"] for f in findings].count("small-category") == 3

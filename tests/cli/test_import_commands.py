@@ -11,13 +11,9 @@ import sys
 import pytest
 from PIL import Image
 
+from commands import shell as run
 from conftest import shared
 from helpers import box_shape
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", "flawshot", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_mpdd_without_salvage_is_one_line_with_line_271_and_with_it_all_whole_records(tmp_path):

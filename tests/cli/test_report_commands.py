@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from commands import shell as run
 from flawshot import Catalog, sample_episodes, write_episodes
 from helpers import box_shape
 
 LABELS = ("dent", "stain")
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "flawshot", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
 
 
 def one_line(done):
