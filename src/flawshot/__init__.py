@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "bank.builder": "EncodeReport encode_catalog",
     "bank.cluster": "RayCluster",
+    "bank.default_encoding": "encode",
     "bank.features": "FeatureBank write_bank",
     "bank.mvrec_bank": "import_mvrec_features",
     "bank.prompts": "Prompts read_prompts",
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
     from flawshot.bank.builder import EncodeReport as EncodeReport
     from flawshot.bank.builder import encode_catalog as encode_catalog
     from flawshot.bank.cluster import RayCluster as RayCluster
+    from flawshot.bank.default_encoding import encode as encode
     from flawshot.bank.features import FeatureBank as FeatureBank
     from flawshot.bank.features import write_bank as write_bank
     from flawshot.bank.mvrec_bank import import_mvrec_features as import_mvrec_features

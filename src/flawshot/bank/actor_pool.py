@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flawshot.bank.block_worker import BlockWorker, Loaded, Refused
-from flawshot.bank.features import library_versions
+from flawshot.bank.records import library_versions
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import one_line
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from flawshot.bank.encoding import encode_blocks
-from flawshot.bank.features import library_versions
+from flawshot.bank.records import library_versions
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.records import encoder_difference, shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flawshot.bank.old_records import OldManifest, read_upgraded
-from flawshot.bank.records import BankManifest, Shard, ViewRecord, scheme_of
+from flawshot.bank.records import BankManifest, Shard, ViewRecord, library_versions, scheme_of
 from flawshot.bank.tensors import REMEDY, check_tensor, opened_tensors, save_tensors
 from flawshot.bank.text_bank import TEXT_FILE, read_text, save_text, why_none
 from flawshot.base.arguments import argument
-from flawshot.base.errors import FeatureBankError, FlawshotError
+from flawshot.base.errors import FeatureBankError, FlawshotError, printable
+from flawshot.base.html_tables import LONGEST_CELL, facts_html
 from flawshot.base.records import EncoderRecord, LeftOut
 from flawshot.base.store.files import Document, one_line, write_bytes, write_json
 from flawshot.base.store.json_documents import file_bytes
@@ -38,7 +38,6 @@ __all__ = [
     "LeftOut",
     "Shard",
     "ViewRecord",
-    "library_versions",
     "write_bank",
 ]
 
@@ -66,21 +65,32 @@ class FeatureBank:
         *,
         written: Document | None = None,
     ) -> None:
-        """Combine the parts of an opened bank; see :meth:`open`.
-
-        Args:
-            path: The bank's folder.
-            manifest: How the features were computed.
-            catalog: The instances.
-            text: Text features of the categories.
-            written: The manifest as stored, if it has an earlier version; its seal covers this form.
-        """
+        """Combine the parts of an opened bank (``written``: the manifest as stored, if of an earlier version)."""
         self.path = path
         self.manifest = manifest
         self.catalog = catalog
         self.text = text
         self._written = manifest if written is None else written
         self._stamp = stamp(path / "manifest.json")
+
+    def __repr__(self) -> str:
+        """Folder, shape and encoder in one line."""
+        place, encoder = (printable(text, LONGEST_CELL) for text in (str(self.path), self.manifest.encoder.name))
+        instances, views, tokens, dim = self.manifest.shape
+        return f"FeatureBank({place!r}, {instances} instances x {views} views x {tokens} tokens x {dim}, {encoder!r})"
+
+    def _repr_html_(self) -> str:
+        """The same as a table, with the views and the products, for a notebook."""
+        views, products = self.manifest.views, self.catalog.products
+        facts = [
+            ("instances", len(self.catalog)),
+            ("products", f"{len(products)}: {', '.join(products)}"),
+            ("encoder", f"{self.manifest.encoder.name}, {self.manifest.encoder.weights}"),
+            ("views", f"{self.manifest.shape[1]}: {views.scheme} of {', '.join(views.sizes)}"),
+            ("tokens x features", f"{self.manifest.shape[2]} x {self.manifest.shape[3]}"),
+            ("text features", None if self.text is None else f"{len(self.text.record.rows)} categories"),
+        ]
+        return facts_html(f"FeatureBank {self.path}", facts)
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True) -> FeatureBank:
@@ -215,17 +225,6 @@ def _check_shard(path: Path, shard: Shard, shape: tuple[int, ...]) -> None:
             f"{path / 'manifest.json'}: shards: {shard.file!r} points outside the bank's folder; {REMEDY}"
         )
     check_tensor(path / shard.file, KEY, "float16", (shard.rows, *shape))
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the installed libraries that features depend on."""
-    versions = {}
-    for name in ("flawshot", "torch", "open_clip_torch", "pillow", "numpy"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def write_bank(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -11,7 +12,16 @@ from flawshot.base.records import EncoderRecord, LeftOut  # noqa: TC001 - pydant
 from flawshot.base.store.files import Document, one_line
 from flawshot.regions.views import SCHEMES, Border, Flip, Size, View, ViewScheme, make_scheme
 
-__all__ = ["BankManifest", "Shard", "TextRecord", "ViewEntry", "ViewRecord", "difference", "scheme_of"]
+__all__ = [
+    "BankManifest",
+    "Shard",
+    "TextRecord",
+    "ViewEntry",
+    "ViewRecord",
+    "difference",
+    "library_versions",
+    "scheme_of",
+]
 
 
 class ViewEntry(Document):
@@ -124,6 +134,17 @@ def difference(ours: ViewScheme, theirs: ViewScheme) -> tuple[str, object, objec
     mine, its = one.views[number].model_dump(), other.views[number].model_dump()
     field = next(name for name, value in mine.items() if value != its[name])
     return f"views.{number}.{field}", mine[field], its[field]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the installed libraries that features depend on."""
+    versions = {}
+    for name in ("flawshot", "torch", "open_clip_torch", "pillow", "numpy"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
 
 
 class TextRecord(Document):

@@ -10,17 +10,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flawshot.base.arguments import argument
-from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.errors import FlawshotError, Problem, printable
+from flawshot.base.html_tables import LONGEST_CELL, table_html
 from flawshot.base.store.files import write_with
 from flawshot.base.store.seals import hash_of
 from flawshot.catalog.builder import CatalogBuilder, build_table, stop_at_error
+from flawshot.catalog.pictures import instance_picture
 from flawshot.catalog.table import instance_of, read_table, write_table
 from flawshot.labelme.data_folder import annotation_files, image_source
 from flawshot.labelme.image_folder import ImageFolder
+from flawshot.labelme.images import read_image
 from flawshot.labelme.layout import Layout, recognize_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from PIL import Image
 
     from flawshot.catalog.instances import Instance
     from flawshot.labelme.labelme_file import LabelmeFile
@@ -232,6 +237,23 @@ class Catalog:
         """Number of instances."""
         return int(self.table.num_rows)
 
+    def __repr__(self) -> str:
+        """The numbers of instances, products and categories, and the data root, in one line."""
+        products, categories = (pc.count_distinct(self.table.column(name)).as_py() for name in ("product", "category"))
+        root = "" if self.root is None else f", root={printable(str(self.root), LONGEST_CELL)!r}"
+        return f"Catalog(instances={len(self)}, products={products}, categories={categories}{root})"
+
+    def _repr_html_(self) -> str:
+        """The numbers of instances and images by product and category, for a notebook."""
+        counted = (
+            self.table.select(["product", "category", "image"])
+            .group_by(["product", "category"])
+            .aggregate([([], "count_all"), ("image", "count_distinct")])
+            .sort_by([("product", "ascending"), ("category", "ascending")])
+        )
+        rows = zip(*(counted.column(name).to_pylist() for name in counted.column_names), strict=True)
+        return table_html(repr(self), ["product", "category", "instances", "images"], rows, counted.num_rows)
+
     def __iter__(self) -> Iterator[Instance]:
         """The instances in catalog order."""
         for batch in self.table.to_batches(max_chunksize=256):
@@ -242,6 +264,30 @@ class Catalog:
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         return instance_of(self.table.slice(index % len(self), 1).to_pylist()[0])
+
+    def show(self, instance: str | int, *, context: float | None = 2.0) -> Image.Image:
+        """A picture of an instance with its outline, which a notebook displays.
+
+        Args:
+            instance: Its id, or its row number.
+            context: Side of the window, in multiples of the longer side of the instance's box; None: the whole image.
+
+        Raises:
+            FlawshotError: If there is no such instance, its image cannot be used, or ``context`` is less than 1.
+        """
+        if context is not None and not context >= 1:
+            raise FlawshotError(f"{argument('context', context)}: must be 1 or more, or None for the whole image")
+        row = self.row_of.get(instance) if isinstance(instance, str) else instance
+        if row is None or not -len(self) <= row < len(self):
+            raise FlawshotError(f"{argument('instance', instance)}: is not in the catalog; its column id lists all")
+        shown = self[row]
+        image = read_image(self.image_source(shown.image, shown.annotation), shown.image)
+        if image.size != (shown.image_width, shown.image_height):
+            raise FlawshotError(
+                f"{shown.image}: is {image.width} x {image.height} px, but {shown.annotation} says "
+                f"{shown.image_width} x {shown.image_height}"
+            )
+        return instance_picture(image, shown, context)
 
     def column(self, name: str) -> list[Any]:
         """One column's values in catalog order."""

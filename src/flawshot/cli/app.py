@@ -31,6 +31,7 @@ from flawshot.cli.reporting import report
 from flawshot.cli.reviewing import review
 from flawshot.cli.sampling import sample
 from flawshot.cli.synthesising import synth
+from flawshot.cli.warming import warm
 from flawshot.cli.wording import option_words
 
 __all__ = ["app", "main"]
@@ -63,6 +64,7 @@ COMMANDS = (
     evaluate_find,
     report,
     fit,
+    warm,
     predict,
     review,
     learn,

@@ -212,14 +212,10 @@ class ViewGroup:
 
     def scheme(self, model: str) -> ViewScheme:
         """The view scheme for a model's name."""
-        from flawshot.encoders import encoder_of
-        from flawshot.encoders.options import EncoderOptions
+        from flawshot.bank.default_encoding import scheme_for
 
-        name, sizes = encoder_of(EncoderOptions(model)).views
-        views = self.views or name
-        # The sizes that suit the encoder are for schemes that leave them open; a package's scheme has its own.
-        usual = ",".join(sizes) if sizes and views in SCHEMES else None
-        return _scheme(views, self.view_size or usual, self.border)
+        sizes = None if self.view_size is None else self.view_size.split(",")
+        return scheme_for(model, self.views, sizes, self.border)
 
     def given(self) -> dict[str, object]:
         """The options that were given."""

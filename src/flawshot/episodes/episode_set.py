@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from flawshot.base.errors import EpisodeError
+from flawshot.base.errors import EpisodeError, printable
+from flawshot.base.html_tables import LONGEST_CELL, facts_html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ class Episode:
     query: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class EpisodeSet:
     """The episodes of one product at one K.
 
@@ -55,6 +56,25 @@ class EpisodeSet:
     categories: tuple[str, ...]
     episodes: Sequence[Episode]
     groups: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Product, K, protocol and the numbers of episodes and categories, in one line."""
+        return (
+            f"EpisodeSet(product={printable(self.product, LONGEST_CELL)!r}, shots={self.shots}, "
+            f"protocol={self.protocol!r}, episodes={len(self.episodes)}, categories={len(self.categories)})"
+        )
+
+    def _repr_html_(self) -> str:
+        """The same as a table, with the categories, for a notebook."""
+        facts = [
+            ("product", self.product),
+            ("shots (K)", self.shots),
+            ("protocol", self.protocol),
+            ("episodes", len(self.episodes)),
+            ("categories", f"{len(self.categories)}: {', '.join(self.categories)}"),
+            ("samples", None if self.groups is None else f"{len(set(self.groups.values()))} groups of images"),
+        ]
+        return facts_html("EpisodeSet", facts)
 
     @property
     def shared_query(self) -> tuple[str, ...] | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from flawshot.base.errors import FlawshotError
+from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.html_tables import LONGEST_CELL, table_html
 from flawshot.base.store.files import Document, read_document, write_json
+from flawshot.evaluation.curves import accuracy_lines, chosen_lines, new_axes
+from flawshot.evaluation.intervals import percent
 from flawshot.evaluation.result_records import (
     Answers,
     Comparison,
@@ -24,6 +28,7 @@ from flawshot.evaluation.tidy import tidy_table
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.axes import Axes
 
 __all__ = ["Results"]
 
@@ -60,6 +65,37 @@ class Results(Document):
                 indices_within(f"answers.{name}", column, categories[each.product, each.shots])
         return self
 
+    def __repr__(self) -> str:
+        """What was evaluated, in one line; pydantic's own lists every answer."""
+        products = len({run.product for run in self.runs})
+        shots = ", ".join(map(str, sorted({run.shots for run in self.runs})))
+        names = printable(", ".join(dict.fromkeys(run.classifier for run in self.runs)), LONGEST_CELL)
+        return f"Results(products={products}, shots=[{shots}], classifiers=[{names}])"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Accuracies by product, K and classifier, for a notebook."""
+        products = dict.fromkeys(run.product for run in self.runs)
+        every: list[tuple[str, str | None, Run | MeanScore]] = [
+            *((f"mean of {len(products)} products", None, mean) for mean in self.means),
+            *(
+                (run.product, run.product, run)
+                for run in sorted(self.runs, key=lambda run: [*products].index(run.product))
+            ),
+        ]
+        rows = [
+            (
+                name,
+                self.shots_label(each.shots, product),
+                each.classifier,
+                percent(each.accuracy.mean, each.accuracy.ci95),
+            )
+            for name, product, each in every
+        ]
+        columns = ["product", "shots (K)", "classifier", "accuracy, % [95 % interval]"]
+        return table_html("Results", columns, rows, len(rows))
+
     def shots_label(self, shots: int, product: str | None = None) -> str:
         """K for display: ``5``, or ``5 (1-3)`` with the fewest and the most if some supports had fewer.
 
@@ -87,6 +123,25 @@ class Results(Document):
             raise FlawshotError("pandas is not installed; install it with pip install pandas, or use to_arrow()")
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame
+
+    def plot(self, product: str | None = None) -> Axes:
+        """Draw accuracy against K with its 95 % intervals, one line per classifier or baseline.
+
+        Args:
+            product: The product; if None, the mean over products, or the only one.
+
+        Returns:
+            matplotlib's axes, in a new figure of pyplot; ``plot().figure.savefig(…)`` writes it to a file.
+
+        Raises:
+            FlawshotError: If there is no such product.
+        """
+        lines = chosen_lines(accuracy_lines(self.runs, self.means), product)
+        products = dict.fromkeys(run.product for run in self.runs)
+        mean = product is None and len(products) > 1
+        title = f"mean of {len(products)} products" if mean else product or next(iter(products))
+        axes: Axes = new_axes(lines, title, partial(self.shots_label, product=None if mean else title))
+        return axes
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the results as JSON.

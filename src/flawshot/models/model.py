@@ -11,12 +11,14 @@ import numpy as np
 from flawshot.bank.records import difference, scheme_of
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.html_tables import LONGEST_CELL, table_html
 from flawshot.base.records import LONGEST_VALUE, encoder_difference, shown
 from flawshot.base.store.files import one_line
 from flawshot.base.store.places import steadily
 from flawshot.classifiers import make_classifier
 from flawshot.encoders import rebuild_encoder
 from flawshot.encoders.preprocessing import interpolation_of
+from flawshot.evaluation.intervals import percent
 from flawshot.evaluation.joining import joined
 from flawshot.labelme.shapes import rasterize
 from flawshot.locating.record import LOCATOR
@@ -25,7 +27,7 @@ from flawshot.models.findings import ImageFinding, inspect_image
 from flawshot.models.model_folder import RECORD, read_model, record_hash
 from flawshot.models.predictions import Predictions
 from flawshot.models.record import REMEDY
-from flawshot.models.regions import decoded, region_crops
+from flawshot.models.regions import decoded, region_crops, region_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,10 +42,12 @@ if TYPE_CHECKING:
     from flawshot.locating.locator import Locator
     from flawshot.models.calibration import NoveltyMeasure
     from flawshot.models.record import ModelRecord
-    from flawshot.models.regions import Picture
+    from flawshot.models.regions import Box, Mask, Picture
     from flawshot.regions.views import ViewScheme
 
 __all__ = ["Model", "load_model"]
+
+BLANK_SIDE = 256
 
 
 def load_model(
@@ -89,6 +93,26 @@ class Model:
         self.support: FeatureBank
         (self.record, self.support), self._hash = steadily(path, RECORD, lambda: (read_model(path), record_hash(path)))
         self._device, self._pretrained, self._find_pretrained = device, pretrained, find_pretrained
+
+    def __repr__(self) -> str:
+        """Folder, classifier, encoder and the number of examples, in one line."""
+        parts = (str(self.path), self.record.classifier.name, self.record.encoder.name)
+        place, classifier, encoder = (printable(text, LONGEST_CELL) for text in parts)
+        examples = f"{self.record.instances} instances of {len(self.categories)} categories"
+        return f"Model({place!r}, {classifier}, {examples}, {encoder!r})"
+
+    def _repr_html_(self) -> str:
+        """The accuracy that was estimated with each image or group left out in turn, by category, for a notebook."""
+        accuracy, rows = self.record.accuracy, list[tuple[object, ...]]()
+        for category, each in {} if accuracy is None else accuracy.per_category.items():
+            share = "–"  # a category of a single image or group
+            if each.right is not None and each.ci95 is not None and each.asked:
+                share = percent(each.right / each.asked, each.ci95)
+            rows.append((category, each.instances, each.units, share))
+        if accuracy is not None:
+            rows.append(("all", self.record.instances, accuracy.units, percent(accuracy.mean, accuracy.ci95)))
+        columns = ["category", "instances", "images or groups", "accuracy, % [95 % interval]"]
+        return table_html(f"{self!r} of {self.record.product}", columns, rows, len(rows))
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -238,7 +262,7 @@ class Model:
         """Find regions on images that nobody has annotated, and name them.
 
         Args:
-            images: Paths, PIL images, or uint8 arrays ``[height, width]`` or ``[height, width, 3]``.
+            images: As in a list for :meth:`predict`.
 
         Returns:
             One value per image, in order; without regions where nothing exceeds the locator's threshold.
@@ -268,33 +292,42 @@ class Model:
 
     def predict(
         self,
-        images: Sequence[Picture],
-        masks: Sequence[NDArray[np.bool_]],
+        images: Picture | Sequence[Picture],
+        masks: Mask | Sequence[Mask] | None = None,
         *,
+        boxes: Box | Sequence[Box] | None = None,
         batch_size: int = 32,
     ) -> Predictions:
         """Predict regions of images.
 
         Args:
-            images: One image per region: a path, a PIL image, or a uint8 array ``[height, width]`` or
-                ``[height, width, 3]``; the same object several times in a row is decoded once.
-            masks: The pixels of each region, bool ``[height, width]`` of the (upright) image.
+            images: One image, with any number of regions; or a list with one image per region. Each is a path, a PIL
+                image, or an array ``[height, width]`` or ``[height, width, 3]`` of uint8 or uint16, with the channels
+                in the order red, green, blue. OpenCV's order is blue, green, red: turn its BGR or BGRA arrays around
+                with ``image[..., 2::-1]``. uint16 is reduced to 8 bits as in files: gray is stretched from the image's
+                least to its greatest value, and of colors the upper 8 bits are kept. The same object several times in
+                a row is decoded once.
+            masks: The pixels of each region: bool ``[height, width]`` of the (upright) image, or uint8 with 0 outside
+                and 255 or 1 inside. For one image, one mask or several.
+            boxes: Instead of masks, the box of each region: x0, y0, x1, y1 in px, without column x1 and row y1, as
+                :attr:`flawshot.Instance.box`. Fractions are rounded outwards, and what lies outside the image is cut
+                off. For one image, one box or several.
             batch_size: Number of crops per batch of the encoder.
 
+        Returns:
+            One prediction per region, in order.
+
         Raises:
-            FlawshotError: If there are not as many masks as images, or one of them (named) cannot be used.
+            FlawshotError: If there are not as many regions as images in a list, or one of them (named) cannot be used.
         """
         import torch  # noqa: PLC0415 - only when needed
 
-        if len(images) != len(masks):
-            raise FlawshotError(
-                f"images, masks: there are {len(images)} images but {len(masks)} masks; give one mask per image"
-            )
+        asked = region_queries(images, masks, boxes)
         encoder, made = self.encoder, []
         several = max(1, batch_size // len(self.scheme.views))
-        crops = region_crops(images, masks, self.scheme, encoder.side, interpolation_of(encoder.record))
-        for start in range(0, len(images), several):
-            part = [next(crops) for _ in range(min(several, len(images) - start))]
+        crops = region_crops(asked, self.scheme, encoder.side, interpolation_of(encoder.record))
+        for start in range(0, len(asked), several):
+            part = [next(crops) for _ in range(min(several, len(asked) - start))]
             pixels = torch.from_numpy(np.concatenate([each.images for each in part]))
             inside = torch.from_numpy(np.concatenate([each.masks for each in part]))
             # The precision of a bank's features, so that a region gives the same result in memory and from a bank.
@@ -302,6 +335,20 @@ class Model:
             made.append(first.reshape(len(part), len(self.scheme.views), -1))
         shape = (0, len(self.scheme.views), self.support.manifest.shape[3])
         return self.judge(np.concatenate(made) if made else np.zeros(shape, dtype=np.float32))
+
+    def warm_up(self) -> None:
+        """Load the encoder and the classifier, and predict one blank region, so that the next prediction is fast.
+
+        In a new process the first prediction takes seconds, nearly all of them to import torch and the encoder's
+        packages. Weights that are downloaded are there afterwards. A locator is loaded and used once, too.
+
+        Raises:
+            FlawshotError: If the encoder is not available.
+        """
+        blank = np.full((BLANK_SIDE, BLANK_SIDE, 3), 127, dtype=np.uint8)
+        self.predict(blank, boxes=(BLANK_SIDE // 4, BLANK_SIDE // 4, BLANK_SIDE // 2, BLANK_SIDE // 2))
+        if self.record.locator is not None:
+            self.find([blank])
 
 
 def recorded_classifier(record: ModelRecord, place: str) -> FewShotClassifier:

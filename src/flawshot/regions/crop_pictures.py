@@ -8,10 +8,11 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from flawshot.base.names import folder_name
 from flawshot.base.store.files import write_bytes
+from flawshot.catalog.pictures import outlined
 from flawshot.labelme.images import cropped
 from flawshot.regions.crop_rows import crop_rows, decode_rows
 
@@ -19,16 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from flawshot.catalog import Catalog
     from flawshot.catalog.instances import Instance
     from flawshot.regions.crops import Crops
     from flawshot.regions.views import ViewScheme
 
-__all__ = ["contact_sheet", "file_name", "outlined", "write_plain", "write_sheets"]
+__all__ = ["contact_sheet", "file_name", "write_plain", "write_sheets"]
 
-OUTLINE = (255, 60, 0)
 GAP = 4
 ACROSS = 9
 
@@ -89,15 +87,6 @@ def contact_sheet(crops: Crops) -> Image.Image:
         view = outlined(crops.images[number], crops.masks[number])
         sheet.paste(view, (GAP + column * (side + GAP), GAP + row * (side + GAP)))
     return sheet
-
-
-def outlined(pixels: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Image.Image:
-    """One view, uint8 ``[side, side, 3]``, with its mask's outline, uint8 ``[side, side]``, drawn over it."""
-    inside = Image.fromarray(((mask > 127) * 255).astype(np.uint8))
-    edge = np.asarray(inside.filter(ImageFilter.MaxFilter(3))) != np.asarray(inside)
-    drawn = pixels.copy()
-    drawn[edge] = OUTLINE
-    return Image.fromarray(drawn)
 
 
 def write_plain(

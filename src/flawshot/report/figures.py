@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flawshot.report.overview import NOT_CLASSIFIERS
-from flawshot.report.svg import FAINT, INK, LINES, new_figure, shortened, styled, to_svg
+from flawshot.evaluation.curves import draw_curves, shortened
+from flawshot.report.svg import FAINT, INK, LINES, new_figure, styled, to_svg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from flawshot.evaluation.result_records import Estimate, Run
 
 __all__ = ["bars", "curves", "reliability_diagram"]
-
-MARKERS = "osD^vPX*"
-DASHES = ["-", "--", "-.", ":"]
 
 
 @styled
@@ -29,31 +26,7 @@ def curves(
     """Accuracy against K, named by ``label``, one line per classifier, with intervals; ``narrow`` for a phone."""
     width, across = (4.0, 2) if narrow else (7.2, 4)
     figure, axes = new_figure(title, width, 3.1 + 0.2 * -(-len(lines) // across))
-    shots = sorted({k for points in lines.values() for k, _ in points})
-    number = 0
-    for place, (name, points) in enumerate(lines.items()):
-        shift = (place - (len(lines) - 1) / 2) * 0.55 / max(len(lines), 1)
-        x = [shots.index(k) + shift for k, _ in points]
-        y = [100 * each.mean for _, each in points]
-        low = [max(0.0, 100 * (each.mean - each.ci95[0])) for _, each in points]
-        high = [max(0.0, 100 * (each.ci95[1] - each.mean)) for _, each in points]
-        if name in NOT_CLASSIFIERS:
-            color, dash, marker = FAINT, ":", "x+1"[NOT_CLASSIFIERS.index(name)]
-        else:
-            color, dash = LINES[number % len(LINES)], DASHES[number // len(LINES) % len(DASHES)]
-            marker = MARKERS[number % len(MARKERS)]
-            number += 1
-        axes.errorbar(x, y, yerr=[low, high], fmt="none", ecolor=color, elinewidth=1.3)
-        (line,) = axes.plot(
-            x, y, color=color, marker=marker, linestyle=dash, label=shortened(name), linewidth=1.6, markersize=6
-        )
-        line.set_gid(f"mark-line-{place}")
-    axes.set_xticks(range(len(shots)), list(map(label, shots)))
-    axes.set_xlim(-0.5, len(shots) - 0.5)
-    axes.set_xlabel("shots (support instances per category)")
-    axes.set_ylabel("accuracy, %")
-    axes.set_ylim(0, 101)
-    axes.grid(axis="y")
+    draw_curves(axes, lines, label, LINES, FAINT)
     figure.legend(loc="outside lower center", ncols=across, columnspacing=1.4, handlelength=2.4)
     return to_svg(figure, title)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flawshot.base.errors import printable
 from flawshot.catalog import Catalog
-from flawshot.regions.crop_pictures import outlined
+from flawshot.catalog.pictures import outlined
 from flawshot.regions.crop_rows import crop_rows
 from flawshot.regions.views import make_scheme
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from flawshot.evaluation.curves import NOT_CLASSIFIERS
 from flawshot.evaluation.metrics import precision_and_f1
 from flawshot.evaluation.result_records import shots_text
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from flawshot.evaluation.results import Results
 
 __all__ = [
-    "NOT_CLASSIFIERS",
     "CategoryRow",
     "CategoryScores",
     "ClassifierRow",
@@ -23,9 +23,6 @@ __all__ = [
     "confusions",
     "strongest",
 ]
-
-# Baselines that classifiers are compared with.
-NOT_CLASSIFIERS = ("chance", "majority", "outline")
 
 
 class ClassifierRow(NamedTuple):

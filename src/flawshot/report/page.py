@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from flawshot.base.errors import printable
 from flawshot.base.store.files import write_bytes
+from flawshot.evaluation.curves import accuracy_lines
 from flawshot.evaluation.intervals import percent
 from flawshot.report.figures import curves
 from flawshot.report.gallery import make_gallery
@@ -25,7 +26,6 @@ from flawshot.report.sentence import reference_of, sentence
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
-    from flawshot.evaluation.result_records import Estimate
     from flawshot.evaluation.results import Results
     from flawshot.report.overview import CategoryScores
 
@@ -118,17 +118,11 @@ def _shots(results: Results, shots: int, product: str | None = None) -> str:
 def _parts(results: Results) -> list[dict[str, Any]]:
     """Curves and a table for each product, with those of the mean first if there are several."""
     products = list(dict.fromkeys(run.product for run in results.runs))
-    figures: dict[str | None, dict[str, dict[int, Estimate]]] = {}
-    for mean in results.means:
-        figures.setdefault(None, {}).setdefault(mean.classifier, {})[mean.shots] = mean.accuracy
-    for run in results.runs:
-        figures.setdefault(run.product, {}).setdefault(run.classifier, {})[run.shots] = run.accuracy
     transductive = {run.classifier for run in results.runs if run.transductive}
     parts = []
-    for product, rows in figures.items():
+    for product, lines in accuracy_lines(results.runs, results.means).items():
         title = f"mean of {len(products)} products" if product is None else product
         label = partial(results.shots_label, product=product)
-        lines = {classifier: sorted(cells.items()) for classifier, cells in rows.items()}
         parts.append(
             {
                 "title": printable(title),
@@ -136,14 +130,14 @@ def _parts(results: Results) -> list[dict[str, Any]]:
                 "wide": Markup(curves(lines, f"Accuracy by shots: {title}", label)),  # noqa: S704
                 "narrow": Markup(curves(lines, f"Accuracy by shots: {title}", label, narrow=True)),  # noqa: S704
                 "product": product,
-                "shots": sorted({shots for cells in rows.values() for shots in cells}),
+                "shots": sorted({shots for points in lines.values() for shots, _ in points}),
                 "rows": [
                     (
                         printable(classifier),
                         classifier in transductive,
-                        {shots: percent(each.mean, each.ci95) for shots, each in cells.items()},
+                        {shots: percent(each.mean, each.ci95) for shots, each in points},
                     )
-                    for classifier, cells in rows.items()
+                    for classifier, points in lines.items()
                 ],
             }
         )

@@ -16,7 +16,7 @@ from flawshot.base.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FAINT", "INK", "LINES", "new_figure", "shortened", "styled", "to_svg"]
+__all__ = ["FAINT", "INK", "LINES", "new_figure", "styled", "to_svg"]
 
 SVG = "http://www.w3.org/2000/svg"
 # Placeholders; the style sheet gives each class its color, in light and dark mode.
@@ -41,8 +41,6 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "legend.frameon": False,
 }
-LONGEST_LABEL = 26
-
 
 Arguments = ParamSpec("Arguments")
 
@@ -68,12 +66,6 @@ def new_figure(title: str, width: float, height: float) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot(label=title)
-
-
-def shortened(label: str) -> str:
-    """A label shortened to leave room for the figure; the tables show it in full."""
-    shown = printable(label)
-    return shown if len(shown) <= LONGEST_LABEL else f"{shown[: LONGEST_LABEL - 1]}…"
 
 
 def to_svg(figure: Any, title: str, chosen: int | None = None) -> str:
