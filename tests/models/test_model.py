@@ -85,7 +85,7 @@ def bad_regions(regions):
         "a mask of numbers": (
             [path],
             [mask.astype(int)],
-            r"masks\[0\]: must be bool \[96, 96\], like its image, not int",
+            r"masks\[0\]: must be bool \[96, 96\], like its image, or uint8 with 0 and 255, not int",
         ),
         "a missing image": (["nowhere.png"], [mask], r"nowhere.png: the image cannot be decoded"),
         "floats": ([np.zeros((96, 96))], [mask], r"images\[0\]: must be a path, a PIL image, or uint8"),
@@ -179,3 +179,24 @@ def test_features_are_judged_without_torch(model, bank):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(len(bank.catalog)), "False"]
+
+
+def test_a_prediction_after_warming_up_imports_nothing(model):
+    code = (
+        "import sys, numpy as np, flawshot\n"
+        f"model = flawshot.load_model({str(model.path)!r}, device='cpu')\n"
+        "model.warm_up()\n"
+        "before = set(sys.modules)\n"
+        "image = np.zeros((64, 80, 3), np.uint8)\n"
+        "said = model.predict(image, boxes=(10, 10, 30, 20))\n"
+        "print(len(said), sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "[]"]
+
+
+def test_warming_up_changes_no_prediction(model, bank):
+    fresh = flawshot.load_model(model.path, device="cpu")
+    before = fresh.predict_features(bank)
+    fresh.warm_up()
+    assert (fresh.predict_features(bank).probabilities == before.probabilities).all()

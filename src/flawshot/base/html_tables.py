@@ -48,7 +48,7 @@ def facts_html(title: str, facts: Iterable[tuple[str, object]]) -> str:
     from markupsafe import Markup  # noqa: PLC0415 - only in a notebook
 
     row = Markup('<tr><th style="text-align: left">{}</th>{}</tr>')
-    rows = Markup("").join(row.format(name, _cell("td", str(value))) for name, value in facts if value is not None)
+    rows = Markup("").join(row.format(name, _cell("td", str(value), LONGEST_TITLE)) for name, value in facts if value is not None)
     return str(
         Markup("<div><strong>{}</strong><table><tbody>{}</tbody></table></div>").format(
             printable(title, LONGEST_TITLE), rows
@@ -62,9 +62,9 @@ def _row(cells: Sequence[object]) -> str:
     return Markup("<tr>{}</tr>").format(Markup("").join(_cell("td", cell) for cell in cells))
 
 
-def _cell(tag: str, value: object) -> str:
+def _cell(tag: str, value: object, longest: int = LONGEST_CELL) -> str:
     from markupsafe import Markup  # noqa: PLC0415
 
     side = "right" if isinstance(value, int | float) else "left"
     start, end = Markup('<{} style="text-align: {}">').format(tag, side), Markup("</{}>").format(tag)
-    return Markup("{}{}{}").format(start, printable(str(value), LONGEST_CELL), end)
+    return Markup("{}{}{}").format(start, printable(str(value), longest), end)
