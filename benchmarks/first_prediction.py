@@ -74,7 +74,7 @@ def _timed(model: str, first: list[str]) -> tuple[dict[str, list[float]], float]
     # One thread of one core.
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     core = {min(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else None
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", TIMED.format(steps="\n".join(lines))],
         env=environment,
         capture_output=True,

@@ -48,7 +48,8 @@ def facts_html(title: str, facts: Iterable[tuple[str, object]]) -> str:
     from markupsafe import Markup  # noqa: PLC0415 - only in a notebook
 
     row = Markup('<tr><th style="text-align: left">{}</th>{}</tr>')
-    rows = Markup("").join(row.format(name, _cell("td", str(value), LONGEST_TITLE)) for name, value in facts if value is not None)
+    known = [(name, str(value)) for name, value in facts if value is not None]
+    rows = Markup("").join(row.format(name, _cell("td", value, LONGEST_TITLE)) for name, value in known)
     return str(
         Markup("<div><strong>{}</strong><table><tbody>{}</tbody></table></div>").format(
             printable(title, LONGEST_TITLE), rows
