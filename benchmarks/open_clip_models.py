@@ -19,8 +19,9 @@ import torch
 from PIL import Image
 
 from flawshot import crop_views
-from flawshot.encoders.clip_model import CLIP_PREPROCESSING, clip_preprocessing
+from flawshot.encoders.clip_model import clip_preprocessing
 from flawshot.encoders.network import CropInput
+from flawshot.encoders.preprocessing import CLIP_PREPROCESSING
 from flawshot.labelme.shapes import Region
 from flawshot.regions.views import Size, View, ViewScheme
 

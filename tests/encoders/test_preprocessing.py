@@ -12,10 +12,10 @@ from PIL import Image
 
 import tiny_clip
 from flawshot import FlawshotError, crop_views
-from flawshot.encoders.clip_model import CLIP_PREPROCESSING, clip_preprocessing
+from flawshot.encoders.clip_model import clip_preprocessing
 from flawshot.encoders.network import CropInput
 from flawshot.encoders.open_clip import OpenClipEncoder, _side
-from flawshot.encoders.preprocessing import Preprocessing
+from flawshot.encoders.preprocessing import CLIP_PREPROCESSING, Preprocessing
 from flawshot.labelme.shapes import Region
 from flawshot.regions.views import Size, View, ViewScheme
 

@@ -12,10 +12,11 @@ from open_clip.transformer import VisionTransformer
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.encoders.clip_model import CLIP_PREPROCESSING, empty_model
+from flawshot.encoders.clip_model import empty_model
 from flawshot.encoders.network import CropInput
 from flawshot.encoders.open_clip import OpenClipEncoder, pretrained_of, weights_file
 from flawshot.encoders.options import LAYERS
+from flawshot.encoders.preprocessing import CLIP_PREPROCESSING
 from flawshot.encoders.weights import read_weights
 
 if TYPE_CHECKING:

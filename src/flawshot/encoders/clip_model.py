@@ -18,7 +18,7 @@ from timm.data import (
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
-from flawshot.encoders.preprocessing import Preprocessing, expected_by_file
+from flawshot.encoders.preprocessing import CLIP_PREPROCESSING, Preprocessing, expected_by_file
 from flawshot.encoders.weights import downloading, read_weights
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["CLIP_PREPROCESSING", "build_model", "clip_preprocessing", "empty_model", "load_into"]
+__all__ = ["build_model", "clip_preprocessing", "empty_model", "load_into"]
 
-# What OpenAI's CLIP expects, and what descends from it.
-CLIP_PREPROCESSING = Preprocessing(open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD, "bicubic")
 # Preprocessing by name, for weights of which open_clip knows no tags.
 NAMED_PREPROCESSING = {
     "clip": CLIP_PREPROCESSING,

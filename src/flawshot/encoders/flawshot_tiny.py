@@ -5,21 +5,25 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+from collections import OrderedDict
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
-import open_clip
 import torch
-from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
+from flawshot.base.records import EncoderRecord
 from flawshot.base.store.files import Document, read_document
-from flawshot.encoders.clip_model import CLIP_PREPROCESSING, empty_model, load_into
-from flawshot.encoders.open_clip import OpenClipEncoder
+from flawshot.encoders.base import hash_weights, pick_device, pick_precision
+from flawshot.encoders.network import NetworkEncoder, RegionNetwork, prepared
+from flawshot.encoders.options import LAYERS
+from flawshot.encoders.preprocessing import CLIP_PREPROCESSING
+from flawshot.encoders.reg_net import RegNetX002
 from flawshot.encoders.weights import read_weights
 
 if TYPE_CHECKING:
@@ -27,9 +31,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from flawshot.base.records import EncoderRecord
     from flawshot.encoders.options import EncoderOptions, Layer
-    from flawshot.encoders.preprocessing import Preprocessing
 
 __all__ = [
     "TINY",
@@ -43,6 +45,8 @@ __all__ = [
 ]
 
 TINY = "flawshot-tiny"
+# The input's side in px, and the dimension of the space that was shared with captions in training.
+SIDE, SHARED = 96, 128
 # The views that it was trained and measured with: a scheme and its sizes.
 TINY_VIEWS = ("centre3", ("1.5x", "2x", "3x"))
 REMARK = (
@@ -50,6 +54,7 @@ REMARK = (
     "as the model ViT-L-14-quickgelu with the weights openai"
 )
 FOLDER = Path(str(files("flawshot.encoders").joinpath("tiny")))
+REMEDY = "those of projection can"
 # The least weight of each position when a map is averaged over the mask.
 FLOOR = 1e-4
 TinyRegion = Literal["crop", "alpha"]
@@ -73,7 +78,7 @@ class TinyRecord(Document):
     recipe: dict[str, int | float]
 
 
-class TinyEncoder(OpenClipEncoder):
+class TinyEncoder(NetworkEncoder):
     """flawshot-tiny: a RegNetX-002 at 96 px, 2.4 million parameters, trained on drawn surfaces with drawn flaws.
 
     Its weights come with the package; nothing is downloaded. ``docs/embedded-encoder.md`` describes what it can and
@@ -107,25 +112,38 @@ class TinyEncoder(OpenClipEncoder):
             raise FlawshotError(
                 f"{argument('region', region)}: {TINY} takes alpha (it sees the mask) or crop (it does not)"
             )
+        if layer not in LAYERS:
+            raise FlawshotError(f"{argument('layer', layer)}: must be {' or '.join(LAYERS)}")
         path = FOLDER / f"{TINY}.safetensors"
         remedy = "install flawshot again"
         record = read_document(FOLDER / f"{TINY}.record.json", TinyRecord, remedy)
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != record.sha256:
             raise FlawshotError(f"{path}: is missing or not the file that was packaged; {remedy}")
-        built = empty_tiny_model()
-        load_into(
-            built,
-            {
-                name: tensor.float() if tensor.is_floating_point() else tensor
-                for name, tensor in read_weights(path).items()
-            },
-            path,
+        self.side, self.device = SIDE, pick_device(device)
+        arithmetic = pick_precision(precision, self.device)
+        self._state = {
+            name: tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in read_weights(path).items()
+        }
+        self._tower = TinyTower()
+        own = {name: tensor for name, tensor in self._state.items() if name.startswith("visual.")}
+        self._tower.load_state_dict({name.removeprefix("visual."): tensor for name, tensor in own.items()})
+        self.record = EncoderRecord(
+            family=self.family,
+            name=TINY,
+            weights=path.name,
+            weights_hash=hash_weights(self._tower.state_dict()),
+            # There is only one network, so no further options identify it.
+            options={"region": region, "layer": layer, "side": self.side, **CLIP_PREPROCESSING.options},
+            precision=arithmetic,
+            tokens=("mean",),
         )
-        self._set_up(built, CLIP_PREPROCESSING, TINY, str(path), layer, region, 0, device, precision, [])
-        _fuse(built.visual)
-        # There is only one network, so no further options identify it.
-        options = {name: value for name, value in self.record.options.items() if name not in {"model", "activation"}}
-        self.record = self.record.model_copy(update={"name": TINY, "options": options, "tokens": ("mean",)})
+        _fuse(prepared(self._tower, self.device))
+        entry = TinyInput(masked=region == "alpha").to(self.device)
+        output = self._tower if layer == "projection" else self._tower.trunk
+        self.network = RegionNetwork(entry, _Pooled(output), precision=arithmetic)
+        blank = torch.zeros(1, self.side, self.side, 3, dtype=torch.uint8)
+        self.dim = int(self.encode(blank, blank[..., 0]).shape[-1])
 
     @classmethod
     def models(cls) -> Sequence[str]:
@@ -172,11 +190,61 @@ class TinyEncoder(OpenClipEncoder):
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         """The maps of the four stages, of strides 4 to 32 px; see :meth:`flawshot.BaseEncoder.maps`."""
         pixels = images.to(self.device).permute(0, 3, 1, 2).float()
-        made: list[torch.Tensor] = self._model.visual.trunk.maps(tiny_input(pixels, torch.zeros_like(pixels[:, :1])))
+        made: list[torch.Tensor] = self._tower.trunk.maps(tiny_input(pixels, torch.zeros_like(pixels[:, :1])))
         return [each.float() for each in made]
 
-    def _entry(self, expected: Preprocessing) -> torch.nn.Module:  # noqa: ARG002 - tiny_input knows it
-        return TinyInput(masked=self.record.options["region"] == "alpha")
+    def no_text(self) -> str:
+        """Why text cannot be encoded; see :meth:`flawshot.encoders.base.TextEncoder.no_text`."""
+        layer = self.record.options["layer"]
+        return "" if layer == "projection" else f"features of the layer {layer} cannot be compared with text; {REMEDY}"
+
+    def text_weights_hash(self) -> str | None:
+        """SHA-256 of all weights outside the image tower."""
+        return hash_weights({name: tensor for name, tensor in self._state.items() if not name.startswith("visual.")})
+
+    @torch.inference_mode()
+    def encode_text(self, prompts: Sequence[str]) -> torch.Tensor:
+        """Encode texts; see :meth:`flawshot.encoders.base.TextEncoder.encode_text`."""
+        if reason := self.no_text():
+            raise FlawshotError(reason)
+        model, tokenizer = self._text_tower
+        features: torch.Tensor = model.encode_text(tokenizer(list(prompts)).to(self.device))
+        return features.float()
+
+    @cached_property
+    def _text_tower(self) -> tuple[Any, Any]:
+        """The model with its text tower, and its tokenizer."""
+        import open_clip  # noqa: PLC0415 - slow to import, and only texts need it
+
+        built = empty_tiny_model()
+        built.load_state_dict(self._state)
+        return prepared(built, self.device), open_clip.get_tokenizer(TINY)
+
+
+class TinyTower(torch.nn.Module):
+    """The image tower: features before the projection, and after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = RegionTrunk(RegNetX002())
+        self.head = torch.nn.Sequential(OrderedDict(proj=torch.nn.Linear(self.trunk.num_features, SHARED, bias=False)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Projected features of ``[crops, 4, side, side]``."""
+        projected: torch.Tensor = self.head(self.trunk(x))
+        return projected
+
+
+class _Pooled(torch.nn.Module):
+    """A tower that gives pooled features only."""
+
+    def __init__(self, visual: torch.nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Features ``[crops, dim]``."""
+        return self.visual(x), None
 
 
 class TinyInput(torch.nn.Module):
@@ -276,7 +344,11 @@ class RegionTrunk(torch.nn.Module):
 
 
 def empty_tiny_model() -> Any:
-    """The model without weights."""
+    """The model without weights, with its text tower; of timm's network, whose trunk has the same weights as ours."""
+    import open_clip  # noqa: PLC0415 - slow to import
+
+    from flawshot.encoders.clip_model import empty_model  # noqa: PLC0415
+
     if TINY not in open_clip.list_models():
         open_clip.add_model_config(FOLDER / f"{TINY}.json")
     built = empty_model(TINY, quickgelu=False)
@@ -298,7 +370,7 @@ def tiny_input(pixels: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     Returns:
         float32 ``[crops, 4, side, side]``, in channels_last order.
     """
-    mean = torch.tensor(OPENAI_DATASET_MEAN, device=pixels.device)[:, None, None]
-    std = torch.tensor(OPENAI_DATASET_STD, device=pixels.device)[:, None, None]
+    mean = torch.tensor(CLIP_PREPROCESSING.mean, device=pixels.device)[:, None, None]
+    std = torch.tensor(CLIP_PREPROCESSING.std, device=pixels.device)[:, None, None]
     image = (pixels / 255 - mean) / std
     return torch.cat([image, masks / 255], dim=1).contiguous(memory_format=torch.channels_last)

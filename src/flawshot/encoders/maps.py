@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from open_clip.modified_resnet import ModifiedResNet
-from open_clip.transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +65,9 @@ def _any_size(read: Callable[[torch.Tensor], list[torch.Tensor]], blank: torch.T
 
 
 def _open_clip(visual: Any) -> Callable[[torch.Tensor], list[torch.Tensor]] | None:
+    from open_clip.modified_resnet import ModifiedResNet  # noqa: PLC0415 - slow to import
+    from open_clip.transformer import VisionTransformer  # noqa: PLC0415
+
     if isinstance(visual, VisionTransformer):
 
         def tokens(x: torch.Tensor) -> list[torch.Tensor]:

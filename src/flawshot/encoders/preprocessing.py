@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from flawshot.base.records import EncoderRecord, OptionValue
 
-__all__ = ["Preprocessing", "expected_by_file", "interpolation_of"]
+__all__ = ["CLIP_PREPROCESSING", "Preprocessing", "expected_by_file", "interpolation_of"]
 
 # The tags named in a message.
 NAMED_TAGS = 8
@@ -69,6 +69,10 @@ class Preprocessing(NamedTuple):
     def options(self) -> dict[str, OptionValue]:
         """The options of an encoder's record."""
         return {"interpolation": self.interpolation, "mean": self.mean, "std": self.std}
+
+
+# What OpenAI's CLIP expects, and what descends from it; as open_clip has it, which takes seconds to import.
+CLIP_PREPROCESSING = Preprocessing((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711), "bicubic")
 
 
 def expected_by_file(
