@@ -9,6 +9,7 @@ import typer
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
+from flawshot.cli.environment import DEVICE, WORKERS
 from flawshot.cli.options import whole_numbers
 from flawshot.encoders.options import ACTIVATIONS, LAYERS, MASK_USES, PRECISIONS
 from flawshot.regions.views import BORDERS, SCHEMES, Border
@@ -22,7 +23,9 @@ __all__ = ["BatchGroup", "EncoderGroup", "ModelEncoderGroup", "SheetViewGroup", 
 # The options that select the encoder, besides its name.
 SELECTING = ("pretrained", "region", "layer", "activation", "preprocessing", "patch_tokens", "side")
 VIEWS_HELP = f"View scheme: {' '.join(SCHEMES)}."
-DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda, ….")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="NAME", envvar=DEVICE, help="Where to compute: auto, cpu, cuda, ….")
+]
 CompileOption = Annotated[
     bool,
     typer.Option(
@@ -239,7 +242,10 @@ class BatchGroup:
 
     batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops per batch.")] = "auto"
     workers: Annotated[
-        int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: one per core.")
+        int,
+        typer.Option(
+            "--workers", metavar="N", min=0, envvar=WORKERS, help="Threads that decode and crop; 0: one per core."
+        ),
     ] = 0
 
     @property

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flawshot.base.wording import counted
 from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, SheetViewGroup, ViewGroup
 from flawshot.cli.options import (
     DataArgument,
@@ -25,7 +26,7 @@ __all__ = ["crops", "encode"]
 
 def encode(
     data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="BANK", help="The feature bank's folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="BANK", help="The feature bank's folder.")],
     encoder_options: EncoderGroup,
     view_options: ViewGroup,
     batch: BatchGroup,
@@ -76,7 +77,7 @@ def encode(
             on=machines,
         )
     for entry in report.left_out:
-        say_left_out(entry.reason, f"{len(entry.instances)} instances")
+        say_left_out(entry.reason, len(entry.instances))
     if report.left_out:
         say(
             f"episodes that were sampled from {data} do not match this bank, which lacks these instances; sample "
@@ -89,15 +90,15 @@ def encode(
         say(f"no text features of the categories: {why_no_text(encoder)}")
     instances, number, tokens, dim = report.bank.manifest.shape
     typer.echo(
-        f"{out}: {instances} instances x {number} views x {tokens} tokens x {dim}; "
+        f"{out}: {counted(instances, 'instance')} x {counted(number, 'view')} x {counted(tokens, 'token')} x {dim}; "
         f"{report.encoded} encoded, {report.kept} kept, {sum(len(e.instances) for e in report.left_out)} left out"
-        + ("" if text is None else f"; text features of {len(text.rows)} categories")
+        + ("" if text is None else f"; text features of {counted(len(text.rows), 'category', 'categories')}")
     )
 
 
 def crops(
     data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pictures.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the pictures.")],
     view_options: SheetViewGroup,
     side: Annotated[
         int, typer.Option("--side", metavar="PX", min=16, max=1024, help="Side of a view on the sheet.")
@@ -125,4 +126,5 @@ def crops(
             written, unusable = write_sheets(catalog, scheme, out, side, overwrite=overwrite, progress=progress)
     for reason in unusable:
         say_left_out(reason)
-    typer.echo(f"{out}: {written} {'crops with their masks' if plain else 'contact sheets'}")
+    what = ("crop with its mask", "crops with their masks") if plain else ("contact sheet",)
+    typer.echo(f"{out}: {counted(written, *what)}")

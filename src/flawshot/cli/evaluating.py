@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from flawshot.base.wording import counted
+from flawshot.cli.environment import DEVICE, WORKERS
 from flawshot.cli.options import (
     GalleryImagesOption,
     GalleryOption,
@@ -19,6 +21,7 @@ from flawshot.cli.options import (
     ProductOption,
     whole_numbers,
 )
+from flawshot.cli.voice import this_voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +68,9 @@ def evaluate(
     images: GalleryImagesOption = None,
     device: Annotated[
         str,
-        typer.Option("--device", metavar="NAME", help="Where trained classifiers compute: auto, cpu, cuda, …."),
+        typer.Option(
+            "--device", metavar="NAME", envvar=DEVICE, help="Where trained classifiers compute: auto, cpu, cuda, …."
+        ),
     ] = "auto",
     outline: Annotated[
         Literal["auto", "off"],
@@ -74,7 +79,11 @@ def evaluate(
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", metavar="N", min=0, help="Processes; the results are the same. 0: one per core if it takes long."
+            "--jobs",
+            metavar="N",
+            min=0,
+            envvar=WORKERS,
+            help="Processes; the results are the same. 0: one per core if it takes long.",
         ),
     ] = 0,
     ray: Annotated[
@@ -108,6 +117,8 @@ def evaluate(
             raise FlawshotError(f"{place}: exists; name another file, move it away, or add --overwrite")
     if data is not None and report is None:
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
+    if ray is not None and "jobs" in this_voice().variables:
+        jobs = 0  # of this machine
     if ray is not None and jobs:
         raise FlawshotError(f"--jobs {jobs}: is for processes of this machine; omit it with --ray")
     if images is not None and data is None:
@@ -201,7 +212,10 @@ def _every(bank: FeatureBank) -> list[str]:
     known = [name for name in classifier_names() if name != descriptive_name(DEFAULT)]  # once, as default
     by_text = [] if bank.has_text else [name for name in known if "text" in make_classifier(name).inputs]
     if by_text:
-        say(f"left out because the bank has no text features of the categories: {', '.join(by_text)}")
+        say(
+            f"left out because the bank has no text features of the categories: {', '.join(by_text)}",
+            left_out=len(by_text),
+        )
     return [name for name in known if name not in by_text]
 
 
@@ -230,8 +244,9 @@ def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
         # The hint explains only episodes that name instances missing from the bank, not damaged files.
         if not gone or not _names_any(path, left_out):
             raise
+        lost = counted(gone, "instance was", "instances were")
         raise EpisodeError(
-            f"{error.marked}; {gone} instances were left out when {bank.path} was encoded, so sample from it: "
+            f"{error.marked}; {lost} left out when {bank.path} was encoded, so sample from it: "
             f"flawshot sample {bank.path} --out DIR"
         ) from error
 
@@ -268,8 +283,8 @@ def _shared(bank: FeatureBank, place: Path, products: list[str] | None, shots: l
         raise EpisodeError(f"{place}: has no episodes of a product in the bank ({held}); sample some from the bank")
     sets = _with_shots(sets, shots, place)
     if absent:
-        say(f"left out because they are not in the bank: {', '.join(absent)}")
+        say(f"left out because they are not in the bank: {', '.join(absent)}", left_out=len(absent))
     unasked = sorted(set(bank.catalog.products) - {each.product for each in sets})
     if unasked and not products:
-        say(f"left out because they have no episodes: {', '.join(unasked)}")
+        say(f"left out because they have no episodes: {', '.join(unasked)}", left_out=len(unasked))
     return sorted(sets, key=lambda each: (each.product, each.shots))
