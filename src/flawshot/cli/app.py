@@ -22,6 +22,7 @@ from flawshot.cli.environment import VARIABLES, CacheOption, caching
 from flawshot.cli.evaluating import evaluate
 from flawshot.cli.evaluating_finding import evaluate_find
 from flawshot.cli.exports import exports
+from flawshot.cli.failing import refusal
 from flawshot.cli.fitting import fit
 from flawshot.cli.groups import with_groups
 from flawshot.cli.imports import imports
@@ -152,7 +153,5 @@ def _bug(error: Exception, *, verbose: bool) -> int:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    from flawshot.base.errors import printable
-
-    typer.echo(f"flawshot: {printable(' '.join(message.split()))}", err=True)
+    typer.echo(refusal(message), err=True)
     return status

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
     from flawshot.encoders.base import BaseEncoder
     from flawshot.regions.views import ViewScheme
 
-__all__ = ["BatchGroup", "EncoderGroup", "ModelEncoderGroup", "SheetViewGroup", "ViewGroup"]
+__all__ = ["BatchGroup", "EncoderGroup", "ModelEncoderGroup", "ModelOption", "ViewGroup"]
 
 # The options that select the encoder, besides its name.
 SELECTING = ("pretrained", "region", "layer", "activation", "preprocessing", "patch_tokens", "side")
 VIEWS_HELP = f"View scheme: {' '.join(SCHEMES)}."
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="flawshot-tiny, a model of open_clip, such as ViT-B-32, or of timm, such as timm/convnextv2_tiny.",
+    ),
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", envvar=DEVICE, help="Where to compute: auto, cpu, cuda, ….")
 ]
@@ -55,14 +63,7 @@ BorderOption = Annotated[
 class EncoderGroup:
     """Which encoder, with which weights, and where it computes."""
 
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="NAME",
-            help="flawshot-tiny, a model of open_clip, such as ViT-B-32, or of timm, such as timm/convnextv2_tiny.",
-        ),
-    ] = "flawshot-tiny"
+    model: ModelOption = "flawshot-tiny"
     pretrained: Annotated[
         str | None,
         typer.Option(
@@ -182,19 +183,6 @@ def _introduce(encoder: BaseEncoder, batch_size: int, *, compiled: bool) -> None
 
         say(f"compiling {encoder.record.name}, which can take minutes")
         say(encoder.compile(crops_per_call(encoder.device, batch_size)))
-
-
-@dataclass(frozen=True)
-class SheetViewGroup:
-    """Which views, for commands without an encoder."""
-
-    views: Annotated[str, typer.Option("--views", metavar="NAME", help=VIEWS_HELP)] = "mso"
-    view_size: SizeOption = None
-    border: BorderOption = None
-
-    def scheme(self) -> ViewScheme:
-        """The view scheme."""
-        return _scheme(self.views, self.view_size, self.border)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flawshot.base.wording import counted
-from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, SheetViewGroup, ViewGroup
+from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, ModelOption, ViewGroup
 from flawshot.cli.options import (
     DataArgument,
     ImagesOption,
@@ -20,6 +20,9 @@ from flawshot.cli.options import (
     open_data,
 )
 from flawshot.cli.ray_groups import RayGroup
+
+if TYPE_CHECKING:
+    from flawshot.regions.views import ViewScheme
 
 __all__ = ["crops", "encode"]
 
@@ -99,7 +102,8 @@ def encode(
 def crops(
     data: DataArgument,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the pictures.")],
-    view_options: SheetViewGroup,
+    view_options: ViewGroup,
+    model: ModelOption = "flawshot-tiny",
     side: Annotated[
         int, typer.Option("--side", metavar="PX", min=16, max=1024, help="Side of a view on the sheet.")
     ] = 160,
@@ -117,7 +121,7 @@ def crops(
     from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.regions.crop_pictures import write_plain, write_sheets
 
-    scheme = view_options.scheme()
+    scheme = view_options.scheme(model)
     catalog = open_data(data, layout, product, strict=strict, images=images)
     with progress_bar("instances") as progress:
         if plain:
@@ -127,4 +131,12 @@ def crops(
     for reason in unusable:
         say_left_out(reason)
     what = ("crop with its mask", "crops with their masks") if plain else ("contact sheet",)
-    typer.echo(f"{out}: {counted(written, *what)}")
+    shown = "" if plain else f" of {counted(len(scheme.views), 'view')}: {_views_said(view_options, scheme, model)}"
+    typer.echo(f"{out}: {counted(written, *what)}{shown}")
+
+
+def _views_said(given: ViewGroup, scheme: ViewScheme, model: str) -> str:
+    """The views by name, and whose they are."""
+    sizes = ",".join(map(str, scheme.sizes))
+    whose = "as given" if given.given() else f"those of {model}"
+    return f"{scheme.name} of {sizes}, {whose}"

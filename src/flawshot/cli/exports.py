@@ -89,15 +89,14 @@ def _export(
         written = function(catalog, out, **given.arguments, overwrite=overwrite)
     except FlawshotError as error:
         raise given.error(error) from error
-    count, more = written, ""
+    count, more = written if isinstance(written, int) else 0, ""
     if isinstance(written, Exported):
         found = list(map(given.problem, written.problems))
         remedy = "--problems FILE writes all" if problems is None else f"{problems} lists all"
         say_problems(found, data, remedy=remedy)
         count, more = written.written, f"; {written.summary}" if written.summary else ""
-    typer.echo(
-        f"{out}: {counted(count, entry.counted.removesuffix('s'), entry.counted)} of {counted(len(catalog), 'instance')}{more}"
-    )
+    items = counted(count, entry.counted.removesuffix("s"), entry.counted)
+    typer.echo(f"{out}: {items} of {counted(len(catalog), 'instance')}{more}")
     if problems is not None and isinstance(written, Exported):
         write_problems(found, problems, overwrite=overwrite)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flawshot.base.wording import counted, plural
+from flawshot.cli.failing import Failures
 from flawshot.cli.options import (
     DataArgument,
     GroupOption,
@@ -87,24 +88,28 @@ def sample(
     groups = None if group is None else read_groups(group, catalog.select(names))
     _say_missing(catalog.select(names), data)
     category_of = dict(zip(catalog.column("id"), catalog.column("category"), strict=True)) if allow_short else {}
-    made = []
+    made: dict[str, list[EpisodeSet]] = {}
+    failures = Failures()
     for name in names:
-        sets = [
-            sample_tasks(catalog, name, k, groups=groups, keep=False, **tasks)
-            if protocol == "episodic"
-            else sample_episodes(
-                catalog, name, k, seeds=range(seeds or 5), protocol=protocol, groups=groups, allow_short=allow_short
-            )
-            for k in numbers
-        ]
+        with failures.of(name):
+            made[name] = [
+                sample_tasks(catalog, name, k, groups=groups, keep=False, **tasks)
+                if protocol == "episodic"
+                else sample_episodes(
+                    catalog, name, k, seeds=range(seeds or 5), protocol=protocol, groups=groups, allow_short=allow_short
+                )
+                for k in numbers
+            ]
+    failures.refuse()
+    for sets in made.values():
         _say_parameters(sets[0])
         if allow_short:
             _say_short(sets, category_of)
-        made += sets
-    write_all(made, out, overwrite=overwrite)
+    drawn = [each for sets in made.values() for each in sets]
+    write_all(drawn, out, overwrite=overwrite)
     typer.echo(
-        f"{out / protocol}: {counted(len(made), 'file')} ({counted(len(names), 'product')} x {len(numbers)} K), "
-        f"{counted(len(made[0].episodes), 'episode')} each"
+        f"{out / protocol}: {counted(len(drawn), 'file')} ({counted(len(names), 'product')} x {len(numbers)} K), "
+        f"{counted(len(drawn[0].episodes), 'episode')} each"
     )
 
 
