@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "plural"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["counted", "plural", "such_as"]
 
 
 def plural(number: int, one: str, several: str = "") -> str:
@@ -26,3 +31,14 @@ def counted(number: int, one: str, several: str = "") -> str:
     ('1 image', '0 images', '2 regions are')
     """
     return f"{number} {plural(number, one, several)}"
+
+
+def such_as(examples: Sequence[str], one: str, several: str, verb: str = "is", verbs: str = "are") -> str:
+    """How many things there are, the first of them, and a verb.
+
+    >>> such_as(["a.png"], "image", "images"), such_as(["a.png", "b.png"], "image", "images", "lacks", "lack")
+    ('1 image, a.png, is', '2 images, such as a.png, lack')
+    """
+    number = len(examples)
+    named = examples[0] if number == 1 else f"such as {examples[0]}"
+    return f"{counted(number, one, several)}, {named}, {plural(number, verb, verbs)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
+from flawshot.base.wording import counted
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.pools import Item, make_pools
 
@@ -55,9 +56,8 @@ class TaskRule:
         self.product, self.categories = product, pools.categories
         self._ways, self._shots, self._queries, self._seed = ways, shots, queries, seed
         if ways > len(pools.categories):
-            raise EpisodeError(
-                f"{product}: has {len(pools.categories)} categories, fewer than {argument('ways', ways)}"
-            )
+            there = counted(len(pools.categories), "category", "categories")
+            raise EpisodeError(f"{product}: has {there}, fewer than {argument('ways', ways)}")
         self._units: dict[str, dict[str, list[Item]]] = {category: {} for category in pools.categories}
         self._items: dict[str, list[Item]] = {category: [] for category in pools.categories}
         self._place = {item.id: place for place, item in enumerate(pools.query)}
