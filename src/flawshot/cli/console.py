@@ -126,7 +126,9 @@ def new_table(title: str, *columns: str, left: int = 1) -> Table:
 
     table = Table(title=Text(title), box=box.SIMPLE, title_justify="left", header_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(Text(column), justify="left" if number < left else "right", no_wrap=number >= left)
+        # Folded, since rich cuts by default what does not fit.
+        fixed = number >= left
+        table.add_column(Text(column), justify="right" if fixed else "left", no_wrap=fixed, overflow="fold")
     return table
 
 
@@ -138,10 +140,17 @@ def plain(text: str) -> Text:
 
 
 def print_table(table: Table, width: int | None = None) -> None:
-    """Print a table, as wide as the terminal allows, or at most ``width``."""
+    """Print a table, as wide as the terminal allows, or at most ``width``; one line per cell if it is too narrow."""
     from rich.console import Console
 
-    Console(width=width or console_width(), highlight=False).print(table)
+    from flawshot.cli.narrow import fitted, records
+
+    room = width or console_width()
+    console = Console(width=room, highlight=False)
+    if fitted(table, room):
+        console.print(table)
+    else:
+        console.print(records(table))
 
 
 def print_line(line: str, width: int | None = None) -> None:

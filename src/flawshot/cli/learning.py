@@ -104,7 +104,7 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
         )
     if not report.added:
         if not report.not_flaws:
-            known = counted(report.known, "region is an example", "regions are examples")
+            known = plural(report.known, "the region is an example", f"all {report.known} regions are examples")
             typer.echo(f"{before.path}: unchanged; {known} already")
         return
     table = new_table("Examples", "category", "before", "after")

@@ -245,8 +245,8 @@ def _refuse_bare(data: Path, out: Path) -> None:
     except FlawshotError as error:
         found = bare_images(data, [], beyond=[out])
         raise FlawshotError(
-            f"{data}: contains {len(found)} images, but no Labelme files, and no masks in a known layout: {REMEDIES}; "
-            "for masks that people drew, name their layout with --as or --pattern"
+            f"{data}: contains {counted(len(found), 'image')}, but no Labelme files, and no masks in a known layout: "
+            f"{REMEDIES}; for masks that people drew, name their layout with --as or --pattern"
         ) from error
 
 

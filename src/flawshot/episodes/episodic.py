@@ -96,10 +96,11 @@ class TaskRule:
             else:
                 ids = sorted((item.id for item in query), key=self._place.__getitem__)
                 return Episode(number, tuple(item.id for item in support), tuple(ids))
+        units = counted(len(self._units[short]), "image or group", "images or groups")
+        queries = counted(self._queries, "query", "queries")
         raise EpisodeError(
-            f"{self.product}: the instances of category {short!r} come from {len(self._units[short])} images or "
-            f"groups, and no draw of {self._shots} leaves {self._queries} queries in others; annotate more, or "
-            f"lower {argument('shots')} or {argument('queries')}"
+            f"{self.product}: the instances of category {short!r} come from {units}, and no draw of {self._shots} "
+            f"leaves {queries} in others; annotate more, or lower {argument('shots')} or {argument('queries')}"
         )
 
     def _support(self, category: str, rng: random.Random, *, few: bool) -> list[Item]:

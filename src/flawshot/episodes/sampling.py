@@ -194,8 +194,9 @@ def _draw_disjoint(product: str, pools: Pools, shots: int, seed: int, *, allow_s
             advice = "annotate more"
             if not allow_short:
                 advice += f", lower {argument('shots')}, or add {argument('allow_short', True)}"
+            places = counted(units[category], "image or group", "images or groups")
             raise EpisodeError(
-                f"{product}: the instances of category {category!r} come from {units[category]} images or groups, "
+                f"{product}: the instances of category {category!r} come from {places}, "
                 f"and no draw of {shots} leaves every category a query instance in others; {advice}"
             )
     support = tuple(item.id for category in pools.categories for item in best[category])

@@ -14,6 +14,7 @@ from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.records import LONGEST_VALUE, encoder_difference, shown
 from flawshot.base.store.files import one_line
 from flawshot.base.store.places import steadily
+from flawshot.base.wording import counted
 from flawshot.classifiers import make_classifier
 from flawshot.encoders import rebuild_encoder
 from flawshot.encoders.preprocessing import interpolation_of
@@ -288,7 +289,8 @@ class Model:
 
         if len(images) != len(masks):
             raise FlawshotError(
-                f"images, masks: there are {len(images)} images but {len(masks)} masks; give one mask per image"
+                f"images, masks: {counted(len(images), 'image')}, but {counted(len(masks), 'mask')}; give one mask per "
+                "image"
             )
         encoder, made = self.encoder, []
         several = max(1, batch_size // len(self.scheme.views))

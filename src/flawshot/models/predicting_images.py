@@ -317,7 +317,7 @@ def _annotated(root: Path, entry: _Image, on_image: FoundOnImage) -> _Annotated:
     reason = on_image.reason
     if shapes and not own and not new:
         first = f"; {problems[0].message}" if problems else ""
-        reason = f"{entry.image}: none of {counted(len(shapes), 'region')} found on it can be used{first}"
+        reason = f"{entry.image}: {counted(len(shapes), 'region')} found on it cannot be used{first}"
     return _Annotated(usable, [*own, *new], found, reason, problems)
 
 
