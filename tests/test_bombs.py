@@ -142,4 +142,4 @@ def test_masks_of_noise_are_refused_or_read_within_the_limit(tmp_path, kind):
     if kind == "values":
         command.append("--instance-values")
     done = limited(list(map(str, command)), 4)
-    assert (" 1 images" in done) is (kind != "noise")
+    assert (" 1 image" in done) is (kind != "noise")

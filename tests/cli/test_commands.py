@@ -275,7 +275,7 @@ def test_a_reader_that_goes_away_is_no_traceback(write_annotations):
     process.wait()
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [40, 50, 60, 80, 120])
 def test_on_a_narrow_terminal_nothing_is_cut(data, released, tmp_path, monkeypatch, capsys, columns):
     from flawshot import FeatureBank, evaluate, sample_episodes
     from flawshot.cli import console, tables, wide_tables

@@ -134,11 +134,11 @@ def test_import_masks_reads_a_tree_and_sums_up(run, tmp_path):
     Image.new("L", (9, 9)).save(folder / "a.jpg")
     Image.new("L", (9, 9)).save(folder / "b.jpg")
     done = run("import", "masks", "parts", "labelme", "--min-area", 4)
-    assert "product parts, 1 categories (dent), 1 images, 1 instances; 0 under 4 px left out" in done.output
+    assert "product parts, 1 category (dent), 1 image, 1 instance; 0 under 4 px left out" in done.output
     assert "parts: layout beside, recognized: --pattern '{category}/**/{name} | {category}/**/{name}'" in done.stderr
     assert "dent/b.jpg: has no mask b.png beside it" in done.output
     assert json.loads((tmp_path / "labelme/parts/dent/a.json").read_text())["shapes"][0]["shape_type"] == "polygon"
-    assert "1 masks of 1 instances" in run("export", "masks", "labelme", "masks").stdout
+    assert "1 mask of 1 instance" in run("export", "masks", "labelme", "masks").stdout
     with Image.open(tmp_path / "masks/parts/ground_truth/dent/a_mask.png") as written:
         np.testing.assert_array_equal(np.asarray(written), mask)
 
@@ -199,10 +199,10 @@ def test_encode_needs_no_model(run, data):
     assert result.exit_code == 0, result.output
     assert "flawshot-tiny: a small encoder trained on drawn surfaces" in result.output
     assert "the model ViT-L-14-quickgelu with the weights openai" in result.output
-    assert "bank: 4 instances x 3 views x 1 tokens x 520; 4 encoded" in result.output
+    assert "bank: 4 instances x 3 views x 1 token x 520; 4 encoded" in result.output
     views = FeatureBank.open("bank").manifest.views
     assert (views.scheme, views.sizes) == ("centre3", ("1.5x", "2x", "3x"))
-    assert "3 views x 1 tokens x 128" in run("encode", data, "--out", "other", "--layer", "projection").output
+    assert "3 views x 1 token x 128" in run("encode", data, "--out", "other", "--layer", "projection").output
     assert "5 views" not in run("encode", data, "--out", "mso", "--views", "mso", "--view-size", "64,96").output
 
 

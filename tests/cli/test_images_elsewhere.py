@@ -116,7 +116,7 @@ def test_review_and_learn_find_them(base, named, tmp_path):
         "learn", tmp_path / "model", tmp_path / "named", "--device", "cpu", "--images", tmp_path / "moved"
     ).stdout
     assert "1 corrected" in told
-    assert "1 regions learned" in told
+    assert "1 region learned" in told
 
 
 def test_predictions_without_them_are_as_before(base, tmp_path):

@@ -192,7 +192,7 @@ def test_problems_are_said_on_standard_error_and_the_rest_is_imported(tmp_path):
     (tmp_path / "bolt.json").write_text(json.dumps(document))
     done = run("import", "coco", tmp_path / "bolt.json", tmp_path / "out")
     assert done.returncode == 0
-    assert done.stdout == f"{tmp_path / 'out'}: 1 Labelme files with 1 instances, 0 images; products: bolt\n"
+    assert done.stdout == f"{tmp_path / 'out'}: 1 Labelme file with 1 instance, 0 images; products: bolt\n"
     assert "is not a valid file name" in done.stderr
     assert "1 image is not found, a.png; name their folder with --images DIR" in done.stderr
     assert "\x1b" not in done.stderr
@@ -215,7 +215,7 @@ def test_a_file_of_which_nothing_can_be_used_is_exit_status_1(tmp_path, broken):
     assert "bolt.json: none of its annotations are usable" in done.stderr.splitlines()
     (tmp_path / "src/good.json").write_text(json.dumps(coco_of([BOX], "b.png")))
     done = run("import", "coco", tmp_path / "src", tmp_path / "out2")
-    assert (done.returncode, "2 Labelme files with 1 instances" in done.stdout) == (1, True)
+    assert (done.returncode, "2 Labelme files with 1 instance" in done.stdout) == (1, True)
 
 
 def test_a_file_of_images_without_any_annotation_is_a_success(tmp_path):
@@ -250,7 +250,7 @@ def test_options_of_new_formats_are_words_of_the_command_line(tmp_path):
     assert "say which is which with --columns 'image=NAME,label=NAME,…'" in refused.stderr
     done = run("import", "csv", tmp_path / "boxes.csv", tmp_path / "out", "--columns", "image=foto,label=art")
     assert done.returncode == 0
-    assert "1 Labelme files with 1 instances, 0 images" in done.stdout
+    assert "1 Labelme file with 1 instance, 0 images" in done.stdout
     (tmp_path / "yolo").mkdir()
     (tmp_path / "yolo/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     Image.new("L", (9, 9)).save(tmp_path / "yolo/a.png")

@@ -62,4 +62,4 @@ def test_commands_on_instances_take_a_banks_folder(data, tmp_path):
 def test_short_supports_are_named_when_they_are_drawn(data, tmp_path):
     said = succeed("sample", data, "--out", tmp_path / "episodes", "--shots", "1,9", "--seeds", 2, "--allow-short")
     assert "9 shots: fewer support instances of dent 4, scratch 4" in said.stderr
-    assert "1 shots: fewer" not in said.stderr
+    assert "1 shot: fewer" not in said.stderr

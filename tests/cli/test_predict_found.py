@@ -144,7 +144,7 @@ def test_what_is_left_out_is_told_apart_from_what_shows_no_flaw_and_all_of_it_is
     boxes += json.loads((place / "boxes.json").read_text())[-1:]
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
     told = succeed("predict", place / "model", "bare", "--out", "out", "--device", "cpu", "--boxes", "boxes.json")
-    assert "out: 8 images, 5 without a region, 2 images left out; 1 regions predicted" in told.stdout
+    assert "out: 8 images, 5 without a region, 2 images left out; 1 region predicted" in told.stdout
     with (tmp_path / "out/predictions.csv").open(encoding="utf-8", newline="") as opened:
         rows = {row["image"]: row["left_out"] for row in csv.DictReader(opened)}
     assert "covers no pixel of the image" in rows.pop(image)

@@ -126,7 +126,7 @@ def test_random_tasks_are_sampled_and_scored(data, bank_of, tmp_path):
     bank_of(Catalog.open(data))
     task = ("--protocol", "episodic", "--shots", 1, "--ways", 3, "--queries", 4)
     done = succeed("sample", data, "--out", tmp_path / "e", *task, "--episodes", 20)
-    assert "1 files (1 products x 1 K), 20 episodes each" in done.stdout
+    assert "1 file (1 product x 1 K), 20 episodes each" in done.stdout
     assert len((tmp_path / "e/episodic/bolt-1shot.jsonl").read_text().splitlines()) == 21
     done = succeed("evaluate", tmp_path / "bank", tmp_path / "e", "--classifiers", "knn", "--json", tmp_path / "r.json")
     assert "chance 33.3;" in done.stdout

@@ -107,7 +107,7 @@ def test_its_families_follow_flawshots_own(installed):
 def test_every_command_takes_it(installed, parts, tmp_path):
     model, bank = tmp_path / "model", tmp_path / "bank"
     done = succeed("encode", parts, "--out", bank, "--model", "means/8", "--device", "cpu")
-    assert "1 tokens x 3; " in done.output
+    assert "1 token x 3; " in done.output
     assert "no text features of the categories: means/8 has no text tower" in done.output
     assert re.search(r"; 0 encoded, \d+ kept", succeed("encode", parts, "--out", bank, "--model", "means/8").output)
     manifest = json.loads((bank / "manifest.json").read_text(encoding="utf-8"))

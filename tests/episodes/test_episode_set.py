@@ -92,7 +92,7 @@ TAMPERED = [
     pytest.param(lambda d: d.update(product="q"), "product: q is not in the data", id="another product"),
     pytest.param(lambda d: d.update(fingerprint="0"), "fingerprint: .* have changed since", id="other data"),
     pytest.param(lambda d: d["categories"].pop(), "categories?", id="a category gone"),
-    pytest.param(lambda d: d["episodes"][1]["support"].pop(), "has 1 instances, not 2", id="one short"),
+    pytest.param(lambda d: d["episodes"][1]["support"].pop(), "has 1 instance, not 2", id="one short"),
     pytest.param(
         lambda d: d["episodes"][0]["support"].append("p/x.json#0"),
         r"p/x\.json#0 is not a labeled instance",

@@ -147,7 +147,7 @@ def test_what_cannot_be_drawn_is_an_error_that_names_it(catalog_of, options, mes
 
 def test_instances_that_share_one_image_cannot_be_told_apart(catalog_of):
     catalog = catalog_of([("p/a", ["dent"] * 9), *[(f"p/s{n}", ["scratch"]) for n in range(9)]])
-    with pytest.raises(EpisodeError, match="the instances of category 'dent' come from 1 images or groups"):
+    with pytest.raises(EpisodeError, match="the instances of category 'dent' come from 1 image or group"):
         sample_tasks(catalog, "p", 1, ways=2, queries=1)
 
 

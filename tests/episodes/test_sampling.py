@@ -216,7 +216,7 @@ def test_groups_that_cross_a_kept_split_leave_the_query_set():
     ("images", "shots", "message"),
     [
         pytest.param(
-            [("p/a", ["dent"] * 4), ("p/b", ["scratch"])], 3, r"'scratch' has 1 instances .* fewer than 3", id="few"
+            [("p/a", ["dent"] * 4), ("p/b", ["scratch"])], 3, r"'scratch' has 1 instance .* fewer than 3", id="few"
         ),
         pytest.param([("p/a", ["dent"] * 4), ("p/b", ["scratch"] * 4)], 1, r"one image or group", id="one image each"),
         pytest.param([("p/a", ["dent"]), ("p/b", ["dent"])], 1, r"one category \(dent\)", id="one category"),

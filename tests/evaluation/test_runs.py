@@ -264,7 +264,7 @@ def test_nothing_to_evaluate_is_said(bank, episodes, names, message):
 
 
 def test_the_same_product_and_k_twice_is_refused(bank, episodes):
-    with pytest.raises(FlawshotError, match="p at 1 shots is in 2 episode files"):
+    with pytest.raises(FlawshotError, match="p at 1 shot is in 2 episode files"):
         evaluate(bank, [episodes[0], episodes[0]], NAMES)
     with pytest.raises(FlawshotError, match="nothing to evaluate"):
         evaluate(bank, [], NAMES)

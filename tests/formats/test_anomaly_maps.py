@@ -203,7 +203,7 @@ def test_colors_are_no_values(tmp_path):
     [
         pytest.param("nowhere", 1, "is not a folder, and has no {path}", id="no folder"),
         pytest.param("{path}{path}.png", 1, "once in it", id="twice"),
-        pytest.param("x/{path}", 1, "none of the 1 images has a map, such as x/line/a", id="no map"),
+        pytest.param("x/{path}", 1, "the image has no map, such as x/line/a", id="no map"),
         pytest.param("x/{path}", float("nan"), "must be a finite number", id="nan"),
     ],
 )

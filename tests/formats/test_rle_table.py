@@ -56,7 +56,7 @@ def test_a_row_can_be_one_instance_and_small_ones_be_left_out(make_source, tmp_p
     assert [area for *_, area in boxes(tmp_path / "whole")] == [8, 5]
     found = import_rle(src, tmp_path / "large", min_area=5)
     assert ([area for *_, area in boxes(tmp_path / "large")], kinds(found)) == ([6, 5], ["small-region"])
-    assert "1 regions have fewer px than min_area=5" in str(found.problems[0])
+    assert "1 region has fewer px than min_area=5" in str(found.problems[0])
 
 
 @pytest.mark.parametrize(

@@ -137,11 +137,11 @@ def test_an_installed_package_brings_formats(installed):
     assert "mvrec-features  Convert features that MVREC released" in shown
     Image.new("L", (9, 9)).save(installed / "src/a.png")
     done = succeed("import", "names", installed / "src", installed / "out", "--box", 7, "--far")
-    assert done.stdout == f"{installed / 'out'}: 1 Labelme files with 1 instances, 1 images; products: p\n"
+    assert done.stdout == f"{installed / 'out'}: 1 Labelme file with 1 instance, 1 image; products: p\n"
     assert "a.names: more by --by x and --box\n" in done.stderr
     assert "dent None 1.5 True None" in (installed / "out/p/a.json").read_text(encoding="utf-8")
     done = succeed("export", "names", installed / "out", installed / "names", "--suffix", ".csv")
-    assert done.stdout == f"{installed / 'names'}: 1 files of 1 instances\n"
+    assert done.stdout == f"{installed / 'names'}: 1 file of 1 instance\n"
     assert (installed / "names.csv").read_text(encoding="utf-8") == "dent None 1.5 True None"
 
 

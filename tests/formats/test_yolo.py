@@ -160,10 +160,10 @@ def test_images_in_two_splits_or_in_none_are_said(make_source, tmp_path):
     lost = "is neither a folder nor a list of images inside the folder; its images get no split from it"
     texts = sorted(map(str, found.problems))
     assert texts == [
-        "data.yaml: 1 images, such as images/2.png, are in none of its splits",
+        "data.yaml: 1 image, images/2.png, is in none of its splits",
         f"data.yaml: test: 'nowhere' {lost}",
         "images/1.png: is in train and in val; it is taken as train",
-        "train.txt: 1 of its images, such as 'images/gone.png', are not in the folder",
+        "train.txt: 1 of its images, 'images/gone.png', is not in the folder",
     ]
 
 

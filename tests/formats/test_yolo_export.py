@@ -208,3 +208,19 @@ def test_a_val_split_is_used(tmp_path):
     text = (tmp_path / "out/data.yaml").read_text()
     assert text == 'train: images/train\nval: images/val\ntest: images/test\nnc: 1\nnames:\n  0: "dent"\n'
     assert not made.problems
+
+
+def test_the_split_of_an_image_that_several_keys_name_is_that_of_its_folder(tmp_path):
+    """Ultralytics needs a ``val``, so that of data without one names another split's folder."""
+    for splits in (["train"], ["test"], ["train", "test"], ["train", "val", "test"], ["val"]):
+        name = "-".join(splits)
+        root = tmp_path / name / "data"
+        for number, split in enumerate(splits):
+            write(root, f"bolt/{split}/{number}.json", [shape("dent", "rectangle", [[2, 2], [9 + number, 9]])])
+        export_yolo(flawshot.Catalog.open(root), tmp_path / name / "yolo")
+        back = flawshot.import_yolo(tmp_path / name / "yolo", tmp_path / name / "back", product="bolt")
+        found = flawshot.Catalog.open(tmp_path / name / "back")
+        assert sorted(instance.split for instance in found) == sorted(splits)
+        told = [str(problem) for problem in back.problems]
+        assert len(told) == (not {"train", "val"} <= set(splits)), told
+        assert all("data.yaml: 1 image is in" in line and f"taken as {splits[-1]}" in line for line in told)

@@ -79,7 +79,7 @@ def test_nothing_asked_is_nothing_said(model):
 def bad_regions(regions):
     path, mask = regions[0]
     return {
-        "fewer masks": ([path, path], [mask], "images, masks: there are 2 images but 1 masks"),
+        "fewer masks": ([path, path], [mask], "images, masks: 2 images, but 1 mask"),
         "an empty mask": ([path], [np.zeros_like(mask)], r"masks\[0\]: has no pixel"),
         "a mask of another size": ([path], [mask[1:]], r"masks\[0\]: must be bool \[96, 96\]"),
         "a mask of numbers": (

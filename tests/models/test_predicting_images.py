@@ -217,7 +217,7 @@ def test_an_image_none_of_whose_regions_can_be_used_is_left_out(model, bare, tru
     report = predict(model, bare, tmp_path / "out", given)
     assert [entry.image for entry in report.left_out] == [image]
     assert report.without == 0
-    assert "none of the 1 regions found on it can be used; " in report.left_out[0].reason
+    assert "1 region found on it cannot be used; " in report.left_out[0].reason
     assert len(report.problems) == 2
 
 

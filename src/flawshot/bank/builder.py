@@ -22,6 +22,7 @@ from flawshot.base.errors import FeatureBankError, FlawshotError
 from flawshot.base.records import LeftOut, encoder_difference, shown
 from flawshot.base.store.json_documents import file_bytes, load_json
 from flawshot.base.store.places import hold
+from flawshot.base.wording import plural
 from flawshot.catalog import Catalog
 from flawshot.labelme.embedded import embeds_image
 
@@ -170,7 +171,8 @@ def _encode(
     gone = _instances(left_out)
     stored = [row for row in fresh if ids[row] not in gone]
     if not stored and not known:
-        raise FeatureBankError(f"{out}: none of the {len(catalog)} instances could be encoded; {left_out[0].reason}")
+        none = plural(len(catalog), "the instance could not", f"none of the {len(catalog)} instances could")
+        raise FeatureBankError(f"{out}: {none} be encoded; {left_out[0].reason}")
     keep = [row for row in range(len(catalog)) if ids[row] not in gone]
     bank = write_blocks(
         out,

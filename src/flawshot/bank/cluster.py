@@ -17,6 +17,7 @@ from flawshot.bank.encoding import crops_per_call
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.ray_connection import connect_to_ray
+from flawshot.base.wording import counted
 from flawshot.labelme.images import under_pixel_limit
 from flawshot.regions.crop_rows import decode_rows
 
@@ -262,7 +263,7 @@ def _parts(catalog: Catalog, block: Sequence[int], encoded: EncodedTable, node: 
 
 def _poisoned(catalog: Catalog, block: Sequence[int], reason: str) -> FlawshotError:
     return FlawshotError(
-        f"{catalog[block[0]].image}: the block of {len(block)} instances that begins with it has failed on "
+        f"{catalog[block[0]].image}: the block of {counted(len(block), 'instance')} that begins with it has failed on "
         f"{MOST_FAILURES} actors, last because: {reason}; give actors more memory, lower {argument('batch_size')}, or "
         "encode without Ray; what is done is kept"
     )

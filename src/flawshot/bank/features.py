@@ -21,6 +21,7 @@ from flawshot.base.store.files import Document, one_line, write_bytes, write_jso
 from flawshot.base.store.json_documents import file_bytes
 from flawshot.base.store.places import new_folder, stamp, steadily
 from flawshot.base.store.seals import check_files, check_seal, hash_files, sealed
+from flawshot.base.wording import counted
 from flawshot.catalog import Catalog
 from flawshot.regions.views import SCHEMES
 
@@ -166,7 +167,7 @@ class FeatureBank:
         """
         tokens = self.manifest.shape[2]
         if not 0 <= token < tokens:
-            raise FeatureBankError(f"{self.path}: has {tokens} tokens per view, no token {token}")
+            raise FeatureBankError(f"{self.path}: has {counted(tokens, 'token')} per view, no token {token}")
         try:
             rows = [self.catalog.row_of[identifier] for identifier in ids]
         except KeyError as error:
@@ -340,7 +341,7 @@ def write_blocks(
             shards.append(shard)
             rows += len(block)
         if rows != len(catalog):
-            raise FeatureBankError(f"{path}: has features of {rows} instances, but the catalog has {len(catalog)}")
+            raise FeatureBankError(f"{path}: has features of {rows}, but the catalog has {len(catalog)} instances")
         if text is not None:
             save_text(temporary, text)
         catalog.save(temporary / "catalog.parquet")
@@ -389,7 +390,7 @@ def _listed(views: ViewRecord, count: int) -> ViewRecord:
 def _check_block(path: Path, block: NDArray[np.float16], catalog: Catalog, start: int, encoder: EncoderRecord) -> None:
     if block.shape[2] != len(encoder.tokens):
         raise FeatureBankError(
-            f"{path}: the encoder names {len(encoder.tokens)} tokens, but the features have {block.shape[2]}"
+            f"{path}: the encoder names {counted(len(encoder.tokens), 'token')}, but the features have {block.shape[2]}"
         )
     bad = np.flatnonzero(~np.isfinite(block).all(axis=(1, 2, 3)))
     if bad.size and start + int(bad[0]) < len(catalog):

@@ -13,6 +13,7 @@ from flawshot.bank.records import ViewRecord
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError
 from flawshot.base.records import DESCRIBED, ELSEWHERE, EncoderRecord
+from flawshot.base.wording import counted
 from flawshot.catalog import Catalog
 from flawshot.formats.mvrec_features import read_mvrec_features
 from flawshot.regions.views import make_scheme
@@ -73,7 +74,7 @@ def import_mvrec_features(
     scheme = make_scheme(views)
     if count != len(scheme.views):
         raise FeatureBankError(
-            f"{source}: has {count} views per instance, but {views} has {len(scheme.views)}; "
+            f"{source}: has {counted(count, 'view')} per instance, but {views} has {len(scheme.views)}; "
             f"name its {argument('views')}"
         )
     record = EncoderRecord(
@@ -100,7 +101,8 @@ def _checked(path: Path, rows: Catalog, categories: list[str], split: str) -> ND
     labels, features = read_mvrec_features(path)
     if len(labels) != len(rows):
         raise FeatureBankError(
-            f"{path}: has {len(labels)} instances, but the annotations have {len(rows)} {split} rows"
+            f"{path}: has {counted(len(labels), 'instance')}, but the annotations have "
+            f"{counted(len(rows), f'{split} row')}"
         )
     for number, (label, category, identifier) in enumerate(
         zip(labels, rows.column("category"), rows.column("id"), strict=True)

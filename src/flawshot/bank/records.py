@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from flawshot.base.errors import FlawshotError
 from flawshot.base.records import EncoderRecord, LeftOut  # noqa: TC001 - pydantic reads them
 from flawshot.base.store.files import Document, one_line
+from flawshot.base.wording import counted
 from flawshot.regions.views import SCHEMES, Border, Flip, Size, View, ViewScheme, make_scheme
 
 __all__ = [
@@ -129,7 +130,7 @@ def difference(ours: ViewScheme, theirs: ViewScheme) -> tuple[str, object, objec
         if getattr(one, field) != getattr(other, field):
             return field, getattr(one, field), getattr(other, field)
     if len(one.views) != len(other.views):
-        return "views", f"{len(one.views)} views", f"{len(other.views)} views"
+        return "views", counted(len(one.views), "view"), counted(len(other.views), "view")
     number = next(number for number, pair in enumerate(zip(one.views, other.views, strict=True)) if pair[0] != pair[1])
     mine, its = one.views[number].model_dump(), other.views[number].model_dump()
     field = next(name for name, value in mine.items() if value != its[name])

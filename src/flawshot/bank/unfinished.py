@@ -15,6 +15,7 @@ from flawshot.base.store.files import Document, read_document, write_json
 from flawshot.base.store.places import discard
 from flawshot.base.store.seals import check_seal, sealed
 from flawshot.base.store.unfinished import UnfinishedFolder, unfinished_place
+from flawshot.base.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,9 +110,9 @@ class UnfinishedBank:
 
     def _full(self, error: OSError) -> FeatureBankError:
         reason = error.strerror or str(error)
+        kept = counted(self.stored, "instance is", "instances are")
         return FeatureBankError(
-            f"{self.folder}: cannot be written ({reason}); {self.stored} instances are kept: free space, and run the "
-            "same command again"
+            f"{self.folder}: cannot be written ({reason}); {kept} kept: free space, and run the same command again"
         )
 
     def _checkpoint(self) -> None:

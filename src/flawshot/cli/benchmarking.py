@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.base.wording import counted
 from flawshot.cli.encoder_groups import EncoderGroup, ViewGroup
 from flawshot.cli.options import ImagesOption, LayoutOption, OverwriteOption, ProductOption, open_data
 
@@ -79,7 +80,12 @@ def bench(
         if json is not None:
             print_json([timing._asdict() for timing in timings], json, overwrite=overwrite)
         if json != "-":
-            _show(timings, f"{named}, {len(scheme.views)} views of {encoder.side} px", catalog, drawn=data is None)
+            _show(
+                timings,
+                f"{named}, {counted(len(scheme.views), 'view')} of {encoder.side} px",
+                catalog,
+                drawn=data is None,
+            )
 
 
 def _is_model(what: str | None, encoder_options: EncoderGroup, view_options: ViewGroup) -> bool:
@@ -128,7 +134,7 @@ def _show(timings: Sequence[Timing], what: str, catalog: Catalog, *, drawn: bool
     from flawshot.cli.console import new_table, print_table
 
     where = "drawn images" if drawn else str(catalog.root)
-    title = f"{what}; {len(catalog)} regions of {where}; {torch.get_num_threads()} threads"
+    title = f"{what}; {counted(len(catalog), 'region')} of {where}; {counted(torch.get_num_threads(), 'thread')}"
     table = new_table(
         title,
         "runtime",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.base.wording import counted
 from flawshot.cli.options import (
     DataArgument,
     ImagesOption,
@@ -49,7 +50,8 @@ def check(
         ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder for groups.csv and evidence/ of --same-sample.")
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Folder for groups.csv and evidence/ of --same-sample."),
     ] = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the findings as JSON; - prints them.")
@@ -106,23 +108,24 @@ def _findings(
                 kind = problem.kind
                 typer.echo(f"{kind} ({counts[kind]})")
             typer.echo(f"  {problem.severity}: {problem.worded(option_words)}")
-        typer.echo(f"{len(findings)} findings in the annotations of {len(own)} instances")
+        typer.echo(f"{counted(len(findings), 'finding')} in the annotations of {counted(len(own), 'instance')}")
     return findings
 
 
 def _same_sample(catalog: Catalog, out: Path, json: str | None, *, overwrite: bool) -> None:
     """Find, write and summarize groups of images that show one sample."""
     from flawshot.base.errors import printable
-    from flawshot.cli.console import print_json, progress_bar, say
+    from flawshot.cli.console import print_json, progress_bar, say, shown_of
     from flawshot.inspect.same_sample import find_same_samples
     from flawshot.inspect.same_sample_files import write_same_samples
 
     with progress_bar("images") as progress:
         found = find_same_samples(catalog, progress=progress)
-    for line in found.unusable[:SHOWN]:
+    first = shown_of(len(found.unusable), SHOWN)
+    for line in found.unusable[:first]:
         say(f"a group of its own: {printable(stored_words(line))}")
-    if len(found.unusable) > SHOWN:
-        say(f"and {len(found.unusable) - SHOWN} more unusable images")
+    if more := len(found.unusable) - first:
+        say(f"and {counted(more, 'more unusable image')}")
     write_same_samples(found, catalog, out, overwrite=overwrite)
     several = [group for group in found.groups if len(group.images) > 1]
     if json is not None:
@@ -131,8 +134,8 @@ def _same_sample(catalog: Catalog, out: Path, json: str | None, *, overwrite: bo
         images = sum(len(group.images) for group in several)
         largest = max((len(group.images) for group in several), default=1)
         typer.echo(
-            f"{out / 'groups.csv'}: {found.images} images, {len(found.groups)} groups; {len(several)} with several "
-            f"images ({images} in all, the largest {largest}), shown in {out / 'evidence'}"
+            f"{out / 'groups.csv'}: {counted(found.images, 'image')}, {counted(len(found.groups), 'group')}; "
+            f"{len(several)} with several images ({images} in all, the largest {largest}), shown in {out / 'evidence'}"
         )
         if several:
             typer.echo(f"review them, then: flawshot sample DATA --out DIR --group {out / 'groups.csv'}")

@@ -13,6 +13,8 @@ import typer
 
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.store.files import write_bytes, write_json
+from flawshot.base.wording import counted
+from flawshot.cli.voice import this_voice
 from flawshot.cli.wording import option_words, stored_words
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ __all__ = [
     "say",
     "say_left_out",
     "say_problems",
+    "shown_of",
     "write_problems",
 ]
 
@@ -45,18 +48,39 @@ SHOWN_PER_KIND = 3
 LONGEST_SAID = 499
 
 
-def say(line: str) -> None:
-    """Print one line to standard error, with control characters in quoted names escaped."""
-    typer.echo(printable(line, LONGEST_SAID), err=True)
+def say(line: str, *, left_out: int = 0) -> None:
+    """Print one line to standard error, with control characters in quoted names escaped; nothing if quiet.
+
+    Args:
+        line: The remark.
+        left_out: How many things it says are left out, which are counted if it is not printed.
+    """
+    voice = this_voice()
+    if voice.quiet:
+        voice.left_out += left_out
+    else:
+        typer.echo(printable(line, LONGEST_SAID), err=True)
 
 
-def say_left_out(reason: str, count: str = "") -> None:
-    """Report an image that could not be used, by the reason that a file of flawshot's stores."""
-    say(f"left out: {stored_words(reason)}{f' ({count})' if count else ''}")
+def say_left_out(reason: str, lost: int | None = None, what: str = "instance") -> None:
+    """Report an image that could not be used, by the reason that a file of flawshot's stores.
+
+    Args:
+        reason: The reason.
+        lost: How many of them are left out with it, if they are counted.
+        what: What they are.
+    """
+    count = "" if lost is None else f" ({counted(lost, what)})"
+    say(f"left out: {stored_words(reason)}{count}", left_out=1 if lost is None else lost)
+
+
+def shown_of(number: int, most: int) -> int:
+    """How many of a number of similar lines are printed: at most so many, or all if the command is verbose."""
+    return number if this_voice().verbose else min(number, most)
 
 
 def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None = None) -> None:
-    """Summarize problems: the first few of each kind, and how many more there are.
+    """Summarize problems: the first few of each kind, and how many more there are; all of them if verbose.
 
     Args:
         problems: What was found.
@@ -68,18 +92,23 @@ def say_problems(problems: Sequence[Problem], data: Path, *, remedy: str | None 
     totals = Counter(problem.kind for problem in problems)
     for problem in problems:
         shown[problem.kind] += 1
-        if shown[problem.kind] <= SHOWN_PER_KIND:
-            say(f"{problem.severity}: {problem.worded(option_words)}")
+        left_out = problem.severity == "error"
+        first = shown_of(totals[problem.kind], SHOWN_PER_KIND)
+        if shown[problem.kind] <= first:
+            say(f"{problem.severity}: {problem.worded(option_words)}", left_out=left_out)
         elif shown[problem.kind] == totals[problem.kind]:
-            more = totals[problem.kind] - SHOWN_PER_KIND
-            say(f"{problem.severity}: and {more} more of this kind ({problem.kind}); {remedy}")
+            more = totals[problem.kind] - first
+            say(
+                left_out=more * left_out,
+                line=f"{problem.severity}: and {more} more of this kind ({problem.kind}); {remedy}",
+            )
 
 
 def write_problems(problems: Sequence[Problem], path: Path, *, overwrite: bool) -> None:
     """Write all problems as text, one line each, worded as on standard error."""
     lines = [f"{problem.severity}: {problem.worded(option_words)}\n" for problem in problems]
     write_bytes(path, "".join(lines).encode(errors="backslashreplace"), overwrite=overwrite)
-    say(f"{path}: all {len(problems)} problems" if len(problems) != 1 else f"{path}: 1 problem")
+    say(f"{path}: {counted(len(problems), 'problem', 'problems in all')}")
 
 
 def console_width() -> int:
@@ -97,7 +126,9 @@ def new_table(title: str, *columns: str, left: int = 1) -> Table:
 
     table = Table(title=Text(title), box=box.SIMPLE, title_justify="left", header_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(Text(column), justify="left" if number < left else "right", no_wrap=number >= left)
+        # Folded, since rich cuts by default what does not fit.
+        fixed = number >= left
+        table.add_column(Text(column), justify="right" if fixed else "left", no_wrap=fixed, overflow="fold")
     return table
 
 
@@ -109,10 +140,17 @@ def plain(text: str) -> Text:
 
 
 def print_table(table: Table, width: int | None = None) -> None:
-    """Print a table, as wide as the terminal allows, or at most ``width``."""
+    """Print a table, as wide as the terminal allows, or at most ``width``; one line per cell if it is too narrow."""
     from rich.console import Console
 
-    Console(width=width or console_width(), highlight=False).print(table)
+    from flawshot.cli.narrow import fitted, records
+
+    room = width or console_width()
+    console = Console(width=room, highlight=False)
+    if fitted(table, room):
+        console.print(table)
+    else:
+        console.print(records(table))
 
 
 def print_line(line: str, width: int | None = None) -> None:
@@ -136,8 +174,8 @@ def print_json(value: Any, place: str, *, overwrite: bool) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on a terminal, and none in a pipe."""
-    if not sys.stderr.isatty():
+    """A progress bar on a terminal, and none in a pipe or if the command is quiet."""
+    if this_voice().quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

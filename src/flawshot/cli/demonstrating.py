@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.base.wording import counted
 from flawshot.cli.options import GroupOption, ImagesOption, LayoutOption, ProductOption, open_data, read_groups
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def demo(
     out: Annotated[
         Path | None,
         typer.Option(
+            "-o",
             "--out",
             metavar="DIR",
             help="Folder for all output.",
@@ -112,10 +114,10 @@ def _draw(folder: DemoFolder, seed: int) -> Path:
 
 
 def _say_own(catalog: Catalog, data: Path) -> None:
-    products, images = catalog.products, len(set(catalog.column("image")))
+    images = len(set(catalog.column("image")))
     typer.echo(
-        f"1. Images: {images} of {len(products)} product{'s' if len(products) > 1 else ''} with {len(catalog)} "
-        f"annotated instances in {data}"
+        f"1. Images: {images} of {counted(len(catalog.products), 'product')} with "
+        f"{counted(len(catalog), 'annotated instance')} in {data}"
     )
 
 
@@ -158,15 +160,15 @@ def _encode(
         if not report.left_out:
             break
         for entry in report.left_out:
-            say_left_out(entry.reason, f"{len(entry.instances)} instances")
+            say_left_out(entry.reason, len(entry.instances))
         catalog = report.bank.catalog  # what cannot be encoded cannot be evaluated either
         catalog.root = possible.catalog.root  # the bank's catalog has the bank's folder as its root
         catalog.images = possible.catalog.images
     instances, views, _, dim = report.bank.manifest.shape
     took = f"{encoded} encoded in {time.perf_counter() - start:.1f} s" if encoded else "all reused from the last run"
     typer.echo(
-        f"2. Features: {TINY}, the embedded encoder, sees each of {instances} instances in {views} crops with its mask "
-        f"and turns each crop into {dim} numbers; {took}, in {folder.path / 'bank'}"
+        f"2. Features: {TINY}, the embedded encoder, sees each of {counted(instances, 'instance')} in {views} crops "
+        f"with its mask and turns each crop into {dim} numbers; {took}, in {folder.path / 'bank'}"
     )
     return report.bank, possible
 

@@ -9,6 +9,7 @@ import typer
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
+from flawshot.cli.environment import DEVICE, WORKERS
 from flawshot.cli.options import whole_numbers
 from flawshot.encoders.options import ACTIVATIONS, LAYERS, MASK_USES, PRECISIONS
 from flawshot.regions.views import BORDERS, SCHEMES, Border
@@ -17,12 +18,22 @@ if TYPE_CHECKING:
     from flawshot.encoders.base import BaseEncoder
     from flawshot.regions.views import ViewScheme
 
-__all__ = ["BatchGroup", "EncoderGroup", "ModelEncoderGroup", "SheetViewGroup", "ViewGroup"]
+__all__ = ["BatchGroup", "EncoderGroup", "ModelEncoderGroup", "ModelOption", "ViewGroup"]
 
 # The options that select the encoder, besides its name.
 SELECTING = ("pretrained", "region", "layer", "activation", "preprocessing", "patch_tokens", "side")
 VIEWS_HELP = f"View scheme: {' '.join(SCHEMES)}."
-DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="Where to compute: auto, cpu, cuda, ….")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="flawshot-tiny, a model of open_clip, such as ViT-B-32, or of timm, such as timm/convnextv2_tiny.",
+    ),
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="NAME", envvar=DEVICE, help="Where to compute: auto, cpu, cuda, ….")
+]
 CompileOption = Annotated[
     bool,
     typer.Option(
@@ -52,14 +63,7 @@ BorderOption = Annotated[
 class EncoderGroup:
     """Which encoder, with which weights, and where it computes."""
 
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="NAME",
-            help="flawshot-tiny, a model of open_clip, such as ViT-B-32, or of timm, such as timm/convnextv2_tiny.",
-        ),
-    ] = "flawshot-tiny"
+    model: ModelOption = "flawshot-tiny"
     pretrained: Annotated[
         str | None,
         typer.Option(
@@ -182,19 +186,6 @@ def _introduce(encoder: BaseEncoder, batch_size: int, *, compiled: bool) -> None
 
 
 @dataclass(frozen=True)
-class SheetViewGroup:
-    """Which views, for commands without an encoder."""
-
-    views: Annotated[str, typer.Option("--views", metavar="NAME", help=VIEWS_HELP)] = "mso"
-    view_size: SizeOption = None
-    border: BorderOption = None
-
-    def scheme(self) -> ViewScheme:
-        """The view scheme."""
-        return _scheme(self.views, self.view_size, self.border)
-
-
-@dataclass(frozen=True)
 class ViewGroup:
     """Which views; by default those that suit the encoder."""
 
@@ -235,7 +226,10 @@ class BatchGroup:
 
     batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Crops per batch.")] = "auto"
     workers: Annotated[
-        int, typer.Option("--workers", metavar="N", min=0, help="Threads that decode and crop; 0: one per core.")
+        int,
+        typer.Option(
+            "--workers", metavar="N", min=0, envvar=WORKERS, help="Threads that decode and crop; 0: one per core."
+        ),
     ] = 0
 
     @property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, SheetViewGroup, ViewGroup
+from flawshot.base.wording import counted
+from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, ModelOption, ViewGroup
 from flawshot.cli.options import (
     DataArgument,
     ImagesOption,
@@ -20,12 +21,15 @@ from flawshot.cli.options import (
 )
 from flawshot.cli.ray_groups import RayGroup
 
+if TYPE_CHECKING:
+    from flawshot.regions.views import ViewScheme
+
 __all__ = ["crops", "encode"]
 
 
 def encode(
     data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="BANK", help="The feature bank's folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="BANK", help="The feature bank's folder.")],
     encoder_options: EncoderGroup,
     view_options: ViewGroup,
     batch: BatchGroup,
@@ -76,7 +80,7 @@ def encode(
             on=machines,
         )
     for entry in report.left_out:
-        say_left_out(entry.reason, f"{len(entry.instances)} instances")
+        say_left_out(entry.reason, len(entry.instances))
     if report.left_out:
         say(
             f"episodes that were sampled from {data} do not match this bank, which lacks these instances; sample "
@@ -89,16 +93,17 @@ def encode(
         say(f"no text features of the categories: {why_no_text(encoder)}")
     instances, number, tokens, dim = report.bank.manifest.shape
     typer.echo(
-        f"{out}: {instances} instances x {number} views x {tokens} tokens x {dim}; "
+        f"{out}: {counted(instances, 'instance')} x {counted(number, 'view')} x {counted(tokens, 'token')} x {dim}; "
         f"{report.encoded} encoded, {report.kept} kept, {sum(len(e.instances) for e in report.left_out)} left out"
-        + ("" if text is None else f"; text features of {len(text.rows)} categories")
+        + ("" if text is None else f"; text features of {counted(len(text.rows), 'category', 'categories')}")
     )
 
 
 def crops(
     data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pictures.")],
-    view_options: SheetViewGroup,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the pictures.")],
+    view_options: ViewGroup,
+    model: ModelOption = "flawshot-tiny",
     side: Annotated[
         int, typer.Option("--side", metavar="PX", min=16, max=1024, help="Side of a view on the sheet.")
     ] = 160,
@@ -116,7 +121,7 @@ def crops(
     from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.regions.crop_pictures import write_plain, write_sheets
 
-    scheme = view_options.scheme()
+    scheme = view_options.scheme(model)
     catalog = open_data(data, layout, product, strict=strict, images=images)
     with progress_bar("instances") as progress:
         if plain:
@@ -125,4 +130,13 @@ def crops(
             written, unusable = write_sheets(catalog, scheme, out, side, overwrite=overwrite, progress=progress)
     for reason in unusable:
         say_left_out(reason)
-    typer.echo(f"{out}: {written} {'crops with their masks' if plain else 'contact sheets'}")
+    what = ("crop with its mask", "crops with their masks") if plain else ("contact sheet",)
+    shown = "" if plain else f" of {counted(len(scheme.views), 'view')}: {_views_said(view_options, scheme, model)}"
+    typer.echo(f"{out}: {counted(written, *what)}{shown}")
+
+
+def _views_said(given: ViewGroup, scheme: ViewScheme, model: str) -> str:
+    """The views by name, and whose they are."""
+    sizes = ",".join(map(str, scheme.sizes))
+    whose = "as given" if given.given() else f"those of {model}"
+    return f"{scheme.name} of {sizes}, {whose}"

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from flawshot.base.wording import counted
+from flawshot.cli.environment import DEVICE, WORKERS
+from flawshot.cli.failing import Failures
 from flawshot.cli.options import (
     GalleryImagesOption,
     GalleryOption,
@@ -19,6 +22,7 @@ from flawshot.cli.options import (
     ProductOption,
     whole_numbers,
 )
+from flawshot.cli.voice import this_voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +69,9 @@ def evaluate(
     images: GalleryImagesOption = None,
     device: Annotated[
         str,
-        typer.Option("--device", metavar="NAME", help="Where trained classifiers compute: auto, cpu, cuda, …."),
+        typer.Option(
+            "--device", metavar="NAME", envvar=DEVICE, help="Where trained classifiers compute: auto, cpu, cuda, …."
+        ),
     ] = "auto",
     outline: Annotated[
         Literal["auto", "off"],
@@ -74,7 +80,11 @@ def evaluate(
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", metavar="N", min=0, help="Processes; the results are the same. 0: one per core if it takes long."
+            "--jobs",
+            metavar="N",
+            min=0,
+            envvar=WORKERS,
+            help="Processes; the results are the same. 0: one per core if it takes long.",
         ),
     ] = 0,
     ray: Annotated[
@@ -108,8 +118,7 @@ def evaluate(
             raise FlawshotError(f"{place}: exists; name another file, move it away, or add --overwrite")
     if data is not None and report is None:
         raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
-    if ray is not None and jobs:
-        raise FlawshotError(f"--jobs {jobs}: is for processes of this machine; omit it with --ray")
+    jobs = _jobs(jobs, ray)
     if images is not None and data is None:
         raise FlawshotError("--images: is for the images of --data DATA; name it, too")
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -136,6 +145,17 @@ def evaluate(
     if json == "-":
         print_json(results.model_dump(mode="json"), json, overwrite=overwrite)
     _write(results, written, csv, report, pictures, overwrite=overwrite)
+
+
+def _jobs(wanted: int, ray: str | None) -> int:
+    """The number of processes on this machine; a variable in the environment does not count on a cluster."""
+    from flawshot.base.errors import FlawshotError
+
+    if ray is None or "jobs" in this_voice().variables:
+        return wanted if ray is None else 0
+    if wanted:
+        raise FlawshotError(f"--jobs {wanted}: is for processes of this machine; omit it with --ray")
+    return 0
 
 
 @contextmanager
@@ -201,7 +221,10 @@ def _every(bank: FeatureBank) -> list[str]:
     known = [name for name in classifier_names() if name != descriptive_name(DEFAULT)]  # once, as default
     by_text = [] if bank.has_text else [name for name in known if "text" in make_classifier(name).inputs]
     if by_text:
-        say(f"left out because the bank has no text features of the categories: {', '.join(by_text)}")
+        say(
+            f"left out because the bank has no text features of the categories: {', '.join(by_text)}",
+            left_out=len(by_text),
+        )
     return [name for name in known if name not in by_text]
 
 
@@ -230,8 +253,9 @@ def _read(path: Path, bank: FeatureBank) -> EpisodeSet:
         # The hint explains only episodes that name instances missing from the bank, not damaged files.
         if not gone or not _names_any(path, left_out):
             raise
+        lost = counted(gone, "instance was", "instances were")
         raise EpisodeError(
-            f"{error.marked}; {gone} instances were left out when {bank.path} was encoded, so sample from it: "
+            f"{error.marked}; {lost} left out when {bank.path} was encoded, so sample from it: "
             f"flawshot sample {bank.path} --out DIR"
         ) from error
 
@@ -244,32 +268,50 @@ def _names_any(path: Path, ids: set[str]) -> bool:
     return any(json_format.dumps(identifier, ensure_ascii=False).encode() in text for identifier in ids)
 
 
+def _products(files: list[Path], wanted: list[str] | None, place: Path) -> dict[Path, str]:
+    """The product of each episode file; those that are wanted must be among them."""
+    from flawshot.base.errors import EpisodeError
+    from flawshot.episodes import episode_product
+
+    named: dict[Path, str] = {}
+    failures = Failures()
+    for path in files:
+        with failures.of(str(path)):
+            named[path] = episode_product(path)
+    failures.refuse()  # first: a product may be missing because its file is damaged
+    for product in wanted or []:
+        with failures.of(product):
+            if product not in named.values():
+                raise EpisodeError(f"--product {product}: has no episodes at {place}")
+    failures.refuse()
+    return named
+
+
 def _shared(bank: FeatureBank, place: Path, products: list[str] | None, shots: list[int] | None) -> list[EpisodeSet]:
     """The episodes of products in the bank, with the K that are asked for; other products are reported."""
     from flawshot.base.errors import EpisodeError
     from flawshot.cli.console import say
-    from flawshot.episodes import episode_product, find_episode_files
+    from flawshot.episodes import find_episode_files
 
-    files = find_episode_files(place)
-    named = {path: episode_product(path) for path in files}
-    for product in products or []:
-        if product not in named.values():
-            raise EpisodeError(f"--product {product}: has no episodes at {place}")
+    named = _products(find_episode_files(place), products, place)
+    failures = Failures()
     sets, absent = [], []
     for path, product in named.items():
         if products and product not in products:
             continue
         if product in bank.catalog.products:
-            sets.append(_read(path, bank))
+            with failures.of(product):
+                sets.append(_read(path, bank))
         elif product not in absent:
             absent.append(product)
+    failures.refuse()
     if not sets:
         held = ", ".join(bank.catalog.products)
         raise EpisodeError(f"{place}: has no episodes of a product in the bank ({held}); sample some from the bank")
     sets = _with_shots(sets, shots, place)
     if absent:
-        say(f"left out because they are not in the bank: {', '.join(absent)}")
+        say(f"left out because they are not in the bank: {', '.join(absent)}", left_out=len(absent))
     unasked = sorted(set(bank.catalog.products) - {each.product for each in sets})
     if unasked and not products:
-        say(f"left out because they have no episodes: {', '.join(unasked)}")
+        say(f"left out because they have no episodes: {', '.join(unasked)}", left_out=len(unasked))
     return sorted(sets, key=lambda each: (each.product, each.shots))

@@ -255,7 +255,7 @@ def _plans(
             except FlawshotError as error:
                 if len(opened) == 1:
                     raise
-                say(f"left out: {error.worded(option_words)}")
+                say(f"left out: {error.worded(option_words)}", left_out=1)
             else:
                 plans.append(Plan(own, shots, good, drawn))
     if not plans:

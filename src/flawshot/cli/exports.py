@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flawshot.base.errors import FlawshotError
+from flawshot.base.wording import counted
 from flawshot.cli.formats import FormatGroup, Given, Shown
 from flawshot.cli.imports import ProblemsOption
 from flawshot.cli.options import (
@@ -20,7 +21,7 @@ from flawshot.cli.options import (
     ProductOption,
     StrictOption,
     open_data,
-    with_pixel_limit,
+    with_shared_options,
 )
 
 if TYPE_CHECKING:
@@ -88,13 +89,14 @@ def _export(
         written = function(catalog, out, **given.arguments, overwrite=overwrite)
     except FlawshotError as error:
         raise given.error(error) from error
-    count, more = written, ""
+    count, more = written if isinstance(written, int) else 0, ""
     if isinstance(written, Exported):
         found = list(map(given.problem, written.problems))
         remedy = "--problems FILE writes all" if problems is None else f"{problems} lists all"
         say_problems(found, data, remedy=remedy)
         count, more = written.written, f"; {written.summary}" if written.summary else ""
-    typer.echo(f"{out}: {count} {entry.counted} of {len(catalog)} instances{more}")
+    items = counted(count, entry.counted.removesuffix("s"), entry.counted)
+    typer.echo(f"{out}: {items} of {counted(len(catalog), 'instance')}{more}")
     if problems is not None and isinstance(written, Exported):
         write_problems(found, problems, overwrite=overwrite)
 
@@ -102,7 +104,9 @@ def _export(
 def _onnx(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the graph, its description, a script.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the graph, its description, a script.")
+    ],
     data: Annotated[
         Path | None,
         typer.Option(
@@ -142,14 +146,14 @@ def _onnx(
     on = "of the examples" if found.images == "support" else "of noise, and on stored features, as images are missing"
     said = (
         f"{report.out}: {report.size / 1e6:.1f} MB, {precision}; onnxruntime differs from torch by at most "
-        f"{found.largest_probability_difference:.1e} in probability on {found.regions} regions {on}"
+        f"{found.largest_probability_difference:.1e} in probability on {counted(found.regions, 'region')} {on}"
     )
     if cost is not None:
         said += (
-            f"; leave-one-out accuracy on {cost.instances} examples {cost.reduced:.1%}, with float32 "
+            f"; leave-one-out accuracy on {counted(cost.instances, 'example')} {cost.reduced:.1%}, with float32 "
             f"({cost.float32_bytes / 1e6:.1f} MB) {cost.float32:.1%}"
         )
     typer.echo(said)
 
 
-exports.command("onnx")(with_pixel_limit(_onnx))
+exports.command("onnx")(with_shared_options(_onnx))

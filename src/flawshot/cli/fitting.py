@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.base.wording import counted
 from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, ViewGroup
 from flawshot.cli.locator_groups import LocatorGroup, print_expected
 from flawshot.cli.options import (
@@ -38,7 +39,7 @@ def fit(
         typer.Argument(metavar="BANK|DATA", help="A feature bank's folder, or Labelme files, which are encoded first."),
     ],
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model's folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="MODEL", help="The model's folder.")],
     classifier: Annotated[
         str,
         typer.Option(
@@ -121,7 +122,7 @@ def fit(
             )
     if plan is not None:
         for reason in plan.left_out:
-            say_left_out(f"locator: {reason}", "the image")
+            say_left_out(f"locator: {reason}")
     _say(made)
     if made.record.locator is not None:
         print_expected(made.record.locator)
@@ -160,7 +161,7 @@ def _encode(
             progress=progress,
         )
     for entry in report.left_out:
-        say_left_out(entry.reason, f"{len(entry.instances)} instances")
+        say_left_out(entry.reason, len(entry.instances))
     return report.bank
 
 
@@ -170,9 +171,9 @@ def _say(model: Model) -> None:
 
     record = model.record
     typer.echo(
-        f"{model.path}: {record.classifier.name} fitted to {record.instances} instances of {len(record.categories)} "
-        f"categories of {printable(record.product)}; {record.encoder.name}, {record.views.scheme} of "
-        f"{','.join(record.views.sizes)}"
+        f"{model.path}: {record.classifier.name} fitted to {counted(record.instances, 'instance')} of "
+        f"{counted(len(record.categories), 'category', 'categories')} of {printable(record.product)}; "
+        f"{record.encoder.name}, {record.views.scheme} of {','.join(record.views.sizes)}"
     )
     if record.accuracy is None:
         say("the accuracy cannot be estimated: every category comes from a single image or group")
@@ -180,7 +181,8 @@ def _say(model: Model) -> None:
         unit = "group" if record.groups else "image"
         print_accuracy(record.accuracy, f"Accuracy, each {unit} left out in turn, % [95 % interval]", unit)
         if record.accuracy.folds < record.accuracy.units:
-            say(f"to save time, the {record.accuracy.units} {unit}s were left out in {record.accuracy.folds} folds")
+            folds = record.accuracy.folds  # at least two
+            say(f"to save time, the {record.accuracy.units} {unit}s were left out in {folds} folds")
     known = record.calibration
     if known.promised is None:
         typer.echo("Prediction sets: too few examples to promise anything; every set contains every category")

@@ -14,7 +14,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from flawshot.base.arguments import worded
 from flawshot.base.errors import FlawshotError
-from flawshot.cli.options import with_pixel_limit
+from flawshot.cli.environment import WORKERS
+from flawshot.cli.options import with_shared_options
 from flawshot.cli.wording import option_of, option_words
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FormatGroup", "Given", "Shown"]
 
+VARIABLE_OF: Final = {"workers": WORKERS}
 KINDS: Final = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path}
 
 
@@ -66,7 +68,7 @@ class _Command(TyperCommand):
             from flawshot.formats import load_function
 
             single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-            single.command()(with_pixel_limit(self._make(self._entry, load_function(str(self.name), self._entry))))
+            single.command()(with_shared_options(self._make(self._entry, load_function(str(self.name), self._entry))))
             command = typer.main.get_command(single)
             self.params, self.callback = command.params, command.callback
         return super().get_params(ctx)
@@ -210,6 +212,7 @@ def _option(parameter: inspect.Parameter, name: str, flag: str, option: Option |
         metavar=option.metavar if option else None,
         help=option.help if option else None,
         min=option.least if option else None,
+        envvar=VARIABLE_OF.get(name),
     )
     shown_as: Any = found[0] | None if parameter.default is None else found[0]
     return parameter.replace(name=name, annotation=Annotated[shown_as, shown])

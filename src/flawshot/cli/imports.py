@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.wording import counted
 from flawshot.cli.formats import FormatGroup, Given, Shown
 from flawshot.cli.options import OverwriteOption
+from flawshot.cli.voice import with_voice
 from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def _import(
 
 
 @imports.command("mvrec-features")
+@with_voice
 def mvrec_features(
     source: Annotated[
         Path, typer.Argument(metavar="SRC", help="A folder with <product>_support.pt and <product>_query.pt.")
@@ -100,7 +103,8 @@ def mvrec_features(
     )
     instances, count, tokens, dim = bank.manifest.shape
     typer.echo(
-        f"{out}: {instances} instances of {', '.join(bank.catalog.products)}: {count} views x {tokens} tokens x {dim}"
+        f"{out}: {counted(instances, 'instance')} of {', '.join(bank.catalog.products)}: {counted(count, 'view')} x "
+        f"{counted(tokens, 'token')} x {dim}"
     )
 
 
@@ -115,7 +119,7 @@ def _tell(imported: Imported, given: Given, file: Path | None, *, overwrite: boo
     found, missing = (list(map(given.problem, problems)) for problems in (imported.problems, imported.missing))
     say_problems(found, given.places[0], remedy="--problems FILE writes all" if file is None else f"{file} lists all")
     if missing:
-        count = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
+        count = counted(len(missing), "image is", "images are")
         first = imported.missing[0].image
         example = first if len(missing) == 1 else f"such as {first}"
         say(printable(f"{count} not found, {example}; name their folder with --images DIR"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.base.wording import counted, plural
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
 from flawshot.cli.options import GroupOption, MovedImagesOption, OverwriteOption, StrictOption
 
@@ -26,7 +27,7 @@ def learn(
     ],
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="NEW", help="The new model's folder; MODEL itself by default.")
+        Path | None, typer.Option("-o", "--out", metavar="NEW", help="The new model's folder; MODEL itself by default.")
     ] = None,
     accept_all: Annotated[
         bool, typer.Option("--accept-all", help="Also learn predictions that nobody reviewed, as they are.")
@@ -76,11 +77,12 @@ def _remarks(report: LearnReport, predictions: Path) -> None:
 
     say_problems(report.problems, predictions, remedy="they were not learned")
     for entry in report.left_out:
-        say_left_out(entry.reason, f"{len(entry.instances)} regions")
+        say_left_out(entry.reason, len(entry.instances), "region")
     if report.foreign:
         say(f"{predictions} was predicted by another model; its corrections are learned anyway")
     if report.ungrouped:
-        say(f"{report.ungrouped} images have no group, unlike the model's earlier images; assign them with --group")
+        count = counted(report.ungrouped, "image has", "images have")
+        say(f"{count} no group, unlike the model's earlier images; assign groups with --group")
     for category in sorted(report.after.keys() - report.before.keys()):
         like = [each for each in report.before if differ_by_a_letter(each, category)]
         say(printable(f"{category}: a new category" + (f", differs from {like[0]} by one letter" if like else "")))
@@ -90,18 +92,20 @@ def _remarks(report: LearnReport, predictions: Path) -> None:
 
 def _say(report: LearnReport, before: Model, predictions: Path) -> None:
     from flawshot.base.errors import printable
-    from flawshot.cli.console import new_table, plain, print_table
+    from flawshot.cli.console import new_table, plain, print_table, shown_of
 
     said = ", ".join(f"{count} {how}" for how, count in report.named.items())
-    typer.echo(f"{predictions}: {sum(report.named.values())} regions: {said}")
+    typer.echo(f"{predictions}: {counted(sum(report.named.values()), 'region')}: {said}")
     if report.not_flaws:
         typer.echo(
-            f"{report.not_flaws} found regions were deleted; the locator has learned that they are not flaws, and "
-            f"no longer finds {report.quiet} of them"
+            f"{counted(report.not_flaws, 'found region was', 'found regions were')} deleted; the locator has learned "
+            f"that {plural(report.not_flaws, 'it is no flaw', 'they are not flaws')}, and no longer finds "
+            f"{report.quiet} of them"
         )
     if not report.added:
         if not report.not_flaws:
-            typer.echo(f"{before.path}: unchanged; all {report.known} regions are examples already")
+            known = plural(report.known, "the region is an example", f"all {report.known} regions are examples")
+            typer.echo(f"{before.path}: unchanged; {known} already")
         return
     table = new_table("Examples", "category", "before", "after")
     for category in sorted(report.before.keys() | report.after.keys()):
@@ -111,24 +115,25 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
     _say_accuracy(report, before)
     for title, lines in (
         (
-            "examples replaced by the same region with another label or outline",
+            ("example was replaced by the same region", "examples were replaced by the same regions"),
             [f"{r.id}: {r.before} → {r.after}" for r in report.replaced],
         ),
         (
-            "examples that are now classified as another category",
+            ("example is now classified as another category", "examples are now classified as other categories"),
             [f"{j.id} ({j.category}): {j.before} → {j.after}" for j in report.changed],
         ),
     ):
         if lines:
-            typer.echo(f"{len(lines)} {title}:")
-            for line in lines[:SHOWN]:
+            typer.echo(f"{counted(len(lines), *title)}:")
+            first = shown_of(len(lines), SHOWN)
+            for line in lines[:first]:
                 typer.echo(f"  {printable(line)}")
-            if len(lines) > SHOWN:
-                typer.echo(f"  and {len(lines) - SHOWN} more")
-    known = f", {report.known} were examples already" if report.known else ""
+            if len(lines) > first:
+                typer.echo(f"  and {len(lines) - first} more")
+    known = f", {counted(report.known, 'was an example', 'were examples')} already" if report.known else ""
     typer.echo(
-        f"{report.model.path}: {report.added} regions learned, {len(report.replaced)} of them "
-        f"in place of earlier examples{known}; {report.model.record.instances} examples"
+        f"{report.model.path}: {counted(report.added, 'region')} learned, {len(report.replaced)} of them "
+        f"in place of earlier examples{known}; {counted(report.model.record.instances, 'example')}"
     )
 
 
@@ -142,9 +147,8 @@ def _say_accuracy(report: LearnReport, before: Model) -> None:
         if found is None:
             typer.echo(f"  {word}: cannot be estimated")
         else:
-            typer.echo(f"  {word}: {percent(found.mean, found.ci95)} on {found.asked} examples")
+            typer.echo(f"  {word}: {percent(found.mean, found.ci95)} on {counted(found.asked, 'example')}")
     count, right_before, right_after = report.earlier
     if count:
-        typer.echo(
-            f"  of the {count} examples in both, {right_before} were classified correctly before, {right_after} are now"
-        )
+        both = counted(count, "example")
+        typer.echo(f"  of the {both} in both, {right_before} classified correctly before, {right_after} now")

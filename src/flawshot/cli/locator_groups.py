@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.base.errors import FlawshotError
+from flawshot.base.wording import counted, plural
 from flawshot.cli.wording import option_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ class LocatorGroup:
                 made.setdefault(path.resolve(), GoodFile(path_from(root, path), path.resolve(), name))
             again = len(flawless.names) - (len(made) - before)
             if again:
-                message = f"{again} images are given twice, and count once"
+                twice = counted(again, "image is given twice, and counts", "images are given twice, and count")
+                message = f"{twice} once"
                 problems.append(Problem(str(folder), "given-twice", message, "warning"))
             say_problems(problems, folder, remedy="these are not used")
         if self.good and not made:
@@ -178,8 +180,8 @@ def print_expected(record: LocatorRecord) -> None:
     from flawshot.evaluation.intervals import percent
 
     typer.echo(
-        f"Locator: fitted to {record.labeled} labeled and {record.good} good images; {record.encoder.name}, "
-        f"{len(record.categories)} categories"
+        f"Locator: fitted to {record.labeled} labeled and {counted(record.good, 'good image')}; {record.encoder.name}, "
+        f"{counted(len(record.categories), 'category', 'categories')}"
     )
     if record.expected:
         table = new_table(
@@ -207,17 +209,19 @@ def print_expected(record: LocatorRecord) -> None:
 def _threshold_said(record: LocatorRecord) -> str:
     """Where the threshold comes from, and what it lets one expect."""
     grouped = record.units < record.images
-    good = "groups of good images" if grouped else "good images"
+    unit = ("group of good images", "groups of good images") if grouped else ("good image", "good images")
+    good = unit[1]
     if record.source == "good":
-        of = f"{record.units} {good}"
+        of = counted(record.units, *unit)
     else:
-        of = f"the backgrounds of {record.units} {'groups' if grouped else 'images'}"
+        own = counted(record.units, "group" if grouped else "image")
+        of = f"the {plural(record.units, 'background')} of {own}"
     promised = f"about {record.promised:.0%} of {good} will be alarmed"
     if record.promised <= record.alarms + 1e-9:
-        return f"from {of} that were held out; {promised}"
+        return f"from {of} that {plural(record.units, 'was', 'were')} held out; {promised}"
     return (
         f"the highest peak on {of}; {promised}, more than the {record.alarms:.0%} asked for; "
-        f"{needed_units(record.alarms)} {good} would do"
+        f"{counted(needed_units(record.alarms), *unit)} would do"
     )
 
 

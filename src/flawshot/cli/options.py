@@ -11,6 +11,7 @@ import typer
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
+from flawshot.cli.voice import with_voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +38,7 @@ __all__ = [
     "problems_of",
     "read_groups",
     "whole_numbers",
-    "with_pixel_limit",
+    "with_shared_options",
 ]
 
 # A value with one of these suffixes is a table, or a spreadsheet to save as one, not a regular expression.
@@ -112,7 +113,12 @@ NoVerifyOption = Annotated[
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing files that differ.")]
 
 
-def with_pixel_limit(command: Callable[..., None]) -> Callable[..., None]:
+def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of all commands: ``--max-pixels``, ``--quiet``, ``--verbose``."""
+    return with_voice(_with_pixel_limit(command))
+
+
+def _with_pixel_limit(command: Callable[..., None]) -> Callable[..., None]:
     """Add the option ``--max-pixels``, which limits the size of the images that a command opens."""
 
     @functools.wraps(command)

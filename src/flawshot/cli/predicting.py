@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.base.wording import counted, plural
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
 from flawshot.cli.finder_groups import REMEDIES, FinderGroup, whole_threshold
 from flawshot.cli.options import ImagesOption, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
@@ -40,7 +41,7 @@ def predict(
         ),
     ],
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Folder for the predictions.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for the predictions.")],
     layout_name: Annotated[
         str | None,
         typer.Option("--as", metavar="LAYOUT", help="Images with masks: mvtec-ad, mvtec-loco, visa or beside."),
@@ -121,7 +122,7 @@ def predict(
             on=machines,
         )
     for entry in report.left_out:
-        say_left_out(entry.reason, f"{len(entry.instances)} regions")
+        say_left_out(entry.reason, len(entry.instances), "region")
     _say(report, out)
 
 
@@ -185,7 +186,7 @@ def _predict_found(
         overwrite=overwrite,
     )
     for what, count in reader.skipped.items():
-        say(f"{count} regions {what} are left out")
+        say(f"{count} {plural(count, 'region')} {what} {plural(count, 'is', 'are')} left out", left_out=count)
     return report
 
 
@@ -229,7 +230,7 @@ def _on_images(
         )
     say_problems([*problems, *report.problems], data, remedy=f"{out / PROBLEMS} lists all")
     for entry in report.left_out:
-        say_left_out(entry.reason, f"{len(entry.instances)} regions" if entry.instances else "the image")
+        say_left_out(entry.reason, len(entry.instances) or None, "region")
     return report
 
 
@@ -244,8 +245,8 @@ def _refuse_bare(data: Path, out: Path) -> None:
     except FlawshotError as error:
         found = bare_images(data, [], beyond=[out])
         raise FlawshotError(
-            f"{data}: contains {len(found)} images, but no Labelme files, and no masks in a known layout: {REMEDIES}; "
-            "for masks that people drew, name their layout with --as or --pattern"
+            f"{data}: contains {counted(len(found), 'image')}, but no Labelme files, and no masks in a known layout: "
+            f"{REMEDIES}; for masks that people drew, name their layout with --as or --pattern"
         ) from error
 
 
@@ -315,17 +316,18 @@ def _say(report: PredictReport, out: Path) -> None:
         print_accuracy(report.accuracy, "Accuracy on labeled regions, % [95 % interval]", "image")
     if report.examples:
         say(
-            f"{report.examples} regions are examples that the model was fitted to; "
-            "they do not count toward the accuracy"
+            f"{counted(report.examples, 'region is an example', 'regions are examples')} that the model was fitted to, "
+            f"and {plural(report.examples, 'does', 'do')} not count toward the accuracy"
         )
     gone = sum(len(entry.instances) for entry in report.left_out)
     searched = unusable = ""
     if report.images:
         if lost := len(report.left_out):
-            unusable = f", {lost} {'image' if lost == 1 else 'images'} left out"
-        searched = f"{report.images} images, {report.without} without a region{unusable}; "
+            unusable = f", {counted(lost, 'image')} left out"
+        searched = f"{counted(report.images, 'image')}, {report.without} without a region{unusable}; "
+    regions_gone = counted(gone, "region") if unusable else gone
     typer.echo(
-        f"{out}: {searched}{report.regions} regions predicted, {report.unsure} unsure, "
-        f"{report.unknown} unlike every category, {gone} {'regions ' if unusable else ''}left out"
-        + (f"; {report.kept} files kept from an earlier run" if report.kept else "")
+        f"{out}: {searched}{counted(report.regions, 'region')} predicted, {report.unsure} unsure, "
+        f"{report.unknown} unlike every category, {regions_gone} left out"
+        + (f"; {counted(report.kept, 'file')} kept from an earlier run" if report.kept else "")
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flawshot.base.wording import counted
 from flawshot.cli.options import (
     DataArgument,
     ImagesOption,
@@ -68,23 +69,24 @@ def query(
     if json != "-":
         _print(hits, every=limit is not None)
         left_out = "" if len(hits) == len(rows) else f", of which the first {len(hits)} are used"
-        typer.echo(f"{len(rows)} of {len(catalog)} instances{left_out}")
+        typer.echo(f"{len(rows)} of {counted(len(catalog), 'instance')}{left_out}")
 
 
 def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
     from flawshot.base.errors import FlawshotError
-    from flawshot.cli.console import progress_bar, say, say_left_out
+    from flawshot.cli.console import progress_bar, say, say_left_out, shown_of
     from flawshot.regions.crop_pictures import write_plain
 
     if hits.image_root is None:
         raise FlawshotError("--crops: the folder of the images is unknown; query the data folder itself")
     with progress_bar("instances") as progress:
         written, unusable = write_plain(hits, out, overwrite=overwrite, progress=progress)
-    for reason in unusable[:3]:
+    first = shown_of(len(unusable), 3)
+    for reason in unusable[:first]:
         say_left_out(reason)
-    if len(unusable) > 3:
-        say(f"left out: {len(unusable) - 3} more")
-    say(f"{out}: {written} crops")
+    if more := len(unusable) - first:
+        say(f"left out: {more} more", left_out=more)
+    say(f"{out}: {counted(written, 'crop')}")
 
 
 def _documents(hits: Catalog) -> list[dict[str, Any]]:

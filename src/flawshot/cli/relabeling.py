@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawshot.base.arguments import argument
+from flawshot.base.wording import counted
 from flawshot.cli.options import ImagesOption
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ __all__ = ["relabel"]
 def relabel(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder of Labelme JSON files with their images.")],
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="NEW", help="Folder for the copies; it must be new or empty.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="NEW", help="Folder for the copies; it must be new or empty.")
+    ],
     rename: Annotated[
         list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="Give a label another name; repeatable.")
     ] = None,
@@ -76,6 +79,6 @@ def _print(made: Relabeled, out: Path) -> None:
     print_table(table)
     emptied = f", {made.emptied} of them without a shape now" if made.emptied else ""
     typer.echo(
-        f"{out}: {made.files} Labelme files with {made.shapes} shapes, {made.changed_files} of them changed{emptied}; "
-        f"{made.images} images"
+        f"{out}: {counted(made.files, 'Labelme file')} with {counted(made.shapes, 'shape')}, "
+        f"{made.changed_files} of the files changed{emptied}; {counted(made.images, 'image')}"
     )

@@ -26,7 +26,7 @@ def report(
         Path, typer.Argument(metavar="RESULTS.json", help="Results written by flawshot evaluate --json.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.html", help="Write a self-contained HTML page.")
+        Path | None, typer.Option("-o", "--out", metavar="FILE.html", help="Write a self-contained HTML page.")
     ] = None,
     data: GalleryOption = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all results as tidy CSV.")] = None,

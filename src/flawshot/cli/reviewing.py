@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawshot.base.wording import counted
 from flawshot.cli.options import MovedImagesOption
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def review(
     folder = ReviewFolder(out)
     try:
         if folder.carried:
-            say(f"{len(folder.carried)} files that were changed in an interrupted review are saved in {out}")
+            changed = "changed in an interrupted review"
+            saved = counted(len(folder.carried), f"file that was {changed} is", f"files that were {changed} are")
+            say(f"{saved} saved in {out}")
         problems: list[Problem] = []
         files = listed(out, problems)[:first]
         shown = folder.fill(files, root, header.categories, problems)
@@ -65,16 +68,16 @@ def review(
         if not shown:
             raise FlawshotError(f"{out}: contains no file to review, or none whose image exists")
         doubtful = sum(1 for each in files if each.doubtful)
-        say(f"{shown} files, {doubtful} with unsure or unknown regions first; untick predicted to confirm a region,")
+        first_ones = f"{counted(shown, 'file')}, {doubtful} with unsure or unknown regions first"
+        say(f"{first_ones}; untick predicted to confirm a region,")
         say("tick all_confirmed to confirm all regions of a file, change a label to correct it")
         _run(labelme_command(folder.place), folder)
     finally:
         for path in folder.strange():
             say(f"{path}: was saved beside the copies; it is kept, but is not part of the predictions")
         folder.close()
-    typer.echo(
-        f"{out}: {len(folder.carried)} files changed" + (f"; flawshot learn MODEL {out}" if folder.carried else "")
-    )
+    then = f"; flawshot learn MODEL {out}" if folder.carried else ""
+    typer.echo(f"{out}: {counted(len(folder.carried), 'file')} changed{then}")
 
 
 def labelme_command(place: Path) -> list[str]:

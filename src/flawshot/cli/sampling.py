@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from flawshot.base.wording import counted, plural
+from flawshot.cli.failing import Failures
 from flawshot.cli.options import (
     DataArgument,
     GroupOption,
@@ -31,7 +33,9 @@ __all__ = ["sample"]
 
 def sample(
     data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for <protocol>/<product>-<K>shot.json.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for <protocol>/<product>-<K>shot.json.")
+    ],
     shots: Annotated[str, typer.Option("--shots", metavar="K,…", help="Support instances per category.")] = "1,3,5",
     seeds: Annotated[
         int | None,
@@ -84,24 +88,28 @@ def sample(
     groups = None if group is None else read_groups(group, catalog.select(names))
     _say_missing(catalog.select(names), data)
     category_of = dict(zip(catalog.column("id"), catalog.column("category"), strict=True)) if allow_short else {}
-    made = []
+    made: dict[str, list[EpisodeSet]] = {}
+    failures = Failures()
     for name in names:
-        sets = [
-            sample_tasks(catalog, name, k, groups=groups, keep=False, **tasks)
-            if protocol == "episodic"
-            else sample_episodes(
-                catalog, name, k, seeds=range(seeds or 5), protocol=protocol, groups=groups, allow_short=allow_short
-            )
-            for k in numbers
-        ]
+        with failures.of(name):
+            made[name] = [
+                sample_tasks(catalog, name, k, groups=groups, keep=False, **tasks)
+                if protocol == "episodic"
+                else sample_episodes(
+                    catalog, name, k, seeds=range(seeds or 5), protocol=protocol, groups=groups, allow_short=allow_short
+                )
+                for k in numbers
+            ]
+    failures.refuse()
+    for sets in made.values():
         _say_parameters(sets[0])
         if allow_short:
             _say_short(sets, category_of)
-        made += sets
-    write_all(made, out, overwrite=overwrite)
+    drawn = [each for sets in made.values() for each in sets]
+    write_all(drawn, out, overwrite=overwrite)
     typer.echo(
-        f"{out / protocol}: {len(made)} files ({len(names)} products x {len(numbers)} K), "
-        f"{len(made[0].episodes)} episodes each"
+        f"{out / protocol}: {counted(len(drawn), 'file')} ({counted(len(names), 'product')} x {len(numbers)} K), "
+        f"{counted(len(drawn[0].episodes), 'episode')} each"
     )
 
 
@@ -124,9 +132,11 @@ def _several_categories(catalog: Catalog, least: int) -> list[str]:
         if len(categories) >= least:
             names.append(name)
         elif len(categories) > 1:
-            say(f"{name}: left out because it has {len(categories)} categories, fewer than --ways {least}")
+            say(f"{name}: left out because it has {len(categories)} categories, fewer than --ways {least}", left_out=1)
         else:
-            say(f"{name}: left out because it has a single category ({', '.join(categories) or 'no label'})")
+            say(
+                f"{name}: left out because it has a single category ({', '.join(categories) or 'no label'})", left_out=1
+            )
     return names
 
 
@@ -138,9 +148,9 @@ def _say_missing(catalog: Catalog, data: Path) -> None:
     gone = sum(annotation in without for annotation in catalog.column("annotation"))
     if gone:
         say(
-            f"{gone} {'instance lacks its image' if gone == 1 else 'instances lack their images'}; flawshot encode "
-            "will leave them out, and these episodes will not match its feature bank: put the images into "
-            f"{data}, or encode first and sample from the bank's folder"
+            f"{counted(gone, 'instance lacks its image', 'instances lack their images')}; flawshot encode "
+            f"will leave {plural(gone, 'it', 'them')} out, and these episodes will not match its feature bank: put the "
+            f"images into {data}, or encode first and sample from the bank's folder"
         )
 
 
@@ -157,7 +167,8 @@ def _say_short(sets: Sequence[EpisodeSet], category_of: dict[str, str]) -> None:
             if least < each.shots
         ]
         if short:
-            say(printable(f"{each.product}: {each.shots} shots: fewer support instances of {', '.join(short)}"))
+            shots = counted(each.shots, "shot")
+            say(printable(f"{each.product}: {shots}: fewer support instances of {', '.join(short)}"))
 
 
 def _say_parameters(episodes: EpisodeSet) -> None:
@@ -167,11 +178,13 @@ def _say_parameters(episodes: EpisodeSet) -> None:
     if parameters.get("split") == "ignored":
         say(f"{episodes.product}: its own split is ignored: {parameters['split_ignored_because']}")
     if "val_left_out" in parameters:
-        say(
-            f"{episodes.product}: {parameters['val_left_out']} val instances are used neither as support nor as queries"
-        )
+        count = parameters["val_left_out"]
+        said = counted(count, "val instance is", "val instances are")
+        say(f"{episodes.product}: {said} used neither as support nor as queries", left_out=count)
     if "no_split_left_out" in parameters:
-        say(f"{episodes.product}: {parameters['no_split_left_out']} instances that belong to no split are left out")
+        count = parameters["no_split_left_out"]
+        said = counted(count, "instance that belongs to no split is", "instances that belong to no split are")
+        say(f"{episodes.product}: {said} left out", left_out=count)
     if "never_queried" in parameters:
         names = ", ".join(parameters["never_queried"])
         say(f"{episodes.product}: its test split has no {names}, which can be predicted but is never queried")

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from flawshot.base.wording import counted
+from flawshot.cli.environment import WORKERS
+
 __all__ = ["synth"]
 
 
@@ -38,7 +41,8 @@ def synth(
         int, typer.Option("--good", metavar="N", min=0, help="Further images per product without a flaw.")
     ] = 0,
     workers: Annotated[
-        int, typer.Option("--workers", metavar="N", min=0, help="Number of processes; 0: one per core.")
+        int,
+        typer.Option("--workers", metavar="N", min=0, envvar=WORKERS, help="Number of processes; 0: one per core."),
     ] = 0,
 ) -> None:
     """Draw surfaces with flaws: images with Labelme files, identical for the same options on every machine."""
@@ -62,7 +66,7 @@ def synth(
     for product in drawn:
         names = ", ".join(f"{label} {count}" for label, count in product.instances.items())
         typer.echo(
-            f"{out / product.name}: {product.images} images of {product.surface}, "
-            f"{sum(product.instances.values())} instances: {names}"
-            + (f"; {product.good} images without a flaw" if product.good else "")
+            f"{out / product.name}: {counted(product.images, 'image')} of {product.surface}, "
+            f"{counted(sum(product.instances.values()), 'instance')}: {names}"
+            + (f"; {counted(product.good, 'image')} without a flaw" if product.good else "")
         )

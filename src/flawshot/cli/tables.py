@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flawshot.base.errors import printable
+from flawshot.base.wording import counted
 from flawshot.cli.console import console_width, new_table, plain, print_line, print_table
 from flawshot.cli.wide_tables import FEW, MARK, print_wide, seconds_of
 from flawshot.evaluation.intervals import percent
@@ -71,7 +72,7 @@ def _print_classifiers(results: Results, product: str | None, width: int) -> str
     shown = sum(counts.values())
     where = f"mean of {len(counts)} products" if product is None else product
     reference = results.comparisons[0].reference if results.comparisons else ""
-    title = f"Accuracy, % [95 % interval]: {where}, {shown} query instance{'' if shown == 1 else 's'}"
+    title = f"Accuracy, % [95 % interval]: {where}, {counted(shown, 'query instance')}"
     columns = [
         ("accuracy", [_shown(row.accuracy) for row in rows]),
         ("difference", [_difference(row, reference) for row in rows]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
+from flawshot.base.wording import counted
 from flawshot.episodes.episode_set import Episode, EpisodeSet
 from flawshot.episodes.pools import Item, make_pools
 
@@ -55,9 +56,8 @@ class TaskRule:
         self.product, self.categories = product, pools.categories
         self._ways, self._shots, self._queries, self._seed = ways, shots, queries, seed
         if ways > len(pools.categories):
-            raise EpisodeError(
-                f"{product}: has {len(pools.categories)} categories, fewer than {argument('ways', ways)}"
-            )
+            there = counted(len(pools.categories), "category", "categories")
+            raise EpisodeError(f"{product}: has {there}, fewer than {argument('ways', ways)}")
         self._units: dict[str, dict[str, list[Item]]] = {category: {} for category in pools.categories}
         self._items: dict[str, list[Item]] = {category: [] for category in pools.categories}
         self._place = {item.id: place for place, item in enumerate(pools.query)}
@@ -96,10 +96,11 @@ class TaskRule:
             else:
                 ids = sorted((item.id for item in query), key=self._place.__getitem__)
                 return Episode(number, tuple(item.id for item in support), tuple(ids))
+        units = counted(len(self._units[short]), "image or group", "images or groups")
+        queries = counted(self._queries, "query", "queries")
         raise EpisodeError(
-            f"{self.product}: the instances of category {short!r} come from {len(self._units[short])} images or "
-            f"groups, and no draw of {self._shots} leaves {self._queries} queries in others; annotate more, or "
-            f"lower {argument('shots')} or {argument('queries')}"
+            f"{self.product}: the instances of category {short!r} come from {units}, and no draw of {self._shots} "
+            f"leaves {queries} in others; annotate more, or lower {argument('shots')} or {argument('queries')}"
         )
 
     def _support(self, category: str, rng: random.Random, *, few: bool) -> list[Item]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
+from flawshot.base.wording import counted
 from flawshot.episodes.episode_set import Episode, Protocol
 
 if TYPE_CHECKING:
@@ -127,7 +128,9 @@ def draw_mvrec(product: str, pools: Pools, shots: int, seed: int, *, allow_short
     for category in pools.categories:
         rows = [item.id for item in pools.support if item.category == category]
         if len(rows) < (1 if allow_short else shots):
-            raise EpisodeError(f"{product}: category {category!r} has {len(rows)} train instances; annotate more")
+            raise EpisodeError(
+                f"{product}: category {category!r} has {counted(len(rows), 'train instance')}; annotate more"
+            )
         random.Random(seed).shuffle(rows)
         support += rows[:shots]
     return Episode(seed, tuple(support), tuple(item.id for item in pools.query))

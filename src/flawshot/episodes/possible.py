@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from flawshot.base.errors import EpisodeError
+from flawshot.base.wording import counted
 from flawshot.episodes.pools import make_pools
 from flawshot.episodes.sampling import sample_episodes
 
@@ -110,15 +111,18 @@ def _sample(
     for k in shots:
         if sum(most >= k for most in room.values()) < min(2, len(room)):
             remarks.append(
-                f"{product}: {k} shots left out because fewer than two categories have that many support instances"
+                f"{product}: {counted(k, 'shot')} left out because fewer than two categories have that many support "
+                "instances"
             )
             continue
         short = [f"{category} ({most})" for category, most in room.items() if most < k]
         if short:
-            remarks.append(f"{product}: fewer than {k} support instances, so all are used: {', '.join(short)}")
+            remarks.append(
+                f"{product}: fewer than {counted(k, 'support instance')}, so all are used: {', '.join(short)}"
+            )
         try:
             made.append(sample_episodes(own, product, k, seeds=seeds, groups=groups, allow_short=bool(short)))
         except EpisodeError as error:
             reason = str(error).partition("; ")[0]  # the advice after it is for who chose the shots
-            remarks.append(f"{k} shots left out: {reason}")
+            remarks.append(f"{counted(k, 'shot')} left out: {reason}")
     return made

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import EpisodeError
+from flawshot.base.wording import counted
 from flawshot.episodes.episode_set import Episode, EpisodeSet, Protocol
 from flawshot.episodes.episodic import draw_tasks
 from flawshot.episodes.pools import Item, Pools, draw_mvrec, make_pools
@@ -156,8 +157,9 @@ def _refuse_short(product: str, pools: Pools, shots: int) -> None:
     counts = Counter(item.category for item in pools.support)
     for category in pools.categories:
         if counts[category] < shots:
+            there = counted(counts[category], "instance")
             raise EpisodeError(
-                f"{product}: category {category!r} has {counts[category]} instances to draw support from, fewer than "
+                f"{product}: category {category!r} has {there} to draw support from, fewer than "
                 f"{shots}; annotate more, lower {argument('shots')}, or add {argument('allow_short', True)}"
             )
 
@@ -192,8 +194,9 @@ def _draw_disjoint(product: str, pools: Pools, shots: int, seed: int, *, allow_s
             advice = "annotate more"
             if not allow_short:
                 advice += f", lower {argument('shots')}, or add {argument('allow_short', True)}"
+            places = counted(units[category], "image or group", "images or groups")
             raise EpisodeError(
-                f"{product}: the instances of category {category!r} come from {units[category]} images or groups, "
+                f"{product}: the instances of category {category!r} come from {places}, "
                 f"and no draw of {shots} leaves every category a query instance in others; {advice}"
             )
     support = tuple(item.id for category in pools.categories for item in best[category])

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flawshot.base.errors import EpisodeError
+from flawshot.base.wording import counted
 from flawshot.episodes.episodic import task_check
 from flawshot.episodes.pools import draw_mvrec, make_pools
 
@@ -105,7 +106,9 @@ def _check_shots(place: str, episode: Episode, category: dict[str, str], episode
     for name in episodes.categories:
         drawn = counts.pop(name, 0)
         if drawn > episodes.shots or drawn < (1 if short else episodes.shots):
-            raise EpisodeError(f"{place}.support: category {name!r} has {drawn} instances, not {episodes.shots}")
+            raise EpisodeError(
+                f"{place}.support: category {name!r} has {counted(drawn, 'instance')}, not {episodes.shots}"
+            )
     if counts:
         raise EpisodeError(f"{place}.support: category {min(counts)!r} is not among the file's categories")
 

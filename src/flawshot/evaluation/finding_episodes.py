@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
+from flawshot.base.wording import counted
 from flawshot.episodes.sampling import sample_episodes
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _with_good(
     count = good_shots if good_shots != "all" else len(pool) if train else len(pool) // 2
     if count > len(ranked):
         raise FlawshotError(
-            f"{argument('good_shots', good_shots)}: {data.product} has {len(ranked)} good images for support"
+            f"{argument('good_shots', good_shots)}: {data.product} has {counted(len(ranked), 'good image')} for support"
         )
     if not count and not support:
         raise FlawshotError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FeatureBankError, FlawshotError
 from flawshot.base.parallel import WhenLong, cores, in_order, one_thread
+from flawshot.base.wording import counted
 from flawshot.classifiers import make_classifier, shown_name
 from flawshot.classifiers.outline import Outline
 from flawshot.evaluation.answers import MOST_ANSWERS, record_answers
@@ -162,7 +163,9 @@ def _check(bank: FeatureBank, episode_sets: Sequence[EpisodeSet], estimators: Ma
         raise FlawshotError("nothing to evaluate: name at least one episode file")
     (product, shots), times = pairs.most_common(1)[0]
     if times > 1:
-        raise FlawshotError(f"{product} at {shots} shots is in {times} episode files; give those of one protocol only")
+        raise FlawshotError(
+            f"{product} at {counted(shots, 'shot')} is in {times} episode files; give those of one protocol only"
+        )
     by_text = [name for name, estimator in estimators.items() if "text" in estimator.inputs]
     for each in episode_sets if by_text else ():
         try:

@@ -15,6 +15,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import one_line
 from flawshot.base.store.seals import hash_of
+from flawshot.base.wording import plural
 from flawshot.formats.components import component_shape, large_components
 from flawshot.formats.scored_shapes import ScoredImage, ScoredShape, bare_images, best_first, stamps_of
 from flawshot.labelme.images import ImageError, check_pixels, header, open_image
@@ -84,7 +85,8 @@ class AnomalyMaps:
         placed = {image: path for image in found if (path := place(image)) is not None}
         if not placed:
             shown = place.wanted(found[0])
-            raise FlawshotError(f"{argument('maps', maps)}: none of the {len(found)} images has a map, such as {shown}")
+            none = plural(len(found), "the image has no map", f"none of the {len(found)} images has a map")
+            raise FlawshotError(f"{argument('maps', maps)}: {none}, such as {shown}")
         # If the maps lie among the images, they are not images themselves.
         resolved = {image: path.resolve() for image, path in placed.items()}
         own = frozenset(resolved.values())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.column_names import FIELDS, Columns, named_columns
 from flawshot.formats.image_finder import ImageFinder, inside_paths
@@ -273,7 +274,11 @@ def _records(
                 raise path
             product = product_folder(image.product) if image.product else place.product
         except FlawshotError as error:
-            folder.problems.append(Problem(image.where, "image", f"{error.marked}; its {image.rows} rows are left out"))
+            folder.problems.append(
+                Problem(
+                    image.where, "image", f"{error.marked}; its {counted(image.rows, 'row is', 'rows are')} left out"
+                )
+            )
             continue
         split = known_split(image.split, image.where, folder.problems) or place.split
         yield ImageRecord(

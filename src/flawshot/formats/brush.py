@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from flawshot.base.errors import FlawshotError
+from flawshot.base.wording import counted
 from flawshot.labelme.images import check_pixels
 from flawshot.labelme.shapes import Region, trim
 
@@ -40,7 +41,8 @@ def brush_region(rle: Any, height: int, width: int) -> Region:
     count = bits.number(32)
     if count != height * width * CHANNELS:
         raise FlawshotError(
-            f"its rle has {count} values, but an image of {width} x {height} px has {height * width * CHANNELS}"
+            f"its rle has {counted(count, 'value')}, but an image of {width} x {height} px has "
+            f"{height * width * CHANNELS}"
         )
     word = bits.number(5) + 1
     if word != 8:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, is_prediction_folder, save_image
-from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, counted, export_folder, write_json_file
+from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder, write_json_file
 from flawshot.formats.region_outlines import region_outlines
 from flawshot.formats.run_lengths import encode_region
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
+from flawshot.base.wording import counted
 from flawshot.formats.exporting import RECORD, write_image
 from flawshot.formats.mask_layouts import GOOD
 from flawshot.formats.tree_files import files_under
@@ -235,7 +236,7 @@ def _good_inside(catalog: Catalog, taken: set[str], problems: list[Problem], bey
         else:
             left += 1
     if left:
-        count = "1 image has no Labelme file and is" if left == 1 else f"{left} images have no Labelme file and are"
+        count = counted(left, "image has no Labelme file and is", "images have no Labelme file and are")
         message = (
             f"{count} left out; if they show no flaw, put them into a folder called good, or use {argument('good')}"
         )

@@ -28,7 +28,6 @@ __all__ = [
     "IMAGE_OPTIONS",
     "RECORD",
     "Exported",
-    "counted",
     "export_folder",
     "json_lines",
     "write_image",
@@ -179,15 +178,6 @@ def _written_anew(source: Path | bytes, target: Path) -> _Anew | None:
         upright = ImageOps.exif_transpose(opened) if turned else opened.copy()
         upright.info.pop("exif", None)  # some formats would get it again, with the orientation
     return _Anew(upright, {} if other else {"format": kind}, turned)
-
-
-def counted(number: int, one: str, several: str = "") -> str:
-    """A number of things, in words.
-
-    >>> counted(1, "image"), counted(2, "category", "categories")
-    ('1 image', '2 categories')
-    """
-    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def json_lines(rows: list[dict[str, Any]]) -> bytes:

@@ -12,6 +12,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem, printable
 from flawshot.base.names import folder_name
 from flawshot.base.store.files import write_with
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.importing import Imported, LabelmeFolder
 from flawshot.formats.mask_layouts import recognize_masks
@@ -229,8 +230,6 @@ def _copy_good(folder: LabelmeFolder, source: Path, each: _Image, stem: str, *, 
 def _summary(folder: LabelmeFolder, good: int) -> str:
     many = "product" if len(folder.products) == 1 else f"{len(folder.products)} products"
     products, categories = (", ".join(map(printable, sorted(names))) for names in (folder.products, folder.categories))
-    also = f"; {good} images without a flaw, in the folder {GOOD}" if good else ""
-    return (
-        f"{many} {products}, {len(folder.categories)} categories ({categories}), {folder.images} images, each one "
-        f"region{also}"
-    )
+    also = f"; {counted(good, 'image')} without a flaw, in the folder {GOOD}" if good else ""
+    of = counted(len(folder.categories), "category", "categories")
+    return f"{many} {products}, {of} ({categories}), {counted(folder.images, 'image')}, each one region{also}"

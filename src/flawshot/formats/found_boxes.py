@@ -13,6 +13,7 @@ from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import one_line
 from flawshot.base.store.json_documents import ANNOTATION_BYTES, file_bytes, load_json
 from flawshot.base.store.seals import hash_of, sha256_of
+from flawshot.base.wording import counted
 from flawshot.formats.coco_records import Identified, annotation_shapes, record_id
 from flawshot.formats.components import check_number, component_shape
 from flawshot.formats.paths import box_corners
@@ -117,7 +118,7 @@ class FoundBoxes:
             else:
                 self._on.setdefault(image, []).append(box)
         for text, count in self._missing.items():
-            message = f"{text}; {count} {'region is' if count == 1 else 'regions are'} left out"
+            message = f"{text}; {counted(count, 'region is', 'regions are')} left out"
             self.problems.append(Problem(str(boxes), "missing-image", message))
         if not self._on and len(self.problems) > wrong:
             raise FlawshotError(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem, printable
 from flawshot.base.names import folder_name
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images
-from flawshot.formats.exporting import Exported, counted, export_folder, json_lines
+from flawshot.formats.exporting import Exported, export_folder, json_lines
 from flawshot.formats.flat_names import FlatNames
 from flawshot.labelme.images import ImageError, cropped, read_image
 

@@ -13,6 +13,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem, printable
 from flawshot.base.names import folder_name
 from flawshot.base.store.files import write_with
+from flawshot.base.wording import counted
 from flawshot.formats.texts import plain_text
 from flawshot.formats.tree_files import files_under
 from flawshot.labelme.images import ImageError, header
@@ -238,8 +239,8 @@ class LabelmeFolder:
         """A one-line summary of what was written."""
         products = ", ".join(printable(product) for product in sorted(self.products))
         return (
-            f"{self._out}: {self.files} Labelme files with {self.instances} instances, {self.images} images; "
-            f"products: {products or 'none'}"
+            f"{self._out}: {counted(self.files, 'Labelme file')} with {counted(self.instances, 'instance')}, "
+            f"{counted(self.images, 'image')}; products: {products or 'none'}"
         )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.names import folder_name
+from flawshot.base.wording import counted
 from flawshot.formats.texts import plain_text
 from flawshot.formats.tree_files import files_under
 from flawshot.labelme.layout import SPLIT_FOLDERS, is_split, not_a_split
@@ -216,7 +217,9 @@ def recognize_masks(source: Path, layout: str | None = None, *, beyond: Path | N
         known = (
             f"{best.layout.pattern!r}" if layout else f"none of the layouts {', '.join(each.name for each in LAYOUTS)}"
         )
-        found = f"{len(pictures)} images were examined, and none has a mask according to {known}"
+        found = (
+            f"{counted(len(pictures), 'image was', 'images were')} examined, and none has a mask according to {known}"
+        )
         first = next(iter((*problems, *(best.problems if layout else ()))), None)
         also = f"; the first problem: {first.marked}" if first else ""
         raise FlawshotError(

@@ -15,6 +15,7 @@ import numpy as np
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem, printable
 from flawshot.base.names import folder_name
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.components import check_number, component_shape, large_components, merge_near, value_components
 from flawshot.formats.importing import Imported, LabelmeFolder, Target, Written, write_annotation
@@ -192,11 +193,11 @@ def _summary(folder: LabelmeFolder, counts: Mapping[str, int], min_area: int) ->
     many = "product" if len(folder.products) == 1 else f"{len(folder.products)} products"
     products, categories = (", ".join(map(printable, sorted(names))) for names in (folder.products, folder.categories))
     good = f" and {counts['good']} without a defect" if counts["good"] else ""
-    plural = "" if counts["empty"] == 1 else "s"
-    empty = f"; {counts['empty']} mask{plural} without a defect pixel" if counts["empty"] else ""
+    empty = f"; {counted(counts['empty'], 'mask')} without a defect pixel" if counts["empty"] else ""
+    of = counted(len(folder.categories), "category", "categories")
     return (
-        f"{many} {products}, {len(folder.categories)} categories ({categories}), {folder.images} images{good}, "
-        f"{folder.instances} instances; {counts['small']} under {min_area} px left out{empty}"
+        f"{many} {products}, {of} ({categories}), {counted(folder.images, 'image')}{good}, "
+        f"{counted(folder.instances, 'instance')}; {counts['small']} under {min_area} px left out{empty}"
     )
 
 

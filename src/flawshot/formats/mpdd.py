@@ -12,6 +12,7 @@ import numpy as np
 
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.names import folder_name
+from flawshot.base.wording import counted, plural
 from flawshot.formats import Option
 from flawshot.formats.detailed_records import DetailedFile, find_detailed, read_detailed, salvage_detailed
 from flawshot.formats.image_finder import ImageFinder
@@ -101,12 +102,13 @@ def import_mpdd(
         folder.problems += contradictions(where, file)
         folder.add([product, split, below, *inner], image.stem, file, original, where)
     boxes, lost = sum(len(record.coordinates) for record in read.records), len(read.lost)
-    whole = "intact records" if salvage else "records"
-    places = f", {lost} damaged place{'' if lost == 1 else 's'}" if salvage else ""
+    whole = counted(len(read.records), "intact record" if salvage else "record")
+    of = counted(boxes, "box", "boxes")
+    places = f", {counted(lost, 'damaged place')}" if salvage else ""
     return folder.done(
         path,
         counts={"records": len(read.records), "boxes": boxes, "lost": lost},
-        summary=f"{source}: {len(read.records)} {whole} with {boxes} boxes{places}\n{folder.summary()}",
+        summary=f"{source}: {whole} with {of}{places}\n{folder.summary()}",
     )
 
 
@@ -179,7 +181,7 @@ def contradictions(path: str, file: LabelmeFile) -> list[Problem]:
     number, size = file.other.get("num_anomalies"), file.other.get("size_anomalies")
     instances = count_instances(file)
     if _whole_number(number) and number != instances:
-        message = f"num_anomalies says {number}, but there {'is' if instances == 1 else 'are'} {instances}"
+        message = f"num_anomalies says {number}, but there {plural(instances, 'is', 'are')} {instances}"
         problems.append(Problem(path, "counts", f"{message}; check the image, and fix one of the two", "warning"))
     if _whole_number(size) and file.shapes and all(shape.shape_type == "rectangle" for shape in file.shapes):
         room = int(sum(np.prod(np.abs(np.diff(np.floor(shape.points), axis=0)) + 1) for shape in file.shapes))

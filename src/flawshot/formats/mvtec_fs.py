@@ -17,6 +17,7 @@ from flawshot.base.delimited import delimited_texts
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import one_line
 from flawshot.base.store.json_documents import load_json
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.image_finder import ImageFinder
 from flawshot.formats.importing import Imported, LabelmeFolder, check_images
@@ -190,4 +191,6 @@ def import_mvtec_fs(
         folder.add(place.parts[:-1], place.stem, replace(annotation, image_path=name), original, path)
         if progress is not None:
             progress(number, total)
-    return folder.done(source, summary=f"{out}: {folder.files} Labelme files, {folder.images} images")
+    return folder.done(
+        source, summary=f"{out}: {counted(folder.files, 'Labelme file')}, {counted(folder.images, 'image')}"
+    )

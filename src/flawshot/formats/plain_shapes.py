@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.wording import counted
 from flawshot.formats.components import component_shape
 from flawshot.formats.paths import box_corners
 from flawshot.formats.yolo_lines import finite_number
@@ -175,7 +176,7 @@ def points_shape(shape_type: str, points: Sequence[Sequence[float]], least: int)
     if shape_type == "polygon" and len(pairs) > 1 and pairs[0] == pairs[-1]:
         pairs.pop()
     if len(pairs) < least:
-        raise FlawshotError(f"a {shape_type} needs at least {least} point{'s' if least > 1 else ''}, not {len(pairs)}")
+        raise FlawshotError(f"a {shape_type} needs at least {counted(least, 'point')}, not {len(pairs)}")
     return {"shape_type": shape_type, "points": pairs}
 
 

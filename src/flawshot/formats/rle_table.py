@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.column_names import ALIASES, find_column
 from flawshot.formats.components import component_shape, large_components
@@ -122,7 +123,8 @@ def import_rle(
         if not usable and any(each.parts for each in found.values()):
             folder.useless.append(name)
     if regions.small:
-        message = f"{regions.small} regions have fewer px than {argument('min_area', min_area)}; they are left out"
+        count = counted(regions.small, "region has", "regions have")
+        message = f"{count} fewer px than {argument('min_area', min_area)}; left out"
         folder.problems.append(Problem(str(source), "small-region", message, "warning"))
     return folder.done(source, lacks="table of run lengths")
 

@@ -9,9 +9,10 @@ from xml.etree import ElementTree as ET
 
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.names import folder_name
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, save_image
-from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, counted, export_folder
+from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder
 from flawshot.formats.flat_names import FlatNames
 from flawshot.labelme.images import open_image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +12,7 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import one_line
 from flawshot.base.store.json_documents import file_bytes
+from flawshot.base.wording import counted, plural, such_as
 from flawshot.formats import Option
 from flawshot.formats.image_finder import ImageFinder
 from flawshot.formats.image_records import ImageRecord, Part, add_record, root_place
@@ -30,6 +32,7 @@ from flawshot.formats.yolo_names import (
     split_images,
 )
 from flawshot.labelme.images import IMAGE_SUFFIXES
+from flawshot.labelme.layout import SPLIT_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -133,23 +136,35 @@ def import_yolo(
         if progress is not None:
             progress(done, len(pairs))
     _tell(folder, reader, strangers, source)
-    also = f"; {good} images without a flaw" if good else ""
+    also = f"; {counted(good, 'image')} without a flaw" if good else ""
     return folder.done(source, counts={"good": good}, summary=f"{folder.summary()}{also}")
 
 
 def _splits(
     sheets: Iterable[DataSheet], root: Path, pictures: Mapping[str, Any], problems: list[Problem]
 ) -> dict[str, str]:
-    """The splits of images that the data.yaml files name."""
-    found: dict[str, str] = {}
-    told: set[str] = set()
+    """The splits of images that the data.yaml files name; of several, that of the image's folder, or else the first."""
+    named: dict[str, dict[str, None]] = {}
     for sheet in sheets:
         for image, split in split_images(sheet, root, pictures, problems):
-            if (first := found.setdefault(image, split)) != split and image not in told:
-                told.add(image)
-                problems.append(Problem(image, "split", f"is in {first} and in {split}; it is taken as {first}"))
+            named.setdefault(image, {})[split] = None
+    found: dict[str, str] = {}
+    shared: Counter[tuple[str, str]] = Counter()
+    for image, splits in named.items():
+        own, _ = split_and_rest(PurePosixPath(image).parts[:-1])
+        folder = SPLIT_FOLDERS[own.lower()] if own else ""
+        found[image] = folder if folder in splits else next(iter(splits))
+        if len(splits) > 1 and folder in splits:
+            # As export yolo and others write it, because Ultralytics needs a val.
+            shared[" and ".join(splits), folder] += 1
+        elif len(splits) > 1:
+            message = f"is in {' and in '.join(splits)}; it is taken as {found[image]}"
+            problems.append(Problem(image, "split", message))
+    for (splits_said, folder), count in shared.items():
+        message = f"{counted(count, 'image is', 'images are')} in {splits_said}; by the folder, taken as {folder}"
+        problems.append(Problem(next(iter(sheets)).file, "split", message, "warning"))
     if found and (others := [image for image in pictures if image not in found]):
-        message = f"{len(others)} images, such as {others[0]}, are in none of its splits"
+        message = f"{such_as(others, 'image', 'images')} in none of its splits"
         problems.append(Problem(next(iter(sheets)).file, "split", message, "warning"))
     return found
 
@@ -311,7 +326,7 @@ def _class_name(text: str, sheet: DataSheet | None) -> str:
     if sheet is None:
         return str(int(number))
     if int(number) not in sheet.names:
-        raise FlawshotError(f"class {int(number)} is not among the {len(sheet.names)} names in {sheet.file}")
+        raise FlawshotError(f"class {int(number)} is not among the {counted(len(sheet.names), 'name')} in {sheet.file}")
     return sheet.names[int(number)]
 
 
@@ -333,11 +348,12 @@ def _tell(folder: LabelmeFolder, reader: _Reader, strangers: list[str], source: 
         )
         folder.problems.append(Problem(str(source), "class-names", message, "warning"))
     if reader.keypoints:
-        message = f"{reader.keypoints} lines have keypoints, which are left out; their boxes are used"
+        lines = counted(reader.keypoints, "line has", "lines have")
+        message = f"{lines} keypoints, which are left out; only boxes are used"
         folder.problems.append(Problem(str(source), "keypoints", message, "warning"))
     if strangers:
         message = (
-            f"{len(strangers)} images, such as {strangers[0]}, have no label file and are not in a folder {IMAGES}; "
-            "they are left out"
+            f"{such_as(strangers, 'image', 'images', 'has', 'have')} no label file and "
+            f"{plural(len(strangers), 'is', 'are')} not in a folder {IMAGES}; left out"
         )
         folder.problems.append(Problem(str(source), "stray-image", message, "warning"))

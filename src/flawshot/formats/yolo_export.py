@@ -7,9 +7,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from flawshot.base.errors import Problem
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, save_image
-from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, counted, export_folder
+from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder
 from flawshot.formats.flat_names import FlatNames
 from flawshot.formats.region_outlines import ROUNDED, joined_outline, region_outlines
 

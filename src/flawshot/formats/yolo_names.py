@@ -12,6 +12,7 @@ import yaml
 from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.files import one_line
 from flawshot.base.store.json_documents import file_bytes
+from flawshot.base.wording import counted, plural, such_as
 from flawshot.formats.texts import decoded, plain_text
 from flawshot.formats.tree_files import files_under, lies_within
 
@@ -126,7 +127,8 @@ def _sheet(path: Path, name: str, problems: list[Problem]) -> DataSheet | None:
     names = _names(document["names"])
     count = document.get("nc")
     if isinstance(count, str) and NUMBER.fullmatch(count) and int(count) != len(names):
-        message = f"nc is {count}, but there are {len(names)} names; the names are used"
+        there = f"there {plural(len(names), 'is', 'are')} {counted(len(names), 'name')}"
+        message = f"nc is {count}, but {there}; the names are used"
         problems.append(Problem(name, "data-yaml", message, "warning"))
     if len(set(names.values())) < len(names):
         message = "names has a name twice; these classes become one category"
@@ -248,5 +250,6 @@ def _list_of_images(path: Path, root: Path, images: Mapping[str, Any], problems:
         else:
             yield found
     if lost:
-        message = f"{len(lost)} of its images, such as {lost[0][:60]!r}, are not in the folder"
+        those = such_as([repr(line[:60]) for line in lost], "of its images", "of its images")
+        message = f"{those} not in the folder"
         problems.append(Problem(name, "missing-image", message, "warning"))

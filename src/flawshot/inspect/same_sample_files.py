@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.store.files import write_bytes
+from flawshot.base.wording import counted
 from flawshot.inspect.same_sample import load_image
 from flawshot.labelme.images import ImageError
 
@@ -89,7 +90,7 @@ def evidence_sheet(group: SampleGroup, catalog: Catalog, annotations: dict[str, 
     sheet = Image.new("RGB", (across * CELL, CAPTION // 2 + down * (CELL + CAPTION)), (30, 30, 30))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
     more = f", the first {MOST_SHOWN} shown" if len(group.images) > MOST_SHOWN else ""
-    title = f"{group.group}: {len(group.images)} images{more}"
+    title = f"{group.group}: {counted(len(group.images), 'image')}{more}"
     draw.text((4, 4), title, fill=(255, 255, 255), font=font)
     for number, (image, correlation) in enumerate(shown):
         row, column = divmod(number, across)

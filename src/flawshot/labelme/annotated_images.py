@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.base.errors import AnnotationError, Problem
+from flawshot.base.wording import counted
 from flawshot.labelme.data_folder import annotation_files, find_image
 from flawshot.labelme.images import IMAGE_SUFFIXES
 from flawshot.labelme.labelme_file import parse_labelme
@@ -107,6 +108,6 @@ def without_annotated(
             unsure.append(Problem(name, "unreadable-annotation", message))
         else:
             count += 1
-    said = "1 image has annotated flaws" if count == 1 else f"{count} images have annotated flaws"
+    said = counted(count, "image has annotated flaws", "images have annotated flaws")
     problems = [Problem(str(folder), "annotated", said, "warning")] if count else []
     return FlawlessImages(kept, [*problems, *unsure])

@@ -15,6 +15,7 @@ import numpy as np
 
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
 from flawshot.base.store.files import one_line, write_json
+from flawshot.base.wording import counted
 from flawshot.labelme.images import ImageError, check_pixels, header_size
 from flawshot.labelme.labelme_json import annotation_bytes, check_object, file_error, labelme_object
 from flawshot.labelme.shapes import SHAPE_TYPES, Shape, ShapeType, decode_mask
@@ -306,7 +307,7 @@ def _as_labelme(shape_type: str, points: NDArray[np.float64]) -> tuple[ShapeType
     known = cast("ShapeType", shape_type)
     least, most = POINT_COUNTS[known]
     if len(points) < least or (most is not None and len(points) > most):
-        wanted = f"{least} point{'s' if least > 1 else ''}" if most else f"at least {least} points"
+        wanted = counted(least, "point") if most else f"at least {least} points"
         raise _ShapeError("point-count", f"a {shape_type} has {wanted}, not {len(points)}")
     rows = float(np.abs(np.diff(points[:, 1], append=points[:1, 1])).sum())
     if shape_type in {"polygon", "linestrip"} and rows > MOST_ROWS:

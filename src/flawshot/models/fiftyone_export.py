@@ -16,9 +16,10 @@ import numpy as np
 from flawshot.bank.features import FeatureBank
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, Problem
+from flawshot.base.wording import counted
 from flawshot.formats import Option
 from flawshot.formats.export_images import export_images, save_image
-from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, counted, export_folder, write_json_file
+from flawshot.formats.exporting import IMAGE_OPTIONS, Exported, export_folder, write_json_file
 from flawshot.models.model import load_model
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def export_fiftyone(
         info = {"labels": labels, "categories": list(features.categories) if features else []}
         write_json_file(folder / "metadata.json", {"name": out.name, "media_type": "image", "info": info})
     if features is not None and features.missing:
-        count = "1 region is" if features.missing == 1 else f"{features.missing} regions are"
+        count = counted(features.missing, "region is", "regions are")
         message = f"{count} not in the bank, or with another box, and without embedding"
         problems.append(Problem(str(bank), "embedding", message, "warning"))
     written = sum(

@@ -16,6 +16,7 @@ import pyarrow as pa
 from flawshot.base.arguments import argument, in_python
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
 from flawshot.base.records import LeftOut
+from flawshot.base.wording import counted
 from flawshot.catalog import Catalog
 from flawshot.catalog.instances import instances_of
 from flawshot.catalog.table import SCHEMA, row_of
@@ -316,7 +317,7 @@ def _annotated(root: Path, entry: _Image, on_image: FoundOnImage) -> _Annotated:
     reason = on_image.reason
     if shapes and not own and not new:
         first = f"; {problems[0].message}" if problems else ""
-        reason = f"{entry.image}: none of the {len(shapes)} regions found on it can be used{first}"
+        reason = f"{entry.image}: {counted(len(shapes), 'region')} found on it cannot be used{first}"
     return _Annotated(usable, [*own, *new], found, reason, problems)
 
 

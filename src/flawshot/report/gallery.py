@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flawshot.base.errors import printable
+from flawshot.base.wording import plural
 from flawshot.catalog import Catalog
 from flawshot.catalog.pictures import outlined
 from flawshot.regions.crop_rows import crop_rows
@@ -77,7 +78,7 @@ def make_gallery(results: Results, data: str | Path | Catalog | None, reference:
             {
                 "product": printable(each.product),
                 "shots": each.shots,
-                "label": f"{results.shots_label(each.shots, each.product)} shot{'' if each.shots == 1 else 's'}",
+                "label": f"{results.shots_label(each.shots, each.product)} {plural(each.shots, 'shot')}",
                 "categories": [printable(category) for category in runs[each.product, each.shots].categories],
                 "classifiers": [printable(name) for name in each.predicted],
                 "instances": [places.setdefault(name, len(places)) for name in each.ids],

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from flawshot.base.errors import printable
 from flawshot.base.store.files import write_bytes
+from flawshot.base.wording import plural
 from flawshot.evaluation.curves import accuracy_lines
 from flawshot.evaluation.intervals import percent
 from flawshot.report.figures import curves
@@ -112,7 +113,7 @@ def _json(value: Any) -> Markup:
 
 
 def _shots(results: Results, shots: int, product: str | None = None) -> str:
-    return f"{results.shots_label(shots, product)} shot{'' if shots == 1 else 's'}"
+    return f"{results.shots_label(shots, product)} {plural(shots, 'shot')}"
 
 
 def _parts(results: Results) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from flawshot.base.errors import printable
+from flawshot.base.wording import plural
 from flawshot.evaluation.intervals import percent
 from flawshot.evaluation.result_records import shots_text
 from flawshot.report.figures import bars, reliability_diagram
@@ -54,7 +55,7 @@ def _panel(runs: list[Run], reference: str, *, shown: bool) -> dict[str, Any]:
     chosen = runs.index(own)
     counts = [own.per_category[category].n_query for category in own.categories]
     label = shots_text(own.shots, own.support)
-    over = f"{own.product} at {label} shot{'' if own.shots == 1 else 's'}"
+    over = f"{own.product} at {label} {plural(own.shots, 'shot')}"
     return {
         "product": printable(own.product),
         "shots": own.shots,

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flawshot.base.errors import printable
+from flawshot.base.wording import counted
 from flawshot.evaluation.intervals import percent
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def sentence(results: Results) -> str:
     figure, interval = percent(estimate.mean, estimate.ci95).split(" ", 1)
     label = results.shots_label(shots, None if several else own[0].product)
     if label == str(shots):
-        learned = f"At {shots} shot{'' if shots == 1 else 's'}"
+        learned = f"At {counted(shots, 'shot')}"
     else:
         support = label.partition("(")[2].removesuffix(")").replace("-", " to ")
         learned = f"With {support} examples per category (up to {shots} wanted)"
@@ -49,7 +50,7 @@ def sentence(results: Results) -> str:
         )
     else:
         where = "" if len(all_products) == 1 else f" of {printable(own[0].product)}"
-        said += f" of {own[0].n_query} query instances{where} {interval}"
+        said += f" of {counted(own[0].n_query, 'query instance')}{where} {interval}"
     product = None if several else own[0].product
     rivals = [each for each in results.comparisons if (each.shots, each.product) == (shots, product)]
     if not rivals:

@@ -9,6 +9,7 @@ import torch
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
+from flawshot.base.wording import counted
 from flawshot.models.fitting import each_left_out
 from flawshot.models.line_side.examples import drawn_noise, support_crops
 from flawshot.models.line_side.graph import OUTPUTS, features_only
@@ -139,8 +140,9 @@ def left_out_accuracy(model: Model, float32: Path, reduced: Path, root: Path, *,
     _check_like(model, before, root)
     (instances, first), (_, second) = (_accuracy(model, features) for features in (before, after))
     if not second >= first - tolerance:
+        on = counted(instances, "example")
         raise FlawshotError(
-            f"{argument('precision')}: lowers the leave-one-out accuracy on {instances} examples from {first:.1%} to "
+            f"{argument('precision')}: lowers the leave-one-out accuracy on {on} from {first:.1%} to "
             f"{second:.1%}, by more than the {argument('tolerance', tolerance)}; use float32, or allow more"
         )
     return LeftOutAccuracy(
