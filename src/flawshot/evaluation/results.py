@@ -40,7 +40,7 @@ class Results(Document):
     """
 
     format: Literal["flawshot-results"] = "flawshot-results"
-    version: Literal[1, 2, 3, 4] = 4
+    version: Literal[1, 2, 3, 4, 5] = 5
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
     means: tuple[MeanScore, ...]
@@ -59,6 +59,11 @@ class Results(Document):
             for name, column in {"true": each.true, **each.predicted}.items():
                 indices_within(f"answers.{name}", column, categories[each.product, each.shots])
         return self
+
+    @property
+    def reference(self) -> str:
+        """The classifier that the others are compared with: the one that was named first."""
+        return self.comparisons[0].reference if self.comparisons else self.runs[0].classifier
 
     def shots_label(self, shots: int, product: str | None = None) -> str:
         """K for display: ``5``, or ``5 (1-3)`` with the fewest and the most if some supports had fewer.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flawshot.evaluation.scores import QueryPredictions, Resampled
     from flawshot.evaluation.tasks import Task
 
-__all__ = ["Answered", "score_classifiers"]
+__all__ = ["Answered", "draws_key", "score_classifiers"]
 
 
 class Answered(NamedTuple):
@@ -47,6 +47,11 @@ class Answered(NamedTuple):
     times: Sequence[tuple[float, float]]
 
 
+def draws_key(product: str, shots: int) -> str:
+    """What seeds the bootstrap draws of a product and K."""
+    return f"{product}/{shots}"
+
+
 def score_classifiers(task: Task, several: Sequence[Answered], views: int, beside: int) -> list[Outcome]:
     """Score some classifiers on one product and K; with one thread.
 
@@ -59,7 +64,7 @@ def score_classifiers(task: Task, several: Sequence[Answered], views: int, besid
     Returns:
         One outcome per classifier.
     """
-    key = f"{task.product}/{task.shots}"
+    key = draws_key(task.product, task.shots)
     with one_thread():
         predictions = [each.predictions for each in several]
         resampled = resample(predictions, len(task.categories), key, beside=beside)

@@ -20,6 +20,7 @@ GROUPS = {
     "protocols": "protocol",
     "sampling": "protocol settings",
     "seeds": "seeds",
+    "episodes": "hash of the episodes, by K",
     "encoder": "encoder",
     "text": "text features",
     "views": "views",
