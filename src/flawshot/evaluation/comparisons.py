@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
     from flawshot.evaluation.losses import Loss
 
-__all__ = ["Outcome", "Outcomes", "average", "compare", "difference_between", "mean_accuracy", "several_products"]
+__all__ = [
+    "Outcome",
+    "Outcomes",
+    "average",
+    "compare",
+    "decided_hash",
+    "difference_between",
+    "mean_accuracy",
+    "several_products",
+]
 
 
 class Outcome(NamedTuple):
@@ -39,6 +49,11 @@ class Outcome(NamedTuple):
 
 # By product, K and classifier.
 Outcomes = dict[tuple[str, int, str], Outcome]
+
+
+def decided_hash(right: NDArray[np.float64]) -> bytes:
+    """Hash of which queries were predicted correctly, float64 ``[asked]``."""
+    return hashlib.blake2b(right.tobytes()).digest()
 
 
 def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:

@@ -5,11 +5,10 @@ Units depend on nothing but their arguments, so that any process may do them, in
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.base.parallel import one_thread
-from flawshot.evaluation.comparisons import Outcome
+from flawshot.evaluation.comparisons import Outcome, decided_hash
 from flawshot.evaluation.estimates import estimate_category, estimate_error, estimate_known, estimate_share
 from flawshot.evaluation.losses import WORST, Loss, estimate_loss
 from flawshot.evaluation.metrics import (
@@ -75,8 +74,7 @@ def _outcome(task: Task, answered: Answered, values: Resampled, views: int) -> O
     predictions = answered.predictions
     losses = {loss: _loss(loss, answered.name, task, predictions, values) for loss in WORST}
     run = _run(task, answered, _episode_scores(task, predictions, answered.times), values, losses=losses, views=views)
-    decided = hashlib.blake2b(predictions.right.tobytes()).digest()
-    return Outcome(run, decided, task.asked.units, values.accuracy, losses)
+    return Outcome(run, decided_hash(predictions.right), task.asked.units, values.accuracy, losses)
 
 
 def _episode_scores(
