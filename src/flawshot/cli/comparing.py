@@ -137,4 +137,4 @@ def print_and_write(
         contents[report] = make_comparison_page(compared)
     write_together(contents, overwrite=overwrite)
     if report is not None:
-        say(f"{report}: {len(contents[report]) / 1e6:.1f} MB")
+        say(f"{report}: {len(contents[report]) / 1e3:.0f} kB")

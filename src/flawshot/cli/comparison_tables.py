@@ -43,18 +43,18 @@ def _print_scores(results: ComparedResults, scores: list[ComparedScore], where: 
     title = f"Accuracy, % [95 % interval]: {where}, {count} query instance{'' if count == 1 else 's'}"
     first = f"difference\nfrom {printable(results.names[0], 18)}"
     table = new_table("", "K", "classifier", "side", "accuracy", first, left=3)
-    label = name = None
+    before: tuple[str, str] | None = None  # K and classifier of the row above
     for score in scores:
         for place, side in enumerate(results.names):
             own = score.classifiers[place]
             table.add_row(
-                "" if score.label == label else score.label,
-                plain("" if (score.label, own) == (label, name) else own),
+                "" if before is not None and score.label == before[0] else score.label,
+                plain("" if (score.label, own) == before else own),
                 plain(side),
                 _shown(score.accuracy[place]),
                 _shown(score.difference[place], signed=True),
             )
-            label, name = score.label, own
+            before = score.label, own
     _print_titled(title, table, width)
 
 

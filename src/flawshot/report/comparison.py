@@ -28,6 +28,7 @@ NOT_SHOWN = frozenset(
 )
 ABSENT = "–"
 HASH_SHOWN = 12
+LONGEST_COMMAND = 2000
 
 
 def compared_sentence(results: ComparedResults) -> str:
@@ -97,13 +98,18 @@ def make_comparison_page(results: ComparedResults) -> bytes:
         parts=[_part(results, product) for product in products],
         differing=[(printable(name), values) for name, values in side_facts(results.sides)],
         unshared=[printable(each) for each in results.unshared],
-        commands=[
-            (printable(side.name), printable(str(side.provenance.get("command")), 2000))
-            for side in results.sides
-            if side.provenance.get("command")
-        ],
+        commands=_commands(results.sides),
     )
     return page.encode("utf-8", "backslashreplace")
+
+
+def _commands(sides: Sequence[ComparedSide]) -> dict[str, str]:
+    """The command lines that evaluated the sides, as far as they are recorded, each with the names of its sides."""
+    names: dict[str, list[str]] = {}
+    for side in sides:
+        if side.provenance.get("command"):
+            names.setdefault(str(side.provenance["command"]), []).append(printable(side.name))
+    return {printable(command, LONGEST_COMMAND): ", ".join(own) for command, own in names.items()}
 
 
 def _part(results: ComparedResults, product: str | None) -> dict[str, Any]:
