@@ -59,7 +59,7 @@ _PUBLIC = {
         "Episode EpisodeSet find_episode_files groups_from_csv groups_from_regex read_episodes sample_episodes "
         "sample_tasks verify_episodes write_episodes"
     ),
-    "evaluation": "Results evaluate",
+    "evaluation": "ComparedResults Results compare_results evaluate evaluate_banks",
     "formats.box_table": "import_csv",
     "formats.catalog_labelme": "labelme_files",
     "formats.coco": "import_coco",
@@ -190,8 +190,11 @@ if TYPE_CHECKING:
     from flawshot.episodes import sample_tasks as sample_tasks
     from flawshot.episodes import verify_episodes as verify_episodes
     from flawshot.episodes import write_episodes as write_episodes
+    from flawshot.evaluation import ComparedResults as ComparedResults
     from flawshot.evaluation import Results as Results
+    from flawshot.evaluation import compare_results as compare_results
     from flawshot.evaluation import evaluate as evaluate
+    from flawshot.evaluation import evaluate_banks as evaluate_banks
     from flawshot.formats.box_table import import_csv as import_csv
     from flawshot.formats.catalog_labelme import labelme_files as labelme_files
     from flawshot.formats.coco import import_coco as import_coco

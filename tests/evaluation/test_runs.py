@@ -201,9 +201,9 @@ def test_results_are_read_as_they_were_written_and_nothing_else_is(bank, episode
     results.save(path)
     assert Results.load(path) == results
     document = json.loads(path.read_text())
-    assert (document["format"], document["version"]) == ("flawshot-results", 4)
+    assert (document["format"], document["version"]) == ("flawshot-results", 5)
     for change, field in [
-        ({"version": 5}, "version"),
+        ({"version": 6}, "version"),
         ({"format": "x"}, "format"),
         ({"runs": [{"product": 3}]}, r"runs\.0"),
         ({"means": None}, "means"),

@@ -16,6 +16,7 @@ from flawshot.base.errors import FlawshotError
 from flawshot.cli.annotations import stats
 from flawshot.cli.benchmarking import bench
 from flawshot.cli.checking import check
+from flawshot.cli.comparing import compare
 from flawshot.cli.demonstrating import demo
 from flawshot.cli.encoding import crops, encode
 from flawshot.cli.environment import VARIABLES, CacheOption, caching
@@ -67,6 +68,7 @@ COMMANDS = (
     sample,
     encode,
     evaluate,
+    compare,
     evaluate_find,
     report,
     fit,

@@ -25,7 +25,7 @@ from flawshot.cli.options import (
 from flawshot.cli.voice import this_voice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flawshot.bank.features import FeatureBank
     from flawshot.base.ray_tasks import RayTasks
@@ -39,7 +39,10 @@ DEFAULT_CLASSIFIERS = "default,matched-prototype,zip-adapter,prototype,knn,linea
 
 
 def evaluate(
-    bank: Annotated[Path, typer.Argument(metavar="BANK", help="A feature bank's folder.")],
+    banks: Annotated[
+        list[Path],
+        typer.Argument(metavar="BANK...", help="A feature bank's folder; several are compared on the same episodes."),
+    ],
     episodes: Annotated[Path, typer.Argument(metavar="EPISODES", help="An episode file, or a folder of them.")],
     classifiers: Annotated[
         str,
@@ -52,7 +55,13 @@ def evaluate(
         str | None, typer.Option("--shots", metavar="K,…", help="Only episodes with these K.", show_default="all")
     ] = None,
     json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - prints them.")
+        str | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write the results as JSON; - prints them. With several banks, a folder for the results of each, and "
+            "comparison.json.",
+        ),
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all results as tidy CSV.")] = None,
     per_category: Annotated[
@@ -98,47 +107,53 @@ def evaluate(
     overwrite: OverwriteOption = False,
     no_verify: NoVerifyOption = False,
 ) -> None:
-    """Score classifiers on every episode: accuracy per category, with intervals."""
-    from flawshot.bank.features import FeatureBank
-    from flawshot.base.errors import FlawshotError
-    from flawshot.base.store.together import undo_half
+    """Score classifiers on every episode: accuracy per category, with intervals; several banks are compared."""
+    from flawshot.cli.comparing import check_places, print_and_write, results_files, side_names
     from flawshot.cli.console import print_json, progress_bar
-    from flawshot.cli.reporting import check_apart, open_pictures, stamped
+    from flawshot.cli.reporting import open_pictures, stamped
     from flawshot.cli.tables import print_results
     from flawshot.evaluation import evaluate as run
+    from flawshot.evaluation import evaluate_banks
 
     written = None if json in {None, "-"} else Path(str(json))
-    places = [place for place in (written, csv, report) if place is not None]
-    check_apart(places)
-    undo_half(places)
-    for place in places:
-        if place.is_dir():
-            raise FlawshotError(f"{place}: is a folder; name a file")
-        if place.exists() and not overwrite:
-            raise FlawshotError(f"{place}: exists; name another file, move it away, or add --overwrite")
-    if data is not None and report is None:
-        raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
+    sides = side_names(banks)
+    files = {} if written is None or len(banks) == 1 else results_files(written, sides)
+    check_places([place for place in (*(files.values() or [written]), csv, report) if place], overwrite=overwrite)
+    if len(banks) > 1:
+        _refuse_of_one({"--per-category": per_category, "--wide": wide, "--data": data is not None})
+    _check_options(data, images, report)
     jobs = _jobs(jobs, ray)
-    if images is not None and data is None:
-        raise FlawshotError("--images: is for the images of --data DATA; name it, too")
     started, clock = datetime.now(UTC), time.perf_counter()
-    opened = FeatureBank.open(bank, verify=not no_verify)
-    names = _every(opened) if classifiers == "all" else [name.strip() for name in classifiers.split(",")]
+    opened = {side: _opened(place, verify=not no_verify) for side, place in zip(sides, banks, strict=True)}
+    first = opened[sides[0]]
+    names = _every(list(opened.values())) if classifiers == "all" else [each.strip() for each in classifiers.split(",")]
     if outline == "auto":
         names = ["default-outline" if name == "default" else name for name in names]
-    sets = _shared(opened, episodes, product, None if shots is None else whole_numbers(shots, "shots"))
+    names = list(dict.fromkeys(names))
+    wanted = None if shots is None else whole_numbers(shots, "shots")
+    sets = _of_all([_shared(bank, episodes, product, wanted) for bank in opened.values()])
     # Fail before the long work.
-    pictures = None if data is None else open_pictures(data, opened.catalog.row_of, images)
+    pictures = None if data is None else open_pictures(data, first.catalog.row_of, images)
+    where = "cpu" if ray is not None and device == "auto" else _device(device, names)
     with _cluster(ray) as cluster, progress_bar("episodes") as progress:
-        results = run(
-            opened,
-            sets,
-            list(dict.fromkeys(names)),
-            device="cpu" if ray is not None and device == "auto" else _device(device, names),
-            jobs=jobs,
-            on=cluster,
-            progress=progress,
+        if len(opened) > 1:
+            several, compared = evaluate_banks(
+                opened, sets, names, device=where, jobs=jobs, on=cluster, progress=progress
+            )
+        else:
+            results = run(first, sets, names, device=where, jobs=jobs, on=cluster, progress=progress)
+    if len(opened) > 1:
+        seconds = time.perf_counter() - clock
+        several = {side: stamped(each, started, seconds) for side, each in several.items()}
+        print_and_write(
+            compared.with_provenance({side: each.provenance for side, each in several.items()}),
+            "-" if json == "-" else files.get(""),
+            csv,
+            report,
+            more={files[side]: each for side, each in several.items() if side in files},
+            overwrite=overwrite,
         )
+        return
     results = stamped(results, started, time.perf_counter() - clock)
     if json != "-":
         print_results(results, per_category=per_category, wide=wide)
@@ -156,6 +171,25 @@ def _jobs(wanted: int, ray: str | None) -> int:
     if wanted:
         raise FlawshotError(f"--jobs {wanted}: is for processes of this machine; omit it with --ray")
     return 0
+
+
+def _refuse_of_one(options: Mapping[str, bool]) -> None:
+    """Refuse options that show the results of one bank only."""
+    from flawshot.base.errors import FlawshotError
+
+    for option, given in options.items():
+        if given:
+            raise FlawshotError(f"{option}: is for the results of one bank; omit it, or evaluate each bank by itself")
+
+
+def _check_options(data: Path | None, images: Path | None, report: Path | None) -> None:
+    """Refuse options without those that they need."""
+    from flawshot.base.errors import FlawshotError
+
+    if data is not None and report is None:
+        raise FlawshotError("--data: is for the report's gallery; name the report with --report FILE.html")
+    if images is not None and data is None:
+        raise FlawshotError("--images: is for the images of --data DATA; name it, too")
 
 
 @contextmanager
@@ -213,16 +247,39 @@ def _device(wanted: str, names: list[str]) -> str:
     return str(pick_device(wanted))
 
 
-def _every(bank: FeatureBank) -> list[str]:
-    """All classifiers that the bank has the features for; the others are reported on standard error."""
+def _opened(place: Path, *, verify: bool) -> FeatureBank:
+    from flawshot.bank.features import FeatureBank
+
+    return FeatureBank.open(place, verify=verify)
+
+
+def _of_all(several: list[list[EpisodeSet]]) -> list[EpisodeSet]:
+    """The episodes, verified against each bank, of the products and K that all banks have."""
+    from flawshot.base.errors import EpisodeError
+
+    first, *others = several
+    sets = [each for each in first if all(each.product in {one.product for one in own} for own in others)]
+    if not sets:
+        raise EpisodeError("the banks share no product that has episodes; encode the same data for each")
+    return sets
+
+
+def _every(banks: list[FeatureBank]) -> list[str]:
+    """All classifiers that the banks have the features for; the others are reported on standard error."""
     from flawshot.classifiers import DEFAULT, classifier_names, descriptive_name, make_classifier
     from flawshot.cli.console import say
 
     known = [name for name in classifier_names() if name != descriptive_name(DEFAULT)]  # once, as default
-    by_text = [] if bank.has_text else [name for name in known if "text" in make_classifier(name).inputs]
+    by_text = (
+        []
+        if all(bank.has_text for bank in banks)
+        else [name for name in known if "text" in make_classifier(name).inputs]
+    )
     if by_text:
+        lacks = "the bank has" if len(banks) == 1 else "not all banks have"
+        no = "no " if len(banks) == 1 else ""
         say(
-            f"left out because the bank has no text features of the categories: {', '.join(by_text)}",
+            f"left out because {lacks} {no}text features of the categories: {', '.join(by_text)}",
             left_out=len(by_text),
         )
     return [name for name in known if name not in by_text]

@@ -63,10 +63,12 @@ def record_answers(
     seeds: list[int] = []
     numbers: list[int] = []
     nearest: list[tuple[int, ...]] = []
+    units: dict[int, int] = {}
     for episode, place, rows_of in zip(episodes.episodes, places, near, strict=False):
         own = [query[column] for column in asked.query[place]]
         seeds += [episode.seed] * len(own)
         numbers += [ids.setdefault(identifier, len(ids)) for identifier in own]
+        units |= zip(numbers[-len(own) :], asked.unit[place].tolist(), strict=True)
         nearest += [tuple(ids.setdefault(episode.support[column], len(ids)) for column in row) for row in rows_of]
     labels, rows = bank.catalog.column("category"), bank.catalog.row_of
     guessing = {name: each for name, each in made.items() if (each.predicted >= 0).all()}
@@ -82,6 +84,7 @@ def record_answers(
             name: tuple(round(value, 4) for value in each.confidence[:kept].tolist()) for name, each in guessing.items()
         },
         nearest=tuple(nearest),
+        unit=tuple(units.get(number, -1) for number in range(len(ids))),
         left_out=len(asked.query) - kept,
     )
 

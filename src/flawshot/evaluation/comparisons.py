@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
     from flawshot.evaluation.losses import Loss
 
-__all__ = ["Outcome", "Outcomes", "average", "compare"]
+__all__ = [
+    "Outcome",
+    "Outcomes",
+    "average",
+    "compare",
+    "decided_hash",
+    "difference_between",
+    "mean_accuracy",
+    "several_products",
+]
 
 
 class Outcome(NamedTuple):
@@ -41,6 +51,11 @@ class Outcome(NamedTuple):
 Outcomes = dict[tuple[str, int, str], Outcome]
 
 
+def decided_hash(right: NDArray[np.float64]) -> bytes:
+    """Hash of which queries were predicted correctly, float64 ``[asked]``."""
+    return hashlib.blake2b(right.tobytes()).digest()
+
+
 def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:
     """Paired differences in accuracy of every other classifier from the first, also of their means over products."""
     reference, *others = names
@@ -48,7 +63,7 @@ def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:
     for product, shots in dict.fromkeys((product, shots) for product, shots, _ in outcomes):
         base = outcomes[product, shots, reference]
         for name in others:
-            difference = _difference([outcomes[product, shots, name]], [base])
+            difference = difference_between([outcomes[product, shots, name]], [base])
             comparisons.append(
                 Comparison(
                     product=product,
@@ -60,8 +75,8 @@ def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:
                 )
             )
     for name in others:
-        for shots, several in _by_shots(outcomes, name).items():
-            difference = _difference(several, _by_shots(outcomes, reference)[shots])
+        for shots, several in several_products(outcomes, name).items():
+            difference = difference_between(several, several_products(outcomes, reference)[shots])
             comparisons.append(
                 Comparison(
                     product=None,
@@ -75,8 +90,13 @@ def compare(outcomes: Outcomes, names: list[str]) -> list[Comparison]:
     return comparisons
 
 
-def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
-    """The mean over products of the differences in accuracy, on the same draws."""
+def difference_between(mine: list[Outcome], its: list[Outcome]) -> Estimate:
+    """The mean over products of the differences in accuracy, on the same draws.
+
+    Args:
+        mine: The outcomes of one classifier, one per product.
+        its: Those of the other, on the same queries and with the same draws, in the same order.
+    """
     pairs = list(zip(mine, its, strict=True))
     by_seed = [
         {e.seed: e.accuracy - f.accuracy for e, f in zip(a.run.episodes, b.run.episodes, strict=True)} for a, b in pairs
@@ -97,7 +117,7 @@ def _difference(mine: list[Outcome], its: list[Outcome]) -> Estimate:
     return Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
 
 
-def _by_shots(outcomes: Outcomes, name: str) -> dict[int, list[Outcome]]:
+def several_products(outcomes: Outcomes, name: str) -> dict[int, list[Outcome]]:
     """The outcomes of one classifier by K, for each K that several products have."""
     found: dict[int, list[Outcome]] = {}
     for (_, shots, own), outcome in outcomes.items():
@@ -118,16 +138,7 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
     """Means over products of accuracy, Brier score and log loss, for every classifier and K that several have."""
     means = []
     for name in dict.fromkeys(name for _, _, name in outcomes):
-        for shots, several in _by_shots(outcomes, name).items():
-            mean = float(np.mean([outcome.run.accuracy.mean for outcome in several]))
-            by_seed = [{e.seed: e.accuracy for e in outcome.run.episodes} for outcome in several]
-            parts = [
-                share_parts(list(seeds.values()), outcome.resampled, outcome.units)
-                for seeds, outcome in zip(by_seed, several, strict=True)
-            ]
-            independent = sum(independent_queries(outcome.run.n_query, outcome.units) for outcome in several)
-            ci95 = share_interval(mean, mean_parts(parts), independent, most=MOST * independent)
-            accuracy = Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
+        for shots, several in several_products(outcomes, name).items():
             products = tuple(outcome.run.product for outcome in several)
             support = joined_support(outcome.run.support for outcome in several)
             means.append(
@@ -135,12 +146,25 @@ def average(outcomes: Outcomes) -> list[MeanScore]:
                     classifier=name,
                     shots=shots,
                     products=products,
-                    accuracy=accuracy,
+                    accuracy=mean_accuracy(several),
                     **{loss: _mean_loss(loss, several) for loss in WORST},
                     support=support,
                 )
             )
     return means
+
+
+def mean_accuracy(several: list[Outcome]) -> Estimate:
+    """The mean accuracy of one classifier over products."""
+    mean = float(np.mean([outcome.run.accuracy.mean for outcome in several]))
+    by_seed = [{e.seed: e.accuracy for e in outcome.run.episodes} for outcome in several]
+    parts = [
+        share_parts(list(seeds.values()), outcome.resampled, outcome.units)
+        for seeds, outcome in zip(by_seed, several, strict=True)
+    ]
+    independent = sum(independent_queries(outcome.run.n_query, outcome.units) for outcome in several)
+    ci95 = share_interval(mean, mean_parts(parts), independent, most=MOST * independent)
+    return Estimate(mean=mean, std=_deviation(by_seed), ci95=ci95)
 
 
 def _mean_loss(name: str, several: list[Outcome]) -> Estimate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -54,12 +56,24 @@ def make_provenance(
         },
         "seeds": sorted({episode.seed for each in episode_sets for episode in each.episodes}),
         "fingerprints": {each.product: each.fingerprint for each in episode_sets},
+        "episodes": _digests(episode_sets),
         "classifiers": {
             name: {"class": type(estimator).__name__, "parameters": estimator.get_params()}
             for name, estimator in estimators.items()
         },
         "interval": INTERVAL,
     }
+
+
+def _digests(episode_sets: Sequence[EpisodeSet]) -> dict[str, dict[str, str]]:
+    """By product and K, the SHA-256 of the episodes: results with the same one were asked the same from the same."""
+    digests: dict[str, dict[str, str]] = {}
+    for each in episode_sets:
+        digest = hashlib.sha256()
+        for episode in each.episodes:
+            digest.update(json.dumps([episode.seed, episode.support, episode.query]).encode())
+        digests.setdefault(each.product, {})[str(each.shots)] = digest.hexdigest()
+    return digests
 
 
 def _views(record: ViewRecord) -> dict[str, Any]:

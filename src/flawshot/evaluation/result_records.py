@@ -168,6 +168,8 @@ class Answers(Document):
         predicted: By classifier, the predicted category's index for each query.
         probability: By classifier, its probability, to four digits.
         nearest: For each query, the support instances with the greatest cosine of mean views, nearest first.
+        unit: Each instance's image, or group if images are grouped, as a number from 0; -1 for instances that are never
+            asked. Intervals keep the queries of a unit together. None in files of versions 1 to 4.
         left_out: Number of queries that were scored but are not listed, because there are too many.
     """
 
@@ -180,6 +182,7 @@ class Answers(Document):
     predicted: dict[str, tuple[int, ...]]
     probability: dict[str, tuple[float, ...]]
     nearest: tuple[tuple[int, ...], ...]
+    unit: tuple[int, ...] | None = None
     left_out: int
 
     @model_validator(mode="after")
@@ -193,11 +196,15 @@ class Answers(Document):
                 raise ValueError(f"{name}: must have one entry per query, {len(self.query)}, not {len(column)}")
         if len(self.true) != len(self.ids):
             raise ValueError("true: must have one entry per instance")
+        if self.unit is not None and len(self.unit) != len(self.ids):
+            raise ValueError("unit: must have one entry per instance")
         if self.predicted.keys() != self.probability.keys():
             raise ValueError("probability: must have the same classifiers as predicted")
         indices_within("query", self.query, len(self.ids))
         for row in self.nearest:
             indices_within("nearest", row, len(self.ids))
+        if self.unit is not None and any(self.unit[number] < 0 for number in self.query):
+            raise ValueError("unit: must be 0 or more for every query")
         return self
 
 

@@ -45,7 +45,7 @@ class Results(Document):
     """
 
     format: Literal["flawshot-results"] = "flawshot-results"
-    version: Literal[1, 2, 3, 4] = 4
+    version: Literal[1, 2, 3, 4, 5] = 5
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...]
     means: tuple[MeanScore, ...]
@@ -95,6 +95,11 @@ class Results(Document):
         ]
         columns = ["product", "shots (K)", "classifier", "accuracy, % [95 % interval]"]
         return table_html("Results", columns, rows, len(rows))
+
+    @property
+    def reference(self) -> str:
+        """The classifier that the others are compared with: the one that was named first."""
+        return self.comparisons[0].reference if self.comparisons else self.runs[0].classifier
 
     def shots_label(self, shots: int, product: str | None = None) -> str:
         """K for display: ``5``, or ``5 (1-3)`` with the fewest and the most if some supports had fewer.

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from flawshot.evaluation.tasks import Task
     from flawshot.evaluation.workplaces import Access
 
-__all__ = ["YARDSTICKS", "evaluate"]
+__all__ = ["YARDSTICKS", "evaluate", "evaluate_outcomes"]
 
 Item = TypeVar("Item")
 
@@ -106,6 +106,20 @@ def evaluate(
             features that an estimator needs, or ``jobs`` is invalid, or other processes are to use an estimator that
             cannot be pickled, or nodes one that computes on another device than the CPU.
     """
+    return evaluate_outcomes(bank, episode_sets, classifiers, device=device, jobs=jobs, on=on, progress=progress)[0]
+
+
+def evaluate_outcomes(
+    bank: FeatureBank,
+    episode_sets: Sequence[EpisodeSet],
+    classifiers: Sequence[str] | Mapping[str, FewShotClassifier],
+    *,
+    device: str = "cpu",
+    jobs: int = 1,
+    on: RayTasks | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Results, Outcomes]:
+    """As :func:`evaluate`; also what is needed to compare the runs with those on other banks."""
     if jobs < 0:
         raise FlawshotError(f"{argument('jobs', jobs)}: must be at least 0")
     estimators = _estimators(classifiers, device)
@@ -129,13 +143,14 @@ def evaluate(
         for outcome in _outcomes(access, pool, batch, tick, answers):
             run = outcome.run
             outcomes[run.product, run.shots, run.classifier] = outcome
-    return Results(
+    results = Results(
         runs=tuple(outcome.run for outcome in outcomes.values()),
         comparisons=tuple(compare(outcomes, compared)),
         means=tuple(average(outcomes)),
         provenance=make_provenance(bank, episode_sets, estimators, device),
         answers=tuple(answers),
     )
+    return results, outcomes
 
 
 def _estimators(

@@ -5,11 +5,10 @@ Units depend on nothing but their arguments, so that any process may do them, in
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.base.parallel import one_thread
-from flawshot.evaluation.comparisons import Outcome
+from flawshot.evaluation.comparisons import Outcome, decided_hash
 from flawshot.evaluation.estimates import estimate_category, estimate_error, estimate_known, estimate_share
 from flawshot.evaluation.losses import WORST, Loss, estimate_loss
 from flawshot.evaluation.metrics import (
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from flawshot.evaluation.scores import QueryPredictions, Resampled
     from flawshot.evaluation.tasks import Task
 
-__all__ = ["Answered", "score_classifiers"]
+__all__ = ["Answered", "draws_key", "score_classifiers"]
 
 
 class Answered(NamedTuple):
@@ -47,6 +46,11 @@ class Answered(NamedTuple):
     times: Sequence[tuple[float, float]]
 
 
+def draws_key(product: str, shots: int) -> str:
+    """What seeds the bootstrap draws of a product and K."""
+    return f"{product}/{shots}"
+
+
 def score_classifiers(task: Task, several: Sequence[Answered], views: int, beside: int) -> list[Outcome]:
     """Score some classifiers on one product and K; with one thread.
 
@@ -59,7 +63,7 @@ def score_classifiers(task: Task, several: Sequence[Answered], views: int, besid
     Returns:
         One outcome per classifier.
     """
-    key = f"{task.product}/{task.shots}"
+    key = draws_key(task.product, task.shots)
     with one_thread():
         predictions = [each.predictions for each in several]
         resampled = resample(predictions, len(task.categories), key, beside=beside)
@@ -70,8 +74,7 @@ def _outcome(task: Task, answered: Answered, values: Resampled, views: int) -> O
     predictions = answered.predictions
     losses = {loss: _loss(loss, answered.name, task, predictions, values) for loss in WORST}
     run = _run(task, answered, _episode_scores(task, predictions, answered.times), values, losses=losses, views=views)
-    decided = hashlib.blake2b(predictions.right.tobytes()).digest()
-    return Outcome(run, decided, task.asked.units, values.accuracy, losses)
+    return Outcome(run, decided_hash(predictions.right), task.asked.units, values.accuracy, losses)
 
 
 def _episode_scores(

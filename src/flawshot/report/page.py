@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from flawshot.base.errors import printable
@@ -23,6 +20,7 @@ from flawshot.report.overview import category_rows, classifier_rows, confusions,
 from flawshot.report.panels import make_panels, panel_data, shares
 from flawshot.report.provenance import make_facts
 from flawshot.report.sentence import reference_of, sentence
+from flawshot.report.templating import new_environment, policy, source
 
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
@@ -63,22 +61,16 @@ def write_report(
 
 def make_page(results: Results, data: str | Path | Catalog | None = None) -> bytes:
     """The file that :func:`write_report` writes."""
-    environment = Environment(
-        loader=PackageLoader("flawshot.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"shown": printable, "shares": shares, "shots": partial(_shots, results)}
-    style, script = (_source(environment, name) for name in ("style.css", "script.js"))
+    environment = new_environment()
+    environment.filters |= {"shares": shares, "shots": partial(_shots, results)}
+    style, script = (source(environment, name) for name in ("style.css", "script.js"))
     name, shots = reference_of(results)
     panels, undrawn = make_panels(results, name)
     gallery = make_gallery(results, data, name)
     page: str = environment.get_template("report.html").render(
-        policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:",
-        style=Markup(style),  # noqa: S704  # the package's own file
-        script=Markup(script),  # noqa: S704
+        policy=policy(style, script),
+        style=style,
+        script=script,
         sentence=sentence(results),
         seeds=len({each.seed for run in results.runs for each in run.episodes}),
         parts=_parts(results),
@@ -95,15 +87,6 @@ def make_page(results: Results, data: str | Path | Catalog | None = None) -> byt
         gallery=gallery,
     )
     return page.encode("utf-8", "backslashreplace")
-
-
-def _source(environment: Environment, name: str) -> str:
-    assert environment.loader is not None  # noqa: S101
-    return environment.loader.get_source(environment, name)[0]
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _json(value: Any) -> Markup:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from flawshot.evaluation.results import Results
 
-__all__ = ["make_facts"]
+__all__ = ["make_facts", "said_value", "value_rows"]
 
 # Titles of the groups, in display order; other recorded values follow under their own names.
 GROUPS = {
@@ -20,6 +20,7 @@ GROUPS = {
     "protocols": "protocol",
     "sampling": "protocol settings",
     "seeds": "seeds",
+    "episodes": "hash of the episodes, by K",
     "encoder": "encoder",
     "text": "text features",
     "views": "views",
@@ -38,10 +39,10 @@ def make_facts(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
     """Groups with their (name, text) rows, for display; the command line is shown elsewhere."""
     recorded = {key: value for key, value in results.provenance.items() if key != "command"}
     order = sorted(recorded, key=lambda key: (list(GROUPS).index(key) if key in GROUPS else len(GROUPS), key))
-    return [(printable(GROUPS.get(key, key)), _rows(_said(key, recorded[key]))) for key in order]
+    return [(printable(GROUPS.get(key, key)), value_rows(said_value(key, recorded[key]))) for key in order]
 
 
-def _said(key: str, value: Any) -> Any:
+def said_value(key: str, value: Any) -> Any:
     """A recorded value, shortened if that loses nothing."""
     if key == "seeds" and isinstance(value, list | tuple) and len(value) > 2 and _in_a_row(value):
         return f"{value[0]} to {value[-1]}"
@@ -77,13 +78,13 @@ def _call(classifier: Mapping[str, Any]) -> str:
     return f"{classifier.get('class')}({', '.join(f'{name}={value}' for name, value in parameters.items())})"
 
 
-def _rows(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+def value_rows(value: Any, prefix: str = "") -> list[tuple[str, str]]:
     """Nested settings as (name, text) rows; the names of levels are joined with dots."""
     if isinstance(value, dict) and value:
         return [
             row
             for key, each in value.items()
-            for row in _rows(each, f"{prefix}.{key}" if prefix else printable(str(key)))
+            for row in value_rows(each, f"{prefix}.{key}" if prefix else printable(str(key)))
         ]
     if isinstance(value, list | tuple):
         return [(prefix, printable(", ".join(str(each) for each in value)) or "none")]

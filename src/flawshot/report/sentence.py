@@ -17,7 +17,7 @@ __all__ = ["reference_of", "sentence"]
 
 def reference_of(results: Results) -> tuple[str, int]:
     """The classifier that others are compared with, and the greatest K that most products have for it."""
-    name = results.comparisons[0].reference if results.comparisons else results.runs[0].classifier
+    name = results.reference
     products = Counter(run.shots for run in results.runs if run.classifier == name)
     return name, max(shots for shots, count in products.items() if count == max(products.values()))
 

@@ -11,10 +11,11 @@ from flawshot.base.errors import printable
 from flawshot.evaluation.intervals import percent
 
 if TYPE_CHECKING:
+    from flawshot.evaluation.compared_records import ComparedResults
     from flawshot.evaluation.result_records import Estimate
     from flawshot.evaluation.results import Results
 
-__all__ = ["csv_table", "latex_table", "markdown_table"]
+__all__ = ["compared_csv", "csv_table", "latex_table", "markdown_table"]
 
 # Characters that start a formula in a spreadsheet; some programs treat the full-width forms alike.
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -50,6 +51,39 @@ def csv_table(results: Results) -> str:
     for row in table.to_pylist():
         writer.writerow([_inert(cell) if isinstance(cell, str) else cell for cell in row.values()])
     return out.getvalue()
+
+
+def compared_csv(results: ComparedResults) -> str:
+    """A comparison as tidy CSV: one row per product, K, classifier and side; the product is empty for the mean."""
+    rows = []
+    for score in results.scores:
+        least, most = score.support or (None, None)
+        for place, side in enumerate(results.names):
+            accuracy, difference = score.accuracy[place], score.difference[place]
+            rows.append(
+                {
+                    "product": score.product,
+                    "shots": score.shots,
+                    "support_least": least,
+                    "support_most": most,
+                    "n_query": score.n_query,
+                    "side": side,
+                    "classifier": score.classifiers[place],
+                    **_columns("accuracy", accuracy),
+                    **_columns("difference", difference),
+                }
+            )
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow([_inert(cell) if isinstance(cell, str) else cell for cell in row.values()])
+    return out.getvalue()
+
+
+def _columns(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    mean, (low, high) = (None, (None, None)) if estimate is None else (estimate.mean, estimate.ci95)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def markdown_table(results: Results) -> str:
