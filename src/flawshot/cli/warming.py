@@ -36,5 +36,6 @@ def warm(
         loaded.warm_up()
         times.append(perf_counter())
     first, following = times[1] - times[0], times[2] - times[1]
-    where = str(loaded.encoder.device)
-    typer.echo(f"{model}: first prediction {first:.1f} s, with loading; the next {1000 * following:.0f} ms; on {where}")
+    what = "prediction" if loaded.record.locator is None else "finding and prediction"
+    said = f"first {what} {first:.1f} s, with loading; the next {1000 * following:.0f} ms; on {loaded.encoder.device}"
+    typer.echo(f"{model}: {said}")
