@@ -23,7 +23,7 @@ from flawshot.evaluation.answers import MOST_ANSWERS
 
 CATEGORIES = ("dent", "scratch", "stain")
 IMAGES = [(f"{p}/{c}{n}", [c] * (1 + n % 3)) for p in "pq" for c in CATEGORIES for n in range(14)]
-NAMES = ("prototype", "knn", "linear-probe")
+NAMES = ("prototype", "knn", "soft-kmeans")
 # Bounds from other draws differ by this share of the interval's width.
 SLACK = 0.03
 
@@ -137,6 +137,18 @@ def test_no_difference_has_the_interval_of_no_difference(sides):
     assert low == -high
 
 
+def test_results_record_which_queries_belong_together(banks, catalog):
+    groups = grouping(catalog)
+    (own,) = evaluate(banks["sharp"], [sample_episodes(catalog, "p", 1, groups=groups, seeds=[0])], NAMES).answers
+    asked = set(own.query)
+    assert len(asked) < len(own.ids)  # nearest support instances are listed, too
+    assert all((own.unit[number] == -1) == (number not in asked) for number in range(len(own.ids)))
+    rows = {number: catalog.row_of[own.ids[number]] for number in asked}
+    names = {number: groups[catalog.column("image")[row]] for number, row in rows.items()}
+    assert len({(own.unit[number], name) for number, name in names.items()}) == len(set(names.values()))
+    assert {own.unit[number] for number in asked} == set(range(len(set(names.values()))))
+
+
 def changed(results, **updates):
     return results.model_copy(update=updates)
 
@@ -181,6 +193,9 @@ def test_other_instances_labels_seeds_settings_or_episodes_are_refused(bank_of, 
     grouped = evaluate(banks["sharp"], [sample_episodes(catalog, "p", 1, groups=groups)], NAMES)
     with pytest.raises(FlawshotError, match="was asked other episodes than A"):
         compare_results([own, grouped])
+    supports = provenance(own, "episodes", own.provenance["episodes"] | {"p": {"1": "0" * 64, "3": "0" * 64}})
+    with pytest.raises(FlawshotError, match=r"p at 1 shot: was asked other episodes than A \(their hashes differ\)"):
+        compare_results([own, supports])
     with pytest.raises(FlawshotError, match="drawn with other settings than those of A"):
         compare_results([own, older(grouped)])
     with pytest.raises(FlawshotError, match="B: records no fingerprint of p"):
@@ -203,6 +218,9 @@ def test_answers_that_do_not_fit_are_refused(sides):
         with pytest.raises(FlawshotError, match=said) as caught:
             compare_results([own, changed(own, answers=(answers, *own.answers[1:]))])
         assert "\n" not in str(caught.value)
+    fewer = own.runs[1].model_copy(update={"episodes": own.runs[1].episodes[:2]})
+    with pytest.raises(FlawshotError, match="its runs are of different seeds or categories"):
+        compare_results([own, changed(own, runs=(own.runs[0], fewer, *own.runs[2:]))])
     with pytest.raises(FlawshotError, match="B: p at 1 shot: its answers are not recorded; evaluate again"):
         compare_results([own, changed(own, answers=())])
 
@@ -215,7 +233,7 @@ def test_what_not_all_have_is_named(banks, sets, sides):
 
 def test_classifiers_that_are_not_there_are_refused(sides):
     own = sides["sharp"]
-    with pytest.raises(FlawshotError, match="classifier='gda': is not in A, which has prototype, knn, linear-probe"):
+    with pytest.raises(FlawshotError, match="classifier='gda': is not in A, which has prototype, knn, soft-kmeans"):
         compare_results([own, own], "gda")
     with pytest.raises(FlawshotError, match="classifier='chance': is not in A"):
         compare_results([own, own], "chance")

@@ -22,7 +22,7 @@ __all__ = ["check_places", "compare", "print_and_write", "results_files", "side_
 def compare(
     results: Annotated[
         list[Path],
-        typer.Argument(metavar="RESULTS.json...", help="Two or more files written by flawshot evaluate --json."),
+        typer.Argument(metavar="RESULTS.json", help="Two or more files written by flawshot evaluate --json."),
     ],
     classifier: Annotated[
         str | None,

@@ -41,7 +41,7 @@ DEFAULT_CLASSIFIERS = "default,matched-prototype,zip-adapter,prototype,knn,linea
 def evaluate(
     banks: Annotated[
         list[Path],
-        typer.Argument(metavar="BANK...", help="A feature bank's folder; several are compared on the same episodes."),
+        typer.Argument(metavar="BANK", help="A feature bank's folder; several are compared on the same episodes."),
     ],
     episodes: Annotated[Path, typer.Argument(metavar="EPISODES", help="An episode file, or a folder of them.")],
     classifiers: Annotated[

@@ -100,7 +100,11 @@ def _recorded(side: str, results: Results, pair: Pair) -> _Recorded:
             "banks themselves: flawshot evaluate BANK BANK EPISODES"
         )
     runs = {run.classifier: run for run in results.runs if (run.product, run.shots) == pair}
-    numbers = {each.seed: number for number, each in enumerate(next(iter(runs.values())).episodes)}
+    first = next(iter(runs.values()))
+    numbers = {each.seed: number for number, each in enumerate(first.episodes)}
+    alike = all([each.seed for each in run.episodes] == list(numbers) for run in runs.values())
+    if not alike or any(run.categories != first.categories for run in runs.values()):
+        raise FlawshotError(f"{where}: its runs are of different seeds or categories; {AGAIN}")
     if set(answers.seed) != numbers.keys():
         raise FlawshotError(f"{where}: answers: are of other seeds than the runs; {AGAIN}")
     seed = np.array([numbers[each] for each in answers.seed])
