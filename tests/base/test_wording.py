@@ -20,6 +20,7 @@ NOUNS = (
 )
 # What is always more than one, by the module and the expression.
 MANY = {
+    ("comparison_tables", "len(results.products)"),
     ("demonstrating", "CATEGORIES"),
     ("demonstrating", "IMAGES"),
     ("finding_tables", "FEW"),
