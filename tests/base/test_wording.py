@@ -20,6 +20,8 @@ NOUNS = (
 )
 # What is always more than one, by the module and the expression.
 MANY = {
+    ("comparison_tables", "len(results.products)"),
+    ("console", "len(problems)"),
     ("demonstrating", "CATEGORIES"),
     ("demonstrating", "IMAGES"),
     ("finding_tables", "FEW"),

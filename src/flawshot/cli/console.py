@@ -13,7 +13,7 @@ import typer
 
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.store.files import write_bytes, write_json
-from flawshot.base.wording import counted
+from flawshot.base.wording import counted, plural
 from flawshot.cli.voice import this_voice
 from flawshot.cli.wording import option_words, stored_words
 
@@ -108,7 +108,7 @@ def write_problems(problems: Sequence[Problem], path: Path, *, overwrite: bool) 
     """Write all problems as text, one line each, worded as on standard error."""
     lines = [f"{problem.severity}: {problem.worded(option_words)}\n" for problem in problems]
     write_bytes(path, "".join(lines).encode(errors="backslashreplace"), overwrite=overwrite)
-    say(f"{path}: {counted(len(problems), 'problem', 'problems in all')}")
+    say(f"{path}: {plural(len(problems), '1 problem', f'all {len(problems)} problems')}")
 
 
 def console_width() -> int:

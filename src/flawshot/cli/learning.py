@@ -115,7 +115,10 @@ def _say(report: LearnReport, before: Model, predictions: Path) -> None:
     _say_accuracy(report, before)
     for title, lines in (
         (
-            ("example was replaced by the same region", "examples were replaced by the same regions"),
+            tuple(
+                f"{words} by the same region with another label or outline"
+                for words in ("example was replaced", "examples were replaced")
+            ),
             [f"{r.id}: {r.before} → {r.after}" for r in report.replaced],
         ),
         (

@@ -80,5 +80,5 @@ def _print(made: Relabeled, out: Path) -> None:
     emptied = f", {made.emptied} of them without a shape now" if made.emptied else ""
     typer.echo(
         f"{out}: {counted(made.files, 'Labelme file')} with {counted(made.shapes, 'shape')}, "
-        f"{made.changed_files} of the files changed{emptied}; {counted(made.images, 'image')}"
+        f"{made.changed_files} of them changed{emptied}; {counted(made.images, 'image')}"
     )
