@@ -74,7 +74,7 @@ def write_annotations(tmp_path):
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def catalog_of():
     """A catalog of made-up instances, given as (image path without suffix, labels of its shapes)."""
 
@@ -92,10 +92,20 @@ def catalog_of():
 
 
 @pytest.fixture
-def bank_of(tmp_path):
+def bank_of(tmp_path, bank_in):
+    """A bank for a catalog, in the test's own folder."""
+
+    def make(catalog, name="bank", **options):
+        return bank_in(tmp_path / name, catalog, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bank_in():
     """A bank for a catalog: Gaussian features around a mean for each category, far enough apart to be told."""
 
-    def make(catalog, views=3, dim=12, spread=0.3, name="bank"):
+    def make(folder, catalog, views=3, dim=12, spread=0.3):
         rng = np.random.default_rng(7)
         categories = sorted(set(catalog.column("category")))
         means = rng.normal(size=(len(categories), views, dim))
@@ -110,8 +120,6 @@ def bank_of(tmp_path):
             tokens=("cls",),
         )
         record = flawshot.ViewRecord(scheme="none", sizes=("256px",), border="zero")
-        return flawshot.write_bank(
-            tmp_path / name, catalog, features[:, :, None, :].astype(np.float16), encoder, record
-        )
+        return flawshot.write_bank(folder, catalog, features[:, :, None, :].astype(np.float16), encoder, record)
 
     return make

@@ -28,26 +28,27 @@ NAMES = ("prototype", "knn", "soft-kmeans")
 SLACK = 0.03
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def catalog(catalog_of):
     return catalog_of(IMAGES, layout="{product}/**")
 
 
-@pytest.fixture
-def banks(bank_of, catalog):
+@pytest.fixture(scope="module")
+def banks(bank_in, catalog, tmp_path_factory):
     """Two encodings of the same instances, one of them blurrier, and with fewer views."""
+    folder = tmp_path_factory.mktemp("banks")
     return {
-        "sharp": bank_of(catalog, spread=1.6, name="sharp"),
-        "blurry": bank_of(catalog, spread=2.4, views=2, name="blurry"),
+        "sharp": bank_in(folder / "sharp", catalog, spread=1.6),
+        "blurry": bank_in(folder / "blurry", catalog, spread=2.4, views=2),
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sets(catalog):
     return [sample_episodes(catalog, product, shots) for product in "pq" for shots in (1, 3)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sides(banks, sets):
     return {name: evaluate(bank, sets, NAMES) for name, bank in banks.items()}
 
