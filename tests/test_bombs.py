@@ -112,7 +112,7 @@ def test_run_lengths_take_their_own_columns_only(tmp_path):
     document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "dent"}]}
     (tmp_path / "a.json").write_text(json.dumps(document), encoding="utf-8")
     command = [sys.executable, "-m", "flawshot", "import", "coco", tmp_path / "a.json", tmp_path / "out"]
-    assert "1 Labelme files with 50 instances" in limited(list(map(str, command)), 3)
+    assert "1 Labelme file with 50 instances" in limited(list(map(str, command)), 3)
 
 
 @pytest.mark.parametrize("kind", ["specks", "noise", "values"])

@@ -12,6 +12,7 @@ from PIL import Image
 
 import flawshot
 from commands import refuse, run, succeed
+from flawshot.base.wording import counted
 from flawshot.models.findings import inspect_image
 
 SIDE = 224
@@ -189,7 +190,7 @@ def test_a_deleted_region_teaches_the_locator_even_if_nothing_else_was_said(here
     image = next(row["image"] for row in table(here / "named") if row["id"])
     gone = delete_found(here, image.replace(".png", ".json"))
     said = succeed("learn", here / "model", here / "named", "--out", here / "taught", "--device", "cpu").stdout
-    assert f"{gone} found regions were deleted" in said
+    assert f"{counted(gone, 'found region was', 'found regions were')} deleted" in said
     old, new = (flawshot.load_model(here / name, device="cpu") for name in ("model", "taught"))
     assert len(new.record.locator.not_flaws) == gone
     assert new.record.history[-1].added == 0

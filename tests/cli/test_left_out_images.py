@@ -29,7 +29,7 @@ def data(tmp_path):
 def test_each_step_says_what_is_left_out_and_how_to_go_on(data, tmp_path):
     bank, episodes = tmp_path / "bank", tmp_path / "episodes"
     sampled = succeed("sample", data, "--out", episodes, "--shots", 1, "--seeds", 2)
-    assert "1 instance lacks its image; flawshot encode will leave them out" in sampled.stderr
+    assert "1 instance lacks its image; flawshot encode will leave it out" in sampled.stderr
     encoded = succeed("encode", data, "--out", bank, "--views", "none")
     assert "2 left out" in encoded.stdout
     assert f"flawshot sample {bank} --out DIR" in encoded.stderr

@@ -133,8 +133,8 @@ def refused(path, pixels, mask):
             r"masks\[0\]: must be bool \[96, 96\], like its image, or",
         ),
         "a second mask of another size": (path, [mask, mask[1:]], None, r"masks\[1\]: must be bool \[96, 96\], like"),
-        "a list of one image": ([path], [mask, mask], None, r"images, masks: there are 1 images but 2 masks; give one"),
-        "fewer boxes": ([path, path], None, [(1, 2, 3, 4)], "images, boxes: there are 2 images but 1 boxes; give one"),
+        "a list of one image": ([path], [mask, mask], None, r"images, masks: 1 image, but 2 masks; give one"),
+        "fewer boxes": ([path, path], None, [(1, 2, 3, 4)], "images, boxes: 2 images, but 1 box; give one"),
         "width and height": (
             path,
             None,

@@ -11,6 +11,7 @@ from PIL import Image
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError, printable
+from flawshot.base.wording import counted
 from flawshot.labelme.images import read_image, upright_rgb
 from flawshot.labelme.shapes import Region, trim
 from flawshot.regions.crops import crop_views
@@ -78,8 +79,9 @@ def region_queries(
     if len(pictures) != len(places):
         single = "mask" if boxes is None else "box"
         raise FlawshotError(
-            f"{argument('images')}, {argument(name)}: there are {len(pictures)} images but {len(places)} {name}; give "
-            f"one {single} per image, or a single image that is not in a list"
+            f"{argument('images')}, {argument(name)}: {counted(len(pictures), 'image')}, but "
+            f"{counted(len(places), single, name)}; give one {single} per image, or a single image that is not in a "
+            "list"
         )
     return [
         RegionQuery(image, image_name, place, f"{name}[{number}]", boxes is not None)
