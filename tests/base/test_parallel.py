@@ -131,6 +131,22 @@ def test_no_process_stays_when_the_first_one_ends(tmp_path, end):
         assert (started.returncode, said) == (130, "")
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be blocked here")
+def test_an_interruption_while_processes_start_is_not_lost(tmp_path):
+    script = LONG_WORK.replace(
+        "try:",
+        """
+def tasks():
+    import os, signal
+    os.kill(os.getpid(), signal.SIGINT)  # while the first tasks are sent, and processes are started for them
+    yield from [(sys.argv[1],)] * 4
+
+try:""",
+    ).replace("[(sys.argv[1],)] * 4, 2", "tasks(), 2")
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")
+
+
 def running(process):
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"

@@ -35,7 +35,17 @@ def cores() -> int:
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, which a terminal sends to all: this one ends them, and they say nothing."""
+    """Start processes that ignore Ctrl-C, which a terminal sends to all: this one ends them, and they say nothing.
+
+    An interruption meanwhile is not lost where signals can be blocked: it comes when the processes are there.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -78,9 +88,10 @@ def in_order(
 
     # New interpreters, which inherit no locks from our threads, and which need no main guard in a user's script.
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator", max_nbytes=None)
-    with _deaf_to_interrupts():
-        made = parallel(joblib.delayed(_attempt_here)(os.getpid(), function, task) for task in tasks)
+    made = None
     try:
+        with _deaf_to_interrupts():
+            made = parallel(joblib.delayed(_attempt_here)(os.getpid(), function, task) for task in tasks)
         for each in made:
             if each.error is not None:
                 raise each.error
@@ -92,7 +103,8 @@ def in_order(
         ) from error
     finally:
         with warnings.catch_warnings(action="ignore"):  # that tasks are abandoned when the first error stops all
-            made.close()
+            if made is not None:
+                made.close()
 
 
 def attempt(function: Callable[..., Any], task: tuple[Any, ...]) -> Attempt:
