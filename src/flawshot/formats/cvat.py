@@ -19,7 +19,7 @@ from flawshot.formats.image_records import (
     FilePlace,
     ImageRecord,
     Part,
-    add_record,
+    add_files,
     file_place,
     known_split,
     side_px,
@@ -80,27 +80,13 @@ def import_cvat(
     root, names, folder = begin_import(source, ".xml", out, images=images, overwrite=overwrite)
     roots = ([] if images is None else [images]) + ([root] if source.is_dir() else [])
     finder = ImageFinder(roots, folder.problems, beyond=out)
-    done = known = 0
-    for name in names:
-        try:
-            place = file_place(PurePosixPath(name), root, images, product)
-            elements = _images(root / name)
-        except FlawshotError as error:
-            message = error.marked.removeprefix(f"{root / name}: ")
-            if not source.is_dir():
-                raise FlawshotError(f"{root / name}: {message}") from error
-            folder.problems.append(Problem(name, "not-cvat", message))
-            continue
-        known += len(elements)
-        usable = shapes = 0
-        for record in _records(elements, place, name, folder.problems):
-            usable += add_record(folder, finder, record)
-            shapes += len(record.parts)
-            done += 1
-            if progress is not None:
-                progress(done, known)
-        if shapes and not usable:
-            folder.useless.append(name)
+
+    def read(path: Path, name: str) -> tuple[int, Iterator[ImageRecord]]:
+        place = file_place(PurePosixPath(name), root, images, product)
+        elements = _images(path)
+        return len(elements), _records(elements, place, name, folder.problems)
+
+    add_files(folder, finder, source, names, kind="not-cvat", read=read, progress=progress)
     return folder.done(source)
 
 

@@ -16,13 +16,23 @@ from flawshot.labelme.labelme_file import MAX_COORDINATE, LabelmeFile, parse_lab
 from flawshot.labelme.layout import SPLIT_FOLDERS, is_split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path, PurePosixPath
 
     from flawshot.formats.image_finder import ImageFinder
     from flawshot.formats.importing import LabelmeFolder
 
-__all__ = ["FilePlace", "ImageRecord", "Part", "add_record", "file_place", "known_split", "root_place", "side_px"]
+__all__ = [
+    "FilePlace",
+    "ImageRecord",
+    "Part",
+    "add_files",
+    "add_record",
+    "file_place",
+    "known_split",
+    "root_place",
+    "side_px",
+]
 
 # Folders that indicate neither product nor split.
 PLAIN_FOLDERS = frozenset({"annotations", "images", "labels", "data"})
@@ -152,6 +162,55 @@ def side_px(value: object) -> int | None:
     except (ValueError, OverflowError):
         return None
     return int(side) if 0 < side <= MAX_COORDINATE and side.is_integer() else None
+
+
+def add_files(
+    folder: LabelmeFolder,
+    finder: ImageFinder,
+    source: Path,
+    names: Sequence[str],
+    *,
+    kind: str,
+    read: Callable[[Path, str], tuple[int, Iterator[ImageRecord]]],
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the images of annotation files that describe several each.
+
+    A file that cannot be read is left out, with a problem, unless the user named it itself.
+
+    Args:
+        folder: The output folder.
+        finder: Finds the images.
+        source: What the user named: a file, or a folder of them.
+        names: The files' paths below ``source``, or below the folder that it is in.
+        kind: The kind of problem that an unreadable file is.
+        read: Given a file's path and its name, returns the number of its images, and their annotations.
+        progress: Called with the number of images done, and the total in the files read so far.
+
+    Raises:
+        FlawshotError: If ``source`` is a file that cannot be read.
+    """
+    root = source if source.is_dir() else source.parent
+    done = known = 0
+    for name in names:
+        try:
+            count, records = read(root / name, name)
+        except FlawshotError as error:
+            message = error.marked.removeprefix(f"{root / name}: ")
+            if not source.is_dir():
+                raise FlawshotError(f"{root / name}: {message}") from error
+            folder.problems.append(Problem(name, kind, message))
+            continue
+        known += count
+        usable = regions = 0
+        for record in records:
+            usable += add_record(folder, finder, record)
+            regions += len(record.parts)
+            done += 1
+            if progress is not None:
+                progress(done, known)
+        if regions and not usable:
+            folder.useless.append(name)
 
 
 def add_record(folder: LabelmeFolder, finder: ImageFinder, record: ImageRecord) -> int:

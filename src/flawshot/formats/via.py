@@ -10,7 +10,7 @@ from flawshot.base.errors import FlawshotError, Problem
 from flawshot.base.store.json_documents import ANNOTATION_BYTES, file_bytes, load_json
 from flawshot.formats import Option
 from flawshot.formats.image_finder import ImageFinder, inside_paths
-from flawshot.formats.image_records import FilePlace, ImageRecord, add_record, file_place
+from flawshot.formats.image_records import FilePlace, ImageRecord, add_files, file_place
 from flawshot.formats.importing import Imported, begin_import
 from flawshot.formats.texts import decoded
 from flawshot.formats.via_regions import LabelChoice, region_part
@@ -62,29 +62,15 @@ def import_via(
     root, names, folder = begin_import(source, ".json", out, images=images, overwrite=overwrite)
     roots = ([] if images is None else [images]) + ([root] if source.is_dir() else [])
     finder = ImageFinder(roots, folder.problems, beyond=out)
-    done = known = 0
-    for name in names:
-        try:
-            place = file_place(PurePosixPath(name), root, images, product)
-            document = _document(root / name, name, finder, place, folder.problems)
-            entries = _entries(document)
-            choice = _choice(document, entries, label)
-        except FlawshotError as error:
-            message = error.marked.removeprefix(f"{root / name}: ")
-            if not source.is_dir():
-                raise FlawshotError(f"{root / name}: {message}") from error
-            folder.problems.append(Problem(name, "not-via", message))
-            continue
-        known += len(entries)
-        usable = regions = 0
-        for record in _records(entries, choice, place, name, folder.problems):
-            usable += add_record(folder, finder, record)
-            regions += len(record.parts)
-            done += 1
-            if progress is not None:
-                progress(done, known)
-        if regions and not usable:
-            folder.useless.append(name)
+
+    def read(path: Path, name: str) -> tuple[int, Iterator[ImageRecord]]:
+        place = file_place(PurePosixPath(name), root, images, product)
+        document = _document(path, name, finder, place, folder.problems)
+        entries = _entries(document)
+        choice = _choice(document, entries, label)
+        return len(entries), _records(entries, choice, place, name, folder.problems)
+
+    add_files(folder, finder, source, names, kind="not-via", read=read, progress=progress)
     return folder.done(source)
 
 
