@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from flawshot import Catalog, FeatureBank, FeatureBankError, FlawshotError, impo
 from flawshot.bank import blocks
 from flawshot.bank.builder import encode_catalog
 from flawshot.bank.encoding import encode_rows
+from flawshot.encoders.flawshot_tiny import TinyEncoder
 from flawshot.encoders.open_clip import OpenClipEncoder
 from flawshot.labelme.images import read_image
 from flawshot.regions.crops import crop_views
@@ -198,31 +198,27 @@ def test_an_embedded_image_is_encoded_too(data, encoder, tmp_path):
 
 SCRIPT = """
 import sys, time
-sys.path.insert(0, sys.argv[5])
-import tiny_clip, pathlib
-tiny_clip.register(pathlib.Path(sys.argv[2]).parent)
 from flawshot import Catalog
 from flawshot.bank import blocks, builder
 from flawshot.base.store import unfinished
-from flawshot.encoders.open_clip import OpenClipEncoder
+from flawshot.encoders.flawshot_tiny import TinyEncoder
 from flawshot.regions.views import make_scheme
 unfinished.CHECKPOINT_SECONDS = 0.05
 blocks.CALLS_PER_BLOCK = 1
-encoder = OpenClipEncoder("tiny-vit", sys.argv[2], patch_tokens=1, device="cpu")
+encoder = TinyEncoder(device="cpu")
 encode = encoder.encode
 def slowly(images, masks):
-    time.sleep(float(sys.argv[4]))
+    time.sleep(float(sys.argv[3]))
     return encode(images, masks)
 encoder.encode = slowly
 scheme = make_scheme("centre3")
-report = builder.encode_catalog(Catalog.open(sys.argv[1]), encoder, scheme, sys.argv[3], batch_size=5)
+report = builder.encode_catalog(Catalog.open(sys.argv[1]), encoder, scheme, sys.argv[2], batch_size=5)
 print(report.encoded, report.kept)
 """
 
 
-def start(data, weights, out, pause, **options):
-    tests = Path(__file__).parents[1]
-    command = [sys.executable, "-c", SCRIPT, *map(str, (data, weights, out, pause, tests))]
+def start(data, out, pause, **options):
+    command = [sys.executable, "-c", SCRIPT, *map(str, (data, out, pause))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -231,12 +227,12 @@ def stored(out):
     return json.loads(state.read_text())["stored"] if state.is_file() else 0
 
 
-def test_killed_again_and_again_it_goes_on_where_it_was(data, encoder, weights, tmp_path, monkeypatch):
+def test_killed_again_and_again_it_goes_on_where_it_was(data, tmp_path, monkeypatch):
     monkeypatch.setattr(blocks, "CALLS_PER_BLOCK", 1)
     out = tmp_path / "bank"
     reached = [0]
     for _ in range(4):
-        process = start(data, weights, out, 0.12)
+        process = start(data, out, 0.12)
         deadline = time.monotonic() + 60
         while stored(out) < min(48, reached[-1] + 6) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -246,32 +242,33 @@ def test_killed_again_and_again_it_goes_on_where_it_was(data, encoder, weights, 
         reached.append(stored(out))
     assert reached == sorted(reached)
     assert reached[-1] >= 20
-    done = start(data, weights, out, 0)
+    done = start(data, out, 0)
     output, errors = done.communicate()
     assert done.returncode == 0, errors
     encoded, kept = map(int, output.split())
     assert (encoded + kept, kept >= reached[-1]) == (48, True)
+    encoder = TinyEncoder(device="cpu")
     whole = encode_catalog(Catalog.open(data), encoder, SCHEME, tmp_path / "whole", batch_size=5).bank
     np.testing.assert_array_equal(FeatureBank.open(out).rows(range(48)), whole.rows(range(48)))
     assert not out.with_name(".bank.unfinished").exists()
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit on file sizes here")
-def test_a_full_disk_is_one_line_and_the_next_call_goes_on(data, weights, tmp_path):
+def test_a_full_disk_is_one_line_and_the_next_call_goes_on(data, tmp_path):
     out = tmp_path / "bank"
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 
-    full = start(data, weights, out, 0.06, preexec_fn=limit)
+    full = start(data, out, 0.06, preexec_fn=limit)
     _, errors = full.communicate()
     assert full.returncode != 0
     last = errors.strip().splitlines()[-1]
     assert "cannot be written" in last, errors
     assert "run the same command again" in last or "features" in last
     assert not out.exists()
-    done = start(data, weights, out, 0)
+    done = start(data, out, 0)
     output, errors = done.communicate()
     assert done.returncode == 0, errors
     assert sum(map(int, output.split())) == 48

@@ -11,7 +11,7 @@ import sys
 import pytest
 from PIL import Image
 
-from commands import refuse
+from commands import refuse, shell
 from flawshot import FlawshotError, Problem
 from flawshot.base.errors import AnnotationError, printable
 from helpers import box_shape, labelme_document
@@ -65,10 +65,8 @@ def test_a_name_of_any_length_is_refused_in_one_line(command, tmp_path):
     arguments = {"query": ["area > 1"], "predict": [name], "encode": ["--out", tmp_path / "o"]}.get(command, [])
     if command in {"sample", "crops", "fit"}:
         arguments = ["--out", tmp_path / "o"]
-    done = subprocess.run(
-        [sys.executable, "-m", "flawshot", command, name, *map(str, arguments)], capture_output=True, check=False
-    )
-    lines = done.stderr.decode().splitlines()
+    done = shell(command, name, *arguments)
+    lines = done.stderr.splitlines()
     assert done.returncode == 2, done.stderr
     assert len(lines) == 1
     assert len(lines[0]) < 500
@@ -82,8 +80,7 @@ def test_labels_of_a_megabyte_are_said_in_short_lines(tmp_path):
         box_shape("w" * 1_000_000),
     ]
     (tmp_path / "a.json").write_text(json.dumps(labelme_document(shapes)), encoding="utf-8")
-    done = subprocess.run([sys.executable, "-m", "flawshot", "stats", str(tmp_path)], capture_output=True, check=False)
-    lines = done.stderr.decode().splitlines()
+    lines = shell("stats", tmp_path).stderr.splitlines()
     assert lines
     for line in lines:
         assert len(line) < 500

@@ -28,14 +28,14 @@ TURNS = {
 
 
 def plain(image, mask, center, view, size, side, border):
-    """One view, from scratch: pad the whole image far out, cut, resize, rotate, flip."""
+    """One view, from scratch: pad the whole image as far as the view reaches, cut, resize, rotate, flip."""
     pixels = np.asarray(image)
     cy, cx = center[1] + view.row * size // 3, center[0] + view.column * size // 3
     top, left = cy - size // 2, cx - size // 2
     if border == "shift":
         top = min(max(top, 0), pixels.shape[0] - size) if size <= pixels.shape[0] else (pixels.shape[0] - size) // 2
         left = min(max(left, 0), pixels.shape[1] - size) if size <= pixels.shape[1] else (pixels.shape[1] - size) // 2
-    far = size * 2 + max(pixels.shape[:2])
+    far = max(0, -top, -left, top + size - pixels.shape[0], left + size - pixels.shape[1])
     mode = {"mode": "reflect"} if border == "reflect" else {"mode": "constant"}
     out = []
     for array in (pixels, mask.astype(np.uint8) * 255):

@@ -71,11 +71,12 @@ class UnfinishedBank:
         try:
             self._kept = UnfinishedFolder(out, "features.raw")
             self._file = self._kept.file
-            self._digest = _hash_start(self._file, self.stored * self._row_bytes)
-            if self._digest.hexdigest() != self._expected:  # damaged, cut short, or new
-                self.stored, self.left_out, self._digest = 0, (), hashlib.sha256()
-            self._file.truncate(self.stored * self._row_bytes)
-            self._file.seek(0, os.SEEK_END)
+            with self._kept.closing_on_failure():
+                self._digest = _hash_start(self._file, self.stored * self._row_bytes)
+                if self._digest.hexdigest() != self._expected:  # damaged, cut short, or new
+                    self.stored, self.left_out, self._digest = 0, (), hashlib.sha256()
+                self._file.truncate(self.stored * self._row_bytes)
+                self._file.seek(0, os.SEEK_END)
         except OSError as error:
             raise FeatureBankError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
         self._count = self.stored
@@ -132,7 +133,8 @@ class UnfinishedBank:
     def close(self) -> None:
         """Keep the features, for whatever reason the work ended."""
         try:
-            self._checkpoint()
+            with self._kept.closing_on_failure():
+                self._checkpoint()
             self._file.close()
         except OSError as error:
             raise self._full(error) from error

@@ -210,13 +210,14 @@ class Unfinished:
                 raise FlawshotError(f"{self.folder}: is not an unfinished folder of predictions; move it away")
             self._kept = UnfinishedFolder(out, RECORD)
             self._file = self._kept.file
-            self.done, end = self._there(header, annotations)
-            if not end:
-                self._clear()
-            self._file.seek(end)
-            self._file.truncate()
-            if not end:
-                self._write(header)
+            with self._kept.closing_on_failure():
+                self.done, end = self._there(header, annotations)
+                if not end:
+                    self._clear()
+                self._file.seek(end)
+                self._file.truncate()
+                if not end:
+                    self._write(header)
         except OSError as error:
             raise self._failed(error) from error
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from flawshot.base.store.locks import lock
 from flawshot.base.store.places import discard
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["UnfinishedFolder", "unfinished_place"]
@@ -46,8 +48,19 @@ class UnfinishedFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         place = self.path / name
         self.file = place.open("r+b" if place.is_file() else "w+b")
-        lock(self.file, self.path)
+        with self.closing_on_failure():
+            lock(self.file, self.path)
         self._saved = time.monotonic()
+
+    @contextmanager
+    def closing_on_failure(self) -> Iterator[None]:
+        """Close the file, and so let go of the folder, if what is done within fails."""
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):  # what could not be written cannot be written now either
+                self.file.close()
+            raise
 
     @property
     def due(self) -> bool:
