@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -63,7 +64,6 @@ COCO = {"images": [{"id": 5, "file_name": "line/000007.png"}], "annotations": re
     [
         pytest.param("r.json", results(), {}, id="results by path"),
         pytest.param("r.json", results("000007"), {}, id="results by name without suffix"),
-        pytest.param("r.json", results(7), {}, id="results by the number that the name is"),
         pytest.param("r.json", results("/home/x/data/line/000007.png"), {}, id="results by another machine's path"),
         pytest.param("r.json", results("line\\000007.png"), {}, id="results by Windows' path"),
         pytest.param("r.json", COCO, {}, id="a COCO file"),
@@ -86,6 +86,21 @@ def test_every_format_gives_the_same_boxes(root, tmp_path, name, content, option
     assert reader.images == ("b.jpg", "c.png", "line/000007.png")
     assert [(problem.file, problem.kind) for problem in reader.problems] == [("b.jpg", "no-box"), ("c.png", "no-box")]
     assert reader.read("b.jpg") == ((), None, "", ())
+
+
+@pytest.mark.parametrize(("given", "remarks"), [(7, 1), ("7", 0), ("000007", 0)])
+def test_a_number_is_an_image_s_number_and_that_is_said(root, tmp_path, given, remarks):
+    """Results alone do not say whether a number is that of a file or an id in a COCO file, which may start at 1."""
+    if given == "7":
+        shutil.copy(root / "c.png", root / "7.png")
+    reader = FoundBoxes(root, write(tmp_path / "r.json", results(given)))
+    (image,) = [image for image in reader.images if reader.read(image).shapes]
+    assert image == ("7.png" if given == "7" else "line/000007.png")
+    said = [problem.marked for problem in reader.problems if problem.kind == "image-id"]
+    assert len(said) == remarks
+    for line in said:
+        assert "image_id 7, like all numbers, is taken as the number in an image's name, here line/000007.png" in line
+        assert "name it with" in line
 
 
 def test_masks_of_results_are_those_of_pycocotools(root, tmp_path):

@@ -120,10 +120,11 @@ class FoundBoxes:
         for text, count in self._missing.items():
             message = f"{text}; {counted(count, 'region is', 'regions are')} left out"
             self.problems.append(Problem(str(boxes), "missing-image", message))
-        if not self._on and len(self.problems) > wrong:
+        refused = [problem for problem in self.problems[wrong:] if problem.severity == "error"]
+        if not self._on and refused:
             raise FlawshotError(
                 f"{boxes}: contains no region on one of the {len(self.images)} images of {root}; the first problem: "
-                f"{self.problems[wrong].marked}"
+                f"{refused[0].marked}"
             )
         self.problems += [
             Problem(image, "no-box", "has no region", "warning")
@@ -203,6 +204,7 @@ class FoundBoxes:
                 number = record_id(entry.get("id")) if isinstance(entry, dict) else None
                 if number is not None and isinstance(entry.get("file_name"), str):
                     names[number] = entry["file_name"]
+        numbered = False
         for number, entry in enumerate(entries):
             place = f"{path.name}: entry {number}"
             if not isinstance(entry, dict):
@@ -216,6 +218,11 @@ class FoundBoxes:
             image = self._image(own if names is None else names.get(own, f"of id {own}"))
             if image is None:
                 continue
+            if names is None and isinstance(own, int) and not numbered:
+                numbered = True
+                meant = f"image_id {own}, like all numbers, is taken as the number in an image's name, here {image}"
+                ids = f"if these are the ids of a COCO file, name it with {argument('coco')}"
+                self.problems.append(Problem(path.name, "image-id", f"{meant}; {ids}", "warning"))
             score = entry.get("score")
             if score is not None and not _is_finite(score):
                 self._wrong(place, f"score: {str(score)[:60]} is not a finite number", image)
