@@ -316,16 +316,29 @@ def _merged(
     """The bank's blocks; each row comes from the old bank or from the unfinished features."""
     place = {row: number for number, row in enumerate(stored)}
     rows_each = max(1, SHARD_BYTES // (2 * int(np.prod(unfinished.shape))))
-    for start in range(0, len(keep), rows_each):
-        rows = keep[start : start + rows_each]
-        block = np.empty((len(rows), *unfinished.shape), dtype=np.float16)
-        from_old = [number for number, row in enumerate(rows) if row in known]
-        if from_old and old is not None:
-            block[from_old] = old.rows([known[rows[number]] for number in from_old])
-        fresh = [number for number, row in enumerate(rows) if row not in known]
-        if fresh:  # consecutive in the raw file, because both are in catalog order
-            read = unfinished.rows(place[rows[fresh[0]]], len(fresh))
-            if len(read) != len(fresh):
-                raise FeatureBankError(f"{unfinished.folder}: contains too few features; remove it and encode again")
-            block[fresh] = read
-        yield block
+    for start in range(0, len(keep), rows_each):  # no name keeps a block while the next one is made
+        yield _block(keep[start : start + rows_each], known, place, old, unfinished)
+
+
+def _block(
+    rows: Sequence[int],
+    known: dict[int, int],
+    place: dict[int, int],
+    old: FeatureBank | None,
+    unfinished: UnfinishedBank,
+) -> NDArray[np.float16]:
+    fresh = [number for number, row in enumerate(rows) if row not in known]
+    read = None
+    if fresh:  # consecutive in the raw file, because both are in catalog order
+        read = unfinished.rows(place[rows[fresh[0]]], len(fresh))
+        if len(read) != len(fresh):
+            raise FeatureBankError(f"{unfinished.folder}: contains too few features; remove it and encode again")
+        if len(fresh) == len(rows):
+            return read
+    block = np.empty((len(rows), *unfinished.shape), dtype=np.float16)
+    if read is not None:
+        block[fresh] = read
+    from_old = [number for number, row in enumerate(rows) if row in known]
+    if from_old and old is not None:
+        block[from_old] = old.rows([known[rows[number]] for number in from_old])
+    return block

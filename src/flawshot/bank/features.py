@@ -340,6 +340,7 @@ def write_blocks(
             hashes[shard.file] = save_tensors(temporary / shard.file, {KEY: block})
             shards.append(shard)
             rows += len(block)
+            del block  # before the next one is made
         if rows != len(catalog):
             raise FeatureBankError(f"{path}: has features of {rows}, but the catalog has {len(catalog)} instances")
         if text is not None:
