@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from commands import shell
-from flawshot import Catalog
+from flawshot import Catalog, FeatureBank
 from helpers import box_shape, labelme_document
 
 IMAGES = {
@@ -131,6 +132,22 @@ def test_the_way_from_annotations_to_a_table(data, released, tmp_path):
     )
     assert printed["format"] == "flawshot-results"
     assert "exists" in refuse("evaluate", tmp_path / "bank", tmp_path / "episodes", "--json", tmp_path / "r.json")
+
+
+def test_released_features_of_annotations_whose_images_are_elsewhere(data, released, tmp_path):
+    first, *others = (file.relative_to(data) for file in sorted(data.rglob("*.json")))
+    for file in others:
+        document = json.loads((data / file).read_text())
+        (tmp_path / "elsewhere" / file.parent).mkdir(parents=True, exist_ok=True)
+        size = (document["imageWidth"], document["imageHeight"])
+        Image.new("L", size).save((tmp_path / "elsewhere" / file).with_suffix(".png"))
+    given = ["import", "mvrec-features", released, tmp_path / "bank", "--annotations", data]
+    images = ["--images", tmp_path / "elsewhere"]
+    (line,) = succeed(*given, *images).stderr.splitlines()
+    assert str(first) in line
+    assert set(FeatureBank.open(tmp_path / "bank").catalog.column("id")) == set(Catalog.open(data).column("id"))
+    (data / "CONFIG/bracket_config1").mkdir(parents=True)
+    assert "--images: is for Labelme files" in refuse(*given, *images, "--overwrite")
 
 
 def test_products_that_bank_and_episodes_do_not_share_are_named(data, released, tmp_path, write_annotations):

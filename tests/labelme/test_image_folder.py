@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from flawshot import FlawshotError
+from flawshot import Catalog, FlawshotError
 from flawshot.labelme.annotated_images import annotated_images, without_annotated
 from flawshot.labelme.data_folder import find_image, image_source
 from flawshot.labelme.image_folder import ImageFolder
@@ -22,18 +22,17 @@ def file_of(image_path):
     return parse_labelme(json.dumps(document).encode(), "a.json")[0]
 
 
-def folder_of(place, *names):
+def folder_of(place, *names, annotations=()):
     for name in names:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (120, 100)).save(place / name)
-    return ImageFolder.of(place)
+    return ImageFolder.of(place, annotations)
 
 
-def look(tmp_path, annotation, image_path, *names):
+def look(tmp_path, annotation, image_path, *names, others=()):
     problems = []
-    found = find_image(
-        annotation, file_of(image_path), tmp_path / "annotations", problems, folder_of(tmp_path / "images", *names)
-    )
+    folder = folder_of(tmp_path / "images", *names, annotations=[annotation, *others])
+    found = find_image(annotation, file_of(image_path), tmp_path / "annotations", problems, folder)
     return found, [(problem.kind, problem.message) for problem in problems]
 
 
@@ -60,6 +59,51 @@ def test_an_ambiguous_name_is_one_line_that_names_two(tmp_path):
     assert found == "bolt/0.png"
     assert kind == "ambiguous-image"
     assert message.startswith("imagePath: may be a/0.png, b/0.png and 1 more; name the right folder with ")
+
+
+@pytest.mark.parametrize(
+    ("image_path", "names", "others", "kind", "said"),
+    [
+        pytest.param(
+            "0.png", ["nut/0.png"], ["nut/0.json"], "missing-image", "is that of nut/0.json", id="a sibling's"
+        ),
+        pytest.param("0.png", ["a/nut/0.png"], ["nut/0.json"], "missing-image", "is that of nut/0.json", id="deeper"),
+        pytest.param(
+            "0.png", ["0.png"], ["nut/0.json"], "ambiguous-image", "also be that of nut/0.json", id="neither's"
+        ),
+        pytest.param("0.png", ["x/0.png"], ["nut/0.json", "0.json"], "ambiguous-image", "may also be", id="three"),
+        pytest.param("0.png", ["a/bolt/0.png"], ["nut/0.json"], None, "", id="its own"),
+        pytest.param("0.png", ["0.png"], ["nut/1.json"], None, "", id="no other has its name"),
+        pytest.param("../nut/0.png", ["nut/0.png"], ["nut/0.json"], None, "", id="named with its folder"),
+        pytest.param("1.png", ["nut/1.png"], ["nut/1.json"], None, "", id="named unlike its annotation"),
+    ],
+)
+def test_an_image_that_may_be_another_annotation_s_is_not_taken_for_its_name(
+    tmp_path, image_path, names, others, kind, said
+):
+    found, problems = look(tmp_path, "bolt/0.json", image_path, *names, others=others)
+    assert [each for each, _ in problems] == ([kind] if kind else [])
+    assert all(said in message for _, message in problems)
+    assert (found in names) == (kind is None)
+
+
+def test_products_with_the_same_names_and_one_folder_of_images(tmp_path):
+    """Neither product gets the other's image, and which image is whose is asked for."""
+    for product in ("bolt", "nut"):
+        (tmp_path / "data" / product).mkdir(parents=True)
+        (tmp_path / "data" / product / "0.json").write_text(
+            json.dumps(labelme_document([box_shape("dent")], imagePath="0.png"))
+        )
+    folder_of(tmp_path / "images", "0.png")
+    catalog = Catalog.open(tmp_path / "data", images=tmp_path / "images")
+    assert [problem.kind for problem in catalog.problems] == ["ambiguous-image"] * 2
+    assert catalog.column("image") == ["bolt/0.png", "nut/0.png"]
+    with pytest.raises(FlawshotError, match="missing"):
+        catalog.show(catalog.column("id")[0])
+    folder_of(tmp_path / "images", "nut/0.png")
+    catalog = Catalog.open(tmp_path / "data", images=tmp_path / "images")
+    assert catalog.column("image") == ["bolt/0.png", "nut/0.png"]
+    assert [(problem.file, problem.kind) for problem in catalog.problems] == [("bolt/0.json", "ambiguous-image")]
 
 
 def test_a_missing_image_is_one_line_that_names_the_folder(tmp_path):
@@ -99,12 +143,12 @@ def test_a_linked_folder_is_listed_once_and_hidden_ones_are_not(tmp_path):
     images = folder_of(tmp_path / "images", "a/0.png", ".cache/1.png")
     (tmp_path / "images/a/up").symlink_to(tmp_path / "images")
     assert images.named == {"0.png": ["a/0.png"]}
-    assert ImageFolder.of(tmp_path / "images").named == {"0.png": ["a/0.png"]}
+    assert ImageFolder.of(tmp_path / "images", []).named == {"0.png": ["a/0.png"]}
 
 
 def test_what_is_not_a_folder_is_said(tmp_path):
     with pytest.raises(FlawshotError, match=r"images.*none.*is not a folder"):
-        ImageFolder.of(tmp_path / "none")
+        ImageFolder.of(tmp_path / "none", [])
 
 
 def test_the_source_is_in_the_folder_of_images(tmp_path):

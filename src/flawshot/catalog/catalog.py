@@ -68,6 +68,12 @@ class Catalog:
         """The folder that image paths are relative to, or None if it is not available."""
         return self.root if self.images is None else self.images
 
+    def image_folder(self) -> ImageFolder | None:
+        """The images' folder, listed, if it is not the annotations' own."""
+        if self.images is None:
+            return None
+        return ImageFolder.of(self.images, () if self.root is None else annotation_files(self.root, []))
+
     def with_rows(self, table: pa.Table) -> Catalog:
         """The same data set with other rows."""
         return Catalog(table, self.root, self.problems, layout=self.layout, images=self.images)
@@ -173,7 +179,7 @@ class Catalog:
         if strict:
             stop_at_error(problems)
         place = _layout(layout, paths, root.name)
-        listed = None if images is None else ImageFolder.of(Path(images))
+        listed = None if images is None else ImageFolder.of(Path(images), paths)
         table = build_table(
             root, paths, place, problems, images=listed, strict=strict, workers=workers, progress=progress
         )

@@ -12,7 +12,7 @@ import typer
 from flawshot.base.errors import FlawshotError, printable
 from flawshot.base.wording import counted
 from flawshot.cli.formats import FormatGroup, Given, Shown
-from flawshot.cli.options import OverwriteOption
+from flawshot.cli.options import ImagesOption, OverwriteOption
 from flawshot.cli.voice import with_voice
 from flawshot.cli.wording import option_words
 
@@ -93,13 +93,14 @@ def mvrec_features(
         str, typer.Option("--encoder", metavar="NAME", help="Name of the encoder that computed the features.")
     ] = "AlphaCLIP ViT-L/14",
     views: Annotated[str, typer.Option("--views", metavar="NAME", help="View scheme of the features.")] = "mso",
+    images: ImagesOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Convert features that MVREC released, or its code wrote, to a feature bank."""
     from flawshot.bank.mvrec_bank import import_mvrec_features
 
     bank = import_mvrec_features(
-        source, out, _annotations(annotations), encoder=encoder, views=views, overwrite=overwrite
+        source, out, _annotations(annotations, images), encoder=encoder, views=views, overwrite=overwrite
     )
     instances, count, tokens, dim = bank.manifest.shape
     typer.echo(
@@ -132,7 +133,7 @@ def _tell(imported: Imported, given: Given, file: Path | None, *, overwrite: boo
         raise typer.Exit(1)
 
 
-def _annotations(place: Path) -> Catalog:
+def _annotations(place: Path, images: Path | None) -> Catalog:
     from flawshot.catalog import Catalog
     from flawshot.cli.console import say_problems
     from flawshot.formats.mvtec_fs import find_config, read_mvtec_fs
@@ -140,7 +141,10 @@ def _annotations(place: Path) -> Catalog:
     try:
         find_config(place)
     except FlawshotError:
-        catalog = Catalog.open(place)
-        say_problems([problem for problem in catalog.problems if problem.kind != "missing-image"], place)
+        catalog = Catalog.open(place, images=images)
+        unsaid = {"missing-image"} if images is None else set()
+        say_problems([problem for problem in catalog.problems if problem.kind not in unsaid], place)
         return catalog
+    if images is not None:
+        raise FlawshotError(f"--images: is for Labelme files, and {place} is MVTec-FS's CONFIG; omit it")
     return Catalog.from_annotations(read_mvtec_fs(place))

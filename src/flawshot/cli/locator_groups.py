@@ -107,12 +107,11 @@ class LocatorGroup:
         from flawshot.formats.scored_shapes import bare_images
         from flawshot.labelme.annotated_images import without_annotated
         from flawshot.labelme.data_folder import path_from
-        from flawshot.labelme.image_folder import ImageFolder
         from flawshot.models.locator_fitting import GoodFile
 
         root, images = catalog.image_root, sorted(set(catalog.column("image")))
         annotated = [] if root is None else [root / image for image in images]
-        elsewhere = None if catalog.images is None else ImageFolder.of(catalog.images)
+        elsewhere = catalog.image_folder()
         made: dict[Path, GoodFile] = {}
         for folder in self.good or []:
             problems: list[Problem] = []

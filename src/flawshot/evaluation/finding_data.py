@@ -13,7 +13,6 @@ from flawshot.formats.masks import read_masks
 from flawshot.formats.tree_files import files_under
 from flawshot.labelme.annotated_images import without_annotated
 from flawshot.labelme.data_folder import path_from
-from flawshot.labelme.image_folder import ImageFolder
 from flawshot.labelme.images import IMAGE_SUFFIXES
 from flawshot.labelme.layout import SPLIT_FOLDERS
 
@@ -89,7 +88,7 @@ def data_of_folder(catalog: Catalog, good: Path | None, problems: list[Problem])
         raise FlawshotError(f"{good}: is not a folder of good images")
     root = catalog.image_root
     annotated = [] if root is None else [root / name for name in sorted(set(catalog.column("image")))]
-    images = None if catalog.images is None else ImageFolder.of(catalog.images)
+    images = catalog.image_folder()
     names = files_under(good, IMAGE_SUFFIXES, problems, beyond=None)
     flawless = without_annotated(good, names, catalog.root, annotated, images)
     problems += flawless.problems

@@ -17,7 +17,6 @@ from flawshot.formats.mask_layouts import GOOD
 from flawshot.formats.tree_files import files_under
 from flawshot.labelme.annotated_images import without_annotated
 from flawshot.labelme.data_folder import LEAVES, annotation_files, find_image
-from flawshot.labelme.image_folder import ImageFolder
 from flawshot.labelme.images import IMAGE_SUFFIXES, ImageError, header_size
 from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from flawshot.catalog import Catalog
     from flawshot.catalog.instances import Instance
+    from flawshot.labelme.image_folder import ImageFolder
 
 __all__ = ["ExportImage", "ExportRegion", "export_images", "is_prediction_folder", "save_image"]
 
@@ -248,7 +248,7 @@ def _without_shapes(catalog: Catalog, root: Path, taken: set[str]) -> tuple[dict
     """The images whose Labelme files have no shape; those of any Labelme file; and all Labelme files' names."""
     layout, products = catalog.layout, set(catalog.products)
     known, data = set(catalog.column("annotation")), _predicted_data(root)
-    pictures = None if catalog.images is None else ImageFolder.of(catalog.images)
+    pictures = catalog.image_folder()
     found, used, stems = dict[str, _Entry](), set(taken), set[str]()
     for name in annotation_files(root, []):
         stems.add(name[: -len(".json")])

@@ -149,9 +149,9 @@ def relabel_folder(
     if not root.is_dir():
         raise FlawshotError(f"{data}: is not a folder of Labelme files")
     _check_free(out, root)
-    listed = None if images is None else ImageFolder.of(Path(images))
     problems: list[Problem] = []
     names = [name for name in annotation_files(root, problems) if _known(root, name, problems)]
+    listed = None if images is None else ImageFolder.of(Path(images), names)
     if not names:
         raise FlawshotError(f"{data}: contains no Labelme file")
     _check_labels(labels, rename or {}, Counter(label for name in names for label in _labels(root, name)))

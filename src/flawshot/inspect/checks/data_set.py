@@ -14,7 +14,6 @@ from flawshot.inspect.checks.pictures import Picture, look_at, other_embedded, s
 from flawshot.inspect.checks.polygons import duplicate_shapes, self_intersections, zero_areas
 from flawshot.labelme.data_folder import annotation_files, find_image
 from flawshot.labelme.embedded import embedded_size
-from flawshot.labelme.image_folder import ImageFolder
 from flawshot.labelme.images import ImageError, under_pixel_limit
 from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flawshot.catalog import Catalog
+    from flawshot.labelme.image_folder import ImageFolder
     from flawshot.labelme.labelme_file import LabelmeFile
 
 __all__ = ["check_data"]
@@ -57,7 +57,7 @@ def check_data(
         raise FlawshotError("check: the catalog has no data folder to inspect")
     problems = similar_labels(catalog) + small_categories(catalog, shots)
     paths = [path for path in annotation_files(catalog.root, []) if path not in elsewhere]
-    images = None if catalog.images is None else ImageFolder.of(catalog.images)
+    images = catalog.image_folder()
     pictures = []
     for done, (found, picture) in enumerate(_checked(catalog.root, images, paths, fast=fast), start=1):
         problems += found
