@@ -97,8 +97,8 @@ class ImageFinder:
 
     Args:
         roots: Folders to search, including subfolders, in this order.
-        problems: Links to outside the folders, images found under a different name than in the annotation, and
-            ambiguous images are added here.
+        problems: Links to outside the folders, images found under a different name than in the annotation, ambiguous
+            images, and images that were found for two paths are added here.
         beyond: A folder that is not searched.
     """
 
@@ -106,6 +106,7 @@ class ImageFinder:
         self._roots = list(dict.fromkeys(roots))
         self._problems, self._beyond = problems, beyond
         self._listed: dict[Path, dict[str, list[str]]] = {}
+        self._used: dict[Path, tuple[PurePosixPath, str]] = {}
 
     def find(self, named: str, homes: Iterable[Path], where: str, *, own: str = "") -> Path | None:
         """Find the image of an annotation.
@@ -135,7 +136,23 @@ class ImageFinder:
                 f"the image {path.name} is missing, and {found.name} is used; rename it if it is a different image"
             )
             self._problems.append(Problem(where, "renamed-image", message, "warning"))
-        return found
+        return found if found is None or path is None else self._once(found, path, where)
+
+    def _once(self, found: Path, path: PurePosixPath, where: str) -> Path | None:
+        """The image, unless it was found for a path with other folders before, which are no less like its own."""
+        first, its = self._used.setdefault(found, (path, where))
+        shared = min(len(first.parts), len(path.parts)) - 1
+        if _agreement(first, path) == shared:
+            return found
+        remedy = f"name the right folder with {argument('images')}"
+        message = f"{found.name} is used for {first}, and may be the image {path} instead; {remedy}"
+        self._problems.append(Problem(its, "ambiguous-image", message, "warning"))
+        if _agreement(PurePosixPath(found), path) > _agreement(PurePosixPath(found), first):
+            self._used[found] = (path, where)
+            return found
+        message = f"its image {path} may be {found.name}, but that is used for {first}; {remedy}"
+        self._problems.append(Problem(where, "ambiguous-image", message))
+        return None
 
     def names(self, homes: Iterable[Path]) -> set[str]:
         """The names of all available images, with and without suffix, normalized for comparison.
@@ -249,11 +266,11 @@ def _pictures(folder: Path) -> dict[str, list[str]]:
 
 def _agreeing(found: Sequence[str], wanted: PurePosixPath | None) -> list[str]:
     """The paths whose last folders match those of the wanted path best."""
-    folders = [] if wanted is None else [name_key(part) for part in wanted.parts[-2::-1]]
+    agreement = {path: 0 if wanted is None else _agreement(PurePosixPath(path), wanted) for path in found}
+    most = max(agreement.values(), default=0)
+    return [path for path in found if agreement[path] == most]
 
-    def agreement(path: str) -> int:
-        own = [name_key(part) for part in PurePosixPath(path).parts[-2::-1]]
-        return _in_common([own, folders])
 
-    most = max(map(agreement, found), default=0)
-    return [path for path in found if agreement(path) == most]
+def _agreement(path: PurePosixPath, other: PurePosixPath) -> int:
+    """The number of folders that two paths share at their ends."""
+    return _in_common([[name_key(part) for part in each.parts[-2::-1]] for each in (path, other)])
