@@ -103,6 +103,15 @@ def test_a_number_is_an_image_s_number_and_that_is_said(root, tmp_path, given, r
         assert "name it with" in line
 
 
+def test_an_image_is_not_taken_for_two_of_different_folders(root, tmp_path):
+    entries = [*results("day/000007.png"), *results("night/000007.png")[:1], *results("c.png")]
+    reader = FoundBoxes(root, write(tmp_path / "r.json", entries))
+    (said,) = [problem.message for problem in reader.problems if problem.kind == "missing-image"]
+    assert "'night/000007.png' may be line/000007.png, but so may 'day/000007.png'; name the path" in said
+    assert "1 region is left out" in said
+    assert len(reader.read("line/000007.png").shapes) == len(reader.read("c.png").shapes) == 2
+
+
 def test_masks_of_results_are_those_of_pycocotools(root, tmp_path):
     mask = pytest.importorskip("pycocotools.mask")
     pixels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)

@@ -131,12 +131,14 @@ class ImageIndex:
                 for key in by(image):
                     new.setdefault(key, {})[image] = None
             self._found = {key: tuple(each) for key, each in new.items()} | self._found
+        self._used: dict[str, tuple[str, list[str]]] = {}
 
     def find(self, text: str) -> str:
         """The image with this path, name, or name without suffix.
 
         Raises:
-            AmbiguousImageError: If there are several.
+            AmbiguousImageError: If there are several, or if its only image of this name was found for one in another
+                folder before.
             FlawshotError: If there is none.
         """
         parts = [name_key(part) for part in text.replace("\\", "/").split("/") if part not in {"", "."}]
@@ -148,6 +150,11 @@ class ImageIndex:
                 if others:
                     message = f"{text.removeprefix(_NUMBER)[:100]!r} is the name of several images; name the path"
                     raise AmbiguousImageError(message, self._found[key])
+                folders = parts[-2::-1]
+                first, its = self._used.setdefault(image, (text, folders))
+                if any(own != other for own, other in zip(its, folders, strict=False)):
+                    message = f"{text[:100]!r} may be {image}, but so may {first[:100]!r}; name the path"
+                    raise AmbiguousImageError(message, (image,))
                 return image
         raise FlawshotError(f"there is no image {text[:100]!r}")
 
