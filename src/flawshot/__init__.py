@@ -69,6 +69,7 @@ _PUBLIC = {
     "formats.detailed": "write_detailed",
     "formats.folders": "import_folders",
     "formats.imagefolder_export": "export_imagefolder",
+    "formats.instruct_export": "export_instruct",
     "formats.label_studio": "import_label_studio",
     "formats.mask_export": "export_masks",
     "formats.masks": "import_masks",
@@ -81,6 +82,7 @@ _PUBLIC = {
     "formats.voc_export": "export_voc",
     "formats.yolo": "import_yolo",
     "formats.yolo_export": "export_yolo",
+    "inspect.asking": "Question ask_catalog read_question",
     "inspect.checks": "check_data",
     "inspect.query": "query_catalog",
     "inspect.same_sample": "SameSamples SampleGroup find_same_samples",
@@ -204,6 +206,7 @@ if TYPE_CHECKING:
     from flawshot.formats.detailed import write_detailed as write_detailed
     from flawshot.formats.folders import import_folders as import_folders
     from flawshot.formats.imagefolder_export import export_imagefolder as export_imagefolder
+    from flawshot.formats.instruct_export import export_instruct as export_instruct
     from flawshot.formats.label_studio import import_label_studio as import_label_studio
     from flawshot.formats.mask_export import export_masks as export_masks
     from flawshot.formats.masks import import_masks as import_masks
@@ -220,6 +223,9 @@ if TYPE_CHECKING:
     from flawshot.formats.voc_export import export_voc as export_voc
     from flawshot.formats.yolo import import_yolo as import_yolo
     from flawshot.formats.yolo_export import export_yolo as export_yolo
+    from flawshot.inspect.asking import Question as Question
+    from flawshot.inspect.asking import ask_catalog as ask_catalog
+    from flawshot.inspect.asking import read_question as read_question
     from flawshot.inspect.checks import check_data as check_data
     from flawshot.inspect.query import query_catalog as query_catalog
     from flawshot.inspect.same_sample import SameSamples as SameSamples
