@@ -212,10 +212,10 @@ def test_hard_data_keeps_its_splits_and_names_what_is_left_out(tmp_path):
         name.replace("instruct", "questions") for name in stems
     }
     rows = records(tmp_path / "out/instruct.jsonl")
-    assert {row["image"] for row in rows} == {
-        "nut/images/a.png", "nut/images/b.JPG", "nut/images/none.png", "nut/images/two.png", "nut/good/a.png",
-        "nut/embedded.json",
-    } | {row["image"] for row in rows if "embedded" in row["image"]}  # fmt: skip
+    images = {row["image"] for row in rows}
+    (embedded,) = (image for image in images if "embedded" in image)
+    named = {f"nut/images/{name}" for name in ("a.png", "b.JPG", "none.png", "two.png")}
+    assert images == named | {"nut/good/a.png", embedded}
     odd = [row for row in rows if row["flawshot"]["category"] == ODD]
     assert {"where", "any", "size", "part"} <= {row["flawshot"]["kind"] for row in odd}
     assert all(row["flawshot"]["split"] is None for row in rows)

@@ -26,8 +26,10 @@ HALF = 0.5
 YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 BOX = re.compile(rf"[\[(]\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*[\])]")
-PERCENT = re.compile(rf"(?<![\w.])({NUMBER})\s*(?:%|per\s?cent\b)", re.IGNORECASE)
-WHOLE = re.compile(r"(?<![\w.,-])[0-9]+(?![\w%]|[.,][0-9])")
+PERCENT = re.compile(rf"(?<![\w.,-])({NUMBER})\s*(?:%|per\s?cent\b)", re.IGNORECASE)
+WHOLE = re.compile(r"(?<![\w.,-])[0-9]+(?!\w|\s*%|[.,][0-9])")
+# "2-3" may be either, or something between.
+SPAN = re.compile(r"[0-9%]\s*[-–]\s*[0-9]")
 COUNTS = {
     word: number
     for number, word in enumerate(
@@ -149,7 +151,7 @@ def _judge_part(question: AskedQuestion, text: str) -> JudgedAnswer:
 def _judge_count(question: AskedQuestion, text: str) -> JudgedAnswer:
     numbers = {int(digits) for digits in WHOLE.findall(text) if len(digits) <= MOST_DIGITS}
     numbers |= {COUNTS[word] for word in _words(text) if word in COUNTS}
-    if len(numbers) != 1:
+    if len(numbers) != 1 or SPAN.search(text):
         raise _UnreadableError("contains several numbers" if numbers else "contains no whole number")
     error = abs(numbers.pop() - (question.flawshot.count or 0))
     return JudgedAnswer(question, right=not error, measures={"absolute_error": float(error)})
@@ -157,7 +159,7 @@ def _judge_count(question: AskedQuestion, text: str) -> JudgedAnswer:
 
 def _judge_size(question: AskedQuestion, text: str) -> JudgedAnswer:
     numbers = {float(number) for number in PERCENT.findall(text)}
-    if len(numbers) != 1:
+    if len(numbers) != 1 or SPAN.search(text):
         raise _UnreadableError("contains several percentages" if numbers else "contains no percentage")
     truth = question.flawshot.percent or 1.0
     error = abs(numbers.pop() - truth) / truth
