@@ -37,6 +37,7 @@ NAMES = {
     "mean_absolute_error": "mean error",
     "median_relative_error": "median relative error, %",
 }
+CANNOT = "cannot be read"
 FEW = 10
 SHOWN = 3
 LEGEND = (
@@ -119,14 +120,14 @@ def _say_left_out(results: LanguageResults, questions: Path) -> None:
     from flawshot.cli.console import say, shown_of
 
     groups = (
-        ("no answer, which counts as wrong", [f"{each}" for each in results.missing]),
+        ("no answer, which counts as wrong", list(results.missing)),
         (f"an answer to no question of {questions}, which is ignored", list(results.foreign)),
-        ("cannot be read, which counts as wrong", [f"{name}: {why}" for name, why in results.unread.items()]),
+        (CANNOT, [f"{name}: {why}, which counts as wrong" for name, why in results.unread.items()]),
     )
     for what, lines in groups:
         first = shown_of(len(lines), SHOWN)
         for line in lines[:first]:
-            say(f"warning: {line}: {what}" if "cannot" not in what else f"warning: {line}; it counts as wrong")
+            say(f"warning: {line}" if what == CANNOT else f"warning: {line}: {what}")
         if more := len(lines) - first:
             say(f"warning: and {more} more of this kind ({what}); --verbose names all")
 
@@ -139,17 +140,16 @@ def _print(results: LanguageResults, *, per_category: bool) -> None:
         own = [run for run in results.runs if run.kind == kind and (run.product is not None or len(products) > 1)]
         if not own:
             continue
+        named = per_category or len(products) == 1
+        own = [run for run in own if named or run.category is None]
         names = list(dict.fromkeys(name for run in own for name in run.scores))
-        table = new_table(
-            f"{title} [95 % interval]", "product", "category", "n", *(NAMES[name] for name in names), left=2
-        )
+        heads = ["product", *(["category"] if named else []), "n"]
+        table = new_table(f"{title} [95 % interval]", *heads, *(NAMES[name] for name in names), left=len(heads) - 1)
         for run in own:
-            if run.category is not None and not (per_category or len(products) == 1):
-                continue
+            of = [plain("all" if run.product is None else run.product)]
+            of += [plain("all" if run.category is None else run.category)] if named else []
             few = " (few)" if run.n_questions < FEW else ""
-            scores = [_shown(run, name) for name in names]
-            product = "all" if run.product is None else run.product
-            table.add_row(plain(product), plain(run.category or ""), f"{run.n_questions}, {run.n_images}{few}", *scores)
+            table.add_row(*of, f"{run.n_questions}, {run.n_images}{few}", *(_shown(run, name) for name in names))
         print_table(table)
     print_line(LEGEND)
     total = sum(run.n_questions for run in results.runs if run.product is None)

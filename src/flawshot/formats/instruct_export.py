@@ -189,8 +189,8 @@ def _questions(images: Sequence[AskedImage], seed: int, problems: list[Problem])
     for question in present:
         every[question.image.path].append(question)
     for what, number in unasked.items():
-        message = f"{counted(number, 'image shows', 'images show')} it that no image without it balances"
-        problems.append(Problem(what, "unbalanced", f"{message}, and whether there is any is not asked", "warning"))
+        message = f"{counted(number, 'image shows', 'images show')} it, without as many that do not"
+        problems.append(Problem(what, "unbalanced", f"{message}; whether there is any is not asked", "warning"))
     made: dict[str, list[ImageQuestion]] = {}
     for image in images:
         made.setdefault(f"_{image.split}" if image.split else "", []).extend(every[image.path])

@@ -335,6 +335,8 @@ NOT_UNDERSTOOD = [
     ("largest and smallest dents", ["smallest"], None),
     ("larger than 999999999999999999999 px", None, None),
     ("dents larger than average", None, None),
+    ("large dents", ["large"], ["larger", "largest"]),
+    ("scratches with dents", ["with dents"], []),
 ]
 
 
@@ -472,3 +474,37 @@ def test_any_question_can_be_run(catalog, text):
     asked = read_question(text, catalog)
     rows = ask_rows(catalog, asked, limit=5)
     assert len(set(rows)) == len(rows) <= 5
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("scratches and dents", '"and" means either, because an instance has one category'),
+        ("scratches, dents", None),
+        ("scratch dents", '"scratch" beside "dents" means either'),
+        ("scratches without dents", '"on images without dents" is about the other instances'),
+        ("scratches in bolts and dents in nuts", "each alternative has only the conditions listed below it"),
+        ("top left and bottom right", '"top left" and "bottom right" exclude each other, so either is meant'),
+        ("images without dents", "images without any annotation are not in the data, and not listed"),
+    ],
+)
+def test_what_could_have_been_meant_differently_is_noted(catalog, text, note):
+    notes = read_question(text, catalog).notes
+    assert bool(notes) == bool(note)
+    assert all(note in each for each in notes)
+
+
+def test_what_was_understood_is_explained_in_the_words_of_the_question(catalog):
+    text = "which images of BOLTS have more than 3 scratches, but no 'bent_lead'?"
+    assert read_question(text, catalog).explained() == [
+        'understood: product is bolt ("BOLTS")',
+        "understood: on images with more than 3 instances of which each is:",
+        'understood:   category is scratch ("scratches")',
+        "understood: on images with exactly 0 instances of which each is:",
+        'understood:   category is bent_lead ("bent_lead")',
+        "condition: product = 'bolt' and category = 'scratch'",
+        "on images with more than 3 of: category = 'scratch'",
+        "on images with exactly 0 of: category = 'bent_lead'",
+        "note: images without any annotation are not in the data, and not listed",
+    ]
+    assert read_question("all defects", catalog).explained() == ["understood: all instances", "condition: true"]

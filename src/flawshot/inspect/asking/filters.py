@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flawshot.base.wording import plural
+
 if TYPE_CHECKING:
     from flawshot.inspect.asking.clauses import Clause
     from flawshot.inspect.asking.sizes import NumberRange
@@ -96,8 +98,12 @@ class ImageFilter:
     def meaning(self) -> list[str]:
         """The condition in words, one line for each part."""
         what = self.counted.meaning()
-        head = f"on images with {'not ' if self.negated else ''}{self.numbers.meaning()} such {'instances'}"
-        return [f"{head}:" if what else f"{head}: any", *(f"  {line}" for line in what)]
+        head = f"on images with {'not ' if self.negated else ''}{self.numbers.meaning()} {self._noun}"
+        return [f"{head} of which each is:" if what else f"{head} of any kind", *(f"  {line}" for line in what)]
+
+    @property
+    def _noun(self) -> str:
+        return plural(1 if self.numbers.meaning().endswith(" 1") else 2, "instance")
 
 
 def _joined(parts: list[str], joint: str) -> str:

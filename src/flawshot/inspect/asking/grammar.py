@@ -19,10 +19,6 @@ __all__ = ["Reading", "read_grammar"]
 JOINTS = frozenset({"also", "but", "comma", "either"})
 # Kinds that all instances of an image share.
 OF_IMAGES = frozenset({"product", "split", "image"})
-VACUOUS = (
-    "an instance has one category, so a second one that is excluded changes nothing; for other instances on the image, "
-    "ask for dents on images without scratches"
-)
 ONE_VALUE = {"category": "one category", "product": "one product", "split": "one split", "shape": "one type of shape"}
 
 
@@ -270,7 +266,10 @@ class _Assembly:
                 self._reading.unknown.append(f"{having} {clause.said}")
                 return
             if statement.negated:
-                self._reading.notes.append(VACUOUS)
+                self._reading.notes.append(
+                    f'an instance has one category, so "{clause.said}" excludes nothing more; "on images without '
+                    f'{clause.said}" is about the other instances of an image'
+                )
         if clause.kind == "category" and not statement.negated:
             self._named = True
         if last is not None and _is_list(last, statement, joint):

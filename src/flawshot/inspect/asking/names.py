@@ -107,6 +107,7 @@ class Vocabulary:
         spelled = {name.value.casefold(): name.value for name in self.names}
         spelled |= {" ".join(name.words): name.value for name in self.names}
         spelled = {other: other for other in others} | spelled
+        spelled.pop(word.key, None)
         close = difflib.get_close_matches(word.key[:80], list(spelled), MOST_SUGGESTIONS, ALIKE)
         return list(dict.fromkeys(spelled[each] for each in close))
 

@@ -41,11 +41,13 @@ class Word(NamedTuple):
         text: As it was typed; what stood in quotes is one word.
         key: What is compared: case-folded.
         quoted: Whether it stood in quotes.
+        before: What stood between it and the word before.
     """
 
     text: str
     key: str
     quoted: bool = False
+    before: str = " "
 
 
 # Words without a meaning of their own here.
@@ -140,20 +142,23 @@ def split_words(text: str, *, quotes: bool = True) -> list[Word]:
     ['bent', 'lead', '>', '5,000', 'px', ',', 'in']
     """
     text = unicodedata.normalize("NFC", text)
-    words, place = [], 0
+    words: list[Word] = []
+    place = after = 0
     while place < len(text):
         end = _quote_end(text, place) if quotes else None
         if end is not None:
             inside = text[place + 1 : end]
-            words.append(Word(inside, inside.casefold(), quoted=True))
-            place = end + 1
+            words.append(Word(inside, inside.casefold(), quoted=True, before=text[after:place]))
+            place = after = end + 1
             continue
         found = PIECE.match(text, place)
         if found is None:
             place += 1
             continue
-        words += [Word(part, part.casefold()) for part in CAMEL.split(found[0]) if part]
-        place = found.end()
+        parts = [part for part in CAMEL.split(found[0]) if part]
+        words.append(Word(parts[0], parts[0].casefold(), before=text[after:place]))
+        words += [Word(part, part.casefold(), before="") for part in parts[1:]]
+        place = after = found.end()
     return words
 
 
@@ -226,5 +231,5 @@ def singulars(key: str) -> frozenset[str]:
 
 
 def said(words: Sequence[Word], start: int, end: int) -> str:
-    """Some words of a question as they were typed, without what stood between them."""
-    return " ".join(word.text for word in words[start:end])
+    """Some words of a question as they were typed, with what stood between them."""
+    return "".join(f"{word.before if number else ''}{word.text}" for number, word in enumerate(words[start:end]))
