@@ -169,6 +169,6 @@ def _shown(run: LanguageRun, name: str) -> str:
     else:
         other = 100 if name == "median_relative_error" else 1
         shown = f"{other * score.mean:.{1 if other == 100 else 2}f}"
-    if score.reference is None or name == "yes_share_true":
+    if score.reference is None or name in {"yes_share", "yes_share_true"}:
         return shown
     return f"{shown} ({other * score.reference:.{1 if other == 100 else 2}f})"

@@ -187,7 +187,7 @@ QUESTIONS = [
     ("edge defects", NEAR, near_edge),
     ("away from the edge", NEAR.replace("<", ">="), lambda r: not near_edge(r)),
     ("not near the edge", f"not ({NEAR})", lambda r: not near_edge(r)),
-    ("near the left edge", "20 * (x0) < least(image_width, image_height)", lambda r: r["x0"] < 5),
+    ("near the left edge", "20 * x0 < least(image_width, image_height)", lambda r: r["x0"] < 5),
     ("touching the right edge", "(image_width - x1) = 0", lambda r: r["x1"] == r["image_width"]),
     ("within 3 px of the edge", "least(x0, y0, image_width - x1, image_height - y1) <= 3", lambda r: distance(r) <= 3),
     (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Name", "NameMatch", "Vocabulary"]
 
 # How alike a word and a name must be for the name to be suggested, from 0 to 1, and how many are.
-ALIKE = 0.7
+ALIKE = 0.65
 MOST_SUGGESTIONS = 3
 
 

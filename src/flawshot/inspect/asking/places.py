@@ -40,7 +40,8 @@ NAMES = (("top", "middle", "bottom"), ("left", "middle", "right"))
 # Twenty times an instance's distance from the edge is compared with the shorter side: 5 % of it.
 TWENTIETH = 20
 SHORTER = "least(image_width, image_height)"
-DISTANCES = {"left": "x0", "top": "y0", "right": "image_width - x1", "bottom": "image_height - y1"}
+DISTANCES = {"left": "x0", "top": "y0", "right": "(image_width - x1)", "bottom": "(image_height - y1)"}
+ANY_DISTANCE = "least(x0, y0, image_width - x1, image_height - y1)"
 
 
 class _Edge(NamedTuple):
@@ -77,8 +78,8 @@ def _edge(words: Sequence[Word], start: int) -> _Edge | None:
         return None
     end = _after(words, place + 1)
     if side is None:
-        return _Edge(end, "the edge", f"least({', '.join(DISTANCES.values())})")
-    return _Edge(end, f"the {side} edge", f"({DISTANCES[side]})")
+        return _Edge(end, "the edge", ANY_DISTANCE)
+    return _Edge(end, f"the {side} edge", DISTANCES[side])
 
 
 def _manner(words: Sequence[Word], start: int) -> tuple[str, int]:
