@@ -221,6 +221,12 @@ def test_the_command_prints_and_writes(tmp_path, asked, questions):
     printed = succeed("evaluate-answers", asked, "--answers", answers, "--json", "-")
     assert json.loads(printed.stdout)["runs"] == document["runs"]
     assert "exists" in refuse("evaluate-answers", asked, "--answers", answers, "--csv", tmp_path / "r.csv")
+    where = next(each for each in questions if each.flawshot.kind == "where")
+    x0, y0, x1, y1 = (value * 96 for value in where.flawshot.box)
+    boxes = write_lines(tmp_path / "boxes.jsonl", [{"id": where.id, "text": f"[{x0}, {y0}, {x1}, {y1}]"}])
+    for unit, read in (("pixel", 1), ("share", 0)):
+        done = succeed("evaluate-answers", asked, "--answers", boxes, "--boxes", unit)
+        assert f"1 answered, {read} of them read" in done.stdout
     product = questions[0].flawshot.product
     one = succeed("evaluate-answers", asked, "--answers", answers, "--product", product)
     other = next(each.flawshot.product for each in questions if each.flawshot.product != product)

@@ -179,6 +179,14 @@ def test_images_without_a_split_are_divided_and_groups_stay_together(drawn, tmp_
     assert not parts["train"] & parts["test"]
     assert len(parts["test"]) == 10
     assert len(parts["train"]) == 30
+    for split in parts:
+        present = Counter(
+            (fact["product"], fact["category"], fact["present"])
+            for fact in (row["flawshot"] for row in records(tmp_path / f"a/instruct_{split}.jsonl"))
+            if fact["kind"] == "any"
+        )
+        assert present
+        assert all(present[product, category, not yes] == n for (product, category, yes), n in present.items())
     export_instruct(catalog, tmp_path / "b", test=0.25, seed=1, group=r"(\d)\.png", no_images=True)
     digits = {
         split: {row["flawshot"]["source"][-5] for row in records(tmp_path / f"b/instruct_{split}.jsonl")}
@@ -222,3 +230,30 @@ def test_hard_data_keeps_its_splits_and_names_what_is_left_out(tmp_path):
     two_asked = [row["flawshot"] for row in rows if row["flawshot"]["source"] == "nut/images/two.png"]
     assert "where" not in {fact["kind"] for fact in two_asked}
     assert [fact["count"] for fact in two_asked if fact["kind"] == "count"] == [2]
+
+
+def test_what_was_only_predicted_is_no_answer(tmp_path):
+    flawshot.draw_data_set(tmp_path / "parts", categories=2, images=6, side=64, workers=1, seed=5)
+    succeed("fit", tmp_path / "parts", "--out", tmp_path / "model", "--classifier", "prototype")
+    succeed("predict", tmp_path / "model", tmp_path / "parts", "--out", tmp_path / "named")
+    assert "image" in succeed("export", "instruct", tmp_path / "named", tmp_path / "known").stdout
+    first, *others = sorted((tmp_path / "named").rglob("0*.json"))
+
+    def forget(path):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for each in document["shapes"]:
+            each["flawshot"]["was"] = None
+        path.write_text(json.dumps(document), encoding="utf-8")
+
+    forget(first)
+    done = succeed("export", "instruct", tmp_path / "named", tmp_path / "some")
+    assert "has regions that were only predicted; it is left out" in done.stderr
+    sources = [
+        {row["flawshot"]["source"] for row in records(tmp_path / name / "instruct.jsonl")} for name in ("known", "some")
+    ]
+    assert len(sources[0] - sources[1]) == 1
+    for path in others:
+        forget(path)
+    said = refuse("export", "instruct", tmp_path / "named", tmp_path / "none")
+    assert "has no image to ask about; the first problem: " in said
+    assert not (tmp_path / "none").exists()

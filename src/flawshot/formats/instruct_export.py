@@ -39,7 +39,7 @@ OPTIONS = {
     "seed": Option("Chooses the wording, and which images are asked about without an answer of yes.", "N", 0),
     "test": Option("Put this share of the images that are in no split into the split test.", "SHARE", 0),
     "group": Option(
-        "With --test: images for whose paths this regular expression captures the same text stay in one split.",
+        "Images for whose paths this regular expression captures the same text are not divided.",
         "REGEX",
     ),
 }
@@ -97,6 +97,8 @@ def export_instruct(
             asked = _asked(image, problems, "" if no_images else "images/")
             if asked is not None and (no_images or save_image(image, folder / asked.file, problems, link=link)):
                 images.append(asked)
+        if not images:
+            raise FlawshotError(f"{catalog.root}: has no image to ask about; the first problem: {problems[0].marked}")
         if test:
             images = _divided(images, test, group, seed)
         questions = _questions(images, seed, problems)

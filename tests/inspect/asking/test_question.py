@@ -508,3 +508,28 @@ def test_what_was_understood_is_explained_in_the_words_of_the_question(catalog):
         "note: images without any annotation are not in the data, and not listed",
     ]
     assert read_question("all defects", catalog).explained() == ["understood: all instances", "condition: true"]
+
+
+REAL = [
+    ("scratches on metal nuts", lambda r: (r["category"], r["product"]) == ("scratch", "metal_nut")),
+    ("bent wires or cable swaps in cables", lambda r: r["category"] in {"bent_wire", "cable_swap"}),
+    ("cut inner insulation larger than 1 %", lambda r: r["category"] == "cut_inner_insulation" and share(r) > 1),
+    ("cut lead", is_("cut_lead")),
+    (
+        "thread tops and thread sides on screws, not near the edge",
+        lambda r: r["category"] in {"thread_top", "thread_side"} and not near_edge(r),
+    ),
+    (
+        "all defects except holes and cuts in leather",
+        lambda r: r["category"] not in {"hole", "cut"} and r["product"] == "leather",
+    ),
+    ("defects bigger than 2% in the lower left corner", lambda r: share(r) > 2 and where(r) == "lower left"),
+]
+
+
+@pytest.mark.parametrize(("text", "holds"), REAL, ids=[each[0] for each in REAL])
+def test_real_names(mvtec_fs_catalog, text, holds):
+    rows = mvtec_fs_catalog.table.drop(["geometry"]).to_pylist()
+    expected = [row["id"] for row in rows if holds(row)]
+    assert expected
+    assert ask_catalog(mvtec_fs_catalog, text).column("id") == expected
