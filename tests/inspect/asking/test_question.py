@@ -335,6 +335,13 @@ NOT_UNDERSTOOD = [
     ("largest and smallest dents", ["smallest"], None),
     ("larger than 999999999999999999999 px", None, None),
     ("dents larger than average", None, None),
+    ("the largest dent per image", ["per image"], None),
+    ("dents or", ["or"], None),
+    ("images with dents or without scratches", ["or"], None),
+    ("images with 2 dents or more than 3 scratches", ["or"], None),
+    ("dents of the same product", ["same"], None),
+    ("dents next to scratches", ["next"], None),
+    ("dents of 100 px", ["100", "px"], None),
     ("large dents", ["large"], ["larger", "largest"]),
     ("scratches with dents", ["with dents"], []),
 ]

@@ -224,6 +224,8 @@ class _Assembly:
             self._add(item)
         if self._negation is not None:
             self._reading.unknown.append(self._negation)
+        if self._joint == "either":
+            self._reading.unknown.append("or")
         if len(self._alternatives) > 1:
             self._reading.notes.append("each alternative has only the conditions listed below it")
         return Filter(tuple(tuple(map(tuple, all_of)) for all_of in self._alternatives))
@@ -242,7 +244,7 @@ class _Assembly:
             self._with = item.said
         elif item.role == "anything":
             self._add_anything(item)
-        elif item.role in {"range", "unknown"} or (item.role == "only" and self._of_images):
+        elif item.role in {"range", "per image", "unknown"} or (item.role == "only" and self._of_images):
             self._reading.unknown.append(item.said if self._negation is None else f"{self._negation} {item.said}")
             self._negation = None
 

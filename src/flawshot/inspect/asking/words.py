@@ -56,7 +56,7 @@ FILLERS = frozenset(
     a an the of on in at to from for by is are was were be been being there that which who what where whose me i we you
     show list find give get display all any every each both please do does can could want need see this these those it
     its their they them as type types kind kinds category categories label labels labeled labelled called named product
-    products class classes same
+    products class classes
     """.split()  # noqa: SIM905 - a list with one line each would be unreadable
 )
 NEGATIONS = (
