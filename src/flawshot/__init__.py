@@ -60,6 +60,9 @@ _PUBLIC = {
         "sample_tasks verify_episodes write_episodes"
     ),
     "evaluation": "ComparedResults Results compare_results evaluate evaluate_banks",
+    "evaluation.language_questions": "read_answers read_instructions",
+    "evaluation.language_results": "LanguageResults",
+    "evaluation.language_scores": "evaluate_answers",
     "formats.box_table": "import_csv",
     "formats.catalog_labelme": "labelme_files",
     "formats.coco": "import_coco",
@@ -197,6 +200,10 @@ if TYPE_CHECKING:
     from flawshot.evaluation import compare_results as compare_results
     from flawshot.evaluation import evaluate as evaluate
     from flawshot.evaluation import evaluate_banks as evaluate_banks
+    from flawshot.evaluation.language_questions import read_answers as read_answers
+    from flawshot.evaluation.language_questions import read_instructions as read_instructions
+    from flawshot.evaluation.language_results import LanguageResults as LanguageResults
+    from flawshot.evaluation.language_scores import evaluate_answers as evaluate_answers
     from flawshot.formats.box_table import import_csv as import_csv
     from flawshot.formats.catalog_labelme import labelme_files as labelme_files
     from flawshot.formats.coco import import_coco as import_coco

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flawshot import FlawshotError
@@ -61,6 +61,9 @@ def asked(name):
         ("none", "No, there is not.", True),
         ("any", "There is one.", None),
         ("any", "Yesterday", None),
+        ("any", "yes or no", None),
+        ("any", "Yes/No", None),
+        ("any", "Yes, no doubt.", True),
         ("any", "I think yes", None),
         ("any", "", None),
         ("what", "cut", True),
@@ -155,6 +158,7 @@ def test_overlap_of_boxes():
     assert overlap((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(list(ASKED)), st.text(max_size=80))
 def test_any_text_is_an_answer_or_unreadable(name, text):
     judged = judge_answer(asked(name), text)

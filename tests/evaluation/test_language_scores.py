@@ -12,7 +12,7 @@ from sklearn import metrics
 
 import flawshot
 from commands import refuse, succeed
-from flawshot.evaluation.language_questions import read_answers, read_questions
+from flawshot.evaluation.language_questions import read_answers, read_instructions
 from flawshot.evaluation.language_scores import evaluate_answers, fixed_answers
 from flawshot.formats.instruct_export import export_instruct
 
@@ -28,7 +28,7 @@ def asked(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def questions(asked):
-    return read_questions(asked)
+    return read_instructions(asked)
 
 
 def right_answers(questions):

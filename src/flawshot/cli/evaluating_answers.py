@@ -82,12 +82,12 @@ def evaluate_answers(
     from flawshot.base.store.together import write_together
     from flawshot.cli.console import print_json
     from flawshot.cli.reporting import command_stamp
-    from flawshot.evaluation.language_questions import read_answers, read_questions
+    from flawshot.evaluation.language_questions import read_answers, read_instructions
     from flawshot.evaluation.language_scores import evaluate_answers as run
     from flawshot.report.tables import language_csv
 
     started, clock = datetime.now(UTC), time.perf_counter()
-    asked, given = read_questions(questions), read_answers(answers)
+    asked, given = read_instructions(questions), read_answers(answers)
     held = sorted({each.flawshot.product for each in asked})
     for name in product or ():
         if name not in held:

@@ -23,7 +23,7 @@ BOX_UNITS = ("share", "thousandth", "pixel")
 CLOSE = 0.25
 HALF = 0.5
 
-YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+YES_NO = re.compile(r"\W*(yes|no)\b(?!\s*(?:/|or\b)\s*(?:yes|no)\b)", re.IGNORECASE)
 NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 BOX = re.compile(rf"[\[(]\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*[\])]")
 PERCENT = re.compile(rf"(?<![\w.,-])({NUMBER})\s*(?:%|per\s?cent\b)", re.IGNORECASE)

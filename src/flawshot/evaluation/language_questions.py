@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,10 +12,7 @@ from flawshot.base.errors import FlawshotError
 from flawshot.base.store.files import Document, one_line
 from flawshot.base.store.json_documents import check_depth, file_lines, parse_document
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["AskedQuestion", "Truth", "read_answers", "read_questions"]
+__all__ = ["AskedQuestion", "Truth", "read_answers", "read_instructions"]
 
 REMEDY = "write it again with flawshot export instruct"
 # How programs call a question's id and the model's answer; LLaVA writes question_id and text.
@@ -81,14 +79,14 @@ class AskedQuestion(Document):
     flawshot: Truth
 
 
-def read_questions(path: Path) -> list[AskedQuestion]:
-    """Read the questions that a model was asked.
+def read_instructions(path: str | Path) -> list[AskedQuestion]:
+    """Read the questions that a model was asked: a file ``instruct*.jsonl``, written by ``flawshot export instruct``.
 
     Raises:
         FlawshotError: With the file and the line, if it is missing, damaged, foreign or empty, or has an id twice.
     """
     made: dict[str, AskedQuestion] = {}
-    for number, line in enumerate(file_lines(path), start=1):
+    for number, line in enumerate(file_lines(Path(path)), start=1):
         question = parse_document(line, AskedQuestion, f"{path}: line {number}", REMEDY)
         if question.id in made:
             raise FlawshotError(f"{path}: line {number}: id: {question.id} was on an earlier line; {REMEDY}")
@@ -98,7 +96,7 @@ def read_questions(path: Path) -> list[AskedQuestion]:
     return list(made.values())
 
 
-def read_answers(path: Path) -> dict[str, str]:
+def read_answers(path: str | Path) -> dict[str, str]:
     """Read a model's answers: JSON Lines with the question's id and a text.
 
     The id is ``question_id``, as LLaVA writes it, or ``id``; the text is ``text``, ``answer``, ``prediction`` or
@@ -111,7 +109,7 @@ def read_answers(path: Path) -> dict[str, str]:
         FlawshotError: With the file and the line, if it is missing or damaged, or answers a question twice.
     """
     made: dict[str, str] = {}
-    for number, line in enumerate(file_lines(path), start=1):
+    for number, line in enumerate(file_lines(Path(path)), start=1):
         if not line.strip():
             continue
         place = f"{path}: line {number}"

@@ -463,7 +463,7 @@ def test_any_text_is_read_or_refused_and_is_always_one_harmless_condition(text):
         assert all(word in unicodedata.normalize("NFC", text) for word in each.said.split())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=1, max_size=30).filter(lambda label: "\0" not in label and label.strip()))
 def test_any_label_in_quotes_is_that_label(label):
     names = Vocabulary.from_names([], [label, "other"])
@@ -475,7 +475,7 @@ def test_any_label_in_quotes_is_that_label(label):
     assert asked.condition == "category = '" + label.replace("'", "''") + "'"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(WORDS, min_size=1, max_size=10).map(" ".join))
 def test_any_question_can_be_run(catalog, text):
     asked = read_question(text, catalog)
