@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Name", "NameMatch", "Vocabulary"]
 
 # How alike a word and a name must be for the name to be suggested, from 0 to 1, and how many are.
-ALIKE = 0.65
+ALIKE = 0.7
 MOST_SUGGESTIONS = 3
 
 
@@ -108,8 +108,12 @@ class Vocabulary:
         spelled |= {" ".join(name.words): name.value for name in self.names}
         spelled = {other: other for other in others} | spelled
         spelled.pop(word.key, None)
-        close = difflib.get_close_matches(word.key[:80], list(spelled), MOST_SUGGESTIONS, ALIKE)
-        return list(dict.fromkeys(spelled[each] for each in close))
+        close = [
+            spelled[each]
+            for key in sorted(singulars(word.key[:80]), key=lambda key: (-len(key), key))
+            for each in difflib.get_close_matches(key, list(spelled), MOST_SUGGESTIONS, ALIKE)
+        ]
+        return list(dict.fromkeys(close))[:MOST_SUGGESTIONS]
 
 
 def _name(kind: Literal["category", "product"], value: str) -> Name:
