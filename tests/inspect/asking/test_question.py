@@ -505,9 +505,9 @@ def test_what_was_understood_is_explained_in_the_words_of_the_question(catalog):
     text = "which images of BOLTS have more than 3 scratches, but no 'bent_lead'?"
     assert read_question(text, catalog).explained() == [
         'understood: product is bolt ("BOLTS")',
-        "understood: on images with more than 3 instances of which each is:",
+        "understood: on images with more than 3 instances with:",
         'understood:   category is scratch ("scratches")',
-        "understood: on images with exactly 0 instances of which each is:",
+        "understood: on images with exactly 0 instances with:",
         'understood:   category is bent_lead ("bent_lead")',
         "condition: product = 'bolt' and category = 'scratch'",
         "on images with more than 3 of: category = 'scratch'",

@@ -99,7 +99,7 @@ class ImageFilter:
         """The condition in words, one line for each part."""
         what = self.counted.meaning()
         head = f"on images with {'not ' if self.negated else ''}{self.numbers.meaning()} {self._noun}"
-        return [f"{head} of which each is:" if what else f"{head} of any kind", *(f"  {line}" for line in what)]
+        return [f"{head} with:" if what else f"{head} of any kind", *(f"  {line}" for line in what)]
 
     @property
     def _noun(self) -> str:
