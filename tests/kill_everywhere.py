@@ -339,6 +339,7 @@ def commands(data, base):
         Command("export coco", line("export", "coco", parts, "coco"), (), ("coco",)),
         Command("export coco anew", line("export", "coco", more, "coco", "--overwrite"), ("coco",), ("coco",)),
         Command("export detailed", line("export", "detailed", parts, "out.json")),
+        Command("export instruct", line("export", "instruct", parts, "talk")),
     ]  # fmt: skip
 
 

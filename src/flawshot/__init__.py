@@ -60,6 +60,9 @@ _PUBLIC = {
         "sample_tasks verify_episodes write_episodes"
     ),
     "evaluation": "ComparedResults Results compare_results evaluate evaluate_banks",
+    "evaluation.language_questions": "read_answers read_instructions",
+    "evaluation.language_results": "LanguageResults",
+    "evaluation.language_scores": "evaluate_answers",
     "formats.box_table": "import_csv",
     "formats.catalog_labelme": "labelme_files",
     "formats.coco": "import_coco",
@@ -69,6 +72,7 @@ _PUBLIC = {
     "formats.detailed": "write_detailed",
     "formats.folders": "import_folders",
     "formats.imagefolder_export": "export_imagefolder",
+    "formats.instruct_export": "export_instruct",
     "formats.label_studio": "import_label_studio",
     "formats.mask_export": "export_masks",
     "formats.masks": "import_masks",
@@ -81,6 +85,7 @@ _PUBLIC = {
     "formats.voc_export": "export_voc",
     "formats.yolo": "import_yolo",
     "formats.yolo_export": "export_yolo",
+    "inspect.asking": "Question ask_catalog read_question",
     "inspect.checks": "check_data",
     "inspect.query": "query_catalog",
     "inspect.same_sample": "SameSamples SampleGroup find_same_samples",
@@ -195,6 +200,10 @@ if TYPE_CHECKING:
     from flawshot.evaluation import compare_results as compare_results
     from flawshot.evaluation import evaluate as evaluate
     from flawshot.evaluation import evaluate_banks as evaluate_banks
+    from flawshot.evaluation.language_questions import read_answers as read_answers
+    from flawshot.evaluation.language_questions import read_instructions as read_instructions
+    from flawshot.evaluation.language_results import LanguageResults as LanguageResults
+    from flawshot.evaluation.language_scores import evaluate_answers as evaluate_answers
     from flawshot.formats.box_table import import_csv as import_csv
     from flawshot.formats.catalog_labelme import labelme_files as labelme_files
     from flawshot.formats.coco import import_coco as import_coco
@@ -204,6 +213,7 @@ if TYPE_CHECKING:
     from flawshot.formats.detailed import write_detailed as write_detailed
     from flawshot.formats.folders import import_folders as import_folders
     from flawshot.formats.imagefolder_export import export_imagefolder as export_imagefolder
+    from flawshot.formats.instruct_export import export_instruct as export_instruct
     from flawshot.formats.label_studio import import_label_studio as import_label_studio
     from flawshot.formats.mask_export import export_masks as export_masks
     from flawshot.formats.masks import import_masks as import_masks
@@ -220,6 +230,9 @@ if TYPE_CHECKING:
     from flawshot.formats.voc_export import export_voc as export_voc
     from flawshot.formats.yolo import import_yolo as import_yolo
     from flawshot.formats.yolo_export import export_yolo as export_yolo
+    from flawshot.inspect.asking import Question as Question
+    from flawshot.inspect.asking import ask_catalog as ask_catalog
+    from flawshot.inspect.asking import read_question as read_question
     from flawshot.inspect.checks import check_data as check_data
     from flawshot.inspect.query import query_catalog as query_catalog
     from flawshot.inspect.same_sample import SameSamples as SameSamples

@@ -14,6 +14,7 @@ import typer
 
 from flawshot.base.errors import FlawshotError
 from flawshot.cli.annotations import stats
+from flawshot.cli.asking import ask
 from flawshot.cli.benchmarking import bench
 from flawshot.cli.checking import check
 from flawshot.cli.comparing import compare
@@ -21,6 +22,7 @@ from flawshot.cli.demonstrating import demo
 from flawshot.cli.encoding import crops, encode
 from flawshot.cli.environment import VARIABLES, CacheOption, caching
 from flawshot.cli.evaluating import evaluate
+from flawshot.cli.evaluating_answers import evaluate_answers
 from flawshot.cli.evaluating_finding import evaluate_find
 from flawshot.cli.exports import exports
 from flawshot.cli.failing import refusal
@@ -63,6 +65,7 @@ COMMANDS = (
     check,
     stats,
     query,
+    ask,
     relabel,
     crops,
     sample,
@@ -70,6 +73,7 @@ COMMANDS = (
     evaluate,
     compare,
     evaluate_find,
+    evaluate_answers,
     report,
     fit,
     warm,

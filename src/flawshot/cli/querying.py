@@ -22,10 +22,17 @@ from flawshot.cli.options import (
 if TYPE_CHECKING:
     from flawshot.catalog import Catalog
 
-__all__ = ["query"]
+__all__ = ["CropsOption", "LimitOption", "print_hits", "query", "row_documents", "write_crops"]
 
 # Rows that the table shows without --limit.
 SHOWN = 50
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="List at most the first N instances.")
+]
+CropsOption = Annotated[
+    Path | None,
+    typer.Option("--crops", metavar="DIR", help="Write each instance's crop and mask as pictures to this folder."),
+]
 
 
 def query(
@@ -37,13 +44,8 @@ def query(
             help="An SQL condition on the catalog's columns, such as \"area > 5000 and split = 'test'\".",
         ),
     ],
-    limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="List at most the first N instances.")
-    ] = None,
-    crops: Annotated[
-        Path | None,
-        typer.Option("--crops", metavar="DIR", help="Write each instance's crop and mask as pictures to this folder."),
-    ] = None,
+    limit: LimitOption = None,
+    crops: CropsOption = None,
     json: RowsOption = None,
     product: ProductOption = None,
     layout: LayoutOption = None,
@@ -63,16 +65,17 @@ def query(
     rows = query_rows(catalog, condition)
     hits = catalog.with_rows(catalog.table.take(pa.array(rows[:limit], pa.int64())))
     if crops is not None:
-        _write_crops(hits, crops, overwrite=overwrite)
+        write_crops(hits, crops, overwrite=overwrite)
     if json is not None:
-        print_json(_documents(hits), json, overwrite=overwrite)
+        print_json(row_documents(hits), json, overwrite=overwrite)
     if json != "-":
-        _print(hits, every=limit is not None)
+        print_hits(hits, every=limit is not None)
         left_out = "" if len(hits) == len(rows) else f", of which the first {len(hits)} are used"
         typer.echo(f"{len(rows)} of {counted(len(catalog), 'instance')}{left_out}")
 
 
-def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
+def write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
+    """Write the crops and masks of instances as pictures; those that cannot be read are reported."""
     from flawshot.base.errors import FlawshotError
     from flawshot.cli.console import progress_bar, say, say_left_out, shown_of
     from flawshot.regions.crop_pictures import write_plain
@@ -89,7 +92,7 @@ def _write_crops(hits: Catalog, out: Path, *, overwrite: bool) -> None:
     say(f"{out}: {counted(written, 'crop')}")
 
 
-def _documents(hits: Catalog) -> list[dict[str, Any]]:
+def row_documents(hits: Catalog) -> list[dict[str, Any]]:
     """The rows for JSON: all columns except the geometry, plus the width and height of the box."""
     import json
 
@@ -100,7 +103,8 @@ def _documents(hits: Catalog) -> list[dict[str, Any]]:
     ]
 
 
-def _print(hits: Catalog, *, every: bool) -> None:
+def print_hits(hits: Catalog, *, every: bool) -> None:
+    """Print a table of instances; the first ones unless ``every``."""
     from flawshot.cli.console import new_table, plain, print_table
 
     shown = hits.table if every else hits.table.slice(0, SHOWN)

@@ -13,6 +13,7 @@ OPTIONS: Final = {
     "condition": "WHERE",
     "groups": "--group",
     "pattern": "--group",
+    "question": "QUESTION",
     "sizes": "--view-size",
 }
 # Text that a shell reads as one word without quotes.

@@ -180,6 +180,11 @@ EXPORTERS = {
         "Write crops, one folder per category, and metadata.jsonl, for Hugging Face datasets and torchvision.",
         "crops",
     ),
+    "instruct": Exporter(
+        "flawshot.formats.instruct_export:export_instruct",
+        "Write questions about images with their answers, as LLaVA's conversations, for vision-language models.",
+        "questions",
+    ),
     "fiftyone": Exporter(
         "flawshot.models.fiftyone_export:export_fiftyone",
         "Write a data set that FiftyOne imports, with masks; if given, predictions and embeddings.",

@@ -11,11 +11,14 @@ from flawshot.base.errors import printable
 from flawshot.evaluation.intervals import percent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from flawshot.evaluation.compared_records import ComparedResults
+    from flawshot.evaluation.language_results import LanguageResults
     from flawshot.evaluation.result_records import Estimate
     from flawshot.evaluation.results import Results
 
-__all__ = ["compared_csv", "csv_table", "latex_table", "markdown_table"]
+__all__ = ["compared_csv", "csv_table", "language_csv", "latex_table", "markdown_table"]
 
 # Characters that start a formula in a spreadsheet; some programs treat the full-width forms alike.
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -73,6 +76,37 @@ def compared_csv(results: ComparedResults) -> str:
                     **_columns("difference", difference),
                 }
             )
+    return _written(rows)
+
+
+def language_csv(results: LanguageResults) -> str:
+    """A model's answers as tidy CSV: one row per product, kind, category and score; empty for all together."""
+    rows = []
+    for run in results.runs:
+        for name, score in run.scores.items():
+            low, high = score.ci95 or (None, None)
+            rows.append(
+                {
+                    "product": run.product,
+                    "kind": run.kind,
+                    "category": run.category,
+                    "questions": run.n_questions,
+                    "images": run.n_images,
+                    "answered": run.n_answered,
+                    "read": run.n_read,
+                    "score": name,
+                    "n": score.n,
+                    "value": score.mean,
+                    "low": low,
+                    "high": high,
+                    "reference": score.reference,
+                }
+            )
+    return _written(rows)
+
+
+def _written(rows: Sequence[Mapping[str, str | float | None]]) -> str:
+    """Rows as CSV, with the first one's keys as the header."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(rows[0])
