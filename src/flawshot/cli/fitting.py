@@ -12,6 +12,7 @@ import typer
 from flawshot.base.wording import counted
 from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, ViewGroup
 from flawshot.cli.locator_groups import LocatorGroup, print_expected
+from flawshot.cli.ordering import print_in_order
 from flawshot.cli.options import (
     GroupOption,
     ImagesOption,
@@ -53,6 +54,15 @@ def fit(
         ),
     ] = 0.9,
     group: GroupOption = None,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            "--order",
+            metavar="name|time|FILE.csv[:COLUMN]",
+            help="Also estimate what fits to earlier images give on later ones: by name, by the time at which images "
+            "were taken, or by a table with columns image,order.",
+        ),
+    ] = None,
     product: Annotated[
         str | None, typer.Option("--product", metavar="NAME", help="Which product, if there are several.")
     ] = None,
@@ -76,6 +86,7 @@ def fit(
     from flawshot.encoders.base import pick_device
     from flawshot.models.fitting import fit_model, labeled, pick_classifier
     from flawshot.models.model_folder import check_model_free, check_nothing_learned, sound_bank_beside
+    from flawshot.models.ordering import image_order
 
     if not 0 < coverage < 1:
         raise FlawshotError(f"--coverage {coverage:g}: must be a share above 0 and below 1, such as 0.9")
@@ -94,9 +105,11 @@ def fit(
             if locator.find:
                 raise FlawshotError(f"--find: needs the images, and {data} is a feature bank; give DATA instead")
             bank, plan = FeatureBank.open(data, verify=not no_verify), None
+            ordered = None if order is None else image_order(order, labeled(bank.catalog, product, data))
         else:
             catalog = open_data(data, layout, [product] if product else None, strict=strict, images=images)
             own = labeled(catalog, product, data)
+            ordered = None if order is None else image_order(order, own)
             scheme = view_options.scheme(encoder_options.model)
             encoder = encoder_options.make(batch.size)
             plan = None
@@ -115,6 +128,7 @@ def fit(
                 product=product,
                 groups=groups,
                 coverage=coverage,
+                order=ordered,
                 source=str(data),
                 images=None if images is None else str(images),
                 locate=None if plan is None else replace(plan, progress=progress),
@@ -124,6 +138,8 @@ def fit(
         for reason in plan.left_out:
             say_left_out(f"locator: {reason}")
     _say(made)
+    if ordered is not None:
+        print_in_order(made.record, ordered)
     if made.record.locator is not None:
         print_expected(made.record.locator)
 

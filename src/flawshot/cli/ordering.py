@@ -1,0 +1,93 @@
+"""What ``flawshot fit --order`` and ``flawshot predict`` print of data that changes over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from flawshot.base.wording import counted, plural
+
+if TYPE_CHECKING:
+    from flawshot.models.ordering import ImageOrder
+    from flawshot.models.record import InOrder, ModelRecord, Share
+
+__all__ = ["print_in_order"]
+
+
+def print_in_order(record: ModelRecord, order: ImageOrder) -> None:
+    """Print what fits to earlier images gave on later ones, and whether that is less than order alone explains."""
+    from flawshot.cli.console import new_table, print_table, say
+    from flawshot.evaluation.intervals import percent
+    from flawshot.models.in_order import LEAST_UNITS
+
+    if order.remark:
+        say(order.remark)
+    unit = "group" if record.groups else "image"
+    found = record.history[-1].in_order
+    if found is None:
+        say(
+            f"in order of {order.by}, nothing can be estimated: it takes {LEAST_UNITS} {unit}s or more, of different "
+            f"ranks, and a category that earlier and later ones have"
+        )
+        return
+    table = new_table(
+        f"In order of {found.by}, {found.blocks} blocks of {unit}s, each predicted by fits to earlier ones, % "
+        "[95 % interval]",
+        "",
+        "examples",
+        f"{unit}s",
+        "share",
+    )
+    asked, units = str(found.right.asked), str(found.right.units)
+    table.add_row("right in order", asked, units, percent(found.right.mean, found.right.ci95))
+    table.add_row(f"right in {found.orders} random orders: mean, range", "", "", _range(found))
+    table.add_row(f"the same examples right, each {unit} left out in turn", asked, units, f"{100 * found.left_out:.1f}")
+    for name, share in (
+        (f"called unknown, at most {_whole(found.false_alarms)} promised", found.unknown),
+        (f"sets with the right category, {_whole(found.coverage)} promised", found.covered),
+    ):
+        if share is not None:
+            table.add_row(name, str(share.asked), str(share.units), percent(share.mean, share.ci95))
+    print_table(table)
+    if found.new:
+        typer.echo(
+            f"{counted(found.new, 'example of a later block has', 'examples of later blocks have')} a category that no "
+            f"earlier block has, and {plural(found.new, 'is', 'are')} not included"
+        )
+    typer.echo(_verdict(found, unit))
+
+
+def _verdict(found: InOrder, unit: str) -> str:
+    usual = f"at {100 * found.random:.1f} %, the mean of random orders"
+    if found.clearly_below:
+        said = (
+            f"Later {unit}s are unlike earlier ones: in order, clearly fewer are right than {usual} "
+            f"(p = {found.p:.2g}). Expect {100 * found.right.mean:.1f} % of new {unit}s rather than what leaving each "
+            f"{unit} out gives"
+        )
+    else:
+        said = f"In order, not clearly fewer are right than {usual} (p = {found.p:.2g})"
+    broken = [
+        name
+        for name, missed in (
+            ("unknown regions", found.unknown is not None and _above(found.unknown, found.false_alarms)),
+            ("prediction sets", found.covered is not None and _above(found.covered, found.coverage, below=True)),
+        )
+        if missed
+    ]
+    return said + (f"; what is promised of {' and of '.join(broken)} was not kept" if broken else "")
+
+
+def _above(share: Share, promised: float, *, below: bool = False) -> bool:
+    """Whether the whole interval is on the wrong side of what was promised."""
+    return share.ci95[1] < promised if below else share.ci95[0] > promised
+
+
+def _range(found: InOrder) -> str:
+    low, high = found.random_range
+    return f"{100 * found.random:.1f}, {100 * low:.1f} to {100 * high:.1f}"
+
+
+def _whole(share: float) -> str:
+    return f"{100 * share:.3g} %"
