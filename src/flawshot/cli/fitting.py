@@ -104,6 +104,11 @@ def fit(
                 raise FlawshotError(f"{argument(name)}: is for DATA, and {data} is a feature bank; omit it")
             if locator.find:
                 raise FlawshotError(f"--find: needs the images, and {data} is a feature bank; give DATA instead")
+            if order is not None and order.lower() == "time":
+                raise FlawshotError(
+                    f"--order time: needs the images, and {data} is a feature bank; give DATA, or a table with columns "
+                    "image,order"
+                )
             bank, plan = FeatureBank.open(data, verify=not no_verify), None
             ordered = None if order is None else image_order(order, labeled(bank.catalog, product, data))
         else:

@@ -59,15 +59,14 @@ def print_in_order(record: ModelRecord, order: ImageOrder) -> None:
 
 
 def _verdict(found: InOrder, unit: str) -> str:
-    usual = f"at {100 * found.random:.1f} %, the mean of random orders"
+    seen = f"in order {found.right.mean:.1%} are right, in random order {found.random:.1%}"
     if found.clearly_below:
         said = (
-            f"Later {unit}s are unlike earlier ones: in order, clearly fewer are right than {usual} "
-            f"(p = {found.p:.2g}). Expect {100 * found.right.mean:.1f} % of new {unit}s rather than what leaving each "
-            f"{unit} out gives"
+            f"Later {unit}s are unlike earlier ones: {seen} (p = {found.p:.2g}); of new {unit}s, expect the former, not "
+            f"what leaving each {unit} out gives"
         )
     else:
-        said = f"In order, not clearly fewer are right than {usual} (p = {found.p:.2g})"
+        said = f"{seen[0].upper()}{seen[1:]}: not clearly fewer (p = {found.p:.2g})"
     broken = [
         name
         for name, missed in (
@@ -90,4 +89,4 @@ def _range(found: InOrder) -> str:
 
 
 def _whole(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return f"{100 * share:.3g}%"

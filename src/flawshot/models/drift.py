@@ -254,21 +254,17 @@ def describe_drift(drift: Drift, *, found: bool = False) -> str:
     >>> described = Drift(regions=309, images=120, unknown=64, expected=0.1, unknown_p=0.0002, newer=0.6,
     ...                   newer_p=0.003, unlike=True)
     >>> describe_drift(described)[:99]
-    '21 % of regions are unknown where 10 % were expected (p = 0.0002, 309 regions on 120 images): this '
+    '21% of regions are unknown where 10% were expected (p = 0.0002, 309 regions on 120 images): this da'
     """
     seen = f"{counted(drift.regions, 'region')} on {counted(drift.images, 'image')}"
     if drift.expected is not None and drift.unknown_p is not None and drift.unknown_p <= drift.level:
         share, usual, chance = drift.unknown / drift.regions, drift.expected, drift.unknown_p
-        said = f"{_percent(share)} of regions are unknown where {_percent(usual)} were expected"
+        said = f"{share:.0%} of regions are unknown where {usual:.0%} were expected"
     else:
         share, chance = drift.newer or 0.0, drift.newer_p or 0.0
-        said = f"in {_percent(share)} of pairs, a region is less like the categories than an example was, not in half"
+        said = f"in {share:.0%} of pairs, a region is less like the categories than an example was, not in half"
     doubt = ", or what was found is no flaw" if found else ""
     return f"{said} ({_chance(chance)}, {seen}): this data is unlike the examples{doubt}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _chance(p: float) -> str:

@@ -65,18 +65,20 @@ def image_order(order: str | Path, catalog: Catalog) -> ImageOrder:
     if text.lower() == "name":
         return order_by_name(images)
     if text.lower() == "time":
-        if catalog.image_root is None:
-            raise FlawshotError(
-                f"{argument('order', text)}: needs the images, which a feature bank does not have; give the data, or a "
-                "table with columns image,order"
-            )
         return order_by_time(_sources(catalog))
     path, _, column = text.rpartition(":")
-    if not path or not (path.lower().endswith(TABLE_SUFFIXES) or Path(path).is_file()):
+    if not _is_table(path):
         path, column = text, COLUMN
-    if not path.lower().endswith(TABLE_SUFFIXES) and not Path(path).is_file():
+    if not _is_table(path):
         raise FlawshotError(f"{argument('order', text)}: must be name, time, or a table with columns image,order")
     return order_from_csv(Path(path), images, column.strip().lower())
+
+
+def _is_table(path: str) -> bool:
+    try:
+        return path.lower().endswith(TABLE_SUFFIXES) or Path(path).is_file()
+    except (OSError, ValueError):  # a name that the file system does not allow
+        return False
 
 
 def _sources(catalog: Catalog) -> dict[str, Path | bytes]:
@@ -117,7 +119,7 @@ def order_by_time(sources: Mapping[str, Path | bytes]) -> ImageOrder:
         sources: Each image's file, or its bytes, by path.
 
     Raises:
-        FlawshotError: If an image has neither time.
+        FlawshotError: If an image has neither time, or none can be read.
     """
     taken: dict[str, datetime | None] = {}
     for image, source in sources.items():
@@ -125,6 +127,11 @@ def order_by_time(sources: Mapping[str, Path | bytes]) -> ImageOrder:
             taken[image] = capture_time(source, image)
         except ImageError:  # it cannot be encoded, either
             continue
+    if not taken:
+        raise FlawshotError(
+            f"{argument('order', 'time')}: none of the images can be read; give the data with its images, or a table "
+            "with columns image,order"
+        )
     lacking = [image for image, when in taken.items() if when is None]
     if not lacking:
         return ImageOrder("capture time", _ranks({image: when for image, when in taken.items() if when is not None}))
