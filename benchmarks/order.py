@@ -166,8 +166,10 @@ def promises(tiles: Tiles, draws: int) -> str:
     made = []
     rng = np.random.default_rng(0)
     for number in range(draws + 1):
-        ranks = dict(order_by_name(images).ranks) if not number else dict(
-            zip(images, rng.permutation(len(images)).tolist(), strict=True)
+        ranks = (
+            dict(order_by_name(images).ranks)
+            if not number
+            else dict(zip(images, rng.permutation(len(images)).tolist(), strict=True))
         )
         with tempfile.TemporaryDirectory() as name:
             made.append(promise(tiles, ranks, Path(name)))

@@ -12,6 +12,7 @@ import pytest
 
 import flawshot
 from commands import refuse, shell, succeed
+from drifting import drifting_bank
 
 
 @pytest.fixture(scope="module")
@@ -22,28 +23,20 @@ def drawn(tmp_path_factory):
 
 
 @pytest.fixture
-def changing(drawn, tmp_path):
-    """The same parts; in the later half, what was called one thing is called the other."""
-    place = shutil.copytree(drawn, tmp_path / "changing")
-    paths = sorted(place.rglob("*.json"))
-    names = sorted(set(flawshot.Catalog.open(place).column("category")))
-    other = dict(zip(names, names[::-1], strict=True))
-    for path in paths[len(paths) // 2 :]:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        for shape in document["shapes"]:
-            shape["label"] = other[shape["label"]]
-        path.write_text(json.dumps(document), encoding="utf-8")
-    return place
+def changing(catalog_of, bank_of, tmp_path):
+    """A bank of a line that changes."""
+    steady = bank_of(catalog_of([(f"{n:02}", [["dent", "hole"][n % 2]] * 2) for n in range(40)]), "steady", spread=0.8)
+    return drifting_bank(steady, tmp_path / "changing").path
 
 
 @pytest.fixture
 def table(changing, tmp_path):
     place = tmp_path / "shots.csv"
-    images = sorted(set(flawshot.Catalog.open(changing).column("image")))
+    images = sorted(set(flawshot.FeatureBank.open(changing).catalog.column("image")))
     with place.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["image", "order", "shift"])
-        writer.writerows([image, number, "early" if number < 5 else "late"] for number, image in enumerate(images))
+        writer.writerows([image, number, "early" if number < 20 else "late"] for number, image in enumerate(images))
     return place
 
 
@@ -54,10 +47,14 @@ def fit(data, tmp_path, *options):
 
 
 def test_fit_says_that_later_images_are_unlike_earlier_ones(changing, table, tmp_path):
-    said = fit(changing, tmp_path, "--order", table)
+    said = fit(changing, tmp_path, "--order", table, "--classifier", "knn")
     assert "In order of table, 5 blocks of images, each predicted by fits to earlier ones" in said.stdout
-    verdict = re.search(r"^Later images are unlike earlier ones: in order (\d+\.\d)% are right, in random order "
-                        r"(\d+\.\d)% \(p = 0\.025\); of new images, expect the former", said.stdout, re.MULTILINE)
+    verdict = re.search(
+        r"^Later images are unlike earlier ones: in order (\d+\.\d)% are right, in random order "
+        r"(\d+\.\d)% \(p = 0\.025\); of new images, expect the former",
+        said.stdout,
+        re.MULTILINE,
+    )
     found = flawshot.load_model(tmp_path / "model").record.history[-1].in_order
     assert verdict.groups() == (f"{100 * found.right.mean:.1f}", f"{100 * found.random:.1f}")
     assert found.by == "table"
@@ -65,8 +62,9 @@ def test_fit_says_that_later_images_are_unlike_earlier_ones(changing, table, tmp
 
 def test_an_order_without_a_trend_is_said_calmly(drawn, tmp_path):
     said = fit(drawn, tmp_path, "--order", "name")
-    assert re.search(r"^In order \d+\.\d% are right, in random order \d+\.\d%: not clearly fewer \(p = ", said.stdout,
-                     re.MULTILINE)
+    assert re.search(
+        r"^In order \d+\.\d% are right, in random order \d+\.\d%: not clearly fewer \(p = ", said.stdout, re.MULTILINE
+    )
     assert "called unknown, at most 10% promised" in said.stdout
 
 

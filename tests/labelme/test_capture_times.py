@@ -14,10 +14,13 @@ from flawshot.labelme.images import ImageError
 
 def taken(when=None, part=None, kind="JPEG"):
     exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "a camera"  # without it, Pillow writes no EXIF into a PNG
     if when is not None:
         exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = when
     if part is not None:
         exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.SubsecTimeOriginal] = part
+    if kind == "TIFF" and when is not None:
+        exif[ExifTags.IFD.Exif] = 0  # Pillow writes only what is listed
     made = io.BytesIO()
     Image.new("RGB", (8, 8)).save(made, kind, exif=exif)
     return made.getvalue()

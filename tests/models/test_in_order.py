@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import flawshot
+from drifting import drifting_bank
 from flawshot import FlawshotError, make_classifier
 from flawshot.models import in_order
 from flawshot.models.calibration import calibrate, novelty
@@ -28,32 +29,21 @@ def catalog(catalog_of):
 
 @pytest.fixture
 def steady(bank_of, catalog):
-    return bank_of(catalog, spread=1.2)
+    return bank_of(catalog, spread=0.8)
 
 
 @pytest.fixture
-def drifting(bank_of, catalog, steady, tmp_path):
-    """The same features, but in the later half of the images the categories have changed sides."""
-    features = np.array(steady.features(catalog.column("id")))
-    truth = np.array(catalog.column("category"))
-    centers = {name: features[truth == name].mean(axis=0) for name in ("dent", "hole")}
-    swap = centers["hole"] - centers["dent"]
-    for row, image in enumerate(catalog.column("image")):
-        if int(image[:2]) >= COUNT // 2:
-            features[row] += swap if truth[row] == "dent" else -swap
-    manifest = steady.manifest
-    return flawshot.write_bank(
-        tmp_path / "drifting", catalog, features[:, :, None].astype(np.float16), manifest.encoder, manifest.views
-    )
+def drifting(steady, tmp_path):
+    return drifting_bank(steady, tmp_path / "drifting")
 
 
-def ordered(bank, **options):
+def ordered(bank):
     return image_order("name", bank.catalog)
 
 
 def test_each_block_is_predicted_by_a_fit_to_the_earlier_ones(drifting, tmp_path):
     ranks = {image: int(image[:2]) for image in drifting.catalog.column("image")}
-    made = fit_model(drifting, tmp_path / "model", classifier="knn", order=ImageOrder("table", ranks))
+    made = fit_model(drifting, tmp_path / "model", classifier="prototype", order=ImageOrder("table", ranks))
     found = made.record.history[-1].in_order
     features = drifting.features(drifting.catalog.column("id"))
     truth = np.array(drifting.catalog.column("category"), dtype=object)
@@ -62,12 +52,10 @@ def test_each_block_is_predicted_by_a_fit_to_the_earlier_ones(drifting, tmp_path
     right = known = unknown = promised = covered = 0
     for later in range(1, 5):
         kept, asked = block < later, block == later
-        fitted = make_classifier("knn").fit(features[kept], truth[kept])
+        fitted = make_classifier("prototype").fit(features[kept], truth[kept])
         right += int((fitted.predict(features[asked]) == truth[asked]).sum())
-        left = leave_one_out(make_classifier("knn"), features[kept], truth[kept], images[kept])
-        told = calibrate(
-            left.probabilities, truth[kept], left.novelty, left.held_out_novelty, 0.9, groups=images[kept]
-        )
+        left = leave_one_out(make_classifier("prototype"), features[kept], truth[kept], images[kept])
+        told = calibrate(left.probabilities, truth[kept], left.novelty, left.held_out_novelty, 0.9, groups=images[kept])
         shares = fitted.predict_proba(features[asked])
         judged = told.judge(shares, novelty(features[kept], truth[kept], features[asked]))
         if told.novelty_limit is not None:
@@ -83,13 +71,15 @@ def test_each_block_is_predicted_by_a_fit_to_the_earlier_ones(drifting, tmp_path
     assert found.unknown.mean == pytest.approx(unknown / known)
     assert found.covered.mean == pytest.approx(covered / promised)
     assert (found.false_alarms, found.coverage) == (0.1, 0.9)
-    left = leave_one_out(make_classifier("knn"), features, truth, images)
+    left = leave_one_out(make_classifier("prototype"), features, truth, images)
     assert found.left_out == pytest.approx((left.probabilities.argmax(1) == (truth == "hole"))[block > 0].mean())
 
 
 def test_categories_that_change_over_time_are_clearly_below_random_orders(drifting, steady, tmp_path):
-    changed = fit_model(drifting, tmp_path / "changed", order=ordered(drifting)).record.history[-1].in_order
-    same = fit_model(steady, tmp_path / "same", order=ordered(steady)).record.history[-1].in_order
+    changed, same = (
+        fit_model(bank, tmp_path / name, classifier="knn", order=ordered(bank)).record.history[-1].in_order
+        for name, bank in (("changed", drifting), ("same", steady))
+    )
     assert changed.clearly_below
     assert changed.p == pytest.approx(1 / 40)
     assert changed.right.mean < changed.random_range[0]
@@ -101,6 +91,7 @@ def test_categories_that_change_over_time_are_clearly_below_random_orders(drifti
 def test_an_order_that_means_nothing_is_rarely_called_worse(catalog_of, bank_in, tmp_path, monkeypatch):
     """The p-value is that of a permutation test: of 60 meaningless orders, at most one of twenty is expected below."""
     monkeypatch.setattr(in_order, "ORDERS", 19)
+    monkeypatch.setattr(in_order, "_promises", lambda *_: in_order._Promises(None, None, 0.1))  # which no p needs
     bank = bank_in(tmp_path / "bank", catalog_of([(f"{n:02}", [["dent", "hole"][n % 2]]) for n in range(20)]), spread=2)
     features, truth = bank.features(bank.catalog.column("id")), bank.catalog.column("category")
     images = bank.catalog.column("image")
@@ -129,7 +120,9 @@ def test_groups_are_never_divided(steady, tmp_path):
     images = steady.catalog.column("image")
     groups = {image: f"g{int(image[:2]) // 2}" for image in images}
     ranks = {image: int(image[:2]) for image in images}
-    made = fit_model(steady, tmp_path / "model", groups=groups, order=ImageOrder("table", ranks))
+    made = fit_model(
+        steady, tmp_path / "model", classifier="prototype", groups=groups, order=ImageOrder("table", ranks)
+    )
     found = made.record.history[-1].in_order
     assert (found.right.asked, found.right.units) == (64, 16)
 
@@ -156,8 +149,8 @@ def test_an_order_must_name_every_image(steady, tmp_path):
 
 
 def test_without_an_order_nothing_is_new_but_what_predict_compares_with(steady, tmp_path):
-    plain = fit_model(steady, tmp_path / "plain")
-    with_order = fit_model(steady, tmp_path / "order", order=ordered(steady))
+    plain = fit_model(steady, tmp_path / "plain", classifier="prototype")
+    with_order = fit_model(steady, tmp_path / "order", classifier="prototype", order=ordered(steady))
     assert plain.record.accuracy == with_order.record.accuracy
     assert plain.record.calibration == with_order.record.calibration
     assert plain.record.left_out_novelty == with_order.record.left_out_novelty
@@ -167,7 +160,7 @@ def test_without_an_order_nothing_is_new_but_what_predict_compares_with(steady, 
 
 
 def test_what_is_recorded_is_read_again(drifting, tmp_path):
-    made = fit_model(drifting, tmp_path / "model", order=ordered(drifting))
+    made = fit_model(drifting, tmp_path / "model", classifier="prototype", order=ordered(drifting))
     again = flawshot.load_model(made.path)
     assert again.record == made.record
     assert again.record.history[-1].in_order == made.record.history[-1].in_order

@@ -12,7 +12,6 @@ import typer
 from flawshot.base.wording import counted
 from flawshot.cli.encoder_groups import BatchGroup, EncoderGroup, ViewGroup
 from flawshot.cli.locator_groups import LocatorGroup, print_expected
-from flawshot.cli.ordering import print_in_order
 from flawshot.cli.options import (
     GroupOption,
     ImagesOption,
@@ -22,6 +21,7 @@ from flawshot.cli.options import (
     StrictOption,
     open_data,
 )
+from flawshot.cli.ordering import print_in_order, read_order
 
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
@@ -86,7 +86,6 @@ def fit(
     from flawshot.encoders.base import pick_device
     from flawshot.models.fitting import fit_model, labeled, pick_classifier
     from flawshot.models.model_folder import check_model_free, check_nothing_learned, sound_bank_beside
-    from flawshot.models.ordering import image_order
 
     if not 0 < coverage < 1:
         raise FlawshotError(f"--coverage {coverage:g}: must be a share above 0 and below 1, such as 0.9")
@@ -104,17 +103,12 @@ def fit(
                 raise FlawshotError(f"{argument(name)}: is for DATA, and {data} is a feature bank; omit it")
             if locator.find:
                 raise FlawshotError(f"--find: needs the images, and {data} is a feature bank; give DATA instead")
-            if order is not None and order.lower() == "time":
-                raise FlawshotError(
-                    f"--order time: needs the images, and {data} is a feature bank; give DATA, or a table with columns "
-                    "image,order"
-                )
             bank, plan = FeatureBank.open(data, verify=not no_verify), None
-            ordered = None if order is None else image_order(order, labeled(bank.catalog, product, data))
+            ordered = read_order(order, labeled(bank.catalog, product, data), bank=data)
         else:
             catalog = open_data(data, layout, [product] if product else None, strict=strict, images=images)
             own = labeled(catalog, product, data)
-            ordered = None if order is None else image_order(order, own)
+            ordered = read_order(order, own)
             scheme = view_options.scheme(encoder_options.model)
             encoder = encoder_options.make(batch.size)
             plan = None
@@ -143,8 +137,7 @@ def fit(
         for reason in plan.left_out:
             say_left_out(f"locator: {reason}")
     _say(made)
-    if ordered is not None:
-        print_in_order(made.record, ordered)
+    print_in_order(made.record, ordered)
     if made.record.locator is not None:
         print_expected(made.record.locator)
 

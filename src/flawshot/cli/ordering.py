@@ -9,18 +9,44 @@ import typer
 from flawshot.base.wording import counted, plural
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flawshot.catalog import Catalog
     from flawshot.models.ordering import ImageOrder
     from flawshot.models.record import InOrder, ModelRecord, Share
 
-__all__ = ["print_in_order"]
+__all__ = ["print_in_order", "read_order"]
 
 
-def print_in_order(record: ModelRecord, order: ImageOrder) -> None:
-    """Print what fits to earlier images gave on later ones, and whether that is less than order alone explains."""
+def read_order(order: str | None, catalog: Catalog, bank: Path | None = None) -> ImageOrder | None:
+    """The order of a catalog's images by ``--order``; None without it.
+
+    Args:
+        order: The option's value.
+        catalog: The data.
+        bank: The feature bank that it comes from, which has no images.
+    """
+    from flawshot.base.errors import FlawshotError
+    from flawshot.models.ordering import image_order
+
+    if order is None:
+        return None
+    if bank is not None and order.lower() == "time":
+        raise FlawshotError(
+            f"--order time: needs the images, and {bank} is a feature bank; give DATA, or a table with columns "
+            "image,order"
+        )
+    return image_order(order, catalog)
+
+
+def print_in_order(record: ModelRecord, order: ImageOrder | None) -> None:
+    """Print what fits to earlier images gave on later ones, and whether random orders gave more."""
     from flawshot.cli.console import new_table, print_table, say
     from flawshot.evaluation.intervals import percent
     from flawshot.models.in_order import LEAST_UNITS
 
+    if order is None:
+        return
     if order.remark:
         say(order.remark)
     unit = "group" if record.groups else "image"
@@ -62,8 +88,8 @@ def _verdict(found: InOrder, unit: str) -> str:
     seen = f"in order {found.right.mean:.1%} are right, in random order {found.random:.1%}"
     if found.clearly_below:
         said = (
-            f"Later {unit}s are unlike earlier ones: {seen} (p = {found.p:.2g}); of new {unit}s, expect the former, not "
-            f"what leaving each {unit} out gives"
+            f"Later {unit}s are unlike earlier ones: {seen} (p = {found.p:.2g}); of new {unit}s, expect the former, "
+            f"not what leaving each {unit} out gives"
         )
     else:
         said = f"{seen[0].upper()}{seen[1:]}: not clearly fewer (p = {found.p:.2g})"

@@ -99,9 +99,7 @@ def measure_share(hits: NDArray[np.bool_], units: Sequence[str], counts: NDArray
         return None
     asked, of_units = _sizes(counts, unit)
     mean = float(values[counts].mean())
-    return Share(
-        mean=mean, ci95=estimate_share([mean], resampled, asked, of_units).ci95, asked=asked, units=of_units
-    )
+    return Share(mean=mean, ci95=estimate_share([mean], resampled, asked, of_units).ci95, asked=asked, units=of_units)
 
 
 def _sizes(own: NDArray[np.bool_], unit: NDArray[np.intp]) -> tuple[int, int]:

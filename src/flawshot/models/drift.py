@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from flawshot.models.model import Model
     from flawshot.models.predictions import Predictions
 
-__all__ = ["Drift", "KnownExamples", "compare_novelty", "compare_regions", "describe_drift", "measure_drift", "unknown_p"]
+__all__ = [
+    "Drift",
+    "KnownExamples",
+    "compare_novelty",
+    "compare_regions",
+    "describe_drift",
+    "measure_drift",
+    "unknown_p",
+]
 
 # With fewer images than this on either side nothing is said.
 LEAST_UNITS = 10
@@ -144,7 +152,8 @@ def compare_regions(
 
 def _numbered(names: Sequence[object] | NDArray[np.intp]) -> NDArray[np.intp]:
     given = names if isinstance(names, np.ndarray) else np.array(list(names), dtype=object)
-    return np.unique(given, return_inverse=True)[1]
+    numbers: NDArray[np.intp] = np.unique(given, return_inverse=True)[1]
+    return numbers
 
 
 def unknown_p(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flawshot.classifiers.base import FewShotClassifier
     from flawshot.models.leave_one_out import HeldOut
     from flawshot.models.ordering import ImageOrder
+    from flawshot.models.record import Share
 
     HoldOut = Callable[[NDArray[np.float32], Sequence[str], Sequence[str]], HeldOut]
 
@@ -78,8 +79,7 @@ def estimate_in_order(
     References:
         Ernst: "Permutation methods: a basis for exact inference", Statistical Science 2004, for the p-value.
     """
-    numbers = np.unique(np.array(examples.truth, dtype=object), return_inverse=True)[1]
-    units = np.unique(np.array(examples.units, dtype=object), return_inverse=True)[1]
+    numbers, units = _numbers(examples.truth), _numbers(examples.units)
     ranks = ranks_of_units(examples.order, examples.images, units)
     if len(ranks) < LEAST_UNITS:
         return None
@@ -98,7 +98,7 @@ def estimate_in_order(
         return None
     shares = [float(r[a].mean()) for r, a in zip(right, asked, strict=True) if a.any()]
     real, others = shares[0], shares[1:]
-    unknown, covered, kept = _promises(classifier, examples, numbers, blocks[0], hold_out, coverage)
+    kept = _promises(classifier, examples, _folds(numbers, blocks[0]), hold_out, coverage)
     return InOrder(
         by=examples.order.by,
         blocks=int(blocks[0].max()) + 1,
@@ -109,9 +109,9 @@ def estimate_in_order(
         random=float(np.mean(others)) if others else real,
         random_range=(min(others, default=real), max(others, default=real)),
         p=(1 + sum(other <= real for other in others)) / (1 + len(others)),
-        unknown=measure_share(unknown, examples.units, kept.known),
+        unknown=kept.unknown,
         false_alarms=kept.false_alarms,
-        covered=measure_share(covered, examples.units, kept.promised),
+        covered=kept.covered,
         coverage=coverage,
     )
 
@@ -137,42 +137,35 @@ def _predicted(
     right = np.zeros((len(blocks), len(numbers)), dtype=bool)
     asked = np.zeros_like(right)
     folds = [(order, fold) for order, own in enumerate(blocks) for fold in _folds(numbers, own)]
-    given = predict_folds(
-        classifier, numbers, [fold for _, fold in folds], lambda rows, _: Evidence(features[rows])
-    )
+    given = predict_folds(classifier, numbers, [fold for _, fold in folds], lambda rows, _: Evidence(features[rows]))
     for (order, _), (fold, shares) in zip(folds, given, strict=True):
         right[order, fold.left] = fold.categories[shares.argmax(axis=1)] == numbers[fold.left]
         asked[order, fold.left] = np.isin(numbers[fold.left], fold.categories)
     return right, asked
 
 
-class _Kept(NamedTuple):
-    """Which instances a promise was made for, bool ``[n]`` each, and the share of false alarms that it allowed."""
+class _Promises(NamedTuple):
+    """What became of what earlier parts promised; see :class:`flawshot.models.record.InOrder`."""
 
-    known: NDArray[np.bool_]
-    promised: NDArray[np.bool_]
+    unknown: Share | None
+    covered: Share | None
     false_alarms: float
 
 
 def _promises(
     classifier: FewShotClassifier,
     examples: OrderedExamples,
-    numbers: NDArray[np.intp],
-    blocks: NDArray[np.intp],
+    folds: Sequence[Fold],
     hold_out: HoldOut,
     coverage: float,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], _Kept]:
-    """Which instances of later blocks are called unknown, and which sets contain their category, ``[n]`` each.
-
-    Each earlier part is calibrated as a model of its own would be.
-    """
+) -> _Promises:
+    """Compare later blocks with what earlier parts promise, each calibrated as a model of its own would be."""
     features = examples.features
     truth, units = np.array(examples.truth, dtype=object), np.array(examples.units, dtype=object)
+    numbers = _numbers(examples.truth)
     unknown, covered, known, promised = np.zeros((4, len(numbers)), dtype=bool)
     allowed = 0.0
-    folds = _folds(numbers, blocks)
-    predictions = predict_folds(classifier, numbers, folds, lambda rows, _: Evidence(features[rows]))
-    for fold, shares in predictions:
+    for fold, shares in predict_folds(classifier, numbers, folds, lambda rows, _: Evidence(features[rows])):
         own, labels, of_units = features[fold.kept], truth[fold.kept], units[fold.kept]
         left = hold_out(own, list(labels), list(of_units))
         made = calibrate(left.probabilities, labels, left.novelty, left.held_out_novelty, coverage, groups=of_units)
@@ -184,4 +177,11 @@ def _promises(
         covered[rows] = judged.sets[inside, columns]
         known[rows] = made.novelty_limit is not None
         promised[rows] = made.promised is not None
-    return unknown, covered, _Kept(known, promised, allowed)
+    return _Promises(
+        measure_share(unknown, examples.units, known), measure_share(covered, examples.units, promised), allowed
+    )
+
+
+def _numbers(names: Sequence[str]) -> NDArray[np.intp]:
+    numbers: NDArray[np.intp] = np.unique(np.array(list(names), dtype=object), return_inverse=True)[1]
+    return numbers

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from flawshot.catalog import Catalog
     from flawshot.models.record import OrderedBy
 
-__all__ = ["BLOCKS", "ImageOrder", "blocks_of", "image_order", "order_by_name", "order_by_time", "order_from_csv", "ranks_of_units"]
+__all__ = [
+    "BLOCKS",
+    "ImageOrder",
+    "blocks_of",
+    "image_order",
+    "order_by_name",
+    "order_by_time",
+    "order_from_csv",
+    "ranks_of_units",
+]
 
 BLOCKS = 5
 # The column of a table if none is named.
