@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -230,7 +231,7 @@ def alarms(sharp: Tiles, blurred: Mapping[float, Tiles], draws: int) -> str:
             shares += [np.mean(given <= level) for level in (0.05, 0.01)]
         about = f"{IMAGES} images of each category" if count is None else f"{count} of {len(set(sharp.tiles))} tiles"
         rows.append((name, about, *(f"{100 * each:.1f}" for each in shares)))
-        print(*rows[-1], flush=True)
+        print(*rows[-1], file=sys.stderr, flush=True)
     return table(ALARMS, rows)
 
 
@@ -254,8 +255,9 @@ def main() -> None:
         blurred = {blur: open_tiles(work, f"blurred-{blur:g}", lambda _, blur=blur: blur) for blur in BLURS}
         parts = [f"Weights of flawshot-tiny: `{sharp.bank.manifest.encoder.weights_hash}`."]
         parts.append(promises(sharp, losing, ranks, options.draws // 40))
+        print(parts[-1], flush=True)
         parts.append(alarms(sharp, blurred, options.draws))
-        print("\n\n".join(parts))
+        print(parts[-1])
     if options.write:
         put("\n\n".join(parts) + "\n", "order", PAGE)
 
