@@ -113,7 +113,7 @@ def test_regions_that_are_unlike_the_examples_are_called_so():
     rng = np.random.default_rng(2)
     newness = rng.gamma(3, size=40)
     made = calibrate(np.tile([0.8, 0.2], (40, 1)), ["a", "b"] * 20, newness, np.zeros(0))
-    new = 1.6 * rng.gamma(3, size=80)
+    new = 2.0 * rng.gamma(3, size=80)
     found = compare_regions(
         KnownExamples(made, [str(n) for n in range(40)], newness), new, new > made.novelty_limit, np.arange(80)
     )
@@ -162,8 +162,11 @@ def test_examples_whose_category_vanished_do_not_count():
     known = KnownExamples(calibration(30), [str(n) for n in range(30)], newness)
     new = np.arange(1.0, 21)
     found = compare_regions(known, new, np.zeros(20, dtype=bool), np.arange(20))
-    expected = brunnermunzel(newness[:15], new, alternative="less")
-    assert found.newer_p == pytest.approx(expected.pvalue)
+    wider = 1 + 15 / 14
+    expected = compare_novelty(newness[:15], np.arange(15), new, np.arange(20), wider=wider)
+    assert (found.newer, found.newer_p) == pytest.approx(expected)
+    plain = brunnermunzel(newness[:15], new, alternative="less").pvalue
+    assert plain < found.newer_p < 0.5
 
 
 UNLIKE = "this data is unlike the examples"

@@ -133,8 +133,10 @@ def compare_regions(
     unknown_chance = unknown_p(known.calibration, np.bincount(unit), called, image)
     newer = newer_chance = None
     rated = np.zeros(0, dtype=bool) if known.novelty is None else np.isfinite(known.novelty)
-    if known.novelty is not None and len(np.unique(unit[rated])) >= LEAST_UNITS:
-        newer, newer_chance = compare_novelty(known.novelty[rated], unit[rated], newness, image)
+    left_out = len(np.unique(unit[rated])) if known.novelty is not None else 0
+    if known.novelty is not None and left_out >= LEAST_UNITS:
+        wider = 1 + left_out / (left_out - 1)
+        newer, newer_chance = compare_novelty(known.novelty[rated], unit[rated], newness, image, wider=wider)
     chances = [each for each in (unknown_chance, newer_chance) if each is not None]
     if not chances:
         return None
@@ -204,7 +206,12 @@ def _beta_binomial_tail(at_least: int, trials: int, a: float, b: float) -> float
 
 
 def compare_novelty(
-    examples: NDArray[np.float64], units: NDArray[np.intp], regions: NDArray[np.float64], images: NDArray[np.intp]
+    examples: NDArray[np.float64],
+    units: NDArray[np.intp],
+    regions: NDArray[np.float64],
+    images: NDArray[np.intp],
+    *,
+    wider: float = 1.0,
 ) -> tuple[float, float]:
     """Test whether regions are newer than examples, with the variance of whole images.
 
@@ -217,18 +224,22 @@ def compare_novelty(
         units: The unit of each.
         regions: Values of the regions, ``[m]``.
         images: The image of each.
+        wider: What the variance of the examples is multiplied with, if they are not independent. Novelties of examples
+            that are left out in turn come from fits that share all others: with k of them, the factor of Nadeau and
+            Bengio is 1 + k / (k - 1).
 
     Returns:
         The share of pairs in which the region's value is greater, ties halved; and the one-sided p-value.
 
     References:
         Brunner, Munzel: "The nonparametric Behrens-Fisher problem", Biometrical Journal 2000; Obuchowski:
-        "Nonparametric analysis of clustered ROC curve data", Biometrics 1997.
+        "Nonparametric analysis of clustered ROC curve data", Biometrics 1997; Nadeau, Bengio: "Inference for the
+        generalization error", Machine Learning 2003.
     """
     above = _placed(regions, examples)
     below = 1 - _placed(examples, regions)
     share = float(above.mean())
-    parts = [(_variance(below - share, units)), (_variance(above - share, images))]
+    parts = [wider * _variance(below - share, units), _variance(above - share, images)]
     sides = [len(np.unique(units)), len(np.unique(images))]
     # No order of the units says more than the least probable one.
     least = math.exp(gammaln(sides[0] + 1) + gammaln(sides[1] + 1) - gammaln(sum(sides) + 1))
