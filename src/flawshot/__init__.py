@@ -96,12 +96,14 @@ _PUBLIC = {
     "locating.examples": "LabeledImage",
     "locating.fitting": "FittedLocator fit_locator",
     "locating.locator": "HeatMap Locator",
+    "models.drift": "Drift measure_drift",
     "models.fiftyone_export": "export_fiftyone",
     "models.findings": "ImageFinding",
     "models.fitting": "fit_model",
     "models.learning": "LearnReport learn_corrections",
     "models.line_side.exporting": "LineSideReport export_onnx",
     "models.model": "Model load_model",
+    "models.ordering": "ImageOrder image_order",
     "models.predict_report": "PredictReport",
     "models.predicting": "predict_catalog",
     "models.predicting_images": "predict_images",
@@ -253,6 +255,8 @@ if TYPE_CHECKING:
     from flawshot.locating.fitting import fit_locator as fit_locator
     from flawshot.locating.locator import HeatMap as HeatMap
     from flawshot.locating.locator import Locator as Locator
+    from flawshot.models.drift import Drift as Drift
+    from flawshot.models.drift import measure_drift as measure_drift
     from flawshot.models.fiftyone_export import export_fiftyone as export_fiftyone
     from flawshot.models.findings import ImageFinding as ImageFinding
     from flawshot.models.fitting import fit_model as fit_model
@@ -262,6 +266,8 @@ if TYPE_CHECKING:
     from flawshot.models.line_side.exporting import export_onnx as export_onnx
     from flawshot.models.model import Model as Model
     from flawshot.models.model import load_model as load_model
+    from flawshot.models.ordering import ImageOrder as ImageOrder
+    from flawshot.models.ordering import image_order as image_order
     from flawshot.models.predict_report import PredictReport as PredictReport
     from flawshot.models.predicting import predict_catalog as predict_catalog
     from flawshot.models.predicting_images import predict_images as predict_images

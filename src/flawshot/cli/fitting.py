@@ -21,6 +21,7 @@ from flawshot.cli.options import (
     StrictOption,
     open_data,
 )
+from flawshot.cli.ordering import print_in_order, read_order
 
 if TYPE_CHECKING:
     from flawshot.bank.features import FeatureBank
@@ -53,6 +54,15 @@ def fit(
         ),
     ] = 0.9,
     group: GroupOption = None,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            "--order",
+            metavar="name|time|FILE.csv[:COLUMN]",
+            help="Also estimate what fits to earlier images give on later ones: by name, by the time at which images "
+            "were taken, or by a table with columns image,order.",
+        ),
+    ] = None,
     product: Annotated[
         str | None, typer.Option("--product", metavar="NAME", help="Which product, if there are several.")
     ] = None,
@@ -94,9 +104,11 @@ def fit(
             if locator.find:
                 raise FlawshotError(f"--find: needs the images, and {data} is a feature bank; give DATA instead")
             bank, plan = FeatureBank.open(data, verify=not no_verify), None
+            ordered = read_order(order, labeled(bank.catalog, product, data), bank=data)
         else:
             catalog = open_data(data, layout, [product] if product else None, strict=strict, images=images)
             own = labeled(catalog, product, data)
+            ordered = read_order(order, own)
             scheme = view_options.scheme(encoder_options.model)
             encoder = encoder_options.make(batch.size)
             plan = None
@@ -115,6 +127,7 @@ def fit(
                 product=product,
                 groups=groups,
                 coverage=coverage,
+                order=ordered,
                 source=str(data),
                 images=None if images is None else str(images),
                 locate=None if plan is None else replace(plan, progress=progress),
@@ -124,6 +137,7 @@ def fit(
         for reason in plan.left_out:
             say_left_out(f"locator: {reason}")
     _say(made)
+    print_in_order(made.record, ordered)
     if made.record.locator is not None:
         print_expected(made.record.locator)
 

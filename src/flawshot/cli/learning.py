@@ -80,6 +80,8 @@ def _remarks(report: LearnReport, predictions: Path) -> None:
         say_left_out(entry.reason, len(entry.instances), "region")
     if report.foreign:
         say(f"{predictions} was predicted by another model; its corrections are learned anyway")
+    if any(step.in_order is not None for step in report.model.record.history) and report.added:
+        say("what fit estimated in order is not estimated again with the new examples; it stays in the history")
     if report.ungrouped:
         count = counted(report.ungrouped, "image has", "images have")
         say(f"{count} no group, unlike the model's earlier images; assign groups with --group")

@@ -307,6 +307,7 @@ def _mask_words(name: str, value: str) -> str:
 def _say(report: PredictReport, out: Path) -> None:
     from flawshot.cli.console import new_table, plain, print_table, say
     from flawshot.cli.fitting import print_accuracy
+    from flawshot.models.drift import describe_drift
 
     table = new_table("Predicted regions", "category", "regions")
     for category, count in report.predicted.items():
@@ -331,3 +332,5 @@ def _say(report: PredictReport, out: Path) -> None:
         f"{report.unknown} unlike every category, {regions_gone} left out"
         + (f"; {counted(report.kept, 'file')} kept from an earlier run" if report.kept else "")
     )
+    if report.drift is not None and report.drift.unlike:
+        typer.echo(describe_drift(report.drift, found=bool(report.images)))

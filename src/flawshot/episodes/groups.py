@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
     from flawshot.base.delimited import DelimitedText
 
-__all__ = ["groups_from_csv", "groups_from_regex"]
-
-COLUMNS = ("image", "group")
+__all__ = ["groups_from_csv", "groups_from_regex", "values_from_csv"]
 
 
 def groups_from_regex(pattern: str, images: Iterable[str]) -> dict[str, str]:
@@ -63,9 +61,23 @@ def groups_from_csv(path: Path, images: Iterable[str]) -> dict[str, str]:
     Raises:
         EpisodeError: If the table cannot be read, lacks a column, gives an image two groups, or lacks an image.
     """
+    return values_from_csv(path, images, "group")
+
+
+def values_from_csv(path: Path, images: Iterable[str], column: str) -> dict[str, str]:
+    """Look up what a table says of each image in one of its columns; see :func:`groups_from_csv`.
+
+    Args:
+        path: The table, with the column ``image``.
+        images: Image paths relative to the data root (POSIX).
+        column: The other column, in lower case.
+
+    Raises:
+        EpisodeError: If the table cannot be read, lacks a column, gives an image two values, or lacks an image.
+    """
     wanted = list(dict.fromkeys(images))
     try:
-        tables = [_table(path, text) for text in delimited_texts(path, COLUMNS)]
+        tables = [_table(path, text, column) for text in delimited_texts(path, ("image", column))]
     except FlawshotError as error:
         raise EpisodeError(error) from error
     # If the encoding is not declared, take the one in which most of the images have a row.
@@ -74,7 +86,7 @@ def groups_from_csv(path: Path, images: Iterable[str]) -> dict[str, str]:
     by_name: dict[str, list[tuple[str, ...]]] = {}
     for path_of_row in table:
         by_name.setdefault(path_of_row[-1], []).append(path_of_row)
-    groups: dict[str, str] = {}
+    values: dict[str, str] = {}
     # A row with an image's whole path is no other image's.
     claimed = {key: image for image in wanted if (key := _key(image)) in table}
     for image in wanted:
@@ -82,9 +94,9 @@ def groups_from_csv(path: Path, images: Iterable[str]) -> dict[str, str]:
         row: tuple[str, ...] | None = key if key in table else _likest(key, by_name.get(key[-1], []))
         if row is None or (row != key and claimed.setdefault(row, image) != image):
             why = f"cannot be distinguished from others named {key[-1]}" if by_name.get(key[-1]) else "has no row"
-            raise EpisodeError(f"{path}: image: {image} {why}; add a row with its path and its group")
-        groups[image] = table[row]
-    return groups
+            raise EpisodeError(f"{path}: image: {image} {why}; add a row with its path and its {column}")
+        values[image] = table[row]
+    return values
 
 
 def _key(image: str) -> tuple[str, ...]:
@@ -105,13 +117,13 @@ def _likest(key: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[str,
     return best[0] if len(best) == 1 else None
 
 
-def _table(path: Path, text: DelimitedText) -> dict[tuple[str, ...], str]:
+def _table(path: Path, text: DelimitedText, column: str) -> dict[tuple[str, ...], str]:
     table: dict[tuple[str, ...], str] = {}
     for number, row in read_rows(text, path):
-        image, group = row["image"], row["group"]
-        if not image or not group:
-            absent = "group" if image else "image"
-            raise EpisodeError(f"{path}: row {number}: {absent} is empty; every row needs an image and its group")
-        if table.setdefault(_key(image), group) != group:
-            raise EpisodeError(f"{path}: row {number}: {image} has a different group in an earlier row")
+        image, value = row["image"], row[column]
+        if not image or not value:
+            absent = column if image else "image"
+            raise EpisodeError(f"{path}: row {number}: {absent} is empty; every row needs an image and its {column}")
+        if table.setdefault(_key(image), value) != value:
+            raise EpisodeError(f"{path}: row {number}: {image} has a different {column} in an earlier row")
     return table

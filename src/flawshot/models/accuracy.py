@@ -8,14 +8,14 @@ import numpy as np
 
 from flawshot.evaluation.estimates import estimate_share
 from flawshot.evaluation.intervals import DRAWS, draws
-from flawshot.models.record import Accuracy, CategoryAccuracy
+from flawshot.models.record import Accuracy, CategoryAccuracy, Share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["measure_accuracy", "units_of"]
+__all__ = ["measure_accuracy", "measure_share", "units_of"]
 
 # With more units than this there are fewer draws, because intervals vary less and take longer to compute.
 MANY_UNITS, LEAST_DRAWS = 200, 1000
@@ -78,6 +78,28 @@ def measure_accuracy(
         folds=folds,
         per_category=per_category,
     )
+
+
+def measure_share(hits: NDArray[np.bool_], units: Sequence[str], counts: NDArray[np.bool_]) -> Share | None:
+    """Measure the share of hits, with an interval for the number of units.
+
+    Args:
+        hits: Which instances are hits, bool ``[instances]``.
+        units: The image, or group of images, that each instance belongs to.
+        counts: Which of them count, bool ``[instances]``.
+
+    Returns:
+        The share, or None if nothing counts.
+    """
+    if not counts.any():
+        return None
+    values, unit = hits.astype(np.float64), np.unique(np.array(units, dtype=object), return_inverse=True)[1]
+    (resampled,) = _resampled(values, unit, [counts])
+    if resampled is None:
+        return None
+    asked, of_units = _sizes(counts, unit)
+    mean = float(values[counts].mean())
+    return Share(mean=mean, ci95=estimate_share([mean], resampled, asked, of_units).ci95, asked=asked, units=of_units)
 
 
 def _sizes(own: NDArray[np.bool_], unit: NDArray[np.intp]) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from flawshot.catalog import Catalog
 from flawshot.classifiers import classifier_name, classifier_names, descriptive_name, make_classifier
 from flawshot.models.accuracy import measure_accuracy, units_of
 from flawshot.models.calibration import calibrate
+from flawshot.models.in_order import OrderedExamples, estimate_in_order
 from flawshot.models.leave_one_out import leave_one_out
 from flawshot.models.model import load_model
 from flawshot.models.model_folder import (
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from flawshot.models.leave_one_out import HeldOut
     from flawshot.models.locator_fitting import LocatorPlan
     from flawshot.models.model import Model
-    from flawshot.models.record import Accuracy
+    from flawshot.models.ordering import ImageOrder
+    from flawshot.models.record import Accuracy, InOrder
 
     MakeLocator = Callable[[FeatureBank, FewShotClassifier, Path], LocatorRecord]
 
@@ -53,6 +55,8 @@ __all__ = ["ExampleBatch", "each_left_out", "fit_model", "labeled", "make_model"
 
 # The maximum number of fits to estimate the accuracy; fewer for trained classifiers, whose fits take seconds.
 FOLDS, TRAINED_FOLDS = 100, 20
+# Digits of a novelty; features have three or four.
+DIGITS = 6
 
 
 class ExampleBatch(NamedTuple):
@@ -89,6 +93,7 @@ def fit_model(
     product: str | None = None,
     groups: Mapping[str, str] | None = None,
     coverage: float = 0.9,
+    order: ImageOrder | None = None,
     source: str | None = None,
     images: str | None = None,
     locate: LocatorPlan | None = None,
@@ -106,6 +111,8 @@ def fit_model(
         product: The product; required if the bank has several.
         groups: The group of each image, by path; images of one group show one physical sample.
         coverage: Desired share of regions whose prediction set contains their category.
+        order: In which order the images were taken, from :func:`flawshot.image_order`: then it is also estimated what
+            fits to earlier images give on later ones.
         source: The source of the instances in the model's history; by default the bank's folder.
         images: The folder of their images, for the history, if it is another one.
         locate: What the model's locator is fitted to; without it, the model finds no regions on bare images.
@@ -129,7 +136,7 @@ def fit_model(
         from flawshot.models.locator_fitting import fit_model_locator  # noqa: PLC0415 - with torch
 
         locator = partial(fit_model_locator, locate)
-    return make_model(out, [taken], estimator, name, coverage=coverage, locator=locator)
+    return make_model(out, [taken], estimator, name, coverage=coverage, order=order, locator=locator)
 
 
 def pick_classifier(classifier: str | FewShotClassifier) -> tuple[FewShotClassifier, str]:
@@ -189,6 +196,7 @@ def make_model(
     name: str,
     *,
     coverage: float,
+    order: ImageOrder | None = None,
     before: Sequence[Step] = (),
     locator: MakeLocator | None = None,
 ) -> Model:
@@ -200,6 +208,7 @@ def make_model(
         estimator: The unfitted classifier.
         name: Its name.
         coverage: Desired share of regions whose prediction set contains their category.
+        order: The order of the images, if there is one.
         before: The history so far, which describes the instances of ``taken[0]``.
         locator: Writes a locator into the model's folder, given the support bank, the unfitted classifier and the
             folder.
@@ -216,10 +225,10 @@ def make_model(
     manifest = taken[0].bank.manifest
     with model_place(out) as folder:
         bank = write_support(folder, catalog, _blocks(taken), manifest)
-        accuracy, calibration = _estimate(bank, groups, estimator, coverage)
+        found = _estimate(bank, groups, estimator, coverage, order)
         history = tuple(before)
         for each in taken[1:] if before else taken:
-            history = (*history, _step(each, accuracy))
+            history = (*history, _step(each, found))
         (product,) = catalog.products
         record = ModelRecord(
             format="flawshot-model",
@@ -231,10 +240,11 @@ def make_model(
             views=bank.manifest.views,
             fingerprint=catalog.fingerprint(product),
             groups=groups,
-            calibration=calibration,
+            calibration=found.calibration,
             history=history,
             files=support_files(folder),
             locator=None if locator is None else locator(bank, estimator, folder),
+            left_out_novelty=found.novelty,
         )
         write_record(folder, record)
     return load_model(out)
@@ -264,26 +274,57 @@ def each_left_out(
         features: Their features, float32 ``[instances, views, dim]``; by default those of the bank.
     """
     units = units_of(bank.catalog.column("image"), dict(groups))
+    features = bank.features(bank.catalog.column("id")) if features is None else features
+    return _left_out(estimator, features, bank.catalog.column("category"), units), _fits(estimator, units)[0]
+
+
+def _fits(estimator: FewShotClassifier, units: Sequence[str]) -> tuple[int, int]:
+    """The number of fits that leave each unit out, and the number of folds: 0 if it is one for each unit."""
     most = TRAINED_FOLDS if "device" in estimator.get_params() else FOLDS
     folds = min(most, len(set(units)))
-    truth = bank.catalog.column("category")
-    features = bank.features(bank.catalog.column("id")) if features is None else features
-    return leave_one_out(estimator, features, truth, units, folds=0 if folds < most else most), folds
+    return folds, 0 if folds < most else most
+
+
+def _left_out(
+    estimator: FewShotClassifier, features: NDArray[np.float32], truth: Sequence[str], units: Sequence[str]
+) -> HeldOut:
+    return leave_one_out(estimator, features, truth, units, folds=_fits(estimator, units)[1])
+
+
+class _Estimates(NamedTuple):
+    """What is known of a model from its examples: see :class:`flawshot.models.record.ModelRecord`."""
+
+    accuracy: Accuracy | None
+    calibration: Calibration
+    novelty: tuple[float | None, ...]
+    in_order: InOrder | None
 
 
 def _estimate(
-    bank: FeatureBank, groups: dict[str, str], estimator: FewShotClassifier, coverage: float
-) -> tuple[Accuracy | None, Calibration]:
-    truth = bank.catalog.column("category")
-    categories, units = sorted(set(truth)), units_of(bank.catalog.column("image"), groups)
-    left, folds = each_left_out(bank, groups, estimator)
+    bank: FeatureBank,
+    groups: dict[str, str],
+    estimator: FewShotClassifier,
+    coverage: float,
+    order: ImageOrder | None,
+) -> _Estimates:
+    truth, images = bank.catalog.column("category"), bank.catalog.column("image")
+    categories, units = sorted(set(truth)), units_of(images, groups)
+    features = bank.features(bank.catalog.column("id"))
+    left, folds = each_left_out(bank, groups, estimator, features=features)
     predicted = [categories[number] for number in left.probabilities.argmax(axis=1)]
-    accuracy = measure_accuracy(truth, predicted, units, folds=folds, estimated=left.estimated)
-    calibration = calibrate(left.probabilities, truth, left.novelty, left.held_out_novelty, coverage, groups=units)
-    return accuracy, calibration
+    in_order = None
+    if order is not None:
+        examples = OrderedExamples(features, truth, images, units, order)
+        in_order = estimate_in_order(estimator, examples, left, partial(_left_out, estimator), coverage)
+    return _Estimates(
+        measure_accuracy(truth, predicted, units, folds=folds, estimated=left.estimated),
+        calibrate(left.probabilities, truth, left.novelty, left.held_out_novelty, coverage, groups=units),
+        tuple(float(f"{each:.{DIGITS}g}") if np.isfinite(each) else None for each in left.novelty),
+        in_order,
+    )
 
 
-def _step(taken: ExampleBatch, accuracy: Accuracy | None) -> Step:
+def _step(taken: ExampleBatch, found: _Estimates) -> Step:
     return Step(
         how=taken.how,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -291,10 +332,11 @@ def _step(taken: ExampleBatch, accuracy: Accuracy | None) -> Step:
         images=taken.images,
         added=len(taken.catalog),
         categories=dict(sorted(Counter(taken.catalog.column("category")).items())),
-        accuracy=accuracy,
+        accuracy=found.accuracy,
         flawshot=importlib.metadata.version("flawshot"),
         replaced=taken.replaced,
         previous=taken.previous,
+        in_order=found.in_order,
     )
 
 

@@ -10,13 +10,13 @@ from flawshot.classifiers.base import Evidence, Support
 from flawshot.models.calibration import novelty
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from flawshot.classifiers.base import FewShotClassifier
 
-__all__ = ["HeldOut", "leave_one_out"]
+__all__ = ["Fold", "HeldOut", "leave_one_out", "predict_folds"]
 
 # Number of support sets in memory at once.
 FITS_AT_ONCE = 8
@@ -93,36 +93,61 @@ def leave_one_out(
             made = made._replace(text=known_text[categories])
         return made if outlines is None else made._replace(outlines=outlines[rows])
 
-    for first in range(0, len(tasks), FITS_AT_ONCE):
-        several = tasks[first : first + FITS_AT_ONCE]
-        supports = [Support(evidence(task.kept, task.categories), numbers[task.kept]) for task in several]
-        for task, support, fitted in zip(several, supports, classifier.fit_many(supports), strict=True):
-            given = fitted.predict_evidence(evidence(task.left, task.categories))
-            if not np.isfinite(given).all():
-                raise ValueError(f"{fitted}: gives probabilities that are not finite")
-            probabilities[np.ix_(task.left, task.categories)] = given
-            known = np.isin(numbers[task.left], task.categories)
-            estimated[task.left] = known
-            found = novelty(support.evidence.features, numbers[task.kept], features[task.left])
-            newness[task.left] = np.where(known, found, np.inf)
+    for fold_of, given in predict_folds(classifier, numbers, tasks, evidence):
+        left, kept = fold_of.left, fold_of.kept
+        probabilities[np.ix_(left, fold_of.categories)] = given
+        known = np.isin(numbers[left], fold_of.categories)
+        estimated[left] = known
+        found = novelty(features[kept], numbers[kept], features[left])
+        newness[left] = np.where(known, found, np.inf)
     return HeldOut(probabilities, newness, _held_out(features, numbers, units), estimated)
 
 
-class _Task(NamedTuple):
-    """One fold: the rows that are left out, those that are kept, and the categories of the latter."""
+class Fold(NamedTuple):
+    """One fit: the rows that it predicts, those that it is fitted to, and the categories of the latter."""
 
     left: NDArray[np.intp]
     kept: NDArray[np.intp]
     categories: NDArray[np.intp]
 
 
-def _tasks(numbers: NDArray[np.intp], fold: NDArray[np.intp]) -> list[_Task]:
+def predict_folds(
+    classifier: FewShotClassifier,
+    numbers: NDArray[np.intp],
+    folds: Sequence[Fold],
+    evidence: Callable[[NDArray[np.intp], NDArray[np.intp]], Evidence],
+) -> Iterator[tuple[Fold, NDArray[np.float32]]]:
+    """Fit to the rows that each fold keeps, and predict those that it leaves out.
+
+    Args:
+        classifier: The unfitted classifier; copies of it are fitted.
+        numbers: The category of each row, from 0.
+        folds: The folds.
+        evidence: Returns what the classifier sees of some rows, given these and the categories.
+
+    Yields:
+        Each fold, with probabilities float32 ``[rows left out, the fold's categories]``.
+
+    Raises:
+        ValueError: If the classifier gives probabilities that are not finite.
+    """
+    for first in range(0, len(folds), FITS_AT_ONCE):
+        several = folds[first : first + FITS_AT_ONCE]
+        supports = [Support(evidence(fold.kept, fold.categories), numbers[fold.kept]) for fold in several]
+        for fold, fitted in zip(several, classifier.fit_many(supports), strict=True):
+            given = fitted.predict_evidence(evidence(fold.left, fold.categories))
+            if not np.isfinite(given).all():
+                raise ValueError(f"{fitted}: gives probabilities that are not finite")
+            yield fold, given
+
+
+def _tasks(numbers: NDArray[np.intp], fold: NDArray[np.intp]) -> list[Fold]:
     """The folds that leave something to fit on."""
     made = []
     for each in range(int(fold.max()) + 1):
         left, kept = np.flatnonzero(fold == each), np.flatnonzero(fold != each)
         if len(kept):
-            made.append(_Task(left, kept, np.unique(numbers[kept])))
+            made.append(Fold(left, kept, np.unique(numbers[kept])))
     return made
 
 

@@ -77,6 +77,7 @@ def _read(path: Path) -> tuple[ModelRecord, FeatureBank]:
 def _check_support(place: Path, record: ModelRecord, support: FeatureBank) -> None:
     """Verify that a support bank is the one that the record describes."""
     manifest, catalog = support.manifest, support.catalog
+    known = record.left_out_novelty
     listed = {shard.file for shard in manifest.shards} | {"manifest.json", "catalog.parquet"}
     if not listed <= set(record.files):
         raise FlawshotError(f"{place}: files: lacks {min(listed - set(record.files))}; {REMEDY}")
@@ -87,6 +88,7 @@ def _check_support(place: Path, record: ModelRecord, support: FeatureBank) -> No
         ("history", record.instances, len(catalog)),
         ("categories", record.categories, tuple(sorted(set(catalog.column("category"))))),
         ("calibration.least", len(record.categories), len(record.calibration.least)),
+        ("left_out_novelty", len(catalog), len(catalog) if known is None else len(known)),
     ):
         if ours != theirs:
             raise FlawshotError(f"{place}: {field}: does not match the instances in {SUPPORT}/; {REMEDY}")

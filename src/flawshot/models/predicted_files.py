@@ -62,7 +62,7 @@ def _predicted(shape: Shape, answer: RegionPrediction | None) -> Shape:
     flags = shape.flags | {"predicted": True, "unsure": answer.unsure, "unknown": answer.unknown}
     if answer.found:
         flags[FOUND] = True
-    said = answer.model_dump(mode="json", exclude={"image", "box", "outline"})
+    said = answer.model_dump(mode="json", exclude={"image", "box", "outline", "novelty"})
     return replace(
         shape,
         label=answer.predicted,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Span", "labelme_bytes", "predicted_records"]
 
-# Digits of a probability; features have three or four.
+# Digits of a probability, and of a novelty; features have three or four.
 DIGITS = 6
 
 
@@ -209,6 +209,7 @@ def _answer(instance: Instance, said: Prediction, model: Model, found: FoundRegi
         categories=said.categories,
         unsure=said.unsure,
         unknown=said.unknown,
+        novelty=float(f"{said.novelty:.{DIGITS}g}"),
         found=found is not None,
         score=round(float(score), DIGITS) if score is not None and math.isfinite(score) else None,
         outline=None if found is None else recorded_outline(found.shape),

@@ -15,11 +15,12 @@ from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
 from flawshot.base.store.seals import hash_of
 from flawshot.catalog import Catalog
-from flawshot.models.predict_report import report_of
+from flawshot.models.predict_report import report_of, write_summary
 from flawshot.models.predicted_files import write_table
 from flawshot.models.predicted_regions import Span, predicted_records
 from flawshot.models.prediction_folder import (
     RECORD,
+    SUMMARY,
     TABLE,
     PredictionHeader,
     Unfinished,
@@ -97,12 +98,17 @@ def predict_catalog(
         )
         for answered, labelme in records:
             unfinished.add(answered, labelme)
-        report = report_of(unfinished, out)
+        report = report_of(unfinished, out, model)
         if not report.regions:
             unfinished.remove()
             raise FlawshotError(f"{out}: none of the regions could be predicted; {report.left_out[0].reason}")
         check_predictions_free(out, overwrite=overwrite)
-        unfinished.finish(lambda folder: write_table(folder / TABLE, read_predictions(folder)[1]))
+
+        def write(folder: Path) -> None:
+            write_table(folder / TABLE, read_predictions(folder)[1])
+            write_summary(folder / SUMMARY, report)
+
+        unfinished.finish(write)
     finally:
         unfinished.close()
     return report
@@ -133,7 +139,7 @@ def _spans(catalog: Catalog) -> list[Span]:
     if twice:
         raise FlawshotError(f"{twice[0]}: its instances are not contiguous in the catalog; rebuild the catalog")
     for span in spans:
-        if span.annotation in {RECORD, TABLE}:
+        if span.annotation in {RECORD, SUMMARY, TABLE}:
             raise FlawshotError(f"{span.annotation}: is the name of a file of the predictions; rename it")
     return spans
 

@@ -26,12 +26,13 @@ from flawshot.labelme.images import ImageError, header_size
 from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
 from flawshot.labelme.shapes import rasterize
-from flawshot.models.predict_report import report_of
+from flawshot.models.predict_report import report_of, write_summary
 from flawshot.models.predicted_files import write_problems, write_table
 from flawshot.models.predicted_regions import Span, labelme_bytes, predicted_records
 from flawshot.models.predicting import data_apart, header_of
 from flawshot.models.prediction_folder import (
     PROBLEMS,
+    SUMMARY,
     TABLE,
     FileRecord,
     RecordedProblem,
@@ -153,7 +154,7 @@ def predict_images(
                 unfinished.add(record, labelme)
             if progress is not None:
                 progress(start + len(block), len(entries))
-        report = report_of(unfinished, out)
+        report = report_of(unfinished, out, model)
         if len(report.left_out) == len(entries) and not report.regions:
             unfinished.remove()
             raise FlawshotError(f"{out}: none of the images could be used; {report.left_out[0].reason}")
@@ -163,6 +164,7 @@ def predict_images(
         def write(folder: Path) -> None:
             write_table(folder / TABLE, read_predictions(folder)[1], finders=True)
             write_problems(folder / PROBLEMS, every)
+            write_summary(folder / SUMMARY, report)
 
         unfinished.finish(write)
     finally:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBLEMS",
     "RECORD",
+    "SUMMARY",
     "TABLE",
     "FileRecord",
     "PredictionHeader",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 RECORD, TABLE, PROBLEMS = "predictions.jsonl", "predictions.csv", "problems.txt"
+# Not .json: every such file in the folder is a Labelme file.
+SUMMARY = "summary.jsonl"
 REMEDY = "predict again into another folder"
 
 
@@ -82,6 +85,7 @@ class RegionPrediction(Document):
         categories: The prediction set, most probable first.
         unsure: Whether a person should look at it.
         unknown: Whether it is unlike every category.
+        novelty: How unlike every category it is; None in files written by earlier versions.
         found: Whether a finder, and not a person, put it on the image.
         score: What the finder scored it; None if a person drew it, or the finder gives none.
         outline: Its outline as it was found, which remains known if a person deletes it; None if a person drew it.
@@ -100,13 +104,15 @@ class RegionPrediction(Document):
     categories: tuple[str, ...]
     unsure: bool
     unknown: bool
+    novelty: float | None = None
     found: bool = False
     score: float | None = None
     outline: FoundOutline | None = None
 
     @model_serializer(mode="wrap")
     def _told(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without(usual(self), () if self.found else ("found", "score", "outline"))
+        absent = () if self.found else ("found", "score", "outline")
+        return _without(usual(self), absent if self.novelty is not None else (*absent, "novelty"))
 
 
 class RecordedProblem(Document):
@@ -274,10 +280,10 @@ class Unfinished:
         except OSError as error:
             raise self._failed(error) from error
 
-    def finish(self, table: Callable[[Path], object]) -> None:
-        """Write the table, and move the folder to its final place, replacing what is there."""
+    def finish(self, write: Callable[[Path], object]) -> None:
+        """Write the other files, and move the folder to its final place, replacing what is there."""
         try:
-            table(self.folder)
+            write(self.folder)
             if os.name == "nt":  # Windows cannot rename a folder with an open file
                 self._file.close()
             put(self.folder, self.out)
@@ -312,7 +318,7 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
         raise FlawshotError(f"{out}: exists; name another folder, move it away, or add {argument('overwrite', True)}")
     if not (out / RECORD).is_file():
         raise FlawshotError(f"{out}: is not a folder of predictions; move it away")
-    known = {RECORD, TABLE, PROBLEMS}
+    known = {RECORD, SUMMARY, TABLE, PROBLEMS}
     for answered in read_predictions(out)[1]:
         known.add(answered.annotation)
         if answered.file_hash is not None and _hash(out / answered.annotation) != answered.file_hash:

@@ -26,6 +26,7 @@ class Prediction(NamedTuple):
         categories: The prediction set: the possible categories at the model's coverage, most probable first.
         unsure: Whether a person should look at the region.
         unknown: Whether it is unlike every category.
+        novelty: How unlike every category it is; greater means less alike.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Prediction(NamedTuple):
     categories: tuple[str, ...]
     unsure: bool
     unknown: bool
+    novelty: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +81,7 @@ class Predictions:
             categories=tuple(self.categories[number] for number in order if self.sets[index, number]),
             unsure=bool(self.unsure[index]),
             unknown=bool(self.unknown[index]),
+            novelty=float(self.novelty[index]),
         )
 
     def __iter__(self) -> Iterator[Prediction]:

@@ -20,12 +20,27 @@ from flawshot.models.calibration import Calibration  # noqa: TC001 - likewise
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["VERSION", "Accuracy", "CategoryAccuracy", "ClassifierRecord", "ModelRecord", "Step", "read_record"]
+__all__ = [
+    "VERSION",
+    "Accuracy",
+    "CategoryAccuracy",
+    "ClassifierRecord",
+    "InOrder",
+    "ModelRecord",
+    "OrderedBy",
+    "Share",
+    "Step",
+    "read_record",
+]
 
 REMEDY = "fit the model again"
 # What "default" meant when models recorded that name; now they record what it stands for.
 OLD_DEFAULT: Final = "whitened-ridge"
+# The greatest share of orders, the real one included, in which as few may be right as in the real one.
+CLEAR: Final = 0.05
 VERSION: Final = 3
+# What an order of images was derived from.
+OrderedBy = Literal["name", "capture time", "modification time", "table"]
 
 
 class CategoryAccuracy(Document):
@@ -66,6 +81,64 @@ class Accuracy(Document):
     per_category: dict[str, CategoryAccuracy]
 
 
+class Share(Document):
+    """A share of some instances.
+
+    Attributes:
+        mean: The share.
+        ci95: Its 95 % interval, for the number of images or groups; Wilson's if it is 0 or 1.
+        asked: Number of instances.
+        units: Number of images, or groups, that they come from.
+    """
+
+    mean: float
+    ci95: tuple[float, float]
+    asked: int
+    units: int
+
+
+class InOrder(Document):
+    """What fits to earlier images give on later ones, estimated on a model's examples.
+
+    Attributes:
+        by: What the order of the images was derived from.
+        blocks: Number of blocks, each with about as many images or groups; each but the first is predicted by a fit
+            to all earlier ones.
+        right: Share of the examples in later blocks that are classified correctly.
+        new: Number of examples in later blocks that cannot be, because no earlier block has their category.
+        left_out: Share of the same examples that are classified correctly when each image or group is left out in
+            turn, so that later images are known, too.
+        orders: Number of random orders in which the same was done.
+        random: Mean share that is classified correctly in them.
+        random_range: The least and the greatest share among them.
+        p: Share of all orders, the real one included, in which as few or fewer are classified correctly.
+        unknown: Share of the examples of known categories in later blocks that are called unknown, by the calibration
+            of the earlier blocks; None if these have too few examples for one.
+        false_alarms: The share that was promised at most.
+        covered: Share of the examples in later blocks whose prediction set contains their category, likewise.
+        coverage: The share that was promised.
+    """
+
+    by: OrderedBy
+    blocks: int
+    right: Share
+    new: int
+    left_out: float
+    orders: int
+    random: float
+    random_range: tuple[float, float]
+    p: float
+    unknown: Share | None
+    false_alarms: float
+    covered: Share | None
+    coverage: float
+
+    @property
+    def clearly_below(self) -> bool:
+        """Whether so few are right in order that chance hardly explains it: in at most one of twenty random orders."""
+        return self.p <= CLEAR
+
+
 class Step(Document):
     """One step in which instances were added to a model.
 
@@ -81,6 +154,8 @@ class Step(Document):
         flawshot: The version of flawshot that was used.
         replaced: Number of instances of earlier steps that were removed, because the same regions were added again.
         previous: SHA-256 of the ``model.json`` that this step started from; None for the fit.
+        in_order: What fits to earlier images give on later ones; None if no order was given, or there are too few
+            images.
     """
 
     how: Literal["fit", "learn"]
@@ -93,14 +168,16 @@ class Step(Document):
     flawshot: str
     replaced: int = 0
     previous: str | None = None
+    in_order: InOrder | None = None
 
     @model_serializer(mode="wrap")
     def _as_before(self, made: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Earlier versions do not know the field, and need it only where images are elsewhere.
-        document: dict[str, Any] = made(self)
-        if self.images is None:
-            document.pop("images", None)
-        return document
+        return _without_absent(made(self), "images", "in_order")
+
+
+def _without_absent(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A document as earlier versions wrote it, which do not know some fields, unless they say something."""
+    return {name: value for name, value in document.items() if name not in names or value is not None}
 
 
 class ClassifierRecord(Document):
@@ -125,6 +202,9 @@ class ModelRecord(Document):
         history: The steps in which instances were added; the first one is the fit.
         files: SHA-256 of each file of the support bank, by name.
         locator: What finds regions on bare images, if the model has a locator.
+        left_out_novelty: How unlike every category each support instance is when its image or group is left out, in
+            the order of the support bank; None where its category is then unknown. None as a whole in files written
+            by earlier versions.
         seal: SHA-256 of the other fields; None in files written by flawshot 0.1.
     """
 
@@ -141,7 +221,12 @@ class ModelRecord(Document):
     history: tuple[Step, ...]
     files: dict[str, str]
     locator: LocatorRecord | None = None
+    left_out_novelty: tuple[float | None, ...] | None = None
     seal: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, made: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_absent(made(self), "left_out_novelty")
 
     @property
     def accuracy(self) -> Accuracy | None:
