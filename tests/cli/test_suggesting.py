@@ -103,3 +103,42 @@ def test_nothing_is_written_over(here):
     assert "exists; name another folder, move it away, or add --overwrite" in said
     said = refuse("suggest", here / "model", here / "parts", "-o", here / "next", "--overwrite")
     assert "is not a folder of predictions; move it away" in said
+
+
+def test_of_what_another_program_found(here):
+    lines = ["image,x0,y0,x1,y1"]
+    for path in sorted((here / "parts").rglob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for shape in document["shapes"]:
+            xs, ys = zip(*shape["points"], strict=True)
+            lines.append(f"wood/{path.stem}.png,{min(xs)},{min(ys)},{max(xs) + 1},{max(ys) + 1}")
+        path.unlink()
+    (here / "boxes.csv").write_text("\n".join(lines), encoding="utf-8")
+    done = shell(
+        "suggest", "model", "parts", "-o", "next", "--count", 4, "--boxes", "boxes.csv", "--device", "cpu", cwd=here
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in here.iterdir() if path.name.startswith(".")] == []
+    rows = rows_of(here / "next")
+    assert [row["rank"] for row in rows] == ["1", "2", "3", "4"]
+    assert len({row["image"] for row in rows}) == 4
+    shown = shell("review", "next", "--print", cwd=here).stdout.splitlines()
+    assert [line.split()[-1] for line in shown[:-1]] == [row["image"].replace(".png", ".json") for row in rows]
+    path = here / "next" / rows[0]["image"].replace(".png", ".json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    (chosen,) = [shape for shape in document["shapes"] if shape["flags"].get("suggested")]
+    assert chosen["flags"]["found"] is True
+    chosen["label"] = "new"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    learned = shell("learn", "model", "next", "--device", "cpu", cwd=here)
+    assert learned.returncode == 0, learned.stderr
+    assert "1 corrected" in learned.stdout
+
+
+def test_bare_images_without_a_source_are_refused(here):
+    for path in (here / "parts").rglob("*.json"):
+        path.unlink()
+    said = refuse("suggest", here / "model", here / "parts", "-o", here / "next")
+    assert "no Labelme files, and no masks in a known layout: find regions with --find" in said
+    said = refuse("suggest", here / "model", here / "parts", "-o", here / "next", "--find", "--device", "cpu")
+    assert "has no locator; fit the model again with --find" in said

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flawshot.base.wording import counted, plural
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
+from flawshot.cli.finder_groups import FinderGroup
+from flawshot.cli.mask_groups import MaskGroup
 from flawshot.cli.options import (
     GroupOption,
     ImagesOption,
@@ -20,6 +22,9 @@ from flawshot.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from flawshot.base.errors import Problem
+    from flawshot.catalog import Catalog
+    from flawshot.models.model import Model
     from flawshot.models.suggestion_folder import SuggestReport
 
 __all__ = ["suggest"]
@@ -30,7 +35,9 @@ NO_NEWS = frozenset({"no-label"})
 
 def suggest(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelme files with regions, labeled or not.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="What flawshot predict takes: regions that are drawn, or bare images.")
+    ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for what flawshot review shows.")],
     count: Annotated[int, typer.Option("--count", metavar="N", help="Suggest so many regions.")] = 20,
@@ -49,45 +56,109 @@ def suggest(
     product: ProductOption = None,
     layout: LayoutOption = None,
     images: ImagesOption = None,
+    mask_options: MaskGroup,
+    finder: FinderGroup,
     encoder_options: ModelEncoderGroup,
     batch: BatchGroup,
     strict: StrictOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Suggest which regions to label next, one per image or group: a folder for flawshot review."""
-    from flawshot.cli.console import progress_bar, say_left_out
-    from flawshot.cli.options import read_groups
+    from flawshot.cli.console import say_left_out, say_problems
     from flawshot.models.model import load_model
-    from flawshot.models.prediction_folder import check_predictions_free
-    from flawshot.models.suggestion_folder import suggest_catalog
+    from flawshot.models.prediction_folder import PROBLEMS, check_predictions_free
     from flawshot.models.suggestions import check_wanted
 
     check_wanted(count, by)
+    others = {"--as": mask_options.layout_name, "--pattern": mask_options.pattern}
+    others |= {"--product": product, "--layout": layout, "--images": images}
+    finder.check(threshold=mask_options.threshold, min_area=mask_options.min_area, others=others)
+    finder.check_heat_maps(data, out)
     check_predictions_free(out.absolute(), overwrite=overwrite)
-    at_once = batch.size
-    opened = load_model(model, device=encoder_options.device, pretrained=encoder_options.pretrained)
-    catalog = open_data(data, layout, product, strict=strict, images=images, unsaid=NO_NEWS)
-    groups = None if group is None else read_groups(group, catalog)
-    encoder_options.introduce(opened.encoder, at_once)
-    with progress_bar("crops") as progress:
-        report = suggest_catalog(
-            opened,
-            catalog,
-            out,
-            count,
-            by=by,
-            seed=seed,
-            groups=groups,
-            bank=bank,
-            batch_size=at_once,
-            workers=batch.workers,
-            strict=strict,
-            overwrite=overwrite,
-            progress=progress,
-        )
+    opened = load_model(
+        model,
+        device=encoder_options.device,
+        pretrained=encoder_options.pretrained,
+        find_pretrained=None if finder.find_pretrained is None else str(finder.find_pretrained),
+    )
+    wanted: dict[str, Any] = {"count": count, "by": by, "seed": seed, "bank": bank}
+    wanted |= {"batch_size": batch.size, "workers": batch.workers, "strict": strict, "overwrite": overwrite}
+    if finder.named:
+        encoder_options.introduce(opened.encoder, batch.size)
+        report = _of_images(opened, data, out, finder, mask_options, group, wanted)
+    else:
+        if mask_options.hold(data, out):
+            catalog = mask_options.catalog(data, out, product, images)
+        else:
+            catalog = open_data(data, layout, product, strict=strict, images=images, unsaid=NO_NEWS)
+        encoder_options.introduce(opened.encoder, batch.size)
+        report = _of_regions(opened, catalog, out, group, wanted)
+    say_problems(report.problems, data, remedy=f"{out / PROBLEMS} lists all")
     for entry in report.left_out:
-        say_left_out(entry.reason, len(entry.instances), "region")
-    _say(report, out, count, grouped=groups is not None)
+        say_left_out(entry.reason, len(entry.instances) or None, "region")
+    _say(report, out, count, grouped=group is not None)
+
+
+def _of_regions(model: Model, catalog: Catalog, out: Path, group: str | None, wanted: dict[str, Any]) -> SuggestReport:
+    """Suggest regions that are drawn."""
+    from flawshot.cli.console import progress_bar
+    from flawshot.cli.options import read_groups
+    from flawshot.models.suggestion_folder import suggest_catalog
+
+    groups = None if group is None else read_groups(group, catalog)
+    with progress_bar("crops") as progress:
+        return suggest_catalog(model, catalog, out, groups=groups, progress=progress, **wanted)
+
+
+def _of_images(
+    model: Model,
+    data: Path,
+    out: Path,
+    finder: FinderGroup,
+    mask_options: MaskGroup,
+    group: str | None,
+    wanted: dict[str, Any],
+) -> SuggestReport:
+    """Suggest regions that the model's own locator, or another program, finds."""
+    from flawshot.cli.console import progress_bar
+    from flawshot.cli.options import image_groups
+    from flawshot.formats.scored_shapes import bare_images
+    from flawshot.models.finding import find_request, finder_of
+    from flawshot.models.predicting_images import annotations_of, found_by
+    from flawshot.models.suggesting_images import suggest_images
+
+    problems: list[Problem] = []
+    if finder.find:
+        images = bare_images(data, problems, beyond=[out])
+        _ = model.locator  # a model without one is refused before anything is done
+        find, request = finder_of(model, data.resolve(), finder.heatmaps), find_request(model)
+    else:
+        reader = finder.reader(
+            data,
+            out,
+            threshold=mask_options.threshold,
+            min_area=mask_options.min_area,
+            max_instances=mask_options.max_instances,
+        )
+        images, find, request = list(reader.images), found_by(reader), reader.request
+        problems += reader.problems
+    annotations = annotations_of(data, images, problems)
+    groups = None if group is None else image_groups(group, images)
+    with progress_bar("images") as progress:
+        report = suggest_images(
+            model,
+            data,
+            images,
+            find,
+            out,
+            request=request,
+            annotations=annotations,
+            groups=groups,
+            problems=problems,
+            progress=progress,
+            **wanted,
+        )
+    return report._replace(problems=(*problems, *report.problems))
 
 
 def _say(report: SuggestReport, out: Path, count: int, *, grouped: bool) -> None:
@@ -108,7 +179,5 @@ def _say(report: SuggestReport, out: Path, count: int, *, grouped: bool) -> None
     if report.others:
         shown = f"{counted(report.others, 'other region', 'other regions')} on the same images"
         say(f"{shown} {plural(report.others, 'is', 'are')} shown in the review, too, as predicted")
-    gone = sum(len(entry.instances) for entry in report.left_out)
-    typer.echo(
-        f"{out}: {counted(found, 'region')} suggested of {report.candidates}, {gone} left out; flawshot review {out}"
-    )
+    lost = f", {counted(len(report.left_out), 'image')} left out" if report.left_out else ""
+    typer.echo(f"{out}: {counted(found, 'region')} suggested of {report.candidates}{lost}; flawshot review {out}")

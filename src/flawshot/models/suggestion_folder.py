@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,13 +28,15 @@ from flawshot.models.prediction_folder import (
 from flawshot.models.suggestions import COUNT, DEFAULT_STRATEGY, check_wanted, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from flawshot.bank.builder import EncodeReport
+    from flawshot.base.errors import Problem
     from flawshot.base.records import LeftOut
     from flawshot.models.model import Model
     from flawshot.models.suggestions import Suggested, Suggestion
 
-__all__ = ["SuggestReport", "suggest_catalog"]
+__all__ = ["SuggestReport", "candidates", "suggest_catalog"]
 
 
 class SuggestReport(NamedTuple):
@@ -46,6 +49,7 @@ class SuggestReport(NamedTuple):
         examples: Number of regions that are the model's examples already, and are not suggested.
         others: Number of further regions on the suggested images.
         left_out: Images that could not be used.
+        problems: Regions that were left out of images on which regions were looked for, and oddities.
     """
 
     out: Path
@@ -54,6 +58,7 @@ class SuggestReport(NamedTuple):
     examples: int
     others: int
     left_out: tuple[LeftOut, ...]
+    problems: tuple[Problem, ...] = ()
 
 
 def suggest_catalog(
@@ -107,9 +112,43 @@ def suggest_catalog(
     root = data_apart(catalog.root, out)
     images = None if catalog.images is None else data_apart(catalog.images, out)
     spans_of(catalog)  # what cannot be predicted is refused before it is encoded
+    with candidates(
+        model, catalog, out, bank, batch_size=batch_size, workers=workers, strict=strict, progress=progress
+    ) as encoded:
+        found = suggest(model, encoded.bank, count, by=by, seed=seed, groups=groups)
+        placed = Catalog(catalog.table, root, images=images)
+        others = _write(model, placed, root, out, found, batch_size, workers, overwrite=overwrite)
+    return SuggestReport(out, found.suggestions, found.candidates, found.examples, others, encoded.left_out)
+
+
+@contextmanager
+def candidates(
+    model: Model,
+    catalog: Catalog,
+    out: Path,
+    bank: str | Path | None,
+    *,
+    batch_size: int,
+    workers: int,
+    strict: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[EncodeReport]:
+    """The encoded regions of a data set: in a bank that stays, or in one beside ``out`` that goes once it was used.
+
+    Args:
+        model: The model that encodes.
+        catalog: The data set.
+        out: The folder of suggestions, resolved.
+        bank: The bank's folder; None: one beside ``out``, which is kept if an error occurs.
+        batch_size: As for :func:`flawshot.encode_catalog`.
+        workers: Likewise.
+        strict: Likewise.
+        progress: Likewise.
+    """
+    own = bank_beside(out, "candidates")
     if bank is None:
-        settle(bank_beside(out, "candidates"))
-    report = encode_catalog(
+        settle(own)
+    yield encode_catalog(
         catalog,
         model.encoder,
         model.scheme,
@@ -120,14 +159,9 @@ def suggest_catalog(
         overwrite=bank is None,
         progress=progress,
     )
-    found = suggest(model, report.bank, count, by=by, seed=seed, groups=groups)
-    placed = Catalog(catalog.table, root, images=images)
-    others = _write(model, placed, root, out, found, batch_size, workers, overwrite=overwrite)
     if bank is None:
-        place = bank_beside(out, "candidates")
-        for each in (place, unfinished_place(place)):
+        for each in (own, unfinished_place(own)):
             discard(each, out)
-    return SuggestReport(out, found.suggestions, found.candidates, found.examples, others, report.left_out)
 
 
 def _write(  # noqa: PLR0917 - all of it is one call's

@@ -16,6 +16,8 @@ from flawshot.models.selection import STRATEGIES, Candidates, doubts, represente
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
+
     from flawshot.bank.features import FeatureBank
     from flawshot.catalog import Catalog
     from flawshot.models.model import Model
@@ -69,6 +71,7 @@ def suggest(
     by: str = DEFAULT_STRATEGY,
     seed: int = 0,
     groups: Mapping[str, str] | Callable[[Catalog], Mapping[str, str]] | None = None,
+    shares: Mapping[str, NDArray[np.float32] | None] | None = None,
 ) -> Suggested:
     """Suggest which regions of a feature bank a person should label next.
 
@@ -83,6 +86,7 @@ def suggest(
         seed: Of the strategies that draw something.
         groups: The group of each image, or what gives it for a catalog; images of a group show one physical sample. At
             most one region is suggested per group, or per image that has none.
+        shares: What a finder says of each region, by its id; as for :meth:`flawshot.Model.judge`.
 
     Raises:
         FlawshotError: If the bank was made with another encoder or other views, the count is below 1, there is no such
@@ -99,12 +103,13 @@ def suggest(
     named = dict(groups(bank.catalog) if callable(groups) else groups or {})
     # A group may have the name of another image.
     units = {unit: number for number, unit in enumerate(dict.fromkeys(_unit(image, named) for image in images))}
-    places: list[np.ndarray] = []
+    places: list[NDArray[np.float32]] = []
     said: list[Prediction] = []
-    doubt: list[np.ndarray] = []
+    doubt: list[NDArray[np.float32]] = []
     for start in range(0, len(ids), BLOCK):
-        features = bank.features(ids[start : start + BLOCK])
-        judged = model.judge(features)
+        part = ids[start : start + BLOCK]
+        features = bank.features(part)
+        judged = model.judge(features, None if shares is None else [shares.get(each) for each in part])
         said += judged
         doubt.append(doubts(judged.probabilities))
         places.append(model.novelty.places(features))
