@@ -104,8 +104,7 @@ def test_typical_ones_come_from_the_largest_clusters_without_an_example():
 
 
 def test_once_all_clusters_are_covered_those_with_the_fewest_examples_are_next():
-    parts = blobs([10, 10])
-    candidates = made(np.concatenate(parts), [part.mean(axis=0) for part in parts])
+    candidates = made([[0]] * 10 + [[5]] * 10, [[0], [5]])
     chosen = choose("typicality", candidates, 12)
     assert len(chosen) == len(set(chosen)) == 12
     assert sum(row < 10 for row in chosen) == 6
