@@ -16,10 +16,10 @@ the pool. All strategies see the same splits and first examples.
 - **transistor** (of MVTec-FS): the features that MVREC released (AlphaCLIP ViT-L/14, 27 views), all 43 instances in one
   set. 5 regions per round.
 
-Each seed draws the split (40 % of images or groups are queries), the frequencies and the first examples. Intervals: 95 %
-by Student's t over seeds, of paired differences to ``random``, which is the mean of five draws. ``--development`` runs
-on the four other drawn products on which strategies were tried; nothing was chosen on the rest. ``--write`` puts the
-tables into ``docs/suggesting.md``.
+Each seed draws the split (40 % of images or groups are queries), the frequencies and the first examples. Intervals:
+95 % by Student's t over seeds, of paired differences to ``random``, which is the mean of five draws.
+``--development`` runs on the four other drawn products on which strategies were tried; nothing was chosen on the rest.
+``--write`` puts the tables into ``docs/suggesting.md``.
 
 Real data is looked for in FLAWSHOT_SHARED, by default ``../shared/data``; what is not there is left out, and said.
 """
@@ -181,7 +181,9 @@ def drawn(work: Path, seed: int) -> list[Data]:
     """Four drawn products, with categories that are rare in the pool."""
     bank = drawn_bank(work, products=4, categories=6, images=160, seed=seed)
     products = np.array(bank.catalog.column("product"))
-    return [data_of(bank, np.flatnonzero(products == each), None, rare=True, count=20) for each in bank.catalog.products]
+    return [
+        data_of(bank, np.flatnonzero(products == each), None, rare=True, count=20) for each in bank.catalog.products
+    ]
 
 
 def data_of(

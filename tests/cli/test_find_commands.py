@@ -364,4 +364,6 @@ def test_suggest_from_what_the_locator_finds(here):
     for row in rows:
         assert row["predicted"] == every[row["id"]]["predicted"]
         assert float(row["probability"]) == pytest.approx(float(every[row["id"]]["probability"]), abs=1e-3)
-        assert [row[name] for name in ("x0", "y0", "x1", "y1")] == [every[row["id"]][n] for n in ("x0", "y0", "x1", "y1")]
+        assert [row[name] for name in ("x0", "y0", "x1", "y1")] == [
+            every[row["id"]][n] for n in ("x0", "y0", "x1", "y1")
+        ]

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
@@ -87,7 +87,7 @@ def test_the_mixture_of_very_many_places_is_one_of_some_of_them(scattered, monke
 
 def blobs(sizes):
     rng = np.random.default_rng(5)
-    return [rng.normal(size=(size, 3)) + [100 * number, 0, 0] for number, size in enumerate(sizes)]
+    return [rng.normal(size=(size, 3)) + np.array([100 * number, 0, 0]) for number, size in enumerate(sizes)]
 
 
 def test_typical_ones_come_from_the_largest_clusters_without_an_example():
@@ -139,6 +139,7 @@ PLACES = st.integers(0, 40).flatmap(
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
+@settings(deadline=None)
 @given(drawn=PLACES, count=st.integers(1, 30), seed=st.integers(0, 3))
 def test_one_per_image_as_many_as_there_are_and_the_same_each_time(name, drawn, count, seed):
     places, units, doubt = drawn

@@ -42,7 +42,9 @@ def test_examples_are_not_suggested_and_no_image_comes_twice(few, bank, by):
     assert not examples.intersection(ids)
     assert all(each.why for each in made.suggestions)
     said = few.predict_features(bank, ids)
-    assert [each.prediction for each in made.suggestions] == list(said)
+    for each, other in zip(made.suggestions, said, strict=True):
+        assert (each.prediction.label, each.prediction.unsure) == (other.label, other.unsure)
+        assert each.prediction.probability == pytest.approx(other.probability, abs=1e-5)
     assert made == flawshot.suggest(few, bank, 6, by=by)
 
 
@@ -178,15 +180,15 @@ def test_an_image_that_cannot_be_read_is_left_out(few, data, tmp_path):
 
 
 def test_an_interrupted_call_goes_on_where_it_stopped(few, data, tmp_path):
-    class Interrupted(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(done, total):
         if done == total:
-            raise Interrupted
+            raise StoppedError
 
     catalog, out = flawshot.Catalog.open(data), tmp_path / "next"
-    with pytest.raises(Interrupted):
+    with pytest.raises(StoppedError):
         flawshot.suggest_catalog(few, catalog, out, 3, progress=stop)
     assert not out.exists()
     assert [path.name for path in tmp_path.iterdir() if "next.candidates" in path.name]

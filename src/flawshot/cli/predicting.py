@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from flawshot.base.errors import Problem
     from flawshot.formats.scored_shapes import ShapeReader
+    from flawshot.models.image_regions import Find
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
-    from flawshot.models.predicting_images import Find
 
 __all__ = ["predict"]
 
@@ -60,7 +60,7 @@ def predict(
 
     at_once = batch.size
     cluster.check(compiled=encoder_options.compile, finds=finder.find or bool(finder.named))
-    others = {"--as": mask_options.layout_name, "--pattern": mask_options.pattern}
+    others: dict[str, Any] = {"--as": mask_options.layout_name, "--pattern": mask_options.pattern}
     others |= {"--product": product, "--layout": layout, "--images": images}
     finder.check(threshold=mask_options.threshold, min_area=mask_options.min_area, others=others)
     finder.check_heat_maps(data, out)

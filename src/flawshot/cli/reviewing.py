@@ -29,9 +29,7 @@ CURSOR_LIBRARY = "libxcb-cursor0"
 
 def review(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Made by flawshot predict, or by flawshot suggest.")],
-    first: Annotated[
-        int | None, typer.Option("--first", metavar="N", min=1, help="Only the first N files.")
-    ] = None,
+    first: Annotated[int | None, typer.Option("--first", metavar="N", min=1, help="Only the first N files.")] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DATA", help="Where the images are now, if they were moved.")
     ] = None,

@@ -36,7 +36,8 @@ NO_NEWS = frozenset({"no-label"})
 def suggest(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model's folder, made by flawshot fit.")],
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="What flawshot predict takes: regions that are drawn, or bare images.")
+        Path,
+        typer.Argument(metavar="DATA", help="What flawshot predict takes: regions that are drawn, or bare images."),
     ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for what flawshot review shows.")],
@@ -70,7 +71,7 @@ def suggest(
     from flawshot.models.suggestions import check_wanted
 
     check_wanted(count, by)
-    others = {"--as": mask_options.layout_name, "--pattern": mask_options.pattern}
+    others: dict[str, Any] = {"--as": mask_options.layout_name, "--pattern": mask_options.pattern}
     others |= {"--product": product, "--layout": layout, "--images": images}
     finder.check(threshold=mask_options.threshold, min_area=mask_options.min_area, others=others)
     finder.check_heat_maps(data, out)

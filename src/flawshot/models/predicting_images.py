@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 
     from flawshot.catalog.instances import Instance
     from flawshot.formats.scored_shapes import ShapeReader
-    from flawshot.models.image_regions import AnnotatedImage, Find
+    from flawshot.models.image_regions import Find
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
     from flawshot.models.predicted_regions import Rank
 
-__all__ = ["Find", "annotation_names", "annotations_of", "entries_of", "found_by", "predict_images"]
+__all__ = ["annotation_names", "annotations_of", "entries_of", "found_by", "predict_images"]
 
 # A finder is given this many images at a time; memory is that for their regions.
 IMAGES_AT_ONCE = 32
@@ -132,17 +132,17 @@ def predict_images(
             raise FlawshotError(f"{out}: none of the images could be used; {report.left_out[0].reason}")
         check_predictions_free(out, overwrite=overwrite)
         every = [*problems, *report.problems]
-
-        def write(folder: Path) -> None:
-            write_table(folder / TABLE, read_predictions(folder)[1], finders=True)
-            write_problems(folder / PROBLEMS, every)
-            if suggested:
-                write_suggestions(folder / SUGGESTIONS, read_predictions(folder)[1])
-
-        unfinished.finish(write)
+        unfinished.finish(lambda folder: _tables(folder, every, suggested=bool(suggested)))
     finally:
         unfinished.close()
     return report
+
+
+def _tables(folder: Path, problems: Sequence[Problem], *, suggested: bool) -> None:
+    write_table(folder / TABLE, read_predictions(folder)[1], finders=True)
+    write_problems(folder / PROBLEMS, problems)
+    if suggested:
+        write_suggestions(folder / SUGGESTIONS, read_predictions(folder)[1])
 
 
 def entries_of(

@@ -295,7 +295,7 @@ def _clusters(x: NDArray[np.float32], count: int, rng: random.Random) -> NDArray
         centers.append(x[row])
         apart = np.minimum(apart, _squared(x, x[row : row + 1])[:, 0])
     middles = np.stack(centers)
-    own = _squared(x, middles).argmin(axis=1)
+    own: NDArray[np.intp] = _squared(x, middles).argmin(axis=1)
     for _ in range(LLOYD_STEPS):
         for cluster in range(len(middles)):
             if (rows := own == cluster).any():  # an empty one keeps its center

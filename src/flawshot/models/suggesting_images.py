@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["suggest_images"]
 
 
-def suggest_images(
+def suggest_images(  # noqa: PLR0917 - those of predict_images, and the count
     model: Model,
     root: str | Path,
     images: Sequence[str],

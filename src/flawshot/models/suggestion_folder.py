@@ -165,12 +165,18 @@ def candidates(
 
 
 def _write(  # noqa: PLR0917 - all of it is one call's
-    model: Model, catalog: Catalog, root: Path, out: Path, found: Suggested, batch_size: int, workers: int, *, overwrite: bool
+    model: Model,
+    catalog: Catalog,
+    root: Path,
+    out: Path,
+    found: Suggested,
+    batch_size: int,
+    workers: int,
+    *,
+    overwrite: bool,
 ) -> int:
     """Write the folder; returns the number of regions that were not suggested."""
-    ranks = {
-        catalog.row_of[each.id]: Rank(number, each.why) for number, each in enumerate(found.suggestions, start=1)
-    }
+    ranks = {catalog.row_of[each.id]: Rank(number, each.why) for number, each in enumerate(found.suggestions, start=1)}
     spans = [span for span in spans_of(catalog) if not ranks.keys().isdisjoint(span.rows)]
     rows = [row for span in spans for row in span.rows]
     own = catalog.with_rows(catalog.table.take(pa.array(rows, pa.int64())))

@@ -29,7 +29,7 @@ COUNT: Final = 20
 DEFAULT_STRATEGY: Final = "mixture"
 # Regions that are classified at a time.
 BLOCK = 256
-# From this doubt on (two categories' probabilities differ by half at most), a region's categories are named as a reason.
+# From this doubt on (a margin of half at most), the two most probable categories are named as a reason.
 DOUBTFUL = 0.5
 
 
@@ -120,7 +120,7 @@ def suggest(
         np.concatenate(doubt),
         np.array([units[_unit(image, named)] for image in images], dtype=np.intp),
     )
-    chosen = STRATEGIES[by](candidates, count, random.Random(f"{by}/{seed}"))  # noqa: S311 - no secret
+    chosen = STRATEGIES[by](candidates, count, random.Random(f"{by}/{seed}"))
     made = [
         Suggestion(ids[row], images[row], said[row], _why(by, said[row], float(candidates.doubt[row]), others))
         for row, others in zip(chosen, represented(candidates, chosen), strict=True)
