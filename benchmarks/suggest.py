@@ -103,50 +103,45 @@ def split(data: Data, seed: str, *, lacking: bool) -> Split:
     return Split(support, sorted({*pool} - {*support}), query)
 
 
-def fitted(data: Data, rows: Sequence[int]) -> flawshot.FewShotClassifier:
-    """``default``, fitted to some regions."""
-    return flawshot.make_classifier("default").fit(data.features[rows], data.labels[rows])
-
-
-def candidates(data: Data, support: Sequence[int], pool: Sequence[int]) -> Candidates:
-    """The pool as a model of some examples sees it."""
+def candidates(
+    data: Data, known: flawshot.FewShotClassifier, support: Sequence[int], pool: Sequence[int]
+) -> Candidates:
+    """The pool as a classifier fitted to some examples sees it."""
     measure = fit_novelty(data.features[support], data.labels[support])
     return Candidates(
         measure.places(data.features[pool]),
         measure.places(data.features[support]),
-        doubts(fitted(data, support).predict_proba(data.features[pool])),
+        doubts(known.predict_proba(data.features[pool])),
         np.unique(data.units[pool], return_inverse=True)[1],
     )
 
 
-def simulate(data: Data, strategy: str, seed: str, *, lacking: bool, draw: int = 0) -> list[float]:
+def simulate(data: Data, drawn: Split, strategy: str, seed: str) -> list[float]:
     """The balanced accuracy at first and after each round, and then the share of categories found."""
-    support, pool, query = split(data, seed, lacking=lacking)
-    truth = data.labels[query]
-
-    def score() -> float:
-        right = fitted(data, support).predict(data.features[query]) == truth
-        return float(np.mean([right[truth == each].mean() for each in np.unique(truth)]))
-
-    scores = [score()]
-    for number in range(ROUNDS):
-        rng = random.Random(f"{seed}/{strategy}/{draw}/{number}")
-        chosen = STRATEGIES[strategy](candidates(data, support, pool), data.count, rng)
-        support = [*support, *(pool[row] for row in chosen)]
-        pool = sorted({*pool} - {*support})
-        scores.append(score())
+    support, pool = drawn.support, drawn.pool
+    truth, scores = data.labels[drawn.query], []
+    default = flawshot.make_classifier("default")
+    for number in range(ROUNDS + 1):
+        known = default.fit(data.features[support], data.labels[support])
+        right = known.predict(data.features[drawn.query]) == truth
+        scores.append(float(np.mean([right[truth == each].mean() for each in np.unique(truth)])))
+        if number < ROUNDS:
+            rng = random.Random(f"{seed}/{strategy}/{number}")
+            chosen = STRATEGIES[strategy](candidates(data, known, support, pool), data.count, rng)
+            support = [*support, *(pool[row] for row in chosen)]
+            pool = sorted({*pool} - {*support})
     return [*scores, len(set(data.labels[support].tolist())) / len(set(data.labels.tolist()))]
 
 
 def one_seed(parts: Sequence[Data], name: str, seed: int, *, lacking: bool) -> dict[str, list[float]]:
     """What each strategy reaches with one seed, means over the products."""
     found = {}
+    splits = [split(data, f"{name}/{number}/{seed}", lacking=lacking) for number, data in enumerate(parts)]
     for strategy in STRATEGIES:
-        draws = range(RANDOM_DRAWS if strategy == "random" else 1)
         made = [
-            simulate(data, strategy, f"{name}/{number}/{seed}", lacking=lacking, draw=draw)
-            for number, data in enumerate(parts)
-            for draw in draws
+            simulate(data, drawn, strategy, f"{name}/{number}/{seed}/{draw}")
+            for number, (data, drawn) in enumerate(zip(parts, splits, strict=True))
+            for draw in range(RANDOM_DRAWS if strategy == "random" else 1)
         ]
         found[strategy] = np.mean(made, axis=0).tolist()
     return found
@@ -179,7 +174,7 @@ def rows_of(found: Sequence[dict[str, list[float]]], gains: dict[str, list[list[
 
 def drawn(work: Path, seed: int) -> list[Data]:
     """Four drawn products, with categories that are rare in the pool."""
-    bank = drawn_bank(work, products=4, categories=6, images=160, seed=seed)
+    bank = drawn_bank(work, products=4, categories=6, images=400, seed=seed)
     products = np.array(bank.catalog.column("product"))
     return [
         data_of(bank, np.flatnonzero(products == each), None, rare=True, count=20) for each in bank.catalog.products
