@@ -31,8 +31,6 @@ __all__ = [
 NEIGHBORS = 20
 # Steps of Lloyd's algorithm; later ones change next to nothing.
 LLOYD_STEPS = 20
-# More candidates than this are thinned out at random before a strategy that compares each with each.
-MOST_COMPARED = 5000
 ROWS_AT_ONCE = 1024
 
 
@@ -126,14 +124,7 @@ def k_center(
         Sener, Savarese: "Active Learning for Convolutional Neural Networks: A Core-Set Approach", ICLR 2018, the
         greedy variant.
     """
-    apart = _nearest(candidates.places, candidates.known)
-    free, chosen = np.ones(len(apart), dtype=bool), list[int]()
-    while len(chosen) < count and free.any():
-        row = int(np.where(free, apart, -1).argmax())
-        chosen.append(row)
-        free &= candidates.units != candidates.units[row]
-        apart = np.minimum(apart, _squared(candidates.places, candidates.places[row : row + 1])[:, 0])
-    return chosen
+    return _farthest(candidates, count, np.ones(len(candidates.places), dtype=np.float32))
 
 
 def typical_first(candidates: Candidates, count: int, rng: random.Random) -> list[int]:
@@ -177,38 +168,30 @@ def typical_first(candidates: Candidates, count: int, rng: random.Random) -> lis
     return chosen
 
 
-def mixture(candidates: Candidates, count: int, rng: random.Random) -> list[int]:
-    """Regions near many doubtful ones that no example is near: doubtful, typical and diverse at once.
+def mixture(
+    candidates: Candidates,
+    count: int,
+    rng: random.Random,  # noqa: ARG001 - all strategies are called alike
+) -> list[int]:
+    """Far regions, doubtful ones first: :func:`k_center` with distances that are multiplied by 1 plus the region's doubt.
 
-    Each region's doubt is multiplied by its distance to the nearest example or chosen region; the sum is what remains
-    to be explained. Each step takes the region that lowers this sum most.
+    So doubt counts for a factor of two at most. Doubt alone would pass over categories that have no example yet: a
+    classifier is often certain of them, and wrong.
 
     Args:
-        candidates: What to choose from; of more than 5000, so many are drawn at random.
+        candidates: What to choose from.
         count: How many to choose, at most.
-        rng: Draws them.
+        rng: Not used.
 
     Returns:
         As :func:`at_random`.
 
     References:
-        Wei, Iyer, Bilmes: "Submodularity in Data Subset Selection and Active Learning", ICML 2015, for facility
-        location among doubtful candidates; that doubts are its weights is flawshot's own.
+        Ash et al.: "Deep Batch Active Learning by Diverse, Uncertain Gradient Lower Bounds", ICLR 2020 (BADGE), for
+        choosing far points in a space where doubt is length; this product, without gradients or draws, is flawshot's
+        own.
     """
-    rows = list(range(len(candidates.places)))
-    if len(rows) > MOST_COMPARED:
-        rows = sorted(rng.sample(rows, MOST_COMPARED))
-    places, units, doubt = (each[rows] for each in (candidates.places, candidates.units, candidates.doubt))
-    remaining = np.sqrt(_nearest(places, candidates.known))
-    between = np.sqrt(_squared(places, places))
-    free, chosen = np.ones(len(rows), dtype=bool), list[int]()
-    while len(chosen) < count and free.any():
-        gains = np.concatenate([np.maximum(remaining - part, 0) @ doubt for part in _blocks(between)])
-        row = int(np.where(free, gains, -1).argmax())
-        chosen.append(rows[row])
-        free &= units != units[row]
-        remaining = np.minimum(remaining, between[row])
-    return chosen
+    return _farthest(candidates, count, 1 + candidates.doubt)
 
 
 def represented(candidates: Candidates, chosen: Sequence[int]) -> list[int]:
@@ -241,6 +224,18 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "mixture": mixture,
     }
 )
+
+
+def _farthest(candidates: Candidates, count: int, weights: NDArray[np.float32]) -> list[int]:
+    """The regions that are farthest from all examples and from those chosen before, by weighted distances."""
+    apart = _nearest(candidates.places, candidates.known)
+    free, chosen = np.ones(len(apart), dtype=bool), list[int]()
+    while len(chosen) < count and free.any():
+        row = int(np.where(free, weights * np.sqrt(apart), -1).argmax())
+        chosen.append(row)
+        free &= candidates.units != candidates.units[row]
+        apart = np.minimum(apart, _squared(candidates.places, candidates.places[row : row + 1])[:, 0])
+    return chosen
 
 
 def _first_of_units(order: list[int], units: NDArray[np.intp], count: int) -> list[int]:

@@ -151,11 +151,13 @@ def _why(by: str, said: Prediction, doubt: float, others: int) -> str:
         parts.append("drawn at random")
     if said.unknown:
         parts.append("unlike the examples")
-    elif by == "k-center":
+    elif by in {"k-center", "mixture"}:
         parts.append("far from the examples")
     if by == "doubt" or said.unsure or doubt >= DOUBTFUL:
         first, second = printable(said.label), printable(said.runner_up)
         parts.append(f"doubtful: {first} {said.probability:.2f}, {second} {said.runner_up_probability:.2f}")
-    if by in {"typicality", "mixture"}:
+    if by == "typicality":
         parts.append(f"typical of {counted(others, 'other')}")
+    elif others and by in {"k-center", "mixture"}:
+        parts.append(f"like {counted(others, 'other')}")
     return "; ".join(parts)
