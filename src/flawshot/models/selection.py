@@ -173,7 +173,7 @@ def mixture(
     count: int,
     rng: random.Random,  # noqa: ARG001 - all strategies are called alike
 ) -> list[int]:
-    """Far regions, doubtful ones first: :func:`k_center` with distances that are multiplied by 1 plus the region's doubt.
+    """Far and doubtful regions: :func:`k_center` with each distance multiplied by 1 plus the region's doubt.
 
     So doubt counts for a factor of two at most. Doubt alone would pass over categories that have no example yet: a
     classifier is often certain of them, and wrong.
