@@ -18,8 +18,8 @@ the pool. All strategies see the same splits and first examples.
 
 Each seed draws the split (40 % of images or groups are queries), the frequencies and the first examples. Intervals:
 95 % by Student's t over seeds, of paired differences to ``random``, which is the mean of five draws.
-``--development`` runs on the four other drawn products on which strategies were tried; nothing was chosen on the rest.
-``--write`` puts the tables into ``docs/suggesting.md``.
+``--development`` runs on the four other drawn products on which mixtures were tried; the default was chosen by the
+tables of the rest. ``--write`` puts them into ``docs/suggesting.md``.
 
 Real data is looked for in FLAWSHOT_SHARED, by default ``../shared/data``; what is not there is left out, and said.
 """
@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import statistics
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,6 +41,7 @@ from banks import SHARED, magnetic_tile_tiny, transistor
 from flawshot.base.parallel import in_order
 from flawshot.models.calibration import fit_novelty
 from flawshot.models.selection import STRATEGIES, Candidates, doubts
+from flawshot.models.suggestions import DEFAULT_STRATEGY
 from uncertainty import drawn_bank, table
 
 if TYPE_CHECKING:
@@ -147,17 +147,17 @@ def one_seed(parts: Sequence[Data], name: str, seed: int, *, lacking: bool) -> d
     return found
 
 
-def interval(values: Sequence[float]) -> str:
+def interval(values: np.ndarray) -> str:
     """Mean and 95 % interval of paired differences, in points of per cent; bold where it excludes 0."""
     middle, low, high = bounds(values)
     text = f"{100 * middle:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
     return f"**{text}**" if low > 0 or high < 0 else text
 
 
-def bounds(values: Sequence[float]) -> tuple[float, float, float]:
+def bounds(values: np.ndarray) -> tuple[float, float, float]:
     """Mean and 95 % interval by Student's t."""
-    middle = statistics.mean(values)
-    half = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    middle = float(values.mean())
+    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
     return middle, middle - half, middle + half
 
 
@@ -168,7 +168,7 @@ def rows_of(found: Sequence[dict[str, list[float]]], gains: dict[str, list[list[
         apart = made[:, 1 : ROUNDS + 1] - np.array([each["random"] for each in found])[:, 1 : ROUNDS + 1]
         gains.setdefault(strategy, []).append(apart.mean(axis=1).tolist())
         cells = [f"{100 * made[:, number].mean():.1f}" for number in range(ROUNDS + 1)]
-        gain = "–" if strategy == "random" else interval(apart.mean(axis=1).tolist())
+        gain = "–" if strategy == "random" else interval(apart.mean(axis=1))
         yield [f"`{strategy}`", *cells, gain, f"{100 * made[:, -1].mean():.0f}"]
 
 
@@ -238,8 +238,14 @@ def main() -> None:
                 say(f"### {title}, starting with {start}")
                 say(table([*head, "difference to `random`", "categories, %"], list(rows_of(found, gains))))
     say("### All of them")
-    over = {name: np.mean(values, axis=0).tolist() for name, values in gains.items() if name != "random"}
-    say(table(["strategy", "difference to `random`"], [[f"`{name}`", interval(x)] for name, x in over.items()]))
+    over = {name: np.mean(values, axis=0) for name, values in gains.items()}
+    best = over[DEFAULT_STRATEGY]
+    rows = [
+        [f"`{name}`", interval(each), "–" if name == DEFAULT_STRATEGY else interval(each - best)]
+        for name, each in over.items()
+        if name != "random"
+    ]
+    say(table(["strategy", "difference to `random`", f"difference to `{DEFAULT_STRATEGY}`"], rows))
     if options.write:
         put("\n\n".join(parts) + "\n", "suggest", PAGE)
 

@@ -89,6 +89,13 @@ def test_once_all_clusters_are_covered_those_with_the_fewest_examples_are_next()
     assert sum(row < 10 for row in chosen) == 6
 
 
+def test_there_are_no_more_clusters_than_a_limit(monkeypatch):
+    monkeypatch.setattr(selection, "MOST_CLUSTERS", 2)
+    candidates = made([[0]] * 5 + [[10]] * 9 + [[11]] * 2, [[0], [0.1]])
+    # Two clusters, of which only the right one has no example.
+    assert choose("typicality", candidates, 1) == [5]
+
+
 def test_spread_of_one_place_is_zero_and_that_of_many_agrees_with_scikit_learn():
     places = np.random.default_rng(2).normal(size=(2100, 5)).astype(np.float32)
     near = NearestNeighbors(n_neighbors=20).fit(places).kneighbors()[0]

@@ -44,8 +44,8 @@ def suggest(
     count: Annotated[int, typer.Option("--count", metavar="N", help="Suggest so many regions.")] = 20,
     by: Annotated[
         str,
-        typer.Option("--by", metavar="NAME", help="The strategy: mixture, doubt, k-center, typicality or random."),
-    ] = "mixture",
+        typer.Option("--by", metavar="NAME", help="The strategy: typicality, k-center, doubt, mixture or random."),
+    ] = "typicality",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of what a strategy draws at random.")] = 0,
     bank: Annotated[
         Path | None,

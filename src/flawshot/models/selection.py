@@ -29,6 +29,8 @@ __all__ = [
 
 # Typicality is measured by the mean distance to so many neighbors, as in Hacohen et al.
 NEIGHBORS = 20
+# There are no more clusters than this, as in the code of Hacohen et al., unless as many regions are wanted.
+MOST_CLUSTERS = 500
 # Steps of Lloyd's algorithm; later ones change next to nothing.
 LLOYD_STEPS = 20
 ROWS_AT_ONCE = 1024
@@ -130,9 +132,10 @@ def k_center(
 def typical_first(candidates: Candidates, count: int, rng: random.Random) -> list[int]:
     """The most typical region of each of the largest clusters that contain no example.
 
-    All regions and examples are clustered into as many clusters as there would be examples afterwards. The typicality
-    of a region is the inverse of its mean distance to its nearest neighbors in the cluster. If more regions are wanted
-    than there are such clusters, those with the fewest examples and chosen regions are next.
+    All regions and examples are clustered into as many clusters as there would be examples afterwards, and 500 at most
+    unless more regions are wanted. The typicality of a region is the inverse of its mean distance to its nearest
+    neighbors in the cluster. If more regions are wanted than there are such clusters, those with the fewest examples
+    and chosen regions are next.
 
     Args:
         candidates: What to choose from.
@@ -149,7 +152,8 @@ def typical_first(candidates: Candidates, count: int, rng: random.Random) -> lis
     if not len(candidates.places):
         return []
     known = len(candidates.known)
-    clusters = _clusters(np.concatenate([candidates.known, candidates.places]), known + count, rng)
+    wanted = min(known + count, max(MOST_CLUSTERS, count))
+    clusters = _clusters(np.concatenate([candidates.known, candidates.places]), wanted, rng)
     own = clusters[known:]
     covered = np.bincount(clusters[:known], minlength=int(clusters.max()) + 1)
     sizes = np.bincount(own, minlength=len(covered))
@@ -173,7 +177,7 @@ def mixture(
     count: int,
     rng: random.Random,  # noqa: ARG001 - all strategies are called alike
 ) -> list[int]:
-    """Far and doubtful regions: :func:`k_center` with each distance multiplied by 1 plus the region's doubt.
+    """Far and doubtful regions: :func:`k_center` with each distance multiplied by 1 plus its doubt.
 
     So doubt counts for a factor of two at most. Doubt alone would pass over categories that have no example yet: a
     classifier is often certain of them, and wrong.

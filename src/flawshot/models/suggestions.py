@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["COUNT", "DEFAULT_STRATEGY", "Suggested", "Suggestion", "check_wanted", "suggest"]
 
 COUNT: Final = 20
-DEFAULT_STRATEGY: Final = "mixture"
+DEFAULT_STRATEGY: Final = "typicality"
 # Regions that are classified at a time.
 BLOCK = 256
 # From this doubt on (a margin of half at most), the two most probable categories are named as a reason.
@@ -157,7 +157,7 @@ def _why(by: str, said: Prediction, doubt: float, others: int) -> str:
         first, second = printable(said.label), printable(said.runner_up)
         parts.append(f"doubtful: {first} {said.probability:.2f}, {second} {said.runner_up_probability:.2f}")
     if by == "typicality":
-        parts.append(f"typical of {counted(others, 'other')}")
+        parts.append(f"typical of {counted(others, 'other')}" if others else "typical of a few without an example")
     elif others and by in {"k-center", "mixture"}:
         parts.append(f"like {counted(others, 'other')}")
     return "; ".join(parts)
