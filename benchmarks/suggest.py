@@ -39,6 +39,7 @@ import flawshot
 from accuracy import put
 from banks import SHARED, magnetic_tile_tiny, transistor
 from flawshot.base.parallel import in_order
+from flawshot.encoders.flawshot_tiny import TinyEncoder
 from flawshot.models.calibration import fit_novelty
 from flawshot.models.selection import STRATEGIES, Candidates, doubts
 from flawshot.models.suggestions import DEFAULT_STRATEGY
@@ -227,6 +228,7 @@ def main() -> None:
         parts.append(text)
 
     gains: dict[str, list[list[float]]] = {}
+    say(f"Weights of flawshot-tiny: `{TinyEncoder(device='cpu').record.weights_hash}`.")
     with tempfile.TemporaryDirectory() as name:
         work = options.work or Path(name)
         work.mkdir(parents=True, exist_ok=True)
