@@ -108,6 +108,8 @@ _PUBLIC = {
     "models.predicting": "predict_catalog",
     "models.predicting_images": "predict_images",
     "models.predictions": "Prediction Predictions",
+    "models.suggestion_folder": "SuggestReport suggest_catalog",
+    "models.suggestions": "Suggested Suggestion suggest",
     "regions.crops": "Crops crop_views",
     "regions.found": "FoundOnImage FoundRegion",
     "regions.outlines": "standard_outlines",
@@ -273,6 +275,11 @@ if TYPE_CHECKING:
     from flawshot.models.predicting_images import predict_images as predict_images
     from flawshot.models.predictions import Prediction as Prediction
     from flawshot.models.predictions import Predictions as Predictions
+    from flawshot.models.suggestion_folder import SuggestReport as SuggestReport
+    from flawshot.models.suggestion_folder import suggest_catalog as suggest_catalog
+    from flawshot.models.suggestions import Suggested as Suggested
+    from flawshot.models.suggestions import Suggestion as Suggestion
+    from flawshot.models.suggestions import suggest as suggest
     from flawshot.regions.crops import Crops as Crops
     from flawshot.regions.crops import crop_views as crop_views
     from flawshot.regions.found import FoundOnImage as FoundOnImage

@@ -349,3 +349,21 @@ def test_good_images_that_are_annotated_are_not_good(here):
     )
     assert "10 images have annotated flaws" in said.stderr
     assert "fitted to 10 labeled and 8 good images" in said.stdout
+
+
+def test_suggest_from_what_the_locator_finds(here):
+    said = succeed(
+        "suggest", here / "model", here / "new", "--out", here / "next", "--count", 3, "--find", "--device", "cpu"
+    )
+    with (here / "next/suggestions.csv").open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert len({row["image"] for row in rows}) == 3
+    assert "3 regions suggested of " in said.stdout
+    # The regions, their names and their probabilities are those of a prediction of all images.
+    every = {row["id"]: row for row in table(here / "named")}
+    for row in rows:
+        assert row["predicted"] == every[row["id"]]["predicted"]
+        assert float(row["probability"]) == pytest.approx(float(every[row["id"]]["probability"]), abs=1e-3)
+        assert [row[name] for name in ("x0", "y0", "x1", "y1")] == [
+            every[row["id"]][n] for n in ("x0", "y0", "x1", "y1")
+        ]

@@ -52,7 +52,7 @@ def halves(tiles, tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # labelme's
 def test_five_a_category_name_the_others(halves, tiny, tmp_path):
-    from flawshot.cli.predicting import _masked
+    from flawshot.cli.mask_groups import MaskGroup
 
     catalog = flawshot.Catalog.open(halves / "labelme")
     bank = flawshot.encode_catalog(catalog, tiny, flawshot.make_scheme(*TINY_VIEWS), tmp_path / "bank").bank
@@ -61,7 +61,7 @@ def test_five_a_category_name_the_others(halves, tiny, tmp_path):
 
     model = flawshot.load_model(model.path, device="cpu")
     before = {path: path.read_bytes() for path in (halves / "new").rglob("*") if path.is_file()}
-    new = _masked(halves / "new/tiles", tmp_path / "out", None, None, 30, 10_000, None)
+    new = MaskGroup(min_area=30).catalog(halves / "new/tiles", tmp_path / "out", None, None)
     report = flawshot.predict_catalog(model, new, tmp_path / "out")
     assert {path: path.read_bytes() for path in (halves / "new").rglob("*") if path.is_file()} == before
     assert report.regions == len(new) >= 10

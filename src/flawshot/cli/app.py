@@ -37,6 +37,7 @@ from flawshot.cli.relabeling import relabel
 from flawshot.cli.reporting import report
 from flawshot.cli.reviewing import review
 from flawshot.cli.sampling import sample
+from flawshot.cli.suggesting import suggest
 from flawshot.cli.synthesising import synth
 from flawshot.cli.voice import QuietOption, VerboseOption, Voice, speaking
 from flawshot.cli.warming import warm
@@ -78,6 +79,7 @@ COMMANDS = (
     fit,
     warm,
     predict,
+    suggest,
     review,
     learn,
     bench,

@@ -1,4 +1,4 @@
-"""Options of flawshot predict that say where regions on bare images come from."""
+"""Options of flawshot predict and flawshot suggest that say where regions on bare images come from."""
 
 from __future__ import annotations
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flawshot.base.wording import counted, plural
 from flawshot.cli.encoder_groups import BatchGroup, ModelEncoderGroup
-from flawshot.cli.finder_groups import REMEDIES, FinderGroup, whole_threshold
+from flawshot.cli.finder_groups import FinderGroup
+from flawshot.cli.mask_groups import MaskGroup
 from flawshot.cli.options import ImagesOption, LayoutOption, OverwriteOption, ProductOption, StrictOption, open_data
 from flawshot.cli.ray_groups import RayGroup
-from flawshot.cli.wording import option_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flawshot.base.errors import Problem
-    from flawshot.catalog import Catalog
     from flawshot.formats.scored_shapes import ShapeReader
+    from flawshot.models.image_regions import Find
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
-    from flawshot.models.predicting_images import Find
 
 __all__ = ["predict"]
 
@@ -42,25 +41,7 @@ def predict(
     ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Folder for the predictions.")],
-    layout_name: Annotated[
-        str | None,
-        typer.Option("--as", metavar="LAYOUT", help="Images with masks: mvtec-ad, mvtec-loco, visa or beside."),
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        typer.Option("--pattern", metavar="IMAGES|MASKS", help="Images with masks: 'images/{name} | masks/{name}'."),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", metavar="N", help="Masks and maps: values above N belong to a region."),
-    ] = None,
-    min_area: Annotated[
-        int, typer.Option("--min-area", metavar="PX", min=1, help="Masks and maps: skip regions with fewer px.")
-    ] = 1,
-    max_instances: Annotated[
-        int,
-        typer.Option("--max-instances", metavar="N", min=1, help="Skip images with more such regions, or boxes."),
-    ] = 10_000,
+    mask_options: MaskGroup,
     finder: FinderGroup,
     encoder_options: ModelEncoderGroup,
     batch: BatchGroup,
@@ -72,7 +53,6 @@ def predict(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Classify annotated or found regions: Labelme files to review, and a table; resumes after an interruption."""
-    from flawshot.base.errors import FlawshotError
     from flawshot.cli.console import progress_bar, say_left_out
     from flawshot.models.model import load_model
     from flawshot.models.predicting import predict_catalog
@@ -80,8 +60,9 @@ def predict(
 
     at_once = batch.size
     cluster.check(compiled=encoder_options.compile, finds=finder.find or bool(finder.named))
-    others = {"--as": layout_name, "--pattern": pattern, "--product": product, "--layout": layout, "--images": images}
-    finder.check(threshold=threshold, min_area=min_area, others=others)
+    others: dict[str, Any] = {"--as": mask_options.layout_name, "--pattern": mask_options.pattern}
+    others |= {"--product": product, "--layout": layout, "--images": images}
+    finder.check(threshold=mask_options.threshold, min_area=mask_options.min_area, others=others)
     finder.check_heat_maps(data, out)
     check_predictions_free(out.absolute(), overwrite=overwrite)
     opened = load_model(
@@ -95,17 +76,18 @@ def predict(
         _say(_find(opened, data, out, finder.heatmaps, batch, strict=strict, overwrite=overwrite), out)
         return
     if finder.named:
-        reader = finder.reader(data, out, threshold=threshold, min_area=min_area, max_instances=max_instances)
+        reader = finder.reader(
+            data,
+            out,
+            threshold=mask_options.threshold,
+            min_area=mask_options.min_area,
+            max_instances=mask_options.max_instances,
+        )
         encoder_options.introduce(opened.encoder, at_once)
         _say(_predict_found(opened, data, out, reader, batch, strict=strict, overwrite=overwrite), out)
         return
-    if layout_name or pattern or _only_masks(data):
-        if not (layout_name or pattern):
-            _refuse_bare(data, out)
-        if images is not None:
-            raise FlawshotError("--images: is for Labelme files; masks name their images")
-        limit = whole_threshold(threshold)
-        catalog = _masked(data, out, layout_name or pattern, limit, min_area, max_instances, product)
+    if mask_options.hold(data, out):
+        catalog = mask_options.catalog(data, out, product, images)
     else:
         catalog = open_data(data, layout, product, strict=strict, images=images, unsaid=NO_NEWS)
     encoder_options.introduce(opened.encoder, at_once)
@@ -232,76 +214,6 @@ def _on_images(
     for entry in report.left_out:
         say_left_out(entry.reason, len(entry.instances) or None, "region")
     return report
-
-
-def _refuse_bare(data: Path, out: Path) -> None:
-    """Say what can be done about images without masks and without regions."""
-    from flawshot.base.errors import FlawshotError
-    from flawshot.formats.mask_layouts import recognize_masks
-    from flawshot.formats.scored_shapes import bare_images
-
-    try:
-        recognize_masks(data, beyond=out)
-    except FlawshotError as error:
-        found = bare_images(data, [], beyond=[out])
-        raise FlawshotError(
-            f"{data}: contains {counted(len(found), 'image')}, but no Labelme files, and no masks in a known layout: "
-            f"{REMEDIES}; for masks that people drew, name their layout with --as or --pattern"
-        ) from error
-
-
-def _only_masks(data: Path) -> bool:
-    """Whether a folder contains no annotation file."""
-    from flawshot.labelme.data_folder import annotation_files
-
-    return data.is_dir() and not annotation_files(data.resolve(), [])
-
-
-def _masked(
-    data: Path,
-    out: Path,
-    layout: str | None,
-    threshold: int | None,
-    min_area: int,
-    max_instances: int,
-    product: list[str] | None,
-) -> Catalog:
-    """The regions of images with masks."""
-    from flawshot.base.errors import FlawshotError
-    from flawshot.catalog import Catalog
-    from flawshot.cli.console import progress_bar, say_problems
-    from flawshot.cli.options import problems_of
-    from flawshot.formats.masks import read_masks
-
-    problems: list[Problem] = []
-    with progress_bar("masks") as progress:
-        annotations = read_masks(
-            data,
-            problems,
-            layout=layout,
-            threshold=threshold,
-            min_area=min_area,
-            max_instances=max_instances,
-            beyond=out,
-            progress=progress,
-        )
-        try:
-            found = Catalog.from_annotations(annotations, root_name=data.resolve().name)
-        except FlawshotError as error:
-            raise FlawshotError(error.worded(_mask_words)) from error
-    catalog = Catalog(found.table, data.resolve(), (*problems, *found.problems))
-    if not len(catalog):
-        first = f"; the first problem: {catalog.problems[0].marked}" if catalog.problems else ""
-        raise FlawshotError(f"{data}: no mask contains a region{first}")
-    selected = catalog.select(product) if product else catalog
-    say_problems(problems_of(selected, catalog), data, remedy="flawshot import masks --problems FILE lists all")
-    return selected
-
-
-def _mask_words(name: str, value: str) -> str:
-    """An argument of the mask reader as an option; its layout has another option name than that of Labelme files."""
-    words = option_words(name, value)
-    return words.replace("--layout", "--pattern" if "|" in value else "--as", 1) if name == "layout" else words
 
 
 def _say(report: PredictReport, out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import shlex
 import subprocess
@@ -27,10 +28,8 @@ CURSOR_LIBRARY = "libxcb-cursor0"
 
 
 def review(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Predictions made by flawshot predict.")],
-    first: Annotated[
-        int | None, typer.Option("--first", metavar="N", min=1, help="Only the N most doubtful files.")
-    ] = None,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Made by flawshot predict, or by flawshot suggest.")],
+    first: Annotated[int | None, typer.Option("--first", metavar="N", min=1, help="Only the first N files.")] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DATA", help="Where the images are now, if they were moved.")
     ] = None,
@@ -39,7 +38,7 @@ def review(
         bool, typer.Option("--print", help="Print the files in order and Labelme's command, without starting Labelme.")
     ] = False,
 ) -> None:
-    """Review predictions in Labelme, unsure and unknown ones first; corrections are saved in OUT at once."""
+    """Review predictions in Labelme: suggested, unsure and unknown ones first; corrections are saved in OUT at once."""
     from flawshot.base.errors import FlawshotError, Problem
     from flawshot.cli.console import say, say_problems
     from flawshot.models.corrections import data_places
@@ -68,7 +67,9 @@ def review(
         if not shown:
             raise FlawshotError(f"{out}: contains no file to review, or none whose image exists")
         doubtful = sum(1 for each in files if each.doubtful)
-        first_ones = f"{counted(shown, 'file')}, {doubtful} with unsure or unknown regions first"
+        suggested = sum(1 for each in files if each.rank < math.inf)
+        order = f"{suggested} as suggested" if suggested else f"{doubtful} with unsure or unknown regions"
+        first_ones = f"{counted(shown, 'file')}, {order} first"
         say(f"{first_ones}; untick predicted to confirm a region,")
         say("tick all_confirmed to confirm all regions of a file, change a label to correct it")
         _run(labelme_command(folder.place), folder)
@@ -106,7 +107,8 @@ def _print(files: Sequence[ReviewItem], place: Path) -> None:
     from flawshot.base.errors import printable
 
     for each in files:
-        typer.echo(f"{each.doubtful} of {each.waiting} doubtful  {printable(each.annotation)}")
+        rank = f"suggested {each.rank:.0f}: " if each.rank < math.inf else ""
+        typer.echo(f"{rank}{each.doubtful} of {each.waiting} doubtful  {printable(each.annotation)}")
     typer.echo(shlex.join(labelme_command(place)))
 
 

@@ -50,10 +50,21 @@ class NoveltyMeasure(NamedTuple):
             raise ValueError(f"novelty takes finite queries [q, views, {self.means.shape[1]}], not {query.shape}")
         if not len(query):
             return np.zeros(0, dtype=np.float32)
-        asked = _whitened(instance_means(query), self.whitener)
+        asked = self.places(query)
         squared = np.stack([((asked - mean) ** 2).sum(axis=1) for mean in self.means], axis=1)
         nearest: NDArray[np.float32] = (squared * self.weights).min(axis=1)
         return nearest
+
+    def places(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where regions are in the whitened space in which novelty is a squared distance.
+
+        Args:
+            views: float32 ``[n, views, dim]``, at least one region.
+
+        Returns:
+            float32 ``[n, dim]``.
+        """
+        return _whitened(instance_means(views), self.whitener)
 
     def network(self) -> nn.Module:
         """A torch module from features float32 ``[q, views, dim]`` to what :meth:`of` gives, for an export."""

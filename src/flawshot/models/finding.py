@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from flawshot.models.image_regions import Find
     from flawshot.models.model import Model
-    from flawshot.models.predicting_images import Find
 
 __all__ = ["find_request", "finder_of", "missing_pictures"]
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from flawshot.bank.records import BankManifest
     from flawshot.catalog import Catalog
 
+    Purpose = Literal["bank", "learned", "candidates"]
+
 __all__ = [
     "RECORD",
     "SUPPORT",
@@ -165,18 +167,19 @@ def model_place(path: Path) -> Iterator[Path]:
         raise FlawshotError(f"{path}: cannot be written ({one_line(error.strerror or error)})") from error
 
 
-def bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
-    """The path of a hidden bank beside a model for encoding its instances; it is kept if a call is interrupted.
+def bank_beside(path: Path, purpose: Purpose) -> Path:
+    """The path of a hidden bank beside a model, or beside suggestions, that is kept if a call is interrupted.
 
     Args:
-        path: The model's folder.
-        purpose: ``bank`` for the instances it is fitted to, ``learned`` for those it learns.
+        path: The folder of the model, or of the suggestions.
+        purpose: ``bank`` for the instances that a model is fitted to, ``learned`` for those it learns, ``candidates``
+            for those that suggestions are chosen from.
     """
     path = path.resolve()
     return path.with_name(f".{path.name}.{purpose}")
 
 
-def sound_bank_beside(path: Path, purpose: Literal["bank", "learned"]) -> Path:
+def sound_bank_beside(path: Path, purpose: Purpose) -> Path:
     """Like :func:`bank_beside`, but removes a damaged bank there, because only flawshot uses it."""
     place = bank_beside(path, purpose)
     if place.is_dir():

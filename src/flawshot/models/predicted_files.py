@@ -19,12 +19,24 @@ if TYPE_CHECKING:
     from flawshot.labelme.shapes import Shape
     from flawshot.models.prediction_folder import FileRecord, RegionPrediction
 
-__all__ = ["FOUND", "KEY", "MARK", "described", "predicted_file", "write_problems", "write_table"]
+__all__ = [
+    "FOUND",
+    "KEY",
+    "MARK",
+    "SUGGESTED",
+    "described",
+    "predicted_file",
+    "write_problems",
+    "write_suggestions",
+    "write_table",
+]
 
 # The key of a shape under which Labelme keeps, and saves again, what was predicted.
 KEY = "flawshot"
 # The flag of a shape that a finder put there.
 FOUND = "found"
+# The flag of a shape that was suggested for labeling.
+SUGGESTED = "suggested"
 # The prefix of flawshot's line in a shape's description.
 MARK = "flawshot: "
 COLUMNS = (
@@ -42,8 +54,8 @@ def predicted_file(
 
     A predicted shape has the most probable category as its label; its probability and the runner-up in a line of its
     description that begins with ``flawshot:`` and follows a person's own text; the flags ``predicted``, ``unsure`` and
-    ``unknown``, and ``found`` if a finder put it there; and the full prediction under the key ``flawshot``, which
-    Labelme keeps. All else is unchanged.
+    ``unknown``, ``found`` if a finder put it there, and ``suggested`` if it was suggested for labeling; and the full
+    prediction under the key ``flawshot``, which Labelme keeps. All else is unchanged.
 
     Args:
         file: The annotation.
@@ -62,6 +74,8 @@ def _predicted(shape: Shape, answer: RegionPrediction | None) -> Shape:
     flags = shape.flags | {"predicted": True, "unsure": answer.unsure, "unknown": answer.unknown}
     if answer.found:
         flags[FOUND] = True
+    if answer.rank is not None:
+        flags[SUGGESTED] = True
     said = answer.model_dump(mode="json", exclude={"image", "box", "outline", "novelty"})
     return replace(
         shape,
@@ -83,6 +97,8 @@ def described(description: str, answer: RegionPrediction) -> str:
         said += f"; may be {', '.join(map(printable, answer.categories))}"
     if answer.was:
         said += f"; was {printable(answer.was)}"
+    if answer.rank is not None:
+        said += f"; suggested {answer.rank}: {answer.why}"
     return "\n".join([*kept, said])
 
 
@@ -103,6 +119,25 @@ def write_table(path: Path, records: Iterable[FileRecord], *, finders: bool = Fa
             for record in records:
                 for row in _found_rows(record) if finders else map(_row, record.answers):
                     writer.writerow(map(_inert, row))
+
+    write_with(path, write, overwrite=True)
+
+
+def write_suggestions(path: Path, records: Iterable[FileRecord]) -> None:
+    """Write the regions that were suggested for labeling as CSV, in their order, as :func:`write_table` does.
+
+    Args:
+        path: The file.
+        records: The predictions of each annotation file.
+    """
+    chosen = [(answer.rank, answer) for record in records for answer in record.answers if answer.rank is not None]
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", newline="") as opened:
+            writer = csv.writer(opened, lineterminator="\n")
+            writer.writerow(("rank", *COLUMNS, "why"))
+            for rank, answer in sorted(chosen, key=lambda each: each[0]):
+                writer.writerow(map(_inert, (str(rank), *_row(answer), answer.why)))
 
     write_with(path, write, overwrite=True)
 

@@ -37,10 +37,17 @@ if TYPE_CHECKING:
     from flawshot.models.predictions import Prediction
     from flawshot.regions.found import FoundRegion
 
-__all__ = ["Span", "labelme_bytes", "predicted_records"]
+__all__ = ["Rank", "Span", "labelme_bytes", "predicted_records"]
 
 # Digits of a probability, and of a novelty; features have three or four.
 DIGITS = 6
+
+
+class Rank(NamedTuple):
+    """The rank of a region that was suggested for labeling, from 1, and why it was."""
+
+    rank: int
+    why: str
 
 
 class Span(NamedTuple):
@@ -65,6 +72,7 @@ def predicted_records(
     *,
     done: int = 0,
     found: Mapping[int, FoundRegion] = MappingProxyType({}),
+    suggested: Mapping[int, Rank] = MappingProxyType({}),
     batch_size: int = 0,
     workers: int = 0,
     strict: bool = False,
@@ -83,6 +91,7 @@ def predicted_records(
         out: The folder that the Labelme files will be in.
         done: The number of files at the beginning whose records are known already, and not wanted again.
         found: The rows whose region a finder put there, and what it said.
+        suggested: The rows whose region was suggested for labeling.
         batch_size: As for :func:`flawshot.bank.encoding.encode_blocks`.
         workers: Likewise.
         strict: Stop at the first unusable image instead of leaving out its regions.
@@ -112,7 +121,7 @@ def predicted_records(
         if strict and block.reasons:
             reason = next(iter(block.reasons.values()))
             raise FlawshotError(f"{reason} (without {argument('strict', True)} its regions are left out)")
-        yield from islice(_answered(model, kept, out, group, block, found=found), done, None)
+        yield from islice(_answered(model, kept, out, group, block, found=found, suggested=suggested), done, None)
         done = 0
 
 
@@ -141,7 +150,14 @@ class _Kept(Catalog):
 
 
 def _answered(
-    model: Model, kept: _Kept, out: Path, spans: Sequence[Span], block: WholeBlock, *, found: Mapping[int, FoundRegion]
+    model: Model,
+    kept: _Kept,
+    out: Path,
+    spans: Sequence[Span],
+    block: WholeBlock,
+    *,
+    found: Mapping[int, FoundRegion],
+    suggested: Mapping[int, Rank],
 ) -> Iterator[tuple[FileRecord, bytes | None]]:
     """Yield the record of each annotation file, and its Labelme file."""
     rows = sorted(block.features)
@@ -152,7 +168,11 @@ def _answered(
         given = dict(zip(rows, predictions, strict=True))
     for span in spans:
         own = {row: kept.take(row) for row in span.rows}
-        answers = {row: _answer(own[row], given[row], model, found.get(row)) for row in span.rows if row in given}
+        answers = {
+            row: _answer(own[row], given[row], model, found.get(row), suggested.get(row))
+            for row in span.rows
+            if row in given
+        }
         missing = [row for row in span.rows if row not in given]
         left_out = None
         if missing:
@@ -193,7 +213,9 @@ def labelme_bytes(file: LabelmeFile, answers: Mapping[int, RegionPrediction], im
     return json_bytes(labelme_document(made), place, indent=None)  # 20 times faster than with line breaks
 
 
-def _answer(instance: Instance, said: Prediction, model: Model, found: FoundRegion | None) -> RegionPrediction:
+def _answer(
+    instance: Instance, said: Prediction, model: Model, found: FoundRegion | None, suggested: Rank | None
+) -> RegionPrediction:
     score = None if found is None else found.score
     return RegionPrediction(
         id=instance.id,
@@ -213,4 +235,6 @@ def _answer(instance: Instance, said: Prediction, model: Model, found: FoundRegi
         found=found is not None,
         score=round(float(score), DIGITS) if score is not None and math.isfinite(score) else None,
         outline=None if found is None else recorded_outline(found.shape),
+        rank=None if suggested is None else suggested.rank,
+        why="" if suggested is None else suggested.why,
     )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
 
-__all__ = ["data_apart", "header_of", "predict_catalog"]
+__all__ = ["data_apart", "header_of", "predict_catalog", "spans_of"]
 
 
 def predict_catalog(
@@ -78,7 +78,7 @@ def predict_catalog(
         raise FlawshotError("DATA: the catalog has no data folder to read images from")
     root = data_apart(catalog.root, out)
     images = None if catalog.images is None else data_apart(catalog.images, out)
-    spans = _spans(catalog)
+    spans = spans_of(catalog)
     on = on or ThisMachine()
     crops = on.crops_per_call(model.encoder, batch_size)
     header = header_of(model, root, out, catalog.content_hash, image_stamps(catalog), crops, images=images)
@@ -128,7 +128,7 @@ def data_apart(root: Path, out: Path) -> Path:
     return root
 
 
-def _spans(catalog: Catalog) -> list[Span]:
+def spans_of(catalog: Catalog) -> list[Span]:
     """The rows of each annotation file, in catalog order."""
     spans, start = [], 0
     for annotation, rows in groupby(catalog.column("annotation")):

@@ -6,32 +6,28 @@ import hashlib
 import json
 import math
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from flawshot.base.arguments import argument, in_python
+from flawshot.base.arguments import in_python
 from flawshot.base.errors import AnnotationError, FlawshotError, Problem
 from flawshot.base.records import LeftOut
-from flawshot.base.wording import counted
 from flawshot.catalog import Catalog
-from flawshot.catalog.instances import instances_of
 from flawshot.catalog.table import SCHEMA, row_of
-from flawshot.evaluation.found_matches import same_place
 from flawshot.labelme.data_folder import annotation_files, find_image
-from flawshot.labelme.images import ImageError, header_size
-from flawshot.labelme.labelme_file import LabelmeFile, parse_labelme
+from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes
-from flawshot.labelme.shapes import rasterize
+from flawshot.models.image_regions import ImageEntry, annotated_image, found_on, stop
 from flawshot.models.predict_report import report_of, write_summary
-from flawshot.models.predicted_files import write_problems, write_table
+from flawshot.models.predicted_files import write_problems, write_suggestions, write_table
 from flawshot.models.predicted_regions import Span, labelme_bytes, predicted_records
 from flawshot.models.predicting import data_apart, header_of
 from flawshot.models.prediction_folder import (
     PROBLEMS,
+    SUGGESTIONS,
     SUMMARY,
     TABLE,
     FileRecord,
@@ -47,39 +43,15 @@ if TYPE_CHECKING:
 
     from flawshot.catalog.instances import Instance
     from flawshot.formats.scored_shapes import ShapeReader
-    from flawshot.labelme.shapes import Shape
+    from flawshot.models.image_regions import Find
     from flawshot.models.model import Model
     from flawshot.models.predict_report import PredictReport
+    from flawshot.models.predicted_regions import Rank
 
-    # Given some images in order, yields one value for each.
-    Find = Callable[[Sequence[str]], Iterable[FoundOnImage]]
-
-__all__ = ["Find", "annotation_names", "annotations_of", "found_by", "predict_images"]
+__all__ = ["annotation_names", "annotations_of", "entries_of", "found_by", "predict_images"]
 
 # A finder is given this many images at a time; memory is that for their regions.
 IMAGES_AT_ONCE = 32
-
-
-class _Image(NamedTuple):
-    """An image to predict; ``exists`` says whether there is an annotation file."""
-
-    image: str
-    annotation: str
-    exists: bool
-
-
-class _Annotated(NamedTuple):
-    """An image's annotation together with what was found.
-
-    ``file`` is the annotation with usable shapes only, ``found`` has the found regions by the index of their shape,
-    ``reason`` says why the image cannot be used, and ``problems`` which regions cannot.
-    """
-
-    file: LabelmeFile
-    instances: list[Instance]
-    found: dict[int, FoundRegion]
-    reason: str
-    problems: Sequence[Problem] = ()
 
 
 def predict_images(
@@ -92,6 +64,8 @@ def predict_images(
     request: str,
     again: Callable[[Sequence[str]], Sequence[str]] | None = None,
     annotations: Mapping[str, str] = MappingProxyType({}),
+    among: Sequence[str] = (),
+    suggested: Mapping[str, Rank] = MappingProxyType({}),
     batch_size: int = 0,
     workers: int = 0,
     strict: bool = False,
@@ -118,6 +92,8 @@ def predict_images(
         again: Given images that an earlier call has done, tells which of them the finder must see once more, because of
             what it does besides finding.
         annotations: The Labelme files of images that have one, relative to ``root`` (POSIX).
+        among: All images of the folder, if only some are predicted: files are named as if all were.
+        suggested: The regions that were suggested for labeling, by their ids.
         batch_size: As for :func:`flawshot.bank.encoding.encode_blocks`.
         workers: Likewise.
         strict: Stop at the first unusable image instead of leaving it out.
@@ -134,10 +110,7 @@ def predict_images(
     root = data_apart(Path(root), out)
     if not images:
         raise FlawshotError(f"{root}: contains no image")
-    entries = [
-        _Image(image, name, exists=image in annotations)
-        for image, name in annotation_names(root, images, annotations).items()
-    ]
+    entries = entries_of(root, images, annotations, among)
     header = header_of(model, root, out, "images", request, _stamps(root, entries))
     unfinished = Unfinished(out, header, [entry.annotation for entry in entries])
     try:
@@ -149,8 +122,8 @@ def predict_images(
                 progress(start + len(done), len(entries))
         for start in range(unfinished.done, len(entries), IMAGES_AT_ONCE):
             block = entries[start : start + IMAGES_AT_ONCE]
-            on_images = _found(find, block, strict=strict)
-            for record, labelme in _block(model, root, out, block, on_images, batch_size, workers, strict):
+            on_images = found_on(find, block, strict=strict)
+            for record, labelme in _block(model, root, out, block, on_images, suggested, batch_size, workers, strict):
                 unfinished.add(record, labelme)
             if progress is not None:
                 progress(start + len(block), len(entries))
@@ -160,16 +133,27 @@ def predict_images(
             raise FlawshotError(f"{out}: none of the images could be used; {report.left_out[0].reason}")
         check_predictions_free(out, overwrite=overwrite)
         every = [*problems, *report.problems]
-
-        def write(folder: Path) -> None:
-            write_table(folder / TABLE, read_predictions(folder)[1], finders=True)
-            write_problems(folder / PROBLEMS, every)
-            write_summary(folder / SUMMARY, report)
-
-        unfinished.finish(write)
+        unfinished.finish(lambda folder: _tables(folder, report, every, suggested=bool(suggested)))
     finally:
         unfinished.close()
     return report
+
+
+def _tables(folder: Path, report: PredictReport, problems: Sequence[Problem], *, suggested: bool) -> None:
+    write_table(folder / TABLE, read_predictions(folder)[1], finders=True)
+    write_problems(folder / PROBLEMS, problems)
+    if suggested:
+        write_suggestions(folder / SUGGESTIONS, read_predictions(folder)[1])
+    else:  # regions that were chosen for being unusual say nothing about the data
+        write_summary(folder / SUMMARY, report)
+
+
+def entries_of(
+    root: Path, images: Sequence[str], annotations: Mapping[str, str], among: Sequence[str] = ()
+) -> list[ImageEntry]:
+    """Some images of a folder, with the names of their Labelme files; see :func:`predict_images`."""
+    names = annotation_names(root, among or images, annotations)
+    return [ImageEntry(image, names[image], exists=image in annotations) for image in dict.fromkeys(images)]
 
 
 def annotation_names(root: Path, images: Sequence[str], annotations: Mapping[str, str]) -> dict[str, str]:
@@ -203,7 +187,7 @@ def annotation_names(root: Path, images: Sequence[str], annotations: Mapping[str
     return names
 
 
-def _stamps(root: Path, entries: Iterable[_Image]) -> str:
+def _stamps(root: Path, entries: Iterable[ImageEntry]) -> str:
     """A hash of the images' names, sizes and modification times, and of those of their annotations."""
     digest = hashlib.sha256()
     for entry in entries:
@@ -219,39 +203,25 @@ def _stamps(root: Path, entries: Iterable[_Image]) -> str:
     return digest.hexdigest()
 
 
-def _found(find: Find, block: Sequence[_Image], *, strict: bool) -> list[FoundOnImage]:
-    found = list(find([entry.image for entry in block]))
-    if len(found) != len(block):
-        raise ValueError(f"the finder was given {len(block)} images, but said something of {len(found)}")
-    for each in found:
-        if strict:
-            _stop(each.reason)
-    return found
-
-
-def _stop(reason: str) -> None:
-    if reason:
-        raise FlawshotError(f"{reason} (without {argument('strict', True)} it is left out)")
-
-
 def _block(  # noqa: PLR0917 - all of it is one call's
     model: Model,
     root: Path,
     out: Path,
-    block: Sequence[_Image],
+    block: Sequence[ImageEntry],
     on_images: Sequence[FoundOnImage],
+    suggested: Mapping[str, Rank],
     batch_size: int,
     workers: int,
     strict: bool,  # noqa: FBT001
 ) -> Iterator[tuple[FileRecord, bytes | None]]:
     """The records of some images in order, and their Labelme files."""
-    annotated = [_annotated(root, entry, on_image) for entry, on_image in zip(block, on_images, strict=True)]
+    annotated = [annotated_image(root, entry, on_image) for entry, on_image in zip(block, on_images, strict=True)]
     rows: list[Instance] = []
     spans: list[Span] = []
     found: dict[int, FoundRegion] = {}
     for entry, each in zip(block, annotated, strict=True):
         if strict:
-            _stop(each.reason)
+            stop(each.reason)
         first = len(rows)
         rows += each.instances
         found |= {
@@ -262,8 +232,17 @@ def _block(  # noqa: PLR0917 - all of it is one call's
         if each.instances:
             spans.append(Span(entry.annotation, range(first, len(rows)), entry.exists))
     catalog = Catalog(pa.Table.from_pylist([row_of(row) for row in rows], schema=SCHEMA), root)
+    ranks = {row: suggested[each.id] for row, each in enumerate(rows) if each.id in suggested}
     records = predicted_records(
-        model, catalog, spans, out, found=found, batch_size=batch_size, workers=workers, strict=strict
+        model,
+        catalog,
+        spans,
+        out,
+        found=found,
+        suggested=ranks,
+        batch_size=batch_size,
+        workers=workers,
+        strict=strict,
     )
     for entry, each, on_image in zip(block, annotated, on_images, strict=True):
         if each.instances:
@@ -283,54 +262,6 @@ def _block(  # noqa: PLR0917 - all of it is one call's
         noted = tuple(map(RecordedProblem.of, (*on_image.problems, *each.problems)))
         told = {"image": entry.image, "image_score": score, "left_out": left_out, "problems": noted}
         yield record.model_copy(update=told), labelme
-
-
-def _annotated(root: Path, entry: _Image, on_image: FoundOnImage) -> _Annotated:
-    """An image's annotation, with the found regions that it does not have yet."""
-    problems: list[Problem] = []
-    try:
-        height, width = header_size(root / entry.image, entry.image)
-    except ImageError as error:
-        return _Annotated(LabelmeFile("", ()), [], {}, on_image.reason or error.marked)
-    file = LabelmeFile(PurePosixPath(entry.image).name, (), image_height=height, image_width=width)
-    if entry.exists:
-        try:
-            file, wrong = parse_labelme(annotation_bytes(root / entry.annotation, entry.annotation), entry.annotation)
-        except AnnotationError as error:
-            return _Annotated(file, [], {}, error.marked)
-        problems += wrong
-    own = _instances(file, entry, (height, width), problems)
-    regions = () if on_image.reason else on_image.regions
-    start = 1 + max((shape.index for shape in file.shapes), default=-1)
-    known = [instance.region() for instance in own]
-    shapes: list[Shape] = []
-    found: dict[int, FoundRegion] = {}
-    for each in regions:
-        if known:
-            region = rasterize(each.shape, height, width)
-            if any(same_place(region, other) for other in known):
-                continue
-        index = start + len(shapes)
-        shapes.append(replace(each.shape, index=index, label="", group_id=None))
-        found[index] = each
-    new = _instances(replace(file, shapes=tuple(shapes)), entry, (height, width), problems)
-    used = {shape.index for instance in own for shape in instance.shapes}
-    usable = replace(file, shapes=tuple(shape for shape in file.shapes if shape.index in used))
-    reason = on_image.reason
-    if shapes and not own and not new:
-        first = f"; {problems[0].message}" if problems else ""
-        reason = f"{entry.image}: {counted(len(shapes), 'region')} found on it cannot be used{first}"
-    return _Annotated(usable, [*own, *new], found, reason, problems)
-
-
-def _instances(file: LabelmeFile, entry: _Image, size: tuple[int, int], problems: list[Problem]) -> list[Instance]:
-    """The instances of an image; that they have no label is no news."""
-    wrong: list[Problem] = []
-    made = instances_of(
-        file, entry.annotation, wrong, image=entry.image, size=size, product=entry.image.partition("/")[0], split=None
-    )
-    problems += [problem for problem in wrong if problem.kind != "no-label"]
-    return made
 
 
 def annotations_of(root: Path, images: Sequence[str], problems: list[Problem]) -> dict[str, str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBLEMS",
     "RECORD",
+    "SUGGESTIONS",
     "SUMMARY",
     "TABLE",
     "FileRecord",
@@ -37,7 +38,7 @@ __all__ = [
     "read_predictions",
 ]
 
-RECORD, TABLE, PROBLEMS = "predictions.jsonl", "predictions.csv", "problems.txt"
+RECORD, TABLE, PROBLEMS, SUGGESTIONS = "predictions.jsonl", "predictions.csv", "problems.txt", "suggestions.csv"
 # Not .json: every such file in the folder is a Labelme file.
 SUMMARY = "summary.jsonl"
 REMEDY = "predict again into another folder"
@@ -89,6 +90,8 @@ class RegionPrediction(Document):
         found: Whether a finder, and not a person, put it on the image.
         score: What the finder scored it; None if a person drew it, or the finder gives none.
         outline: Its outline as it was found, which remains known if a person deletes it; None if a person drew it.
+        rank: Its place among the regions that were suggested for labeling, from 1; None if it was not.
+        why: Why it was suggested.
     """
 
     id: str
@@ -108,11 +111,14 @@ class RegionPrediction(Document):
     found: bool = False
     score: float | None = None
     outline: FoundOutline | None = None
+    rank: int | None = None
+    why: str = ""
 
     @model_serializer(mode="wrap")
     def _told(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
         absent = () if self.found else ("found", "score", "outline")
-        return _without(usual(self), absent if self.novelty is not None else (*absent, "novelty"))
+        absent = absent if self.novelty is not None else (*absent, "novelty")
+        return _without(usual(self), absent if self.rank is not None else (*absent, "rank", "why"))
 
 
 class RecordedProblem(Document):
@@ -318,7 +324,7 @@ def check_predictions_free(out: Path, *, overwrite: bool) -> None:
         raise FlawshotError(f"{out}: exists; name another folder, move it away, or add {argument('overwrite', True)}")
     if not (out / RECORD).is_file():
         raise FlawshotError(f"{out}: is not a folder of predictions; move it away")
-    known = {RECORD, SUMMARY, TABLE, PROBLEMS}
+    known = {RECORD, SUMMARY, TABLE, PROBLEMS, SUGGESTIONS}
     for answered in read_predictions(out)[1]:
         known.add(answered.annotation)
         if answered.file_hash is not None and _hash(out / answered.annotation) != answered.file_hash:

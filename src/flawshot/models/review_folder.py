@@ -22,7 +22,7 @@ from flawshot.labelme.embedded import embedded_size
 from flawshot.labelme.images import open_image
 from flawshot.labelme.labelme_file import parse_labelme
 from flawshot.labelme.labelme_json import annotation_bytes, labelme_object
-from flawshot.models.corrections import ALL_CONFIRMED, PREDICTED, how_said, image_of
+from flawshot.models.corrections import ALL_CONFIRMED, PREDICTED, answer_id, how_said, image_of
 from flawshot.models.prediction_folder import read_predictions
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class ReviewItem(NamedTuple):
         waiting: Number of its regions that nobody has reviewed.
         doubtful: How many of these are unsure, or unlike every category.
         probability: The lowest probability of the doubtful regions, or of all waiting ones; infinite if none waits.
+        rank: The first rank of those waiting regions that were suggested for labeling; infinite if none was.
         labels: The labels in it.
         flags: The flags of its shapes.
     """
@@ -60,6 +61,7 @@ class ReviewItem(NamedTuple):
     waiting: int
     doubtful: int
     probability: float
+    rank: float
     labels: tuple[str, ...]
     flags: tuple[str, ...]
 
@@ -88,9 +90,10 @@ def review_place(out: Path) -> Path:
 def listed(out: Path, problems: list[Problem]) -> list[ReviewItem]:
     """The files of a folder of predictions, in the order in which a person should look at them.
 
-    Files with doubtful regions (unsure, or unlike every category) that nobody has reviewed come first, lowest
-    probability first; then the others with unreviewed regions, in the same order; then those that are done, and those
-    on which nothing was found, with the highest score of the image first.
+    Files with suggested regions that nobody has reviewed come first, in the order of the suggestions; then files with
+    doubtful regions (unsure, or unlike every category) that nobody has reviewed, lowest probability first; then the
+    others with unreviewed regions, in the same order; then those that are done, and those on which nothing was found,
+    with the highest score of the image first.
 
     Args:
         out: The folder.
@@ -112,13 +115,17 @@ def listed(out: Path, problems: list[Problem]) -> list[ReviewItem]:
         left = [shape for shape in file.shapes if how_said(shape, file) == "not looked at"]
         doubtful = [shape for shape in left if shape.flags.get("unsure") or shape.flags.get("unknown")]
         shares = {answer.id: answer.probability for answer in answered.answers}
+        ranks = {answer.id: float(answer.rank) for answer in answered.answers if answer.rank is not None}
         found.append(
             ReviewItem(
                 annotation=answered.annotation,
                 answered=answered,
                 waiting=len(left),
                 doubtful=len(doubtful),
-                probability=min((_share(shape.other, shares) for shape in doubtful or left), default=math.inf),
+                probability=min(
+                    (shares.get(answer_id(shape) or "", 0.0) for shape in doubtful or left), default=math.inf
+                ),
+                rank=min((ranks.get(answer_id(shape) or "", math.inf) for shape in left), default=math.inf),
                 labels=tuple(dict.fromkeys(shape.label for shape in file.shapes)),
                 flags=tuple(dict.fromkeys(flag for shape in file.shapes for flag in shape.flags)),
             )
@@ -126,21 +133,16 @@ def listed(out: Path, problems: list[Problem]) -> list[ReviewItem]:
     return sorted(found, key=_urgency)
 
 
-def _urgency(each: ReviewItem) -> tuple[bool, bool, float, float, str]:
+def _urgency(each: ReviewItem) -> tuple[float, bool, bool, float, float, str]:
     score = each.answered.image_score
     return (
+        each.rank,
         not each.doubtful,
         not each.waiting,
         each.probability,
         0.0 if each.waiting or score is None else -score,
         each.annotation,
     )
-
-
-def _share(other: dict[str, Any], shares: dict[str, float]) -> float:
-    said = other.get("flawshot")
-    identifier = said.get("id") if isinstance(said, dict) else None
-    return shares.get(identifier, 0.0) if isinstance(identifier, str) else 0.0
 
 
 class ReviewFolder:
