@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -278,7 +279,8 @@ def annotations_of(root: Path, images: Sequence[str], problems: list[Problem]) -
         try:
             file, _ = parse_labelme(annotation_bytes(root / name, name), name)
         except AnnotationError as error:
-            problems.append(error.problem)
+            foreign = error.problem.kind == "not-labelme"  # such as the boxes themselves, or a camera's settings
+            problems.append(replace(error.problem, severity="warning") if foreign else error.problem)
             continue
         image = find_image(name, file, root, [])
         if image not in known:
