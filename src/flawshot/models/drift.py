@@ -34,7 +34,7 @@ __all__ = [
 # With fewer images than this on either side nothing is said.
 LEAST_UNITS = 10
 # How often data like the examples may be called unlike them.
-ALARM = 0.01
+ALARM = 0.05
 
 
 class Drift(Document):
@@ -50,7 +50,7 @@ class Drift(Document):
         newer: Share of pairs of a region and an example in which the region is less like every category, ties halved:
             0.5 if they are alike; None if the model has too few examples, or an earlier flawshot fitted it.
         newer_p: How probable as much or more is if they are alike; None likewise.
-        unlike: Whether one of these is too improbable: at most 0.01, divided by the number of tests.
+        unlike: Whether one of these is too improbable: at most 0.05, divided by the number of tests.
     """
 
     regions: int
