@@ -12,7 +12,10 @@ from PIL import Image
 import flawshot
 from commands import refuse, succeed
 from export_data import ODD, hard_data, shape, write
-from flawshot.formats.instruct_export import export_instruct
+from flawshot.evaluation.language_answers import judge_answer
+from flawshot.evaluation.language_questions import AskedQuestion
+from flawshot.formats.instruct_export import _record, export_instruct
+from flawshot.formats.instruct_questions import AskedImage, Flaw, image_questions
 from labelme_itself import draw_mask
 
 
@@ -67,7 +70,7 @@ def pixels(each, size):
     return mask
 
 
-ROWS, COLUMNS = ("upper", "centre", "lower"), ("left", "centre", "right")
+ROWS, COLUMNS = ("upper", "center", "lower"), ("left", "center", "right")
 
 
 def test_every_answer_follows_from_the_labelme_files(drawn, out):
@@ -107,11 +110,14 @@ def test_every_answer_follows_from_the_labelme_files(drawn, out):
             assert answer == "[" + ", ".join(f"{value:.4f}" for value in box) + "]"
             assert fact["box"] == pytest.approx(box)
         elif fact["kind"] == "size":
-            assert answer == f"{100 * area / fact['width'] / fact['height']:.4f} %"
+            percent = 100 * area / fact["width"] / fact["height"]
+            number, sign = answer.split()
+            assert (float(number), sign) == (float(f"{percent:.4g}"), "%")
+            assert "e" not in number
             assert (fact["area"], fact["percent"]) == (area, pytest.approx(100 * area / fact["width"] / fact["height"]))
         else:
             x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-            name = f"{ROWS[min(2, int(3 * y))]} {COLUMNS[min(2, int(3 * x))]}".replace("centre centre", "centre")
+            name = f"{ROWS[min(2, int(3 * y))]} {COLUMNS[min(2, int(3 * x))]}".replace("center center", "center")
             assert answer == name == fact["part"]
     assert set(kinds) == {"what", "where", "part", "size", "count", "any"}
     images = sorted(path for path in drawn.rglob("*.png"))
@@ -204,6 +210,44 @@ def test_images_without_a_split_are_divided_and_groups_stay_together(drawn, tmp_
     assert not (tmp_path / "c").exists()
 
 
+def test_each_product_is_divided_and_what_a_split_lacks_is_named(tmp_path):
+    one = [shape("dent", "rectangle", [[1, 1], [9, 9]])]
+    for number in range(4):
+        write(tmp_path / "data", f"nut/{number}.json", one, seed=number)
+    write(tmp_path / "data", "nut/4.json", [shape("cut", "rectangle", [[1, 1], [9, 9]])], seed=4)
+    write(tmp_path / "data", "bolt/0.json", one, seed=5)
+    write(tmp_path / "data", "screw/a-0.json", one, seed=6)
+    write(tmp_path / "data", "screw/a-1.json", one, seed=7)
+    lacking = set()
+    for seed in range(5):
+        out = tmp_path / f"{seed}"
+        done = succeed("export", "instruct", tmp_path / "data", out, "--test", 0.99, "--no-images", "--seed", seed)
+        assert "warning: bolt: has no image in test" in done.stderr
+        assert "screw: has no image" not in done.stderr
+        images = {row["image"] for row in records(out / "instruct_train.jsonl")}
+        assert sorted(image.split("/")[0] for image in images) == ["bolt", "nut", "screw"]
+        (nut,) = (image for image in images if image.startswith("nut"))
+        missing = "dent" if nut == "nut/4.png" else "cut"
+        assert f"warning: nut: {missing}: is in test, but on no image in train" in done.stderr
+        lacking.add(missing)
+    assert "cut" in lacking
+    group = ("--group", "([a-z]+/a|[0-9])")
+    done = succeed("export", "instruct", tmp_path / "data", tmp_path / "g", "--test", 0.5, "--no-images", *group)
+    assert "screw: has no image in test" in done.stderr
+
+
+def test_the_answers_of_a_small_flaw_on_a_long_image_are_right(tmp_path):
+    image = AskedImage("a.png", "a.png", "bolt", None, 20_000, 300, (Flaw("cut", (13_331, 77, 13_332, 78), 1),))
+    questions, _ = image_questions(image, {"bolt": ("cut", "dent")}, 0)
+    read = [AskedQuestion.model_validate_json(json.dumps(_record(question, 0))) for question in questions]
+    judged = [judge_answer(each, each.conversations[1].value) for each in read]
+    assert {each.question.flawshot.kind for each in judged} == {"what", "where", "part", "size", "count"}
+    assert all(each.right and not each.problem for each in judged)
+    for each in judged:
+        assert each.measures.get("iou", 1) > 0.8
+        assert each.measures.get("relative_error", 0) < 0.001
+
+
 def test_hard_data_keeps_its_splits_and_names_what_is_left_out(tmp_path):
     data = hard_data(tmp_path / "data")
     two = [shape("dent", "rectangle", [[1, 1], [9, 9]]), shape("dent", "rectangle", [[21, 1], [29, 9]])]
@@ -213,7 +257,7 @@ def test_hard_data_keeps_its_splits_and_names_what_is_left_out(tmp_path):
     assert "nut/images/two.png: has two largest instances of a category" in done.stderr
     assert "nut/images/token.png: has the label <image>, which would stand for an image" in done.stderr
     assert "nut/images/unnamed.json#0: has no label and is left out" in done.stderr
-    assert "it, without as many that do not; whether there is any is not asked" in done.stderr
+    assert "not asked whether there is any; too few images do not show it" in done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")}
     stems = {"instruct_train.jsonl", "instruct_test.jsonl", "instruct.jsonl"}
     assert names == stems | {name.removesuffix("l") for name in stems} | {

@@ -392,9 +392,9 @@ def test_the_description_says_what_where_how_large_and_how_many(catalog_of):
 def test_every_ninth_has_its_name():
     names = [ninth((x, y, x + 10, y + 10), 90, 60) for y in (0, 25, 50) for x in (0, 40, 80)]
     assert names == [
-        *("upper left", "upper centre", "upper right"),
-        *("centre left", "centre", "centre right"),
-        *("lower left", "lower centre", "lower right"),
+        *("upper left", "upper center", "upper right"),
+        *("center left", "center", "center right"),
+        *("lower left", "lower center", "lower right"),
     ]
-    assert ninth((0, 0, 90, 60), 90, 60) == "centre"
+    assert ninth((0, 0, 90, 60), 90, 60) == "center"
     assert ninth((89, 59, 90, 60), 90, 60) == "lower right"

@@ -38,7 +38,7 @@ def ask(
         ),
     ],
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Ignore words that are not understood, which are printed.")
+        bool, typer.Option("--anyway", help="Ignore words that are not understood; they are printed.")
     ] = False,
     limit: LimitOption = None,
     crops: CropsOption = None,

@@ -30,7 +30,7 @@ NAMES = {
     "precision": "precision of yes, %",
     "recall": "recall of yes, %",
     "yes_share": "says yes, %",
-    "yes_share_true": "yes is right, %",
+    "yes_share_true": "truly yes, %",
     "iou_50": "IoU of 0.5 or more, %",
     "mean_iou": "mean IoU, %",
     "within_25_percent": "within 25 %, %",
@@ -164,11 +164,13 @@ def _shown(run: LanguageRun, name: str) -> str:
     score: LanguageScore | None = run.scores.get(name)
     if score is None:
         return ""
+    if name == "yes_share_true":
+        return f"{100 * score.mean:.1f}"
     if score.ci95 is not None:
         shown, other = percent(score.mean, score.ci95), 100
     else:
         other = 100 if name == "median_relative_error" else 1
         shown = f"{other * score.mean:.{1 if other == 100 else 2}f}"
-    if score.reference is None or name in {"yes_share", "yes_share_true"}:
+    if score.reference is None or name == "yes_share":
         return shown
     return f"{shown} ({other * score.reference:.{1 if other == 100 else 2}f})"

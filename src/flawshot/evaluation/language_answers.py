@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flawshot.base.arguments import argument
 from flawshot.base.errors import FlawshotError
+from flawshot.evaluation.answer_words import (
+    HEDGES,
+    NEGATIONS,
+    NOTHING,
+    NUMBERS,
+    OF_PERSONS,
+    ORDINARY,
+    TENS,
+    UNCERTAIN,
+    UNCERTAIN_SIZES,
+    UNITS,
+    directions_of,
+    ninth_of,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,22 +39,15 @@ BOX_UNITS = ("share", "thousandth", "pixel")
 CLOSE = 0.25
 HALF = 0.5
 
-YES_NO = re.compile(r"\W*(yes|no)\b(?!\s*(?:/|or\b)\s*(?:yes|no)\b)", re.IGNORECASE)
-NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-BOX = re.compile(rf"[\[(]\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*,\s*(-?{NUMBER})\s*[\])]")
+YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+BOX_NUMBER = r"(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+BOX = re.compile(rf"[\[(]\s*{BOX_NUMBER}\s*,\s*{BOX_NUMBER}\s*,\s*{BOX_NUMBER}\s*,\s*{BOX_NUMBER}\s*[\])]")
 PERCENT = re.compile(rf"(?<![\w.,-])({NUMBER})\s*(?:%|per\s?cent\b)", re.IGNORECASE)
-WHOLE = re.compile(r"(?<![\w.,-])[0-9]+(?!\w|\s*%|[.,][0-9])")
-# "2-3" may be either, or something between.
-SPAN = re.compile(r"[0-9%]\s*[-–]\s*[0-9]")
-COUNTS = {
-    word: number
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
-    )
-} | {"none": 0, "no": 0}
-ROWS = {"upper": "upper", "top": "upper", "lower": "lower", "bottom": "lower"}
-COLUMNS = {"left": "left", "right": "right"}
-CENTERS = frozenset({"centre", "center", "middle", "central"})
+WHOLE = re.compile(r"(?<![\w.,-])[0-9]+(?!\w|[.,][0-9])")
+DIGITS = re.compile(r"\d[\d.,]*")
+# Signs that change a number, ranges such as "2-3", and minus signs.
+CHANGED = re.compile(r"[+−~≈<>≥≤±×^/=]|[0-9%]\s*[-–—]\s*[0-9]|(?<!\w)[-–—]\s*\.?[0-9]")
 MOST_DIGITS = 9
 
 
@@ -91,17 +100,37 @@ def judge_answer(question: AskedQuestion, text: str | None, *, boxes: str = "sha
 
 
 def _judge_any(question: AskedQuestion, text: str) -> JudgedAnswer:
-    found = YES_NO.match(text)
+    found, words = YES_NO.match(text), words_of(text)
     if found is None:
         raise _UnreadableError("does not begin with yes or no")
     yes = found[1].lower() == "yes"
+    if {"yes", "no"} <= set(words) or words.count("no") > 1:
+        raise _UnreadableError("says both yes and no, or no twice")
+    directly = re.match(r"\s+\w", text[found.end() :])
+    if HEDGES & set(words) or (not yes and directly and not _means_none(words, 0, question)):
+        raise _UnreadableError("is not certainly yes or no")
     return JudgedAnswer(question, right=yes == question.flawshot.present, said_yes=yes)
+
+
+def _means_none(words: Sequence[str], place: int, question: AskedQuestion) -> bool:
+    """Whether "no" at a place says that there is no defect, and not "no idea" or "no doubt"."""
+    if place + 1 == len(words):
+        return True
+    own = words_of(question.flawshot.category)
+    following = words[place + 1]
+    return following in NOTHING or any(following in {word, f"{word}s", f"{word}es"} for word in own)
 
 
 def _judge_what(question: AskedQuestion, text: str) -> JudgedAnswer:
     choices = question.flawshot.choices
-    exact = [choice for choice in choices if choice.casefold() == text.strip().strip(".").casefold()]
-    named = exact if len(exact) == 1 else _named(text, choices)
+    named = _exact(text, choices)
+    if not named:
+        named = _named(text, choices)
+        rest = Counter(words_of(text))
+        for choice in named:
+            rest.subtract(words_of(choice))
+        if named and any(rest[word] > 0 for word in NEGATIONS):
+            raise _UnreadableError("says what it is not, or may")
     if not named:
         raise _UnreadableError("names no category of the question")
     if len(named) > 1:
@@ -109,16 +138,33 @@ def _judge_what(question: AskedQuestion, text: str) -> JudgedAnswer:
     return JudgedAnswer(question, right=named[0] == question.flawshot.category)
 
 
+def _exact(text: str, choices: Sequence[str]) -> list[str]:
+    """The choices that are the whole text: as they are, without signs around it, or in other spelling."""
+    bare = text.strip().strip("*\"'`. ")
+    composed = unicodedata.normalize("NFC", bare)
+    for same in (
+        [choice for choice in choices if choice == text],
+        [choice for choice in choices if unicodedata.normalize("NFC", choice) == composed],
+        [choice for choice in choices if unicodedata.normalize("NFC", choice).casefold() == composed.casefold()],
+    ):
+        if same:
+            return same
+    return []
+
+
 def _named(text: str, choices: Sequence[str]) -> list[str]:
-    """The choices whose words a text contains, without those that are part of a longer one there."""
-    words = _words(text)
+    """The choices whose words a text contains, without those that are part of a longer one there.
+
+    Choices that consist of ordinary words, such as "the", are not among them.
+    """
+    words = words_of(text)
     found: list[tuple[int, int, str]] = []
     for choice in choices:
-        own = _words(choice)
+        own = words_of(choice)
         found += [
             (start, start + len(own), choice)
             for start in range(len(words) - len(own) + 1)
-            if own and words[start : start + len(own)] == own
+            if words[start : start + len(own)] == own and not ORDINARY.issuperset(own)
         ]
     whole = [
         choice
@@ -128,39 +174,47 @@ def _named(text: str, choices: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(whole))
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).casefold())
-
-
 def _judge_part(question: AskedQuestion, text: str) -> JudgedAnswer:
-    words = set(_words(text))
-    rows = {ROWS[word] for word in words if word in ROWS}
-    columns = {COLUMNS[word] for word in words if word in COLUMNS}
-    center = bool(words & CENTERS)
-    if len(rows) > 1 or len(columns) > 1 or not (rows or columns or center):
+    runs = directions_of(text)
+    said = {ninth_of(run) for run in runs}
+    if NEGATIONS & set(words_of(text)) or len(said) != 1 or "" in said:
         raise _UnreadableError("names no single ninth of the image")
-    if rows and columns and not center:
-        said = f"{rows.pop()} {columns.pop()}"
-    elif center and not (rows and columns):
-        said = f"{rows.pop()} centre" if rows else f"centre {columns.pop()}" if columns else "centre"
-    else:
-        raise _UnreadableError("names no single ninth of the image")
-    return JudgedAnswer(question, right=said == question.flawshot.part)
+    return JudgedAnswer(question, right=said == {question.flawshot.part})
 
 
 def _judge_count(question: AskedQuestion, text: str) -> JudgedAnswer:
     numbers = {int(digits) for digits in WHOLE.findall(text) if len(digits) <= MOST_DIGITS}
-    numbers |= {COUNTS[word] for word in _words(text) if word in COUNTS}
-    if len(numbers) != 1 or SPAN.search(text):
+    words, place = words_of(text), 0
+    if CHANGED.search(text) or "%" in text or UNCERTAIN & set(words):
+        raise _UnreadableError("contains no certain number")
+    while place < len(words):
+        word, after = words[place], words[place + 1 : place + 2]
+        if word in TENS and after and after[0] in UNITS:
+            numbers.add(TENS[word] + UNITS[after[0]])
+            place += 1
+        elif word == "one" and OF_PERSONS.intersection(after):
+            raise _UnreadableError("contains no certain number")
+        elif word in NUMBERS:
+            numbers.add(NUMBERS[word])
+        elif word == "none":
+            numbers.add(0)
+        elif word == "no":
+            if not _means_none(words, place, question):
+                raise _UnreadableError("contains no certain number")
+            numbers.add(0)
+        place += 1
+    if len(numbers) != 1 or len(DIGITS.findall(text)) != len(WHOLE.findall(text)):
         raise _UnreadableError("contains several numbers" if numbers else "contains no whole number")
     error = abs(numbers.pop() - (question.flawshot.count or 0))
     return JudgedAnswer(question, right=not error, measures={"absolute_error": float(error)})
 
 
 def _judge_size(question: AskedQuestion, text: str) -> JudgedAnswer:
-    numbers = {float(number) for number in PERCENT.findall(text)}
-    if len(numbers) != 1 or SPAN.search(text):
-        raise _UnreadableError("contains several percentages" if numbers else "contains no percentage")
+    found = PERCENT.findall(text)
+    numbers = {float(number) for number in found}
+    others = len(DIGITS.findall(text)) != len(found) or (UNCERTAIN_SIZES | set(NUMBERS)) & set(words_of(text))
+    if len(numbers) != 1 or others or CHANGED.search(text):
+        raise _UnreadableError("contains more than one percentage" if numbers else "contains no percentage")
     truth = question.flawshot.percent or 1.0
     error = abs(numbers.pop() - truth) / truth
     return JudgedAnswer(question, right=error <= CLOSE, measures={"relative_error": error})

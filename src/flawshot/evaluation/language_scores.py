@@ -85,7 +85,7 @@ def _fixed(kind: str, own: Sequence[AskedQuestion]) -> str:
     if kind == "where":
         return "[0, 0, 1, 1]"
     if kind == "size":
-        return f"{statistics.median(each.flawshot.percent or 0.0 for each in own):.9f} %"
+        return f"{statistics.median(each.flawshot.percent or 0.0 for each in own):.15f} %"
     field = {"what": "category", "part": "part", "count": "count"}[kind]
     counts = Counter(str(getattr(each.flawshot, field)) for each in own)
     return min(counts, key=lambda value: (-counts[value], value))

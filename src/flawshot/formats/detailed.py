@@ -18,9 +18,9 @@ __all__ = ["detailed_document", "ninth", "write_detailed"]
 
 OPTIONS = {"path": Option("The file to write.", "OUT.json")}
 NINTHS = (
-    ("upper left", "upper centre", "upper right"),
-    ("centre left", "centre", "centre right"),
-    ("lower left", "lower centre", "lower right"),
+    ("upper left", "upper center", "upper right"),
+    ("center left", "center", "center right"),
+    ("lower left", "lower center", "lower right"),
 )
 COLUMNS = ("product", "category", "image", "image_width", "image_height", "x0", "y0", "x1", "y1", "area")
 
@@ -103,7 +103,7 @@ def ninth(box: tuple[int, int, int, int], width: int, height: int) -> str:
     """The ninth of the image that contains the middle of a half-open box (x0, y0, x1, y1).
 
     >>> ninth((0, 0, 10, 10), 90, 90), ninth((40, 40, 50, 50), 90, 90), ninth((80, 0, 90, 90), 90, 90)
-    ('upper left', 'centre', 'centre right')
+    ('upper left', 'center', 'center right')
     """
     x0, y0, x1, y1 = box
     column, row = (min(2, 3 * (low + high) // (2 * side)) for low, high, side in ((x0, x1, width), (y0, y1, height)))

@@ -37,7 +37,7 @@ OPTIONS = {
     **IMAGE_OPTIONS,
     "no_images": Option("Write the conversations only; image is then the path in DATA."),
     "seed": Option("Chooses the wording, and which images are asked about without an answer of yes.", "N", 0),
-    "test": Option("Put this share of the images that are in no split into the split test.", "SHARE", 0),
+    "test": Option("Put this share of each product's images that are in no split into the split test.", "SHARE", 0),
     "group": Option(
         "Images for whose paths this regular expression captures the same text are not divided.",
         "REGEX",
@@ -76,7 +76,8 @@ def export_instruct(
         link: Whether to hard-link images instead of copying them.
         no_images: Whether to write no images.
         seed: Chooses the wording of each question, and the images that balance yes and no.
-        test: The share of the images without a split that is put into the split ``test``.
+        test: The share of each product's images without a split that is put into the split ``test``; at least one image
+            of each stays in ``train``.
         group: A regular expression; images with the same captured text in their paths are not separated by ``test``.
         overwrite: Whether an earlier export at ``out`` may be replaced.
 
@@ -101,6 +102,7 @@ def export_instruct(
             raise FlawshotError(f"{catalog.root}: has no image to ask about; the first problem: {problems[0].marked}")
         if test:
             images = _divided(images, test, group, seed)
+            problems += _lacking(images)
         questions = _questions(images, seed, problems)
         for split, own in questions.items():
             records = [_record(question, seed) for question in own]
@@ -109,9 +111,7 @@ def export_instruct(
             (folder / f"questions{split}.jsonl").write_bytes(json_lines([_bare(question) for question in own]))
     every = [question for own in questions.values() for question in own]
     kinds = Counter(question.kind for question in every)
-    summary = (
-        f"{counted(len(images), 'image')}, {counted(sum(not image.flaws for image in images), 'good one')} of them; "
-    )
+    summary = f"{counted(len(images), 'image')}, {sum(not image.flaws for image in images)} of them good; "
     summary += ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS)
     return Exported(len(every), tuple(problems), summary)
 
@@ -140,25 +140,46 @@ def _asked(image: ExportImage, problems: list[Problem], folder: str) -> AskedIma
 
 
 def _divided(images: Sequence[AskedImage], share: float, group: str | None, seed: int) -> list[AskedImage]:
-    """The images, those without a split divided into train and test; groups stay together."""
+    """The images, those of each product without a split divided into train and test; groups stay together."""
     units: dict[str, list[AskedImage]] = {}
+    products: dict[str, list[str]] = {}
     for image in images:
         if image.split is None:
-            units.setdefault(_group_of(image.path, group), []).append(image)
-    order = sorted(units)
-    random.Random(f"{seed} test").shuffle(order)
-    wanted = share * sum(map(len, units.values()))
-    taken: set[str] = set()
-    number = 0
-    for unit in order:
-        if number >= wanted:
-            break
-        taken.update(image.path for image in units[unit])
-        number += len(units[unit])
-    return [
-        image if image.split is not None else replace(image, split="test" if image.path in taken else "train")
-        for image in images
-    ]
+            unit = _group_of(image.path, group)
+            units.setdefault(unit, []).append(image)
+            products.setdefault(image.product, []).append(unit)
+    parts: dict[str, str] = {}
+    for product, places in sorted(products.items()):
+        sizes = Counter(places)
+        order = [unit for unit in sorted(sizes) if unit not in parts]
+        random.Random(f"{seed} test {product}").shuffle(order)
+        # Against rounding: a fifth of 30 images is 6, not 6.000000000000001.
+        wanted = round(share * len(places), 9)
+        number = sum(count for unit, count in sizes.items() if parts.get(unit) == "test")
+        if "train" not in {parts.get(unit) for unit in sizes} and order:
+            parts[order.pop()] = "train"
+        for unit in order:
+            parts[unit] = "test" if number < wanted else "train"
+            number += sizes[unit] if parts[unit] == "test" else 0
+    names = {image.path: parts[unit] for unit, own in units.items() for image in own}
+    return [image if image.split is not None else replace(image, split=names[image.path]) for image in images]
+
+
+def _lacking(images: Sequence[AskedImage]) -> list[Problem]:
+    """What is missing from the splits of divided images: a product's images, or a category that only test has."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for image in images:
+        found.setdefault(image.product, {}).setdefault(image.split or "", set()).update(image.categories)
+    problems = []
+    for product, splits in sorted(found.items()):
+        for name in ("train", "test"):
+            if name not in splits:
+                message = f"has no image in {name}; it has too few images, or groups, to be divided"
+                problems.append(Problem(product, "no-split", message, "warning"))
+        for category in sorted(splits.get("test", set()) - splits.get("train", set())):
+            message = "is in test, but on no image in train"
+            problems.append(Problem(f"{product}: {category}", "untrained", message, "warning"))
+    return problems
 
 
 def _group_of(path: str, pattern: str | None) -> str:
@@ -191,8 +212,10 @@ def _questions(images: Sequence[AskedImage], seed: int, problems: list[Problem])
     for question in present:
         every[question.image.path].append(question)
     for what, number in unasked.items():
-        message = f"{counted(number, 'image shows', 'images show')} it, without as many that do not"
-        problems.append(Problem(what, "unbalanced", f"{message}; whether there is any is not asked", "warning"))
+        message = (
+            f"{counted(number, 'image that shows it is', 'images that show it are')} not asked whether there is any"
+        )
+        problems.append(Problem(what, "unbalanced", f"{message}; too few images do not show it", "warning"))
     made: dict[str, list[ImageQuestion]] = {}
     for image in images:
         made.setdefault(f"_{image.split}" if image.split else "", []).extend(every[image.path])

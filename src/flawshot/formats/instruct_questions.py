@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -21,20 +22,24 @@ __all__ = [
     "QuestionKind",
     "box_text",
     "image_questions",
+    "percent_text",
     "presence_questions",
 ]
 
 QuestionKind = Literal["what", "where", "part", "size", "count", "any"]
 KINDS: tuple[QuestionKind, ...] = ("what", "where", "part", "size", "count", "any")
-# Of a box's shares of width and height, and of a share of the image's area in percent.
+# The fewest decimals of a box's shares of width and height; larger images have more, so that a tenth of a pixel counts.
 DECIMALS = 4
+PIXEL_PARTS = 10
+# Of a share of the image's area in percent: significant digits.
+DIGITS = 4
 PARTS = ", ".join(name for row in NINTHS for name in row)
 # The ways to ask, one of which the seed chooses for each question.
 PHRASES: dict[QuestionKind, tuple[str, ...]] = {
     "what": (
         "Which type of defect does this image of {product} show? Answer with one of: {choices}.",
-        "What kind of defect can be seen on this image of {product}? Choose one of: {choices}.",
-        "Name the type of the defect on this image of {product}. The types are: {choices}.",
+        "What kind of defect can be seen in this image of {product}? Choose one of: {choices}.",
+        "Name the type of the defect in this image of {product}. The types are: {choices}.",
     ),
     "where": (
         "Where is {target}? Answer with [x1, y1, x2, y2], in shares of the image's width and height from 0 to 1.",
@@ -53,13 +58,13 @@ PHRASES: dict[QuestionKind, tuple[str, ...]] = {
     ),
     "count": (
         "How many {what} does this image show? Answer with a number.",
-        "Count the {what} on this image. Answer with a number.",
-        "What is the number of {what} on this image?",
+        "Count the {what} in this image. Answer with a number.",
+        "What is the number of {what} in this image?",
     ),
     "any": (
-        "Is there any {what} on this image? Answer yes or no.",
+        "Is there any {what} in this image? Answer yes or no.",
         "Does this image show any {what}? Answer yes or no.",
-        "Can any {what} be seen on this image? Answer yes or no.",
+        "Can any {what} be seen in this image? Answer yes or no.",
     ),
 }
 IN_BOX = (
@@ -145,13 +150,23 @@ class ImageQuestion:
         return f"{self.image.path}#{self.kind}{f':{self.about}' if self.about else ''}"
 
 
-def box_text(box: Sequence[float]) -> str:
-    """A box of shares as it is written.
+def box_text(box: Sequence[float], longer: int = 1) -> str:
+    """A box of shares as it is written, with as many decimals as an image's longer side, in px, needs.
 
-    >>> box_text((0.5, 0, 1, 0.25))
-    '[0.5000, 0.0000, 1.0000, 0.2500]'
+    >>> box_text((0.5, 0, 1, 0.25)), box_text((0.5, 0, 1, 0.25), 20_000)
+    ('[0.5000, 0.0000, 1.0000, 0.2500]', '[0.500000, 0.000000, 1.000000, 0.250000]')
     """
-    return f"[{', '.join(f'{value:.{DECIMALS}f}' for value in box)}]"
+    decimals = max(DECIMALS, math.ceil(math.log10(PIXEL_PARTS * longer)))
+    return f"[{', '.join(f'{value:.{decimals}f}' for value in box)}]"
+
+
+def percent_text(percent: float) -> str:
+    """A share in percent as it is written: with four significant digits, and never as a power of ten.
+
+    >>> percent_text(12.3456), percent_text(0.000012345678)
+    ('12.35 %', '0.00001235 %')
+    """
+    return f"{percent:.{max(0, DIGITS - 1 - math.floor(math.log10(percent)))}f} %"
 
 
 def image_questions(
@@ -195,19 +210,22 @@ def _of_flaw(image: AskedImage, flaw: Flaw, article: str, seed: int) -> Iterator
     percent = 100 * flaw.area / (image.width * image.height)
     about = flaw.category
     text = _phrase(image, "where", about, seed).format(target=target)
-    yield ImageQuestion(image, "where", text, box_text(box), flaw.category, box=box, about=about)
+    yield ImageQuestion(
+        image, "where", text, box_text(box, max(image.width, image.height)), flaw.category, box=box, about=about
+    )
     text = _phrase(image, "part", about, seed).format(target=target)
     yield ImageQuestion(image, "part", text, where, flaw.category, part=where, about=about)
     text = _phrase(image, "size", about, seed).format(target=target)
-    answer = f"{percent:.{DECIMALS}f} %"
+    answer = percent_text(percent)
     yield ImageQuestion(image, "size", text, answer, flaw.category, percent=percent, area=flaw.area, about=about)
 
 
 def _what(image: AskedImage, flaw: Flaw, types: tuple[str, ...], seed: int) -> ImageQuestion:
     alone = len(image.categories) == 1
     phrases = PHRASES["what"] if alone else IN_BOX
+    box = box_text(_shares(image, flaw.box), max(image.width, image.height))
     text = _chosen(phrases, f"{seed} {image.path} what {flaw.category}").format(
-        product=image.product, choices=", ".join(types), box=box_text(_shares(image, flaw.box))
+        product=image.product, choices=", ".join(types), box=box
     )
     about = "" if alone else flaw.category
     return ImageQuestion(image, "what", text, flaw.category, flaw.category, choices=types, about=about)

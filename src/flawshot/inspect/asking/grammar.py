@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flawshot.inspect.asking.filters import Filter, ImageFilter, Statement
+from flawshot.inspect.asking.joints import OF_IMAGES
 from flawshot.inspect.asking.sizes import NumberRange, Superlative
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flawshot.inspect.asking.clauses import Clause
-    from flawshot.inspect.asking.items import Item
+    from flawshot.inspect.asking.joints import Item
 
 __all__ = ["Reading", "read_grammar"]
 
 JOINTS = frozenset({"also", "but", "comma", "either"})
-# Kinds that all instances of an image share.
-OF_IMAGES = frozenset({"product", "split", "image"})
+# Negations that what follows belongs to: "except scratches in bolts".
+EXCEPTIONS = frozenset({"except", "except for", "excluding", "other than", "apart from", "but"})
 ONE_VALUE = {"category": "one category", "product": "one product", "split": "one split", "shape": "one type of shape"}
 
 
@@ -69,6 +70,7 @@ def read_grammar(items: Sequence[Item], notes: list[str]) -> Reading:
     start = _images_start(rest)
     if start is None:
         reading.instances = _Assembly(reading).of(rest)
+        _refuse_counts_of_images(reading, rest)
         return reading
     before = [item for item in rest[:start] if item.role not in {"images", "per image"}]
     reading.listed = any(
@@ -79,7 +81,17 @@ def read_grammar(items: Sequence[Item], notes: list[str]) -> Reading:
     reading.images = tuple(_image_filters(after, reading))
     if any(each.negated or not each.positive for each in reading.images):
         reading.notes.append("images without any annotation are not in the data, and not listed")
+        _refuse_counts_of_images(reading, rest)
     return reading
+
+
+def _refuse_counts_of_images(reading: Reading, items: Sequence[Item]) -> None:
+    """Refuse "how many images are there": images without any annotation are not in the data, and would be missing."""
+    for item in items:
+        if reading.counting and item.role == "images":
+            reading.unknown.append(item.said)
+        if item.role != "images" and not (item.clause is not None and item.clause.kind in OF_IMAGES):
+            return
 
 
 def _images_start(items: Sequence[Item]) -> int | None:
@@ -110,29 +122,49 @@ def _counts(items: Sequence[Item], number: int) -> bool:
 
     "3 scratches" alone may mean three of them, so a bare number needs "with" or images.
     """
-    following = items[number + 1] if number + 1 < len(items) else None
-    if following is None or not (following.role == "anything" or following.clause is not None):
+    if not _countable(items[number + 1 :]):
         return False
     bare = items[number].numbers is not None and items[number].said.split()[-1:] == items[number].said.split()
     near = {"with", "without", "images", "per image"}
     return not bare or items[number].said in {"several", "multiple"} or any(each.role in near for each in items)
 
 
+def _countable(items: Sequence[Item]) -> bool:
+    """Whether items begin with what can be counted: a category, or defects, perhaps elongated ones."""
+    for item in items:
+        if item.role == "anything" or (item.clause is not None and item.clause.kind == "category"):
+            return True
+        if item.clause is None or item.clause.kind not in {"form", "shape"}:
+            return False
+    return False
+
+
 def _image_filters(items: Sequence[Item], reading: Reading) -> list[ImageFilter]:
-    made = []
+    made: list[ImageFilter] = []
+    previous: tuple[Item | None, Item | None] = (None, None)
     for part in _parts(_joined_lists(items)):
         negated, numbers, rest = _head(part, reading)
-        if not rest:
-            if numbers is not None:
-                reading.unknown.append(numbers.said)
-            elif negated is not None:
-                reading.unknown.append(negated.said)
+        if negated is None and numbers is None and previous != (None, None) and part[0].role != "with":
+            # "Without scratches and dents" is without both, but "2 scratches and dents" may be two of each or of all.
+            negated = previous[0] if previous[1] is None and part[0].role != "but" else None
+            if negated is None:
+                reading.unknown.append(f"{part[0].said} {rest[0].said}" if rest else part[0].said)
+                continue
+        previous = negated, numbers
+        if not rest or ((negated is not None or numbers is not None) and not _countable(rest)):
+            wrong = numbers if numbers is not None else negated
+            if wrong is not None:
+                reading.unknown.append(wrong.said)
             continue
         own = _Assembly(reading, of_images=True).of(rest)
         if numbers is not None and numbers.numbers is not None:
-            made.append(ImageFilter(own, numbers.numbers, negated is not None))
+            filtered = ImageFilter(own, numbers.numbers, negated is not None)
         else:
-            made.append(ImageFilter(own, NumberRange(("=", 0.0)) if negated else NumberRange((">=", 1.0))))
+            filtered = ImageFilter(own, NumberRange(("=", 0.0)) if negated else NumberRange((">=", 1.0)))
+        if not filtered.positive:
+            # "Images without scratches in bolts" would be all images of nuts, too.
+            reading.unknown += [each.clause.said for each in own.statements if each.clause.kind in OF_IMAGES]
+        made.append(filtered)
     return made
 
 
@@ -172,8 +204,10 @@ def _parts(items: Sequence[Item]) -> list[list[Item]]:
         following = items[number + 1] if number + 1 < len(items) else None
         begins = item.role in {"with", "without"} or (item.role == "range" and bool(_body(parts[-1])))
         if item.role in {"also", "but", "comma"} and following is not None:
-            category = following.clause is not None and following.clause.kind == "category"
-            begins = category or following.role in {"range", "not", "nor", "anything", "with", "without"}
+            # "With scratches but not near the edge" is about the scratches.
+            after = items[number + 2] if number + 2 < len(items) and following.role in {"not", "nor"} else following
+            category = after.clause is not None and after.clause.kind == "category"
+            begins = category or after.role in {"range", "anything", "with", "without", "unknown"}
         if begins and _body(parts[-1]):
             parts.append([])
         parts[-1].append(item)
@@ -216,6 +250,8 @@ class _Assembly:
         self._named = False
         self._joint: str | None = None
         self._negation: str | None = None
+        # The negation of the condition before.
+        self._negated_by: str | None = None
         self._with: str | None = None
 
     def of(self, items: Sequence[Item]) -> Filter:
@@ -258,11 +294,16 @@ class _Assembly:
         self._joint = None
 
     def _add_clause(self, clause: Clause) -> None:
-        statement = Statement(clause, self._negation is not None)
+        negation, statement = self._negation, Statement(clause, self._negation is not None)
         joint, self._joint, self._negation = self._joint, None, None
         having, self._with = self._with, None
         own = self._alternatives[-1]
         last = own[-1][-1] if own and len(own[-1]) == 1 else None
+        wrong = self._refused(statement, joint)
+        if wrong is not None:
+            self._reading.unknown.append(wrong)
+            return
+        self._negated_by = self._negated_by if negation is None and joint is not None else negation
         if clause.kind == "category" and _names_category(own):
             if having is not None and not statement.negated:
                 self._reading.unknown.append(f"{having} {clause.said}")
@@ -288,6 +329,31 @@ class _Assembly:
             own[-1].append(statement)
         else:
             own.append([statement])
+
+    def _refused(self, statement: Statement, joint: str | None) -> str | None:
+        """The words of a clause that cannot be joined to those before for certain; None if it can."""
+        own = self._alternatives[-1]
+        last = own[-1][-1] if own else None
+        if last is None:
+            return None
+        clause, listed = statement.clause, _is_list(last, statement, joint) and len(own[-1]) == 1
+        category = clause.kind == "category" and not statement.negated
+        begins = category and _names_category(own) and not listed
+        if last.negated and not statement.negated and not listed:
+            # "Not near the edge or in the corner" is neither, for most people.
+            if joint == "either" and not begins:
+                return f"or {clause.said}"
+            # "Except scratches in bolts" leaves scratches elsewhere.
+            excepted = last.clause.kind == "category" or (self._negated_by or "").casefold() in EXCEPTIONS
+            if joint is None and (excepted or (last.clause.kind == "product" and category)):
+                return f"{self._negated_by} {last.clause.said} {clause.said}"
+        if begins and joint is None:
+            return clause.said
+        earlier = own if len(own[-1]) > 1 or listed or begins else own[:-1]
+        single = [each[0] for each in earlier if len(each) == 1 and not each[0].negated and each[0] is not last]
+        if not statement.negated and not begins and any(clause.excludes(each.clause) for each in single):
+            return clause.said
+        return None
 
     def _is_alternative(self, statement: Statement, joint: str | None) -> bool:
         """Whether a clause begins another list of conditions, as in "scratches in bolts and dents in nuts"."""

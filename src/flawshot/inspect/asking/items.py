@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from flawshot.inspect.asking.clauses import Clause, clause_of_values
-from flawshot.inspect.asking.places import read_place
+from flawshot.inspect.asking.distances import PLACE_STARTS, read_distance, read_places
+from flawshot.inspect.asking.joints import Item, Role, resolve_joints
+from flawshot.inspect.asking.places import skip_articles
 from flawshot.inspect.asking.sizes import NumberRange, Superlative, read_size, read_superlative
 from flawshot.inspect.asking.words import (
     ALSO,
@@ -14,8 +16,10 @@ from flawshot.inspect.asking.words import (
     COMMA,
     COUNTING,
     EITHER,
+    EVERY,
     FILLERS,
     IMAGES,
+    KIND_NOUNS,
     NEGATIONS,
     ONLY,
     PER_IMAGE,
@@ -34,46 +38,7 @@ if TYPE_CHECKING:
     from flawshot.inspect.asking.names import NameMatch, Vocabulary
     from flawshot.inspect.asking.words import Word
 
-__all__ = ["OTHER_WORDS", "Item", "Role", "read_items"]
-
-Role = Literal[
-    "clause",
-    "range",
-    "superlative",
-    "not",
-    "also",
-    "but",
-    "comma",
-    "either",
-    "nor",
-    "with",
-    "without",
-    "only",
-    "anything",
-    "images",
-    "per image",
-    "counting",
-    "unknown",
-]
-
-
-class Item(NamedTuple):
-    """A part of a question.
-
-    Attributes:
-        role: What it is.
-        said: Its words.
-        clause: The condition, if it is one.
-        numbers: The range, if it is a count.
-        superlative: What comes first, if it says so.
-    """
-
-    role: Role
-    said: str
-    clause: Clause | None = None
-    numbers: NumberRange | None = None
-    superlative: Superlative | None = None
-
+__all__ = ["OTHER_WORDS", "read_items"]
 
 PHRASES: dict[Role, tuple[tuple[str, ...], ...]] = {
     "per image": PER_IMAGE,
@@ -86,6 +51,7 @@ PHRASES: dict[Role, tuple[tuple[str, ...], ...]] = {
     "either": EITHER,
     "nor": (("nor",),),
     "only": ONLY,
+    "every": EVERY,
     "anything": ANYTHING,
     "images": IMAGES,
     "counting": COUNTING,
@@ -142,7 +108,7 @@ def read_items(words: Sequence[Word], vocabulary: Vocabulary, notes: list[str]) 
         if made is not None:
             items.append(made)
         place += length
-    return items
+    return resolve_joints(items)
 
 
 def _item(words: Sequence[Word], place: int, vocabulary: Vocabulary, notes: list[str]) -> tuple[int, Item | None]:
@@ -158,17 +124,42 @@ def _item(words: Sequence[Word], place: int, vocabulary: Vocabulary, notes: list
             f'"{words[place].text}" is a word of the language here; for the {names.names[0].kind} of this name, put it '
             "in quotes"
         )
+    word = words[place]
     if own is not None and own[0] >= length:
-        return own
+        if not _ends_in_name(words, place, own, vocabulary):
+            return own
+        # The name wins, which is read next; "in" before it is an ordinary word then, and "near" is none.
+        return 1, None if word.key in FILLERS else Item("unknown", word.text)
     if role is not None:
         return length, Item(role, said(words, place, place + length))
-    word = words[place]
-    if not word.quoted and word.key in FILLERS:
-        return 1, None
+    if not word.quoted and (word.key in KIND_NOUNS or word.key in FILLERS):
+        return 1, None if _means_nothing(words, place, vocabulary) else Item("unknown", word.text)
     number = NumberRange((">=", 2.0)) if word.key in SEVERAL and not word.quoted else None
     if (value := number_of(word)) is not None:
         number = NumberRange(("=", value))
     return 1, Item("unknown" if number is None else "range", word.text, numbers=number)
+
+
+def _means_nothing(words: Sequence[Word], place: int, vocabulary: Vocabulary) -> bool:
+    """Whether a filler is one here: "category" only before a category, and "from" not before a place."""
+    key, following = words[place].key, None
+    if place + 1 < len(words):
+        following = vocabulary.at(words, place + 1)
+    if key in KIND_NOUNS:
+        return following is not None and KIND_NOUNS[key] in {name.kind for name in following.names}
+    start = skip_articles(words, place + 1)
+    return key != "from" or following is not None or start == len(words) or read_places(words, start) is None
+
+
+def _ends_in_name(words: Sequence[Word], place: int, own: tuple[int, Item], vocabulary: Vocabulary) -> bool:
+    """Whether the end of a place, after words such as in or near, is a name in the data."""
+    if own[1].clause is None or own[1].clause.kind != "place":
+        return False
+    for start in range(place + 1, place + own[0]):
+        names = vocabulary.at(words, start)
+        if names is not None and start + names.length >= place + own[0] and not is_function_word(words[start]):
+            return all(word.key in PLACE_STARTS for word in words[place:start])
+    return False
 
 
 def _of_language(words: Sequence[Word], place: int, vocabulary: Vocabulary) -> tuple[int, Item] | None:
@@ -178,14 +169,17 @@ def _of_language(words: Sequence[Word], place: int, vocabulary: Vocabulary) -> t
         _split(words, place),
         _shape(words, place),
         _form(words, place),
-        read_place(words, place),
+        read_distance(words, place),
+        read_places(words, place),
         read_size(words, place),
         read_superlative(words, place),
     )
     found: list[tuple[int, Item]] = []
     for length, made in (read for read in reads if read is not None):
         text = said(words, place, place + length)
-        if isinstance(made, Clause):
+        if made is None:
+            found.append((length, Item("unknown", text)))
+        elif isinstance(made, Clause):
             found.append((length, Item("clause", text, clause=made)))
         elif isinstance(made, NumberRange):
             found.append((length, Item("range", text, numbers=made)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -91,15 +92,15 @@ class Vocabulary:
         return NameMatch(best[0], tuple(found[best]))
 
     def _in_quotes(self, word: Word) -> NameMatch | None:
-        same = [name for name in self.names if name.value == word.text]
-        alike = same or [name for name in self.names if name.value.casefold() == word.key]
+        same = [name for name in self.names if _composed(name.value) == word.text]
+        alike = same or [name for name in self.names if _composed(name.value).casefold() == word.key]
         return NameMatch(1, tuple(alike)) if alike else None
 
     def image(self, text: str) -> str | None:
         """The image with this path, or the only one whose path ends in it."""
-        if text in self.images:
-            return text
-        found = [path for path in self.images if path.endswith(f"/{text}")]
+        text = _composed(text)
+        found = [path for path in self.images if _composed(path) == text]
+        found = found or [path for path in self.images if _composed(path).endswith(f"/{text}")]
         return found[0] if len(found) == 1 else None
 
     def near(self, word: Word, others: Sequence[str]) -> list[str]:
@@ -118,6 +119,11 @@ class Vocabulary:
 
 def _name(kind: Literal["category", "product"], value: str) -> Name:
     return Name(kind, value, tuple(word.key for word in split_words(value, quotes=False)))
+
+
+def _composed(text: str) -> str:
+    """A text as questions are compared: "é" may be one character or two."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _same_noun(said: str, own: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from flawshot.inspect.asking.clauses import Clause
@@ -12,7 +13,18 @@ if TYPE_CHECKING:
 
     from flawshot.inspect.asking.words import Word
 
-__all__ = ["PLACE_WORDS", "read_place"]
+__all__ = [
+    "PLACE_WORDS",
+    "Direction",
+    "after_image",
+    "edge_clause",
+    "read_direction",
+    "read_edge",
+    "read_manner",
+    "read_ninth",
+    "read_place",
+    "skip_articles",
+]
 
 ROWS = {"top": 0, "upper": 0, "bottom": 2, "lower": 2}
 COLUMNS = {"left": 0, "right": 2}
@@ -28,7 +40,7 @@ AREAS = (("area",), ("part",), ("side",), ("ninth",), ("region",))
 OF_IMAGE = tuple(
     ("of", *article, image)
     for article in ((), ("the",), ("an",), ("its",), ("their",))
-    for image in ("image", "images", "picture", "pictures")
+    for image in ("image", "images", "picture", "pictures", "photo", "photos")
 )
 ARTICLES = frozenset({"the", "a", "an", "its", "their", "any", "image", "very"})
 PIXELS = frozenset({"px", "pixel", "pixels"})
@@ -69,20 +81,21 @@ def read_place(words: Sequence[Word], start: int) -> tuple[int, Clause] | None:
     return _at_edge(words, start) or _within(words, start) or _beside_ninth(words, start) or _ninth(words, start)
 
 
-def _edge(words: Sequence[Word], start: int) -> _Edge | None:
-    place, side = _skip(words, start), None
+def read_edge(words: Sequence[Word], start: int) -> _Edge | None:
+    """The edge at a place, after articles."""
+    place, side = skip_articles(words, start), None
     if place < len(words) and words[place].key in {*ROWS, *COLUMNS}:
         side = {"upper": "top", "lower": "bottom"}.get(words[place].key, words[place].key)
         place += 1
     if place >= len(words) or words[place].quoted or words[place].key not in EDGE:
         return None
-    end = _after(words, place + 1)
+    end = after_image(words, place + 1)
     if side is None:
         return _Edge(end, "the edge", ANY_DISTANCE)
     return _Edge(end, f"the {side} edge", DISTANCES[side])
 
 
-def _manner(words: Sequence[Word], start: int) -> tuple[str, int]:
+def read_manner(words: Sequence[Word], start: int) -> tuple[str, int]:
     """How a place is meant, and the place after the words that say it."""
     for name, phrases in (("near", (*NEAR, *PREPOSITIONS)), ("touching", TOUCHING), ("far", FAR)):
         if length := longest_phrase(words, start, phrases):
@@ -91,21 +104,28 @@ def _manner(words: Sequence[Word], start: int) -> tuple[str, int]:
 
 
 def _at_edge(words: Sequence[Word], start: int) -> tuple[int, Clause] | None:
-    manner, place = _manner(words, start)
-    edge = _edge(words, place)
+    manner, place = read_manner(words, start)
+    edge = read_edge(words, place)
     if edge is None:
         return None
-    near = f"its box is less than 5 % of the image's shorter side from {edge.name} of the image"
+    return edge.end - start, edge_clause(said(words, start, edge.end), manner, edge.name, edge.distance)
+
+
+def edge_clause(text: str, manner: str, name: str, distance: str) -> Clause:
+    """A clause about the distance from an edge.
+
+    Args:
+        text: The words of the question.
+        manner: How it is meant: ``touching``, ``far``, and otherwise near.
+        name: What the edge is called.
+        distance: The distance in SQL.
+    """
+    near = f"its box is less than 5 % of the image's shorter side from {name} of the image"
     if manner == "touching":
-        meaning = f"touching {edge.name}: its box reaches {edge.name} of the image"
-        sql = f"{edge.distance} = 0"
-    elif manner == "far":
-        meaning = f"away from {edge.name}: not so that {near}"
-        sql = f"{TWENTIETH} * {edge.distance} >= {SHORTER}"
-    else:
-        meaning = f"near {edge.name}: {near}"
-        sql = f"{TWENTIETH} * {edge.distance} < {SHORTER}"
-    return edge.end - start, Clause("place", said(words, start, edge.end), meaning, sql)
+        return Clause("place", text, f"touching {name}: its box reaches {name} of the image", f"{distance} = 0")
+    if manner == "far":
+        return Clause("place", text, f"away from {name}: not so that {near}", f"{TWENTIETH} * {distance} >= {SHORTER}")
+    return Clause("place", text, f"near {name}: {near}", f"{TWENTIETH} * {distance} < {SHORTER}")
 
 
 def _within(words: Sequence[Word], start: int) -> tuple[int, Clause] | None:
@@ -115,7 +135,7 @@ def _within(words: Sequence[Word], start: int) -> tuple[int, Clause] | None:
     number = number_of(words[start + 1])
     if number is None or words[start + 2].key not in PIXELS or words[start + 3].key not in {"of", "from"}:
         return None
-    edge = _edge(words, start + 4)
+    edge = read_edge(words, start + 4)
     if edge is None:
         return None
     meaning = f"its box is at most {number:.15g} px from {edge.name} of the image"
@@ -124,10 +144,10 @@ def _within(words: Sequence[Word], start: int) -> tuple[int, Clause] | None:
 
 def _beside_ninth(words: Sequence[Word], start: int) -> tuple[int, Clause] | None:
     """A ninth after a word such as near, or away from."""
-    manner, place = _manner(words, start)
+    manner, place = read_manner(words, start)
     if manner not in {"near", "far"}:
         return None
-    place = _skip(words, place)
+    place = skip_articles(words, place)
     found = _ninth(words, place) if place < len(words) else None
     if found is None:
         return None
@@ -141,29 +161,63 @@ def _beside_ninth(words: Sequence[Word], start: int) -> tuple[int, Clause] | Non
 
 def _ninth(words: Sequence[Word], start: int) -> tuple[int, Clause] | None:
     """A ninth, third, half or corner."""
-    row, column, middle, place = _direction(words, start)
-    following = words[place].key if place < len(words) and not words[place].quoted else ""
-    if following in CORNER and not middle:
-        cells = _cells(row, column) & CORNERS
-        return _of_cells(words, start, _after(words, place + 1), cells)
-    if place == start:
-        return None
-    alone = not middle and (row is None) != (column is None)
-    if following in {"half", "third"}:
-        if not alone:
+    direction = read_direction(words, start)
+    following = words[direction.end].key if direction.end < len(words) and not words[direction.end].quoted else ""
+    if following in CORNER:
+        if direction.middle:
             return None
-        end = _after(words, place + 1)
-        if following == "half":
-            return end - start, _half(said(words, start, end), row, column)
-        return _of_cells(words, start, end, _cells(row, column))
-    if middle:
+    elif direction.end == start or (following in {"half", "third"} and (direction.middle or direction.number != 1)):
+        return None
+    end, clause = read_ninth(words, direction.end, direction)
+    return end - start, replace(clause, said=said(words, start, end))
+
+
+def read_ninth(words: Sequence[Word], place: int, direction: Direction) -> tuple[int, Clause]:
+    """What a direction means with the noun at a place, if there is one, and the place after it."""
+    row, column = direction.row, direction.column
+    following = words[place].key if place < len(words) and not words[place].quoted else ""
+    end = after_image(words, place + 1)
+    if following in CORNER:
+        return end, _of_cells(_cells(row, column) & CORNERS)
+    if following in {"half", "halves"}:
+        return end, _half(row, column)
+    if following in {"third", "thirds"}:
+        return end, _of_cells(_cells(row, column))
+    if direction.middle:
         row, column = 1 if row is None else row, 1 if column is None else column
-    end = _after(words, place + longest_phrase(words, place, AREAS))
-    return _of_cells(words, start, end, _cells(row, column))
+    return after_image(words, place + longest_phrase(words, place, AREAS)), _of_cells(_cells(row, column))
 
 
-def _direction(words: Sequence[Word], start: int) -> tuple[int | None, int | None, bool, int]:
-    """Row, column, and whether it is the middle of what is not said; and the place after at most two words."""
+class Direction(NamedTuple):
+    """Where in the image: row and column, from 0 to 2.
+
+    Attributes:
+        row: The row; None if it is not said.
+        column: The column; None if it is not said.
+        middle: Whether what is not said is the middle.
+        end: The place after its words, of which there are at most two.
+    """
+
+    row: int | None
+    column: int | None
+    middle: bool
+    end: int
+
+    @property
+    def number(self) -> int:
+        """How many of row and column are said."""
+        return (self.row is not None) + (self.column is not None)
+
+    @property
+    def side(self) -> str | None:
+        """The side of the image, if it is one."""
+        if self.middle or self.number != 1:
+            return None
+        return NAMES[1][self.column] if self.row is None else NAMES[0][self.row]  # type: ignore[index]
+
+
+def read_direction(words: Sequence[Word], start: int) -> Direction:
+    """The direction at a place; it ends where it starts if there is none."""
     row = column = None
     middle, place = False, start
     while place < min(len(words), start + 2) and not words[place].quoted:
@@ -177,22 +231,22 @@ def _direction(words: Sequence[Word], start: int) -> tuple[int | None, int | Non
         else:
             break
         place += 1
-    return row, column, middle, place
+    return Direction(row, column, middle, place)
 
 
 def _cells(row: int | None, column: int | None) -> frozenset[tuple[int, int]]:
     return frozenset(cell for cell in ALL_CELLS if row in {None, cell[0]} and column in {None, cell[1]})
 
 
-def _half(words_said: str, row: int | None, column: int | None) -> Clause:
+def _half(row: int | None, column: int | None) -> Clause:
     centers, side, number, names = (
         ("x0 + x1", "image_width", column, NAMES[1]) if row is None else ("y0 + y1", "image_height", row, NAMES[0])
     )
     meaning = f"the center of its box is in the {names[number or 0]} half of the image"
-    return Clause("place", words_said, meaning, f"{centers} {'>=' if number else '<'} {side}")
+    return Clause("place", "", meaning, f"{centers} {'>=' if number else '<'} {side}")
 
 
-def _of_cells(words: Sequence[Word], start: int, end: int, cells: frozenset[tuple[int, int]]) -> tuple[int, Clause]:
+def _of_cells(cells: frozenset[tuple[int, int]]) -> Clause:
     """A clause that accepts some ninths: all of some rows and columns."""
     rows, columns = {row for row, _ in cells}, {column for _, column in cells}
     parts = (_thirds("y0 + y1", "image_height", rows), _thirds("x0 + x1", "image_width", columns))
@@ -209,7 +263,7 @@ def _of_cells(words: Sequence[Word], start: int, end: int, cells: frozenset[tupl
     else:
         where = f"the {names[0]} third"
     meaning = f"the center of its box is in {where} of the image"
-    return end - start, Clause("place", said(words, start, end), meaning, sql, cells=cells)
+    return Clause("place", "", meaning, sql, cells=cells)
 
 
 def _thirds(centers: str, side: str, thirds: set[int]) -> str:
@@ -225,11 +279,13 @@ def _thirds(centers: str, side: str, thirds: set[int]) -> str:
     return ""
 
 
-def _skip(words: Sequence[Word], place: int) -> int:
+def skip_articles(words: Sequence[Word], place: int) -> int:
+    """The place after articles."""
     while place < len(words) and not words[place].quoted and words[place].key in ARTICLES:
         place += 1
     return place
 
 
-def _after(words: Sequence[Word], place: int) -> int:
+def after_image(words: Sequence[Word], place: int) -> int:
+    """The place after "of the image"."""
     return place + longest_phrase(words, place, OF_IMAGE)

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from flawshot.inspect.asking.words import Word
 
-__all__ = ["MEASURES", "SIZE_WORDS", "NumberRange", "Superlative", "read_size", "read_superlative"]
+__all__ = [
+    "MEASURES",
+    "SIZE_WORDS",
+    "NumberRange",
+    "Superlative",
+    "Unit",
+    "read_comparison",
+    "read_size",
+    "read_superlative",
+]
 
 MeasureName = Literal["area", "width", "height", "longer side", "shorter side"]
 
@@ -124,7 +133,9 @@ SIZE_WORDS = (
 )
 
 
-class _Unit(NamedTuple):
+class Unit(NamedTuple):
+    """A unit after a number: where it ends, whether it is a share in percent, and whether it is there at all."""
+
     end: int
     share: bool
     stated: bool
@@ -198,7 +209,7 @@ def read_size(words: Sequence[Word], start: int) -> tuple[int, Clause | NumberRa
     if words[start].quoted:
         return None
     place, measure = _measure(words, start)
-    found = _comparison(words, place)
+    found = read_comparison(words, place)
     if found is None:
         return None
     place, compared, own, unit = found
@@ -240,7 +251,7 @@ def _last_measure(words: Sequence[Word], place: int) -> tuple[int, MeasureName |
     return place, None
 
 
-def _comparison(words: Sequence[Word], start: int) -> tuple[int, NumberRange, MeasureName | None, _Unit] | None:
+def read_comparison(words: Sequence[Word], start: int) -> tuple[int, NumberRange, MeasureName | None, Unit] | None:
     """A comparison with a number: the place after it, its range, the measure that its words imply, and the unit."""
     if start >= len(words) or words[start].quoted:
         return None
@@ -264,7 +275,7 @@ def _comparison(words: Sequence[Word], start: int) -> tuple[int, NumberRange, Me
     return unit.end, NumberRange((operator, number)), measure, unit
 
 
-def _between(words: Sequence[Word], start: int) -> tuple[int, NumberRange, None, _Unit] | None:
+def _between(words: Sequence[Word], start: int) -> tuple[int, NumberRange, None, Unit] | None:
     """Two bounds: "between 3 and 5", "from 100 px to 200 px"."""
     low = number_of(words[start + 1]) if start + 1 < len(words) else None
     if low is None:
@@ -282,7 +293,7 @@ def _between(words: Sequence[Word], start: int) -> tuple[int, NumberRange, None,
     return unit.end, NumberRange((">=", low), ("<=", high)), None, unit
 
 
-def _or_more(words: Sequence[Word], start: int) -> tuple[int, NumberRange, None, _Unit] | None:
+def _or_more(words: Sequence[Word], start: int) -> tuple[int, NumberRange, None, Unit] | None:
     """A bound behind its number: "500 pixels or more"."""
     number = number_of(words[start])
     if number is None:
@@ -297,29 +308,39 @@ def _or_more(words: Sequence[Word], start: int) -> tuple[int, NumberRange, None,
     return unit.end + 2, NumberRange((operator, number)), None, unit
 
 
-def _unit(words: Sequence[Word], place: int) -> _Unit:
+def _unit(words: Sequence[Word], place: int) -> Unit:
     if length := longest_phrase(words, place, PIXELS):
-        return _Unit(place + length, share=False, stated=True)
+        return Unit(place + length, share=False, stated=True)
     if length := longest_phrase(words, place, PERCENT):
-        return _Unit(place + length, share=True, stated=True)
-    return _Unit(place, share=False, stated=False)
+        return Unit(place + length, share=True, stated=True)
+    return Unit(place, share=False, stated=False)
 
 
 def read_superlative(words: Sequence[Word], start: int) -> tuple[int, Superlative] | None:
     """The superlative at a place of a question, as in "top 5 largest", with the number of words it takes."""
     place = start + longest_phrase(words, start, (("top",),))
-    number = number_of(words[place]) if place < len(words) else None
-    if number is not None:
+    top = place > start
+    number, place = _how_many(words, place)
+    if top and number is None:
+        return None
+    if place < len(words) and not words[place].quoted and words[place].key in SUPERLATIVES:
+        measure, descending = SUPERLATIVES[words[place].key]
         place += 1
-    elif place > start:
+        if number is None:
+            number, place = _how_many(words, place)
+    elif top:
+        measure, descending = "area", True
+    else:
         return None
-    if place >= len(words) or words[place].quoted or words[place].key not in SUPERLATIVES:
-        return None
-    if number is not None and (number != int(number) or number < 1):
-        return None
-    measure, descending = SUPERLATIVES[words[place].key]
-    made = Superlative(said(words, start, place + 1), measure, descending, None if number is None else int(number))
-    return place + 1 - start, made
+    return place - start, Superlative(said(words, start, place), measure, descending, number)
+
+
+def _how_many(words: Sequence[Word], place: int) -> tuple[int | None, int]:
+    """A whole number without a unit, and the place after it; None if there is none."""
+    number = number_of(words[place]) if place < len(words) else None
+    if number is None or number != int(number) or number < 1 or _unit(words, place + 1).stated:
+        return None, place
+    return int(number), place + 1
 
 
 def _plain(number: float) -> str:

@@ -15,8 +15,10 @@ __all__ = [
     "COMMA",
     "COUNTING",
     "EITHER",
+    "EVERY",
     "FILLERS",
     "IMAGES",
+    "KIND_NOUNS",
     "NEGATIONS",
     "ONLY",
     "PER_IMAGE",
@@ -54,11 +56,18 @@ class Word(NamedTuple):
 FILLERS = frozenset(
     """
     a an the of on in at to from for by is are was were be been being there that which who what where whose me i we you
-    show list find give get display all any every each both please do does can could want need see this these those it
-    its their they them as type types kind kinds category categories label labels labeled labelled called named product
-    products class classes
+    show list find give get display both please do does can could want need see this these those it its their they them
+    as labeled labelled called named inside either
     """.split()  # noqa: SIM905 - a list with one line each would be unreadable
 )
+# Without a meaning of their own, too, but "but" after them means except.
+EVERY = (("all",), ("any",), ("every",))
+# Only before a name of this kind; elsewhere, they ask for something else, such as the number of categories.
+KIND_NOUNS = {
+    **dict.fromkeys(("type", "types", "kind", "kinds", "category", "categories", "class", "classes"), "category"),
+    **dict.fromkeys(("label", "labels"), "category"),
+    **dict.fromkeys(("product", "products"), "product"),
+}
 NEGATIONS = (
     ("not",),
     ("no",),
@@ -81,7 +90,7 @@ NEGATIONS = (
 WITHOUT = (("without",), ("with", "no"), ("lacking",), ("free", "of"))
 WITH = (("with",), ("having",), ("has",), ("have",), ("had",), ("containing",), ("contain",), ("contains",))
 COMMA = (",",)
-ALSO = (("and",), ("but",), ("also",), ("as", "well", "as"))
+ALSO = (("and",), ("&",), ("but",), ("also",), ("as", "well", "as"))
 EITHER = (("or",),)
 # Harmless between conditions on instances, but not between those on images.
 ONLY = (("only",), ("just",))
@@ -97,19 +106,22 @@ PER_IMAGE = (
     ("per", "image"),
     ("an", "image"),
     ("each", "image"),
+    ("every", "image"),
     ("in", "one", "image"),
     ("on", "one", "image"),
     ("in", "an", "image"),
     ("on", "an", "image"),
     ("in", "each", "image"),
     ("on", "each", "image"),
+    ("in", "every", "image"),
+    ("on", "every", "image"),
     ("in", "the", "same", "image"),
     ("on", "the", "same", "image"),
 )
 COUNTING = (("how", "many"), ("number", "of"), ("count",))
-FUNCTION_WORDS = FILLERS | {
+FUNCTION_WORDS = FILLERS.union(KIND_NOUNS) | {
     phrase[0]
-    for phrases in (NEGATIONS, WITHOUT, WITH, ALSO, EITHER, ONLY, ANYTHING, IMAGES, COUNTING)
+    for phrases in (EVERY, NEGATIONS, WITHOUT, WITH, ALSO, EITHER, ONLY, ANYTHING, IMAGES, COUNTING)
     for phrase in phrases
     if len(phrase) == 1
 }
@@ -123,8 +135,13 @@ NUMBERS = {
 LONGEST_NUMBER = 15
 
 QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»", "„": "“"}
-PIECE = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|[0-9]+(?:\.[0-9]+)?|[^\W0-9_]+|<=|>=|[<>=≤≥%,]")
-NUMBER = re.compile(r"[0-9][0-9,.]*")
+PIECE = re.compile(
+    r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|[0-9]+(?:\.[0-9]+)?|(?<!\w)\.[0-9]+|[^\W0-9_]+|<=|>=|!="
+)
+NUMBER = re.compile(r"[0-9][0-9,.]*|\.[0-9]+")
+# Between words, these mean nothing; any other sign is a word, so that it is a sign of the language or not understood.
+SILENT = frozenset(".;:?-_'’")
+MINUS = re.compile(r"(?<![\w\"'’”])-\s*[0-9.]")
 # Between the words of BentLead and PCBTrack, but not before the plural's s of PCBs.
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?!s(?![a-z]))[a-z])")
 
@@ -142,36 +159,46 @@ def split_words(text: str, *, quotes: bool = True) -> list[Word]:
     ['bent', 'lead', '>', '5,000', 'px', ',', 'in']
     """
     text = unicodedata.normalize("NFC", text)
+    if quotes and text.rstrip("! \n")[-1:].isalnum():
+        text = text.rstrip("! \n")
     words: list[Word] = []
     place = after = 0
     while place < len(text):
-        end = _quote_end(text, place) if quotes else None
-        if end is not None:
-            inside = text[place + 1 : end]
+        quotation = _quotation(text, place) if quotes else None
+        if quotation is not None:
+            inside, end = quotation
             words.append(Word(inside, inside.casefold(), quoted=True, before=text[after:place]))
-            place = after = end + 1
+            place = after = end
             continue
         found = PIECE.match(text, place)
-        if found is None:
+        piece = text[place] if found is None else found[0]
+        if found is None and (piece.isspace() or piece in SILENT) and not MINUS.match(text, place):
             place += 1
             continue
-        parts = [part for part in CAMEL.split(found[0]) if part]
+        parts = [part for part in CAMEL.split(piece) if part]
         words.append(Word(parts[0], parts[0].casefold(), before=text[after:place]))
         words += [Word(part, part.casefold(), before="") for part in parts[1:]]
-        place = after = found.end()
+        place += len(piece)
+        after = place
     return words
 
 
-def _quote_end(text: str, place: int) -> int | None:
-    """Where the quotation that starts at a place ends; None if none does."""
-    closing = QUOTES.get(text[place])
+def _quotation(text: str, place: int) -> tuple[str, int] | None:
+    """What stands in the quotation that starts at a place, and the place after it; None if none starts there.
+
+    A quotation mark inside is doubled, unless a letter or digit follows it.
+    """
+    opening = text[place]
+    closing = QUOTES.get(opening)
     if closing is None or (place and not (text[place - 1].isspace() or text[place - 1] in "(,;:")):
         return None
     end = text.find(closing, place + 1)
     while end != -1:
-        after = text[end + 1 : end + 2]
-        if end > place + 1 and not after.isalnum():
-            return end
+        if opening == closing and text.startswith(closing * 2, end):
+            end += 1
+        elif end > place + 1 and not text[end + 1 : end + 2].isalnum():
+            inside = text[place + 1 : end]
+            return inside.replace(closing * 2, closing) if opening == closing else inside, end + 1
         end = text.find(closing, end + 1)
     return None
 
