@@ -328,6 +328,8 @@ ON_IMAGES = [
     ("images with between 2 and 3 dents", lambda n: 2 <= n("dent") <= 3, is_("dent")),
     ("images without dents and 划痕", lambda n: not n("dent") and not n("划痕"), any_row),
     ("images without dents, 划痕 and bent leads", lambda n: not n("dent") and not n("bent_lead"), any_row),
+    ("images with neither dents nor 划痕", lambda n: not n("dent") and not n("划痕"), any_row),
+    ("images without scratches, and with dents", lambda n: not n("scratch") and n("dent"), is_("dent")),
     ("images with cuts and no dents and bent leads", lambda n: n("cut") and not n("dent"), is_("cut")),
     ("dents on images with scratches", lambda n: n("scratch"), is_("dent")),
 ]
@@ -442,6 +444,7 @@ NOT_UNDERSTOOD = [
     ("not bolt scratches", ["not bolt scratches"], None),
     ("images without scratches but dents", ["but dents"], None),
     ("images with 2 scratches and dents", ["and dents"], None),
+    ("bolts without scratches", ["without scratches"], None),
     ("images without scratches in bolts", ["bolts"], None),
     ("defects in bolts and scratches in nuts", ["nuts"], None),
     ("bolts scratches and nuts dents", ["nuts"], None),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flawshot.inspect.asking.filters import Filter, ImageFilter, Statement
 from flawshot.inspect.asking.joints import OF_IMAGES
 from flawshot.inspect.asking.sizes import NumberRange, Superlative
+from flawshot.inspect.asking.words import WITHOUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ __all__ = ["Reading", "read_grammar"]
 JOINTS = frozenset({"also", "but", "comma", "either"})
 # Negations that what follows belongs to: "except scratches in bolts".
 EXCEPTIONS = frozenset({"except", "except for", "excluding", "other than", "apart from", "but"})
+LACKING = frozenset(" ".join(phrase) for phrase in WITHOUT)
 ONE_VALUE = {"category": "one category", "product": "one product", "split": "one split", "shape": "one type of shape"}
 
 
@@ -144,7 +146,8 @@ def _image_filters(items: Sequence[Item], reading: Reading) -> list[ImageFilter]
     previous: tuple[Item | None, Item | None] = (None, None)
     for part in _parts(_joined_lists(items)):
         negated, numbers, rest = _head(part, reading)
-        if negated is None and numbers is None and previous != (None, None) and part[0].role != "with":
+        having = any(item.role == "with" for item in part[: len(part) - len(rest)])
+        if negated is None and numbers is None and previous != (None, None) and not having:
             # "Without scratches and dents" is without both, but "2 scratches and dents" may be two of each or of all.
             negated = previous[0] if previous[1] is None and part[0].role != "but" else None
             if negated is None:
@@ -202,7 +205,7 @@ def _parts(items: Sequence[Item]) -> list[list[Item]]:
     parts: list[list[Item]] = [[]]
     for number, item in enumerate(items):
         following = items[number + 1] if number + 1 < len(items) else None
-        begins = item.role in {"with", "without"} or (item.role == "range" and bool(_body(parts[-1])))
+        begins = item.role in {"with", "without", "nor"} or (item.role == "range" and bool(_body(parts[-1])))
         if item.role in {"also", "but", "comma"} and following is not None:
             # "With scratches but not near the edge" is about the scratches.
             after = items[number + 2] if number + 2 < len(items) and following.role in {"not", "nor"} else following
@@ -299,7 +302,7 @@ class _Assembly:
         having, self._with = self._with, None
         own = self._alternatives[-1]
         last = own[-1][-1] if own and len(own[-1]) == 1 else None
-        wrong = self._refused(statement, joint)
+        wrong = self._refused(statement, joint, negation)
         if wrong is not None:
             self._reading.unknown.append(wrong)
             return
@@ -330,7 +333,7 @@ class _Assembly:
         else:
             own.append([statement])
 
-    def _refused(self, statement: Statement, joint: str | None) -> str | None:
+    def _refused(self, statement: Statement, joint: str | None, negation: str | None) -> str | None:
         """The words of a clause that cannot be joined to those before for certain; None if it can."""
         own = self._alternatives[-1]
         last = own[-1][-1] if own else None
@@ -349,6 +352,9 @@ class _Assembly:
                 return f"{self._negated_by} {last.clause.said} {clause.said}"
         if begins and joint is None:
             return clause.said
+        if last.clause.kind == "product" and (negation or "").casefold() in LACKING and joint is None:
+            # "Bolts without scratches" are bolts, not the other defects of bolts.
+            return f"{negation} {clause.said}"
         earlier = own if len(own[-1]) > 1 or listed or begins else own[:-1]
         single = [each[0] for each in earlier if len(each) == 1 and not each[0].negated and each[0] is not last]
         if not statement.negated and not begins and any(clause.excludes(each.clause) for each in single):
