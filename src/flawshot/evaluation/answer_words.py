@@ -16,6 +16,7 @@ __all__ = [
     "NUMBERS",
     "OF_PERSONS",
     "ORDINARY",
+    "RELATIVE",
     "TENS",
     "UNCERTAIN",
     "UNCERTAIN_SIZES",
@@ -32,7 +33,11 @@ TENS = {
     for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)  # noqa: SIM905
 }
 NUMBERS = UNITS | TENS | {word: number for number, word in enumerate(TEENS, start=10)} | {"zero": 0}
-NEGATIONS = frozenset("not no never neither nor none cannot t nothing except without but rather".split())  # noqa: SIM905
+NEGATIONS = frozenset(
+    """
+    not no never neither nor none cannot t nothing except without but rather non un absent wrong
+    """.split()  # noqa: SIM905
+)
 # With these, a number is a bound, a share or a multiple.
 UNCERTAIN = frozenset(
     """
@@ -40,13 +45,18 @@ UNCERTAIN = frozenset(
     below between or than up about around approximately roughly nearly almost dozen dozens hundred hundreds thousand
     million half halves quarter quarters third thirds fourth fourths fifth fifths tenth tenths several few couple pair
     maybe perhaps possibly unclear unsure uncertain unknown idea doubt exceeds exceeding plus
+    billion trillion score k m max min maximum minimum
     """.split()  # noqa: SIM905
 )
 # A size may differ a little, so that "about" does no harm.
 UNCERTAIN_SIZES = UNCERTAIN - {"about", "around", "approximately", "roughly"} | {"no", "none"}
 # After "one", which is a person then.
 OF_PERSONS = frozenset({"can", "cannot", "could", "may", "might", "must", "sees", "should", "would"})
-HEDGES = frozenset("idea unsure uncertain unclear unknown maybe perhaps possibly actually".split())  # noqa: SIM905
+HEDGES = frozenset(
+    "idea unsure uncertain unclear unknown maybe perhaps possibly actually cannot could might may tell unable".split()  # noqa: SIM905
+)
+# With these, a ninth is one of two, or a neighbor.
+RELATIVE = frozenset({"above", "below", "beside", "between", "or", "outside", "over", "under"})
 # What "no" may stand before: that there is no such thing.
 NOTHING = frozenset(
     """

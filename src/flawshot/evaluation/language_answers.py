@@ -17,6 +17,7 @@ from flawshot.evaluation.answer_words import (
     NUMBERS,
     OF_PERSONS,
     ORDINARY,
+    RELATIVE,
     TENS,
     UNCERTAIN,
     UNCERTAIN_SIZES,
@@ -129,7 +130,7 @@ def _judge_what(question: AskedQuestion, text: str) -> JudgedAnswer:
         rest = Counter(words_of(text))
         for choice in named:
             rest.subtract(words_of(choice))
-        if named and any(rest[word] > 0 for word in NEGATIONS):
+        if named and any(rest[word] > 0 for word in NEGATIONS | HEDGES):
             raise _UnreadableError("says what it is not, or may")
     if not named:
         raise _UnreadableError("names no category of the question")
@@ -177,15 +178,20 @@ def _named(text: str, choices: Sequence[str]) -> list[str]:
 def _judge_part(question: AskedQuestion, text: str) -> JudgedAnswer:
     runs = directions_of(text)
     said = {ninth_of(run) for run in runs}
-    if NEGATIONS & set(words_of(text)) or len(said) != 1 or "" in said:
+    if (NEGATIONS | RELATIVE) & set(words_of(text)) or len(said) != 1 or "" in said:
         raise _UnreadableError("names no single ninth of the image")
     return JudgedAnswer(question, right=said == {question.flawshot.part})
+
+
+def _changed(text: str) -> bool:
+    """Whether signs beside a number may change it, or there are numbers in other characters, such as ½."""
+    return bool(CHANGED.search(text)) or any(letter.isnumeric() and not letter.isascii() for letter in text)
 
 
 def _judge_count(question: AskedQuestion, text: str) -> JudgedAnswer:
     numbers = {int(digits) for digits in WHOLE.findall(text) if len(digits) <= MOST_DIGITS}
     words, place = words_of(text), 0
-    if CHANGED.search(text) or "%" in text or UNCERTAIN & set(words):
+    if _changed(text) or "%" in text or UNCERTAIN & set(words):
         raise _UnreadableError("contains no certain number")
     while place < len(words):
         word, after = words[place], words[place + 1 : place + 2]
@@ -213,7 +219,7 @@ def _judge_size(question: AskedQuestion, text: str) -> JudgedAnswer:
     found = PERCENT.findall(text)
     numbers = {float(number) for number in found}
     others = len(DIGITS.findall(text)) != len(found) or (UNCERTAIN_SIZES | set(NUMBERS)) & set(words_of(text))
-    if len(numbers) != 1 or others or CHANGED.search(text):
+    if len(numbers) != 1 or others or _changed(text):
         raise _UnreadableError("contains more than one percentage" if numbers else "contains no percentage")
     truth = question.flawshot.percent or 1.0
     error = abs(numbers.pop() - truth) / truth
@@ -222,6 +228,8 @@ def _judge_size(question: AskedQuestion, text: str) -> JudgedAnswer:
 
 def _judge_box(question: AskedQuestion, text: str, unit: str) -> JudgedAnswer:
     found = set(BOX.findall(text))
+    if NEGATIONS & set(words_of(text)):
+        raise _UnreadableError("says where it is not, or may")
     if len(found) != 1:
         raise _UnreadableError("contains several boxes" if found else "contains no box [x1, y1, x2, y2]")
     truth = question.flawshot

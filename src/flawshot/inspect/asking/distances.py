@@ -179,9 +179,9 @@ def read_distance(words: Sequence[Word], start: int) -> Place | None:
         return (place - start, None) if away else None
     edge = read_edge(words, place + 1)
     if edge is None:
-        alone = _place_alone(words, place + 1)
-        wrong = words[place].key in {"from", "off"} and (away or not sized or alone)
-        return (place + 1 - start, None) if wrong or away else None
+        # "More than 20 pixels to the left", and "of the image", are distances from something else.
+        wrong = not sized and (words[place].key != "of" or after_image(words, place) > place)
+        return (place + 1 - start, None) if wrong or away or _place_alone(words, place + 1) else None
     joint = longest_phrase(words, edge.end, JOINTS)
     if sized or unit.share or not unit.stated or (joint and _place_alone(words, edge.end + joint)):
         return edge.end - start, None

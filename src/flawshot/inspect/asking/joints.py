@@ -85,12 +85,17 @@ def resolve_joints(items: Sequence[Item]) -> list[Item]:
 
 def _not_negated(item: Item) -> bool:
     """Whether "not" before a part means something else than its opposite: "not all", "not only", "not the largest"."""
-    every = item.role == "every" and item.said.casefold() != "any"
-    return every or item.role == "only" or item.superlative is not None
+    return _all(item) or item.role == "only" or item.superlative is not None
+
+
+def _all(item: Item) -> bool:
+    return item.role == "every" and item.said.casefold() != "any"
 
 
 def _of_images(item: Item, before: Sequence[Item]) -> bool:
-    """Whether a size is that of images, not of instances: "images wider than 1000 pixels", "the largest images"."""
+    """Whether a part is about images: "images wider than 1000 pixels", "the largest images", "images where all …"."""
+    if _all(item):
+        return any(each.role == "images" for each in before)
     if item.role == "images":
         return bool(before) and before[-1].superlative is not None
     if item.clause is None or item.clause.kind != "size":
