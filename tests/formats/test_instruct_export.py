@@ -271,6 +271,8 @@ def test_hard_data_keeps_its_splits_and_names_what_is_left_out(tmp_path):
     odd = [row for row in rows if row["flawshot"]["category"] == ODD]
     assert {"where", "any", "size", "part"} <= {row["flawshot"]["kind"] for row in odd}
     assert all(row["flawshot"]["split"] is None for row in rows)
+    read = [AskedQuestion.model_validate_json(json.dumps(row)) for row in rows]
+    assert all(judge_answer(question, question.conversations[1].value).right for question in read)
     two_asked = [row["flawshot"] for row in rows if row["flawshot"]["source"] == "nut/images/two.png"]
     assert "where" not in {fact["kind"] for fact in two_asked}
     assert [fact["count"] for fact in two_asked if fact["kind"] == "count"] == [2]
