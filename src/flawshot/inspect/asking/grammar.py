@@ -306,7 +306,8 @@ class _Assembly:
         if wrong is not None:
             self._reading.unknown.append(wrong)
             return
-        self._negated_by = self._negated_by if negation is None and joint is not None else negation
+        listed = last is not None and _is_list(last, statement, joint)
+        self._negated_by = self._negated_by if negation is None and (joint is not None or listed) else negation
         if clause.kind == "category" and _names_category(own):
             if having is not None and not statement.negated:
                 self._reading.unknown.append(f"{having} {clause.said}")
@@ -318,7 +319,7 @@ class _Assembly:
                 )
         if clause.kind == "category" and not statement.negated:
             self._named = True
-        if last is not None and _is_list(last, statement, joint):
+        if last is not None and listed:
             self._note_list(last, clause, joint)
             own[-1] = [Statement(last.clause.joined(clause), last.negated)]
         elif self._is_alternative(statement, joint):
@@ -349,7 +350,8 @@ class _Assembly:
             # "Except scratches in bolts" leaves scratches elsewhere.
             excepted = last.clause.kind == "category" or (self._negated_by or "").casefold() in EXCEPTIONS
             if joint is None and (excepted or (last.clause.kind == "product" and category)):
-                return f"{self._negated_by} {last.clause.said} {clause.said}"
+                listed_before = "…" in last.clause.said  # these are not the question's own words
+                return clause.said if listed_before else f"{self._negated_by} {last.clause.said} {clause.said}"
         if begins and joint is None:
             return clause.said
         if last.clause.kind == "product" and (negation or "").casefold() in LACKING and joint is None:
