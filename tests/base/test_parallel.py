@@ -21,6 +21,8 @@ from flawshot.base.parallel import WhenLong, in_order, one_thread
 
 # Does what its tasks say, and is interrupted in the middle.
 LONG_WORK = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in the background
 import sys, time
 from pathlib import Path
 from flawshot.base.parallel import in_order
